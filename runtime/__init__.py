@@ -1,0 +1,1 @@
+"""What the services share: settings, process life, the log, PostgreSQL, Redis, telemetry."""

@@ -1,0 +1,188 @@
+"""Settings: read once, at the start of a process, from environment variables into one frozen struct.
+
+A wrong value stops the process with a line that names it; nothing is guessed or clamped. In embedded mode
+`aisle up` fills in the addresses of its own servers before it starts the other processes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import zoneinfo
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class SettingError(Exception):
+    """A setting that cannot be used. The message names it and says what would do."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set, checked. Times in seconds, sizes in pieces."""
+
+    home: Path
+    host: str
+    port: int
+    metrics_port: int
+    database_url: str | None
+    """None: the embedded server of `aisle up`."""
+    redis_url: str | None
+    kafka: str | None
+    """`host:port,…`; None: the log is in PostgreSQL."""
+    partitions: int
+    smtp_url: str | None
+    mail_from: str
+    jwt_keys: str | None
+    ticket_keys: str | None
+    admin_password: str | None
+    staff_password: str | None
+    public_url: str
+    cors_origins: tuple[str, ...]
+    trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    timezone: str
+    currency: str
+    rate_limits: bool
+    max_in_flight: int
+    max_in_flight_show: int
+    max_in_flight_customer: int
+    log_level: str
+    workers: int
+    gateways: int
+    listen_fd: int | None
+    """The listening socket that the supervisor hands down."""
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings in `environ`. Raises SettingError for the first that is wrong or unknown."""
+    env = {name: value for name, value in environ.items() if name.startswith("AISLE_") and value != ""}
+
+    def take(name: str, read: Callable[[str], T], default: T) -> T:
+        value = env.pop(name, None)
+        if value is None:
+            return default
+        try:
+            return read(value)
+        except ValueError as error:
+            raise SettingError(f"{name}={value!r}: {error}") from None
+
+    host = take("AISLE_HOST", str, "127.0.0.1")
+    port = take("AISLE_PORT", _number(1, 65535), 8080)
+    settings = Settings(
+        home=take("AISLE_HOME", Path, Path(".aisle")).absolute(),
+        host=host,
+        port=port,
+        metrics_port=take("AISLE_METRICS_PORT", _number(1, 65535), min(port + 1, 65535)),
+        database_url=take("AISLE_DATABASE_URL", _url("postgresql", "postgres"), None),
+        redis_url=take("AISLE_REDIS_URL", _url("redis", "rediss", "unix"), None),
+        kafka=take("AISLE_KAFKA", _bootstrap, None),
+        partitions=take("AISLE_PARTITIONS", _number(1, 4096), 8),
+        smtp_url=take("AISLE_SMTP_URL", _url("smtp", "smtps"), None),
+        mail_from=take("AISLE_MAIL_FROM", _mailbox, "Aisle <tickets@aisle.example>"),
+        jwt_keys=take("AISLE_JWT_KEYS", str, None),
+        ticket_keys=take("AISLE_TICKET_KEYS", str, None),
+        admin_password=take("AISLE_ADMIN_PASSWORD", _password, None),
+        staff_password=take("AISLE_STAFF_PASSWORD", _password, None),
+        public_url=take("AISLE_PUBLIC_URL", _url("http", "https"), "").rstrip("/") or _own_url(host, port),
+        cors_origins=take("AISLE_CORS_ORIGINS", _list(_origin), ()),
+        trusted_proxies=take("AISLE_TRUSTED_PROXIES", _list(ipaddress.ip_network), ()),
+        timezone=take("AISLE_TIMEZONE", _timezone, "UTC"),
+        currency=take("AISLE_CURRENCY", _currency, "EUR"),
+        rate_limits=take("AISLE_RATE_LIMITS", _choice("on", "off"), "on") == "on",
+        max_in_flight=take("AISLE_MAX_IN_FLIGHT", _number(1, 1_000_000), 20_000),
+        max_in_flight_show=take("AISLE_MAX_IN_FLIGHT_SHOW", _number(1, 1_000_000), 5_000),
+        max_in_flight_customer=take("AISLE_MAX_IN_FLIGHT_CUSTOMER", _number(1, 1_000_000), 100),
+        log_level=take("AISLE_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info"),
+        workers=take("AISLE_WORKERS", _number(1, 64), 1),
+        gateways=take("AISLE_GATEWAYS", _number(1, 64), 1),
+        listen_fd=take("AISLE_LISTEN_FD", _number(3, 65535), None),
+    )
+    if env:
+        raise SettingError(f"{min(env)}: there is no such setting; see docs/operations.md for the list")
+    return settings
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
+            raise ValueError(f"a whole number from {low} to {high} is wanted")
+        return int(value)
+
+    return read
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"one of {', '.join(choices)} is wanted")
+        return value
+
+    return read
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not (parts.netloc or parts.path or parts.query):
+            raise ValueError(f"a URL that starts with {' or '.join(f'{s}://' for s in schemes)} is wanted")
+        _ = parts.port  # raises ValueError for a port that is none
+        return value
+
+    return read
+
+
+def _list(read_one: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    def read(value: str) -> tuple[Any, ...]:
+        return tuple(read_one(part.strip()) for part in value.split(",") if part.strip())
+
+    return read
+
+
+def _bootstrap(value: str) -> str:
+    for server in value.split(","):
+        host, colon, port = server.strip().rpartition(":")
+        if not (colon and host and port.isdigit() and 1 <= int(port) <= 65535):
+            raise ValueError("host:port is wanted, several separated by commas")
+    return value.replace(" ", "")
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
+        raise ValueError("an origin such as https://tickets.example is wanted, without a path")
+    return value
+
+
+def _mailbox(value: str) -> str:
+    if "@" not in value or any(character in value for character in "\r\n\0"):
+        raise ValueError("an address such as 'Venue <tickets@venue.example>' is wanted")
+    return value
+
+
+def _password(value: str) -> str:
+    if not 10 <= len(value) <= 128:
+        raise ValueError("a password has 10 to 128 characters")
+    return value
+
+
+def _timezone(value: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (KeyError, OSError, ValueError):
+        raise ValueError("a time zone such as Europe/Berlin is wanted") from None
+    return value
+
+
+def _currency(value: str) -> str:
+    if not (len(value) == 3 and value.isascii() and value.isalpha() and value.isupper()):
+        raise ValueError("an ISO 4217 code such as EUR is wanted")
+    return value
+
+
+def _own_url(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+    return f"http://{shown}:{port}"

@@ -1,0 +1,154 @@
+"""A seating layout: sections, rows, labels, prices; and how labels and indexes go over into each other.
+
+A layout never changes once it is stored: shows name it by id and digest, and inside the writer a seat is
+its index in layout order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+MAX_SEATS = 100_000
+MAX_LABEL = 16
+MAX_PRICE = 10**9
+
+Name = Annotated[str, msgspec.Meta(max_length=60)]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LABEL)]
+
+_SEEN = r"[^\s\x00-\x1f\x7f\ud800-\udfff]"
+_LABEL = re.compile(rf"{_SEEN}(?:[^\x00-\x1f\x7f\ud800-\udfff]*{_SEEN})?\Z")
+
+
+class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An amount in minor units (cents) of an ISO 4217 currency."""
+
+    amount: Annotated[int, msgspec.Meta(ge=0, le=MAX_PRICE * 10)]
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+
+
+class Row(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A row of seats. `seats` is how many (labels are then row name + 1, 2, …) or the labels themselves."""
+
+    name: Name
+    seats: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS)] | tuple[Label, ...]
+    aisles_after: tuple[Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS)], ...] = ()
+    """After how many seats of the row, counted from its start, there is an aisle."""
+
+    def labels(self) -> tuple[str, ...]:
+        if isinstance(self.seats, int):
+            return tuple(f"{self.name}{number}" for number in range(1, self.seats + 1))
+        return self.seats
+
+    def __len__(self) -> int:
+        return self.seats if isinstance(self.seats, int) else len(self.seats)
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rows that share a name and a price, best row first."""
+
+    name: Name
+    price: Money
+    rows: tuple[Row, ...]
+
+
+class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole seating of a screen, in layout order."""
+
+    sections: tuple[Section, ...]
+
+
+def numbered(total_seats: int, price: Money) -> Layout:
+    """The layout of a hall whose seats are just `"1"` … `"N"`."""
+    return Layout((Section("", price, (Row("", total_seats),)),))
+
+
+_encoder = msgspec.json.Encoder()
+decode_layout = msgspec.json.Decoder(Layout).decode
+
+
+def encode_layout(layout: Layout) -> bytes:
+    """The stored form of a layout; its digest is taken over exactly these bytes."""
+    return _encoder.encode(layout)
+
+
+def layout_digest(body: bytes) -> str:
+    """What names the contents of a layout: SHA-256 in hex over its stored form."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def problems(layout: Layout) -> Iterator[tuple[str, str]]:
+    """What is wrong with a layout, as (field, message); nothing when it can be used."""
+    if not layout.sections:
+        yield "sections", "a layout needs at least one section"
+    total = 0
+    seen: set[str] = set()
+    names: set[str] = set()
+    currency: str | None = None
+    for s, section in enumerate(layout.sections):
+        at = f"sections[{s}]"
+        if section.name in names:
+            yield f"{at}.name", f"there is another section {section.name!r}"
+        names.add(section.name)
+        currency = currency or section.price.currency
+        if section.price.currency != currency:
+            yield f"{at}.price.currency", f"one layout has one currency; the first section has {currency}"
+        if section.price.amount > MAX_PRICE:
+            yield f"{at}.price.amount", f"at most {MAX_PRICE}"
+        if not section.rows:
+            yield f"{at}.rows", "a section needs at least one row"
+        for r, row in enumerate(section.rows):
+            total += len(row)
+            if total > MAX_SEATS:
+                yield f"{at}.rows[{r}]", f"at most {MAX_SEATS} seats in a layout"
+                return
+            yield from _row_problems(f"{at}.rows[{r}]", row, seen)
+
+
+def _row_problems(at: str, row: Row, seen: set[str]) -> Iterator[tuple[str, str]]:
+    if not len(row):
+        yield f"{at}.seats", "a row needs at least one seat"
+    for label in row.labels():
+        if len(label) > MAX_LABEL or not _LABEL.match(label):
+            yield f"{at}.seats", f"{label[:40]!r} is not a label: 1 to {MAX_LABEL} visible characters"
+            break
+        if label in seen:
+            yield f"{at}.seats", f"there is another seat {label!r}"
+            break
+        seen.add(label)
+    if any(after >= len(row) for after in row.aisles_after):
+        yield f"{at}.aisles_after", "an aisle lies between two seats: every number is below the row's seats"
+
+
+class Seating:
+    """A layout made ready for the writer: label ↔ index, price of a seat. Shared by all shows that use it."""
+
+    __slots__ = ("currency", "index_of", "labels", "layout", "prices")
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.labels: tuple[str, ...] = tuple(
+            label for section in layout.sections for row in section.rows for label in row.labels()
+        )
+        self.index_of: dict[str, int] = {label: index for index, label in enumerate(self.labels)}
+        self.currency = layout.sections[0].price.currency
+        self.prices: list[tuple[int, int]] = []
+        """For each section: the index after its last seat, and the price of a seat in minor units."""
+        end = 0
+        for section in layout.sections:
+            end += sum(len(row) for row in section.rows)
+            self.prices.append((end, section.price.amount))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def price_of(self, seat: int) -> int:
+        """The price of one seat, in minor units."""
+        for end, amount in self.prices:
+            if seat < end:
+                return amount
+        raise IndexError(seat)
