@@ -68,7 +68,7 @@ def new_booking_id(show_id: int, now_ms: int, random: int) -> UUID:
         | (high << 64)
         | _VARIANT
         | (low << _RANDOM_BITS)
-        | (random & (2**_RANDOM_BITS - 1))
+        | (random & ((1 << _RANDOM_BITS) - 1))
     )
     return UUID(int=value)
 
@@ -78,8 +78,8 @@ def show_of_booking(booking_id: UUID) -> int:
     value = booking_id.int
     if (value >> 76) & 0xF != 8 or (value >> 62) & 0x3 != 2:
         raise ValueError(f"{booking_id} is not a booking's id")
-    high = (value >> 64) & (2**_SHOW_HIGH_BITS - 1)
-    low = (value >> _RANDOM_BITS) & (2**_SHOW_LOW_BITS - 1)
+    high = (value >> 64) & ((1 << _SHOW_HIGH_BITS) - 1)
+    low = (value >> _RANDOM_BITS) & ((1 << _SHOW_LOW_BITS) - 1)
     show_id = (high << _SHOW_LOW_BITS) | low
     if not 1 <= show_id <= MAX_SHOW_ID:
         raise ValueError(f"{booking_id} is not a booking's id")
