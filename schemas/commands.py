@@ -39,8 +39,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 class OpenShow(Asked, frozen=True):
     """Put a show on sale: the first command of every show, sent when it is created."""
 
-    layout_id: int
-    layout_digest: str
+    layout_id: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    layout_digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     starts_ms: TimeMs
     seats_per_customer: SeatCount
     sales_start_ms: TimeMs | None = None
@@ -68,7 +68,9 @@ class CancelShow(Asked, frozen=True):
     """Call a show off: closed at once, then all its bookings are cancelled, a bounded number per command."""
 
 
-class _SeatsAsked(Asked, frozen=True):
+class SeatsAsked(Asked, frozen=True):
+    """What booking and holding have in common: which seats, as which booking, for whom."""
+
     booking_id: UUID
     seats: tuple[str, ...] = ()
     """The labels asked for; empty when `quantity` of the best seats are asked for instead."""
@@ -83,11 +85,11 @@ class _SeatsAsked(Asked, frozen=True):
         return self.customer_id or self.user_id
 
 
-class BookSeats(_SeatsAsked, frozen=True):
+class BookSeats(SeatsAsked, frozen=True):
     """Book seats for good, all or nothing."""
 
 
-class HoldSeats(_SeatsAsked, frozen=True, kw_only=True):
+class HoldSeats(SeatsAsked, frozen=True, kw_only=True):
     """Keep seats for a while, to be confirmed before `hold_ms` have passed in log time."""
 
     hold_ms: Annotated[int, msgspec.Meta(ge=1_000, le=3_600_000)]

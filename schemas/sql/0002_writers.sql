@@ -76,7 +76,7 @@ CREATE FUNCTION commit_batch(
     d_partition int[], d_offset bigint[], d_at_ms bigint[], d_command bytea[], d_answer bytea[], d_command_id uuid[],
     d_rules smallint, id_lifetime_ms bigint,
     f_show int[], f_seat int[],
-    c_show int[], c_seat int[], c_state "char"[], c_booking uuid[],
+    c_show int[], c_seat int[], c_state text[], c_booking uuid[],
     n_booking uuid[], n_show int[], n_user bigint[], n_status text[], n_seats text[], n_total bigint[], n_currency text[],
     n_created bigint[], n_expires bigint[], n_partition int[], n_offset bigint[],
     u_booking uuid[], u_status text[], u_expires bigint[], u_partition int[], u_offset bigint[],
@@ -122,7 +122,9 @@ BEGIN
             RAISE EXCEPTION 'of % claims to free % were there', cardinality(f_show), changed USING ERRCODE = 'AI003';
         END IF;
     END IF;
-    INSERT INTO claims (show_id, seat, state, booking_id) SELECT * FROM unnest(c_show, c_seat, c_state, c_booking);
+    INSERT INTO claims (show_id, seat, state, booking_id)
+    SELECT show_id, seat, state::"char", booking_id
+      FROM unnest(c_show, c_seat, c_state, c_booking) c (show_id, seat, state, booking_id);
 
     INSERT INTO bookings (booking_id, show_id, user_id, status, seats, total, currency,
                           created_ms, expires_ms, partition, log_offset)

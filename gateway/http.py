@@ -1,0 +1,130 @@
+"""Plain ASGI for the hot routes: one request taken apart once, one answer written in two messages."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qsl
+
+from gateway.bodies import invalid
+from gateway.problems import Problem
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+MAX_BODY = 16 * 1024
+_MAX_QUERY = 2048
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
+_JSON = b"application/json"
+
+
+def request_id_of(given: bytes | None) -> bytes:
+    """The client's own X-Request-Id where it is a sane one, else a new one."""
+    if given is not None and _REQUEST_ID.match(given):
+        return given
+    return b"%016x" % random.getrandbits(64)
+
+
+class Exchange:
+    """One request and the way to answer it."""
+
+    __slots__ = ("headers", "method", "query", "receive", "request_id", "send")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.method: str = scope["method"]
+        self.query: bytes = scope["query_string"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id = request_id_of(self.headers.get(b"x-request-id"))
+        self.receive = receive
+        self.send = send
+
+    @property
+    def authorization(self) -> bytes | None:
+        return self.headers.get(b"authorization")
+
+    async def body(self, *, required: bool = True) -> bytes:
+        """The whole body. Raises Problem for one that is too large, missing or not declared as JSON."""
+        declared = self.headers.get(b"content-length")
+        if declared is not None and (not declared.isdigit() or int(declared) > MAX_BODY):
+            raise _too_large()
+        message = await self.receive()
+        body: bytes = message.get("body", b"")
+        while message.get("more_body"):
+            message = await self.receive()
+            body += message.get("body", b"")
+            if len(body) > MAX_BODY:
+                raise _too_large()
+        if len(body) > MAX_BODY:
+            raise _too_large()
+        if body:
+            content_type = self.headers.get(b"content-type")
+            if content_type is not None and content_type.partition(b";")[0].strip().lower() != _JSON:
+                raise Problem(
+                    "unsupported_media_type", "Send the body with 'Content-Type: application/json'."
+                )
+        elif required:
+            raise Problem("invalid_json", "Send a JSON object as the body.")
+        return body
+
+    def parameters(self, *known: str) -> dict[str, str]:
+        """The query's parameters. Raises Problem `validation` for an unknown or repeated one."""
+        if not self.query:
+            return {}
+        if len(self.query) > _MAX_QUERY:
+            raise Problem("uri_too_long", f"A query has at most {_MAX_QUERY} bytes.")
+        try:
+            pairs = parse_qsl(self.query.decode("ascii"), keep_blank_values=True, errors="strict")
+        except ValueError:
+            raise invalid(("query", "percent-encoded UTF-8 is wanted")) from None
+        parameters: dict[str, str] = {}
+        for name, value in pairs:
+            if name not in known:
+                raise invalid((name[:60], "there is no such parameter here"))
+            if name in parameters:
+                raise invalid((name, "give it once"))
+            if "\0" in value:
+                raise invalid((name, "NUL is not allowed"))
+            parameters[name] = value
+        return parameters
+
+    async def answer(
+        self,
+        status: int,
+        body: bytes,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        content_type: bytes = _JSON,
+    ) -> None:
+        """Sends a whole answer."""
+        await self.send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [
+                    (b"content-type", content_type),
+                    (b"content-length", b"%d" % len(body)),
+                    (b"x-request-id", self.request_id),
+                    (b"cache-control", b"no-store"),
+                    *headers,
+                ],
+            }
+        )
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, problem: Problem) -> None:
+        """Sends a problem."""
+        body = problem.body()
+        headers = [
+            *problem.headers(),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", self.request_id),
+            (b"cache-control", b"no-store"),
+        ]
+        await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _too_large() -> Problem:
+    return Problem("body_too_large", f"A body here has at most {MAX_BODY} bytes.")

@@ -1,0 +1,45 @@
+"""What a refused decision is told as: the problem of its reason, in words that say what to do next."""
+
+from __future__ import annotations
+
+from gateway.problems import Problem
+from schemas.api import MAX_SEATS_PER_REQUEST, timestamp
+from schemas.events import Decision, Reason
+
+_DETAILS = {
+    Reason.NOT_FOUND: "There is no such show or booking.",
+    Reason.NOT_YOURS: "This booking is somebody else's; only its owner and staff can change it.",
+    Reason.SHOW_CLOSED: "The show takes no bookings now; look for another one at /api/shows.",
+    Reason.SHOW_CANCELLED: "The show is called off; look for another one at /api/shows.",
+    Reason.SHOW_STARTED: "The show has started; look for a later one at /api/shows.",
+    Reason.SEAT_UNKNOWN: "These are no seats of this show; its seat map has the labels.",
+    Reason.SEAT_TAKEN: "These seats are taken; look at the seat map and choose others.",
+    Reason.SEAT_BLOCKED: "These seats are not for sale; look at the seat map and choose others.",
+    Reason.NOT_ENOUGH_SEATS: "There are not that many seats left; ask for fewer, or allow them to be apart.",
+    Reason.TOO_MANY_SEATS: f"At most {MAX_SEATS_PER_REQUEST} seats in a request; send several.",
+    Reason.ALREADY_CANCELLED: "This booking was cancelled before; there is nothing left to do.",
+    Reason.ALREADY_CONFIRMED: "This booking is confirmed already; there is nothing left to do.",
+    Reason.ALREADY_OPEN: "The show is open already; there is nothing left to do.",
+    Reason.HOLD_EXPIRED: "The hold has run out; choose seats again.",
+    Reason.CHECKED_IN: "A ticket of this booking was used at the door; ask the staff.",
+    Reason.VALIDATION: "The seats are not a set of labels; name each seat once.",
+    Reason.KEY_REUSED: "This Idempotency-Key was used for another request; take a new key for a new request.",
+    Reason.MALFORMED: "The request could not be read when its turn came; report this.",
+    Reason.INTERNAL_ERROR: "Something went wrong when this was decided; nothing was booked. Report this.",
+}
+
+
+def problem_of(decision: Decision) -> Problem:
+    """The problem that tells of a refused decision."""
+    reason = decision.reason
+    assert reason is not None
+    if reason is Reason.LIMIT_EXCEEDED:
+        detail = f"A customer can have {decision.limit} seats in this show; ask for fewer."
+    elif reason is Reason.NOT_ON_SALE and decision.limit is not None:
+        detail = f"Sales start at {timestamp(decision.limit)}; come back then."
+    else:
+        detail = _DETAILS[reason]
+    extra = {}
+    if reason is Reason.NOT_ON_SALE and decision.limit is not None:
+        extra["sales_start_at"] = timestamp(decision.limit)
+    return Problem(reason.value, detail, seats=decision.seats, extra=extra)

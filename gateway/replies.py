@@ -1,0 +1,156 @@
+"""Where requests wait for their decisions.
+
+A reply comes over Redis, one message per gateway and batch. Redis may be gone, so whoever has waited for
+250 ms is looked up in `decisions`, all in one query. A request that gives up waiting stays known until its
+command is decided: it still counts as in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+import msgspec
+import redis.exceptions
+import structlog
+
+from schemas.events import Decision
+from schemas.ids import Position
+from schemas.wire import decode_decision, decode_replies, replies_channel
+
+log = structlog.get_logger()
+
+LOOK_UP_AFTER_S = 0.25
+_TICK_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+_LOOK_UPS_AT_ONCE = 2_000
+
+_LOOK_UP = """
+    SELECT d.partition, d.log_offset, d.answer
+      FROM unnest($1::int[], $2::bigint[]) w (partition, log_offset)
+      JOIN decisions d USING (partition, log_offset)"""
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """A command's decision, and where it stands."""
+
+    position: Position
+    decision: Decision
+
+
+class Waiting:
+    """One command on its way. `outcome` is done when it is decided, or with None when time is up."""
+
+    __slots__ = ("give_up_at", "look_up_at", "number", "on_decided", "outcome", "pause_s", "position")
+
+    def __init__(self, number: int, give_up_at: float, on_decided: Callable[[], None] | None) -> None:
+        self.number = number
+        self.outcome: asyncio.Future[Decided | None] = asyncio.get_running_loop().create_future()
+        self.give_up_at = give_up_at
+        self.on_decided = on_decided
+        self.position: Position | None = None
+        self.look_up_at = 0.0
+        self.pause_s = LOOK_UP_AFTER_S
+
+
+class Replies:
+    """Matches decisions with the requests of this gateway that wait for them."""
+
+    def __init__(self, pool: Any, redis_client: Any) -> None:
+        self.gateway = secrets.token_hex(6)
+        """The name under which workers reply to this gateway."""
+        self._pool = pool
+        self._redis = redis_client
+        self._waiting: dict[int, Waiting] = {}
+        self._next_number = 0
+
+    def expect(self, give_up_at: float, on_decided: Callable[[], None] | None = None) -> Waiting:
+        """Somebody waits from now on, to loop time `give_up_at`. `on_decided` is called once, late or not."""
+        self._next_number += 1
+        waiting = Waiting(self._next_number, give_up_at, on_decided)
+        self._waiting[waiting.number] = waiting
+        return waiting
+
+    def placed(self, waiting: Waiting, position: Position) -> None:
+        """The command stands in the log: from now on it can be looked up."""
+        waiting.position = position
+        waiting.look_up_at = asyncio.get_running_loop().time() + LOOK_UP_AFTER_S
+
+    def forget(self, waiting: Waiting) -> None:
+        """The command is not in the log, or nobody knows: nothing to wait for."""
+        if self._waiting.pop(waiting.number, None) is not None and waiting.on_decided is not None:
+            waiting.on_decided()
+
+    def _decide(self, number: int, position: Position, answer: bytes | memoryview) -> None:
+        waiting = self._waiting.pop(number, None)
+        if waiting is None:
+            return
+        if not waiting.outcome.done():
+            waiting.outcome.set_result(Decided(position, decode_decision(answer)))
+        if waiting.on_decided is not None:
+            waiting.on_decided()
+
+    async def listen(self) -> None:
+        """Hears replies from Redis, for ever."""
+        pause_s = LOOK_UP_AFTER_S
+        while True:
+            pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+            try:
+                await pubsub.subscribe(replies_channel(self.gateway))
+                pause_s = LOOK_UP_AFTER_S
+                async for message in pubsub.listen():
+                    for reply in decode_replies(message["data"]):
+                        self._decide(reply.request, reply.position, reply.decision)
+            except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
+                log.warning("Redis is gone; answers are looked up", error=str(error), retry_s=pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            except msgspec.MsgspecError as error:
+                log.error("a reply cannot be read", error=str(error))
+            finally:
+                await _close(pubsub)
+
+    async def look_up(self) -> None:
+        """Ends waits whose time is up and looks answers up that did not come, for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_TICK_S)
+            now = loop.time()
+            due: list[Waiting] = []
+            for waiting in self._waiting.values():
+                if waiting.give_up_at <= now and not waiting.outcome.done():
+                    waiting.outcome.set_result(None)
+                if waiting.position is not None and waiting.look_up_at <= now:
+                    due.append(waiting)
+            if not due:
+                continue
+            try:
+                await self._look_up(due[:_LOOK_UPS_AT_ONCE])
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                log.warning("answers cannot be looked up now", error=str(error))
+            for waiting in due:
+                waiting.look_up_at = loop.time() + waiting.pause_s
+                waiting.pause_s = min(waiting.pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _look_up(self, due: list[Waiting]) -> None:
+        by_position: dict[Position, list[int]] = {}
+        for waiting in due:
+            assert waiting.position is not None
+            by_position.setdefault(waiting.position, []).append(waiting.number)
+        rows = await self._pool.fetch(
+            _LOOK_UP, [p.partition for p in by_position], [p.offset for p in by_position]
+        )
+        for partition, offset, answer in rows:
+            position = Position(partition, offset)
+            for number in by_position[position]:
+                self._decide(number, position, answer)
+
+
+async def _close(pubsub: Any) -> None:
+    try:
+        await pubsub.aclose()
+    except (redis.exceptions.RedisError, OSError):
+        pass

@@ -1,0 +1,110 @@
+"""Bodies of the accounts' calls."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from schemas.text import EMAIL, LANGUAGE, LINE, USERNAME, Secret
+
+Username = Annotated[str, msgspec.Meta(min_length=3, max_length=32, pattern=USERNAME)]
+Email = Annotated[str, msgspec.Meta(min_length=3, max_length=254, pattern=EMAIL)]
+NewPassword = Annotated[str, msgspec.Meta(min_length=10, max_length=128, pattern=LINE)]
+PersonName = Annotated[str, msgspec.Meta(max_length=100, pattern=LINE)]
+Language = Annotated[str, msgspec.Meta(max_length=35, pattern=LANGUAGE)]
+Role = Literal["customer", "staff", "admin"]
+
+
+class SignupBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new account. User name and e-mail address are unique whatever their case."""
+
+    username: Username
+    email: Email
+    password: NewPassword
+    name: PersonName = ""
+    language: Language = "en"
+
+
+class LoginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`username` is the user name or the e-mail address."""
+
+    username: Annotated[str, msgspec.Meta(min_length=1, max_length=254, pattern=LINE)]
+    password: Secret
+
+
+class RefreshBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The refresh token that the last login or refresh gave."""
+
+    refresh: Secret
+
+
+class TokensBody(msgspec.Struct, frozen=True):
+    """`access` goes into the header `Authorization: Bearer …`; `refresh` is good for one refresh."""
+
+    access: str
+    refresh: str
+    expires_in: int
+    """Seconds until the access token expires."""
+    token_type: Literal["Bearer"] = "Bearer"
+
+
+class UserBody(msgspec.Struct, frozen=True):
+    """An account as its owner and admins see it. Names of a forgotten account are null."""
+
+    id: int
+    username: str | None
+    email: str | None
+    name: str
+    language: str
+    role: Role
+    created_at: str
+
+
+class AccountBody(UserBody, frozen=True):
+    """An account as admins see it."""
+
+    active: bool
+
+
+class UsersPage(msgspec.Struct, frozen=True):
+    """Accounts, oldest first."""
+
+    items: list[AccountBody]
+    next_cursor: str | None
+
+
+class ChangeMeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is left out stays. A new password needs the old one."""
+
+    name: PersonName | msgspec.UnsetType = msgspec.UNSET
+    language: Language | msgspec.UnsetType = msgspec.UNSET
+    email: Email | msgspec.UnsetType = msgspec.UNSET
+    password: NewPassword | msgspec.UnsetType = msgspec.UNSET
+    old_password: Secret | msgspec.UnsetType = msgspec.UNSET
+
+
+class ForgetMeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The password again, so that an open browser is not enough."""
+
+    password: Secret
+
+
+class ForgotPasswordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose password is forgotten."""
+
+    email: Email
+
+
+class ResetPasswordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The token of the link that came by e-mail, and the new password."""
+
+    token: Secret
+    password: NewPassword
+
+
+class ChangeUserBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is left out stays."""
+
+    role: Role | msgspec.UnsetType = msgspec.UNSET
+    active: bool | msgspec.UnsetType = msgspec.UNSET

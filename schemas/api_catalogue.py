@@ -1,0 +1,129 @@
+"""Bodies of the catalogue's calls: movies and shows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from schemas.ids import MAX_SHOW_ID
+from schemas.layout import MAX_SEATS, Layout, Money
+from schemas.text import LINE, LINK, NOT_BLANK, PROSE
+
+MAX_SEATS_PER_CUSTOMER = 10_000
+
+Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=NOT_BLANK)]
+Minutes = Annotated[int, msgspec.Meta(ge=1, le=1440)]
+Description = Annotated[str, msgspec.Meta(max_length=5000, pattern=PROSE)]
+Genres = Annotated[
+    tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=NOT_BLANK)], ...],
+    msgspec.Meta(max_length=10),
+]
+Tongue = Annotated[str, msgspec.Meta(max_length=40, pattern=LINE)]
+Rating = Annotated[str, msgspec.Meta(max_length=20, pattern=LINE)]
+PosterUrl = Annotated[str, msgspec.Meta(max_length=2000, pattern=LINK)]
+ScreenName = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=NOT_BLANK)]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""RFC 3339 with an offset."""
+Status = Literal["opening", "scheduled", "on_sale", "closed", "cancelled", "past"]
+
+
+class NewMovieBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A movie to be added. `poster_url` may be a path on this site."""
+
+    title: Title
+    duration_minutes: Minutes
+    description: Description = ""
+    genres: Genres = ()
+    language: Tongue = ""
+    rating: Rating = ""
+    poster_url: PosterUrl = ""
+
+
+class ChangeMovieBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is left out stays."""
+
+    title: Title | msgspec.UnsetType = msgspec.UNSET
+    duration_minutes: Minutes | msgspec.UnsetType = msgspec.UNSET
+    description: Description | msgspec.UnsetType = msgspec.UNSET
+    genres: Genres | msgspec.UnsetType = msgspec.UNSET
+    language: Tongue | msgspec.UnsetType = msgspec.UNSET
+    rating: Rating | msgspec.UnsetType = msgspec.UNSET
+    poster_url: PosterUrl | msgspec.UnsetType = msgspec.UNSET
+
+
+class MovieBody(msgspec.Struct, frozen=True):
+    """A movie."""
+
+    id: int
+    title: str
+    duration_minutes: int
+    description: str
+    genres: list[str]
+    language: str
+    rating: str
+    poster_url: str
+
+
+class MoviesPage(msgspec.Struct, frozen=True):
+    """Movies, by title."""
+
+    items: list[MovieBody]
+    next_cursor: str | None
+
+
+class NewShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A show to be created, with `total_seats` numbered seats or with a `layout`."""
+
+    movie_id: Annotated[int, msgspec.Meta(ge=1, le=MAX_SHOW_ID)]
+    screen_name: ScreenName
+    starts_at: Instant
+    total_seats: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS)] | None = None
+    layout: Layout | None = None
+    seats_per_customer: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS_PER_CUSTOMER)] = 10
+    price: Money | None = None
+    """Of every seat, with `total_seats`; free when left out."""
+    sales_start_at: Instant | None = None
+    sales_end_at: Instant | None = None
+    timezone: Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=LINE)] | None = None
+    """What letters, tickets and dates in filters mean by a day and an hour, such as Europe/Berlin."""
+
+
+class PriceBody(msgspec.Struct, frozen=True):
+    """What a seat of a section costs. A numbered hall has one section without a name."""
+
+    section: str
+    price: Money
+
+
+class ShowBody(msgspec.Struct, frozen=True):
+    """A show. `opening`: its writer has not taken it up yet. `scheduled`: sales have not started."""
+
+    id: int
+    movie: MovieBody
+    screen_name: str
+    starts_at: str
+    timezone: str
+    status: Status
+    total_seats: int
+    available_seats: int
+    seats_per_customer: int
+    prices: list[PriceBody]
+    sales_start_at: str | None
+    sales_end_at: str | None
+
+
+class ShowsPage(msgspec.Struct, frozen=True):
+    """Shows, by the time they start."""
+
+    items: list[ShowBody]
+    next_cursor: str | None
+
+
+class PendingShowBody(msgspec.Struct, frozen=True):
+    """A show that was created and will be opened; `command` is what to poll."""
+
+    command: str
+    show_id: int
+    status: Literal["pending"] = "pending"

@@ -1,0 +1,36 @@
+"""Text that clients may send: what characters it can have, as patterns, and the same in words.
+
+The patterns mean the same to Python and to the readers of the OpenAPI document (ECMA 262). `$(?!\\n)` is the
+very end: in Python a bare `$` also matches before a last line break.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+LINE = r"^(?![\s\S]*[\x00-\x1f\x7f])"
+PROSE = r"^(?![\s\S]*[\x00-\x08\x0b-\x1f\x7f])"
+NOT_BLANK = r"^(?![\s\S]*[\x00-\x1f\x7f])(?=[\s\S]*\S)"
+USERNAME = r"^[A-Za-z0-9_.\-]+$(?!\n)"
+EMAIL = (
+    r"^(?=.{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]+)*"
+    r"@([A-Za-z0-9]([A-Za-z0-9\-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9\-]{0,61}[A-Za-z0-9])?$(?!\n)"
+)
+LANGUAGE = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$(?!\n)"
+LINK = r"^((https?://|/(?!/))[^\s\x00-\x1f\x7f<>\"'\\]+)?$(?!\n)"
+
+WORDS = {
+    LINE: "one line of text without control characters",
+    PROSE: "text without control characters; tabs and line breaks are fine",
+    NOT_BLANK: "one line of text, not blank, without control characters",
+    USERNAME: "only the characters A-Z a-z 0-9 _ . - are allowed",
+    EMAIL: "an e-mail address such as ada@example.com is wanted",
+    LANGUAGE: "a language tag such as en or pt-BR is wanted",
+    LINK: "an http:// or https:// address, or a path that starts with one /, is wanted",
+}
+"""What each pattern wants, for the one whose text does not match it."""
+
+Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+"""A password or token as it was typed or copied, to be compared with what is stored."""

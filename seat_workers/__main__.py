@@ -1,0 +1,54 @@
+"""`python -m seat_workers`: one seat worker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import Any
+
+from runtime.log.opening import bind_log, open_log
+from runtime.process import run_service, settle_gc
+
+from runtime import postgres, redis
+from runtime.settings import SettingError, Settings
+from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
+from seat_workers.ledger import Ledger
+from seat_workers.publisher import Publisher
+from seat_workers.worker import SeatWorker
+
+GROUP = "aisle-seat-workers"
+
+
+async def work(settings: Settings, stop: asyncio.Event) -> None:
+    """Runs one seat worker until `stop`."""
+    if settings.database_url is None or settings.redis_url is None:
+        raise SettingError("AISLE_DATABASE_URL and AISLE_REDIS_URL are needed; `aisle up` sets them itself")
+    database_url = settings.database_url
+
+    async def connect(name: str) -> Any:
+        return await postgres.connect(database_url, name)
+
+    log = await open_log(settings.kafka, database_url)
+    events = log.appender(EVENTS_TOPIC)
+    ledger = Ledger(connect)
+    redis_client = redis.connect(settings.redis_url)
+    try:
+        binding = await connect("seat worker, start")
+        try:
+            await bind_log(binding, log)
+        finally:
+            await binding.close()
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        worker = SeatWorker(ledger, Publisher(redis_client, events), name)
+        settle_gc()
+        await worker.run(log.reader(COMMANDS_TOPIC, GROUP, worker), stop)
+    finally:
+        await events.close()
+        await ledger.close()
+        await redis_client.aclose()
+        await log.close()
+
+
+if __name__ == "__main__":
+    run_service("seat-worker", work)

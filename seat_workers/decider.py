@@ -1,0 +1,163 @@
+"""Deciding a batch: records in, decisions and net changes out, memory moved on. No waiting in here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import structlog
+
+from runtime.log import Record, WrongLog
+from schemas.commands import Command
+from schemas.events import Decision, Reason
+from schemas.ids import Position
+from schemas.wire import decode_command, encode
+from seat_workers.batch import Advance, Batch, ShowRow
+from seat_workers.fold import Decided, fold
+from seat_workers.memory import Memory
+from seat_workers.recent import First, RecentIds
+from seat_workers.show import Show, step
+
+log = structlog.get_logger()
+
+
+class CommandFailed(Exception):
+    """The rules raised on a command: a bug. It is answered `internal_error`, all others go on."""
+
+    def __init__(self, position: Position) -> None:
+        super().__init__(str(position))
+        self.position = position
+
+
+class Owned(msgspec.Struct):
+    """A partition of ours, as far as it is decided (not necessarily committed)."""
+
+    epoch: int
+    next_offset: int
+    last_ms: int
+
+
+class Decider:
+    """Decides commands in log order against the shows in memory."""
+
+    def __init__(self, memory: Memory, recent: RecentIds) -> None:
+        self._memory = memory
+        self._recent = recent
+        self.poisoned: set[Position] = set()
+        """Commands that are answered `internal_error` without being looked at."""
+        self.nameless: set[Position] = set()
+        """Commands whose id cannot be stored as used."""
+
+    def decide(
+        self,
+        read: list[tuple[Record, Command | None]],
+        owned_partitions: Mapping[int, Owned],
+        published: Mapping[int, int],
+    ) -> Batch:
+        """The batch that these records make, in the order given; memory then stands after it.
+
+        Raises CommandFailed, with the records of this call forgotten, when the rules raise on one.
+        """
+        decided: list[Decided] = []
+        shows: dict[tuple[int, int], Show] = {}
+        versions_before: dict[int, int] = {}
+        expected_offsets: dict[int, int] = {}
+        try:
+            for record, command in read:
+                owned = owned_partitions[record.partition]
+                if record.offset != owned.next_offset:
+                    raise WrongLog(
+                        f"partition {record.partition} of the log goes on at offset {record.offset} where"
+                        f" {owned.next_offset} was expected: records are missing. Restore the log, or the"
+                        " database from a backup of the same moment"
+                    )
+                expected_offsets.setdefault(record.partition, owned.next_offset)
+                now_ms = max(record.at_ms, owned.last_ms)
+                one = self._decide_one(record, command, now_ms)
+                decided.append(one)
+                owned.next_offset, owned.last_ms = record.offset + 1, now_ms
+                if one.decision.events and command is not None:
+                    show = self._memory.find(record.partition, command.show_id)
+                    assert show is not None, "events come from shows"
+                    shows[record.partition, show.show_id] = show
+                    versions_before.setdefault(show.show_id, show.version)
+                    show.version = record.offset
+        except BaseException:
+            self._forget(decided)
+            raise
+        finally:
+            self._memory.return_borrowed()
+        return Batch(
+            advances={
+                partition: _advance(owned_partitions[partition], expected, published[partition])
+                for partition, expected in expected_offsets.items()
+            },
+            decided=decided,
+            net=fold(decided, {show.show_id: show.seating for show in shows.values()}),
+            shows=[_row(partition, show) for (partition, _), show in sorted(shows.items(), key=_show_id)],
+            versions_before=versions_before,
+        )
+
+    def _decide_one(self, record: Record, command: Command | None, now_ms: int) -> Decided:
+        position = Position(record.partition, record.offset)
+        if command is None:
+            decision, first = Decision(Reason.MALFORMED), False
+        elif (known := self._recent.find(command.command_id, now_ms)) is not None:
+            decision, first = known.answer_to(command), False
+        else:
+            decision, first = self._decide_new(position, command, now_ms), position not in self.nameless
+        answer = encode(decision)
+        if first and command is not None:
+            self._recent.remember(command.command_id, First(position, now_ms, record.body, answer))
+        return Decided(position, now_ms, record.body, command, decision, answer, first)
+
+    def _decide_new(self, position: Position, command: Command, now_ms: int) -> Decision:
+        if position in self.poisoned:
+            log.error("a command cannot be decided", position=str(position), show_id=command.show_id)
+            return Decision(Reason.INTERNAL_ERROR)
+        show = self._memory.find(position.partition, command.show_id)
+        if show is None:
+            return Decision(Reason.NOT_FOUND)
+        try:
+            return step(show, command, now_ms)
+        except Exception as error:
+            self._memory.drop([(position.partition, command.show_id)])
+            log.exception("the rules raised", position=str(position), show_id=command.show_id)
+            raise CommandFailed(position) from error
+
+    def undo(self, batch: Batch) -> None:
+        """Drops from memory what a batch that was not committed has left there."""
+        self._memory.drop([(show.partition, show.show_id) for show in batch.shows])
+        self._forget(batch.decided)
+
+    def _forget(self, decided: Iterable[Decided]) -> None:
+        for one in decided:
+            if one.command is not None:
+                self._memory.drop([(one.position.partition, one.command.show_id)])
+                if one.first:
+                    self._recent.forget(one.command.command_id)
+
+
+def _advance(owned: Owned, expected: int, published: int) -> Advance:
+    return Advance(owned.epoch, expected, owned.next_offset, published, owned.last_ms)
+
+
+def decoded(record: Record) -> Command | None:
+    """The command in a record; None, loudly, when there is none."""
+    try:
+        command: Command = decode_command(record.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        log.error(
+            "a record is not a command", position=f"{record.partition}-{record.offset}", error=str(error)
+        )
+        return None
+    return command
+
+
+def _row(partition: int, show: Show) -> ShowRow:
+    assert show.status is not None
+    return ShowRow(show.show_id, partition, show.status, show.terms, show.version, show.available)
+
+
+def _show_id(item: tuple[tuple[int, int], Show]) -> int:
+    return item[0][1]

@@ -1,0 +1,132 @@
+"""A batch of decisions folded into its net changes: one row per seat, per booking and per show. Pure.
+
+A seat that was sold, freed and sold again within a batch is one claim with its last owner; a booking that
+was made and cancelled within the batch is one row, already cancelled, and no claim. Ids are sorted, so that
+two writers that should ever meet do so in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+import msgspec
+
+from schemas.commands import Command, ConfirmBooking
+from schemas.events import (
+    Booking,
+    BookingCancelled,
+    BookingConfirmed,
+    BookingHeld,
+    Decision,
+    HoldExpired,
+    HoldReleased,
+    Reason,
+    SeatsBlocked,
+    SeatsUnblocked,
+    ShowOpened,
+)
+from schemas.ids import Position
+from schemas.layout import Seating
+from schemas.wire import decode_command, decode_decision
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """One record of the log with its decision, in stored form too."""
+
+    position: Position
+    at_ms: int
+    body: bytes
+    command: Command | None
+    """None when the record was not a command."""
+    decision: Decision
+    answer: bytes
+    first: bool
+    """Whether the command's id counts from here: not for repeats and for what is not a command."""
+
+    @classmethod
+    def stored(cls, partition: int, offset: int, at_ms: int, body: bytes, answer: bytes) -> Decided:
+        """The decision in a row of `decisions`."""
+        try:
+            command = decode_command(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            command = None
+        decision = decode_decision(answer)
+        first = command is not None and decision.repeats is None and decision.reason is not Reason.KEY_REUSED
+        return cls(Position(partition, offset), at_ms, body, command, decision, answer, first)
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """What a seat's row says at the end of the batch: letter, and booking unless it is blocked."""
+
+    state: str
+    booking_id: UUID | None
+
+
+class NetChanges(msgspec.Struct):
+    """What a batch writes, besides its decisions. Seats are (show, index in layout order)."""
+
+    frees: list[tuple[int, int]]
+    """Seats whose claim of before the batch goes, whether or not there is a new one."""
+    claims: list[tuple[int, int, Claim]]
+    new_bookings: list[tuple[Booking, Position]]
+    changed_bookings: list[tuple[Booking, Position]]
+    opened: set[int]
+    """Shows that the batch opened: their row is new."""
+
+    def ended(self) -> list[tuple[Booking, Position]]:
+        """The bookings that are over at the end of the batch."""
+        return [row for row in (*self.new_bookings, *self.changed_bookings) if not row[0].status.live]
+
+
+def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChanges:
+    """The net changes of decisions given in log order per show. `seatings`: of every show of the batch."""
+    had_claim: dict[tuple[int, int], bool] = {}
+    claim_now: dict[tuple[int, int], Claim | None] = {}
+    new: dict[UUID, bool] = {}
+    bookings: dict[UUID, tuple[Booking, Position]] = {}
+    opened: set[int] = set()
+
+    for decided in batch:
+        confirms = isinstance(decided.command, ConfirmBooking)
+        for event in decided.decision.events:
+            match event:
+                case BookingConfirmed(booking) | BookingHeld(booking):
+                    state = "s" if isinstance(event, BookingConfirmed) else "h"
+                    claim: Claim | None = Claim(state, booking.booking_id)
+                    before = confirms
+                case BookingCancelled(booking) | HoldReleased(booking) | HoldExpired(booking):
+                    claim, before = None, True
+                case SeatsBlocked(show_id, seats) | SeatsUnblocked(show_id, seats):
+                    before = isinstance(event, SeatsUnblocked)
+                    index_of = seatings[show_id].index_of
+                    for label in seats:
+                        seat = show_id, index_of[label]
+                        had_claim.setdefault(seat, before)
+                        claim_now[seat] = None if before else Claim("b", None)
+                    continue
+                case ShowOpened(show_id):
+                    opened.add(show_id)
+                    continue
+                case _:
+                    continue
+            index_of = seatings[booking.show_id].index_of
+            for label in booking.seats:
+                seat = booking.show_id, index_of[label]
+                had_claim.setdefault(seat, before)
+                claim_now[seat] = claim
+            new.setdefault(booking.booking_id, not before)
+            bookings[booking.booking_id] = (booking, decided.position)
+
+    rows = sorted(bookings.items())
+    return NetChanges(
+        frees=sorted(seat for seat, had in had_claim.items() if had),
+        claims=[(*seat, claim) for seat, claim in sorted(claim_now.items(), key=_seat) if claim is not None],
+        new_bookings=[row for booking_id, row in rows if new[booking_id]],
+        changed_bookings=[row for booking_id, row in rows if not new[booking_id]],
+        opened=opened,
+    )
+
+
+def _seat(item: tuple[tuple[int, int], object]) -> tuple[int, int]:
+    return item[0]

@@ -1,0 +1,55 @@
+"""Getting a batch into PostgreSQL, however often it must be asked; and reading from it patiently."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from seat_workers.batch import Batch
+from seat_workers.ledger import DATABASE_DOWN, Fenced, Ledger, OutcomeUnknown, Unavailable
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+
+
+async def land(ledger: Ledger, batch: Batch) -> None:
+    """Returns once the batch is certainly committed; raises Refused when it certainly never will be."""
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        try:
+            await ledger.commit(batch)
+            return
+        except Unavailable as error:
+            log.warning("PostgreSQL cannot commit now", error=str(error), retry_s=pause_s)
+        except OutcomeUnknown as error:
+            log.warning("a commit's outcome is unknown; looking", error=str(error))
+            if await _happened(ledger, batch):
+                return
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+async def _happened(ledger: Ledger, batch: Batch) -> bool:
+    partition, advance = next(iter(batch.advances.items()))
+    state = (await patiently(lambda: ledger.states([partition])))[partition]
+    if state.epoch == advance.epoch and state.next_offset in (advance.expected, advance.next):
+        return state.next_offset == advance.next
+    raise Fenced(f"partition {partition} was taken by another writer")
+
+
+async def patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """What `read` returns, once PostgreSQL answers."""
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        try:
+            return await read()
+        except DATABASE_DOWN as error:
+            log.warning("PostgreSQL does not answer", error=str(error), retry_s=pause_s)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

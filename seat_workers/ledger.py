@@ -1,0 +1,279 @@
+"""PostgreSQL as the writers' ledger: take a partition, load shows, commit one batch in one round trip.
+
+The commit is one call of the function `commit_batch`, so one transaction that waits for nobody outside: it
+writes everything or raises. A writer whose partition was taken by another has an old epoch and writes
+nothing. When the connection is lost in mid-commit, `next_offset` tells afterwards whether it happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from schemas.events import Booking, BookingStatus, ShowStatus, Terms
+from schemas.ids import Position
+from schemas.layout import Seating, decode_layout
+from seat_workers.batch import Batch, arguments, transposed
+from seat_workers.recent import First
+
+
+class Refused(Exception):
+    """A commit that certainly wrote nothing."""
+
+
+class Fenced(Refused):
+    """Another writer has taken a partition of the batch, or moved it on."""
+
+
+class IdUsed(Refused):
+    """A command id of the batch was used before, in a decision that the worker did not remember."""
+
+
+class DataRefused(Refused):
+    """PostgreSQL does not take these rows. The next try must be smaller."""
+
+
+class Unavailable(Refused):
+    """PostgreSQL cannot commit now: disk full, shutting down. Try again later."""
+
+
+class OutcomeUnknown(Exception):
+    """The connection was lost in mid-commit; `next_offset` tells."""
+
+
+class PartitionState(msgspec.Struct, frozen=True):
+    """A partition's row in `partitions`."""
+
+    epoch: int
+    next_offset: int
+    published_offset: int
+    last_ms: int
+
+
+class StoredShow(msgspec.Struct, frozen=True):
+    """A show as PostgreSQL has it."""
+
+    show_id: int
+    partition: int
+    status: ShowStatus
+    terms: Terms
+    version: int
+    bookings: list[Booking]
+    """Live ones only."""
+    blocked: list[int]
+
+
+_TAKE = """
+    INSERT INTO partitions (partition)
+    SELECT p FROM unnest($1::int[]) p
+     WHERE NOT EXISTS (SELECT FROM decisions d WHERE d.partition = p)
+        ON CONFLICT DO NOTHING"""
+_RAISE_EPOCH = """
+    UPDATE partitions SET epoch = epoch + 1, owner = $2 WHERE partition = ANY ($1::int[])
+    RETURNING partition, epoch, next_offset, published_offset, last_ms"""
+_STATES = """
+    SELECT partition, epoch, next_offset, published_offset, last_ms
+      FROM partitions WHERE partition = ANY ($1::int[])"""
+_PUBLISHED = """
+    UPDATE partitions t SET published_offset = p.published
+      FROM unnest($1::int[], $2::bigint[], $3::bigint[]) p (partition, epoch, published)
+     WHERE t.partition = p.partition AND t.epoch = p.epoch AND t.published_offset < p.published"""
+_SHOWS = """
+    SELECT show_id, partition, status, version, layout_id, layout_digest, starts_ms, seats_per_customer,
+           sales_start_ms, sales_end_ms
+      FROM show_states WHERE show_id = ANY ($1::int[]) AND partition = ANY ($2::int[])"""
+_BOOKING_COLUMNS = "booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms"
+_LIVE_BOOKINGS = f"""
+    SELECT {_BOOKING_COLUMNS} FROM bookings
+     WHERE show_id = ANY ($1::int[]) AND status IN ('held', 'confirmed')"""
+_BOOKINGS = f"SELECT {_BOOKING_COLUMNS} FROM bookings WHERE booking_id = ANY ($1::uuid[])"
+_BLOCKED = "SELECT show_id, seat FROM claims WHERE show_id = ANY ($1::int[]) AND state = 'b'"
+_LAYOUTS = "SELECT digest, body FROM layouts WHERE digest = ANY ($1::text[])"
+_FIRST_DECISIONS = """
+    SELECT i.command_id, d.partition, d.log_offset, d.at_ms, d.command, d.answer
+      FROM command_ids i JOIN decisions d USING (partition, log_offset)
+     WHERE i.command_id = ANY ($1::uuid[])"""
+_DECISIONS = """
+    SELECT log_offset, at_ms, command, answer FROM decisions
+     WHERE partition = $1 AND log_offset >= $2 AND log_offset < $3 ORDER BY log_offset LIMIT $4"""
+_COMMIT = "SELECT commit_batch(" + ", ".join(f"${n}" for n in range(1, 56)) + ")"
+
+_PLANNER = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+"""The commit touches rows by key only. Plans are made while tables are small; a plan that scans a table
+would be right then and wrong an hour later."""
+
+_TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58")
+_LOST = (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, OSError)
+DATABASE_DOWN = (
+    *_LOST,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+"""What reading raises while PostgreSQL is away, restarting or out of room."""
+
+
+class Ledger:
+    """Two connections to PostgreSQL: one that only commits, one that only reads and takes partitions."""
+
+    def __init__(self, connect: Callable[[str], Awaitable[Any]]) -> None:
+        self._connect = connect
+        self._connections: dict[str, Any] = {}
+        self._commit_call: Any = None
+
+    async def _connection(self, use: str) -> Any:
+        connection = self._connections.get(use)
+        if connection is None or connection.is_closed():
+            connection = self._connections[use] = await self._connect(f"seat worker, {use}")
+            if use == "commit":
+                await connection.execute(_PLANNER)
+                self._commit_call = await connection.prepare(_COMMIT)
+        return connection
+
+    async def close(self) -> None:
+        for connection in self._connections.values():
+            try:
+                await connection.close(timeout=2)
+            except _LOST:
+                connection.terminate()
+        self._connections.clear()
+
+    async def take(self, partitions: Sequence[int], owner: str) -> dict[int, PartitionState]:
+        """Raises the epoch of these partitions: whoever had them can commit nothing more.
+
+        A partition that has decisions but no row is left out: that database has lost something.
+        """
+        connection = await self._connection("read")
+        async with connection.transaction():
+            await connection.execute(_TAKE, sorted(partitions))
+            rows = await connection.fetch(_RAISE_EPOCH, sorted(partitions), owner)
+        return {row["partition"]: _partition_state(row) for row in rows}
+
+    async def states(self, partitions: Sequence[int]) -> dict[int, PartitionState]:
+        """The rows of these partitions as they are now."""
+        connection = await self._connection("read")
+        rows = await connection.fetch(_STATES, sorted(partitions))
+        return {row["partition"]: _partition_state(row) for row in rows}
+
+    async def mark_published(self, advances: Mapping[int, tuple[int, int]]) -> None:
+        """Stores partition → (epoch, published offset) apart from a commit, before going idle or away."""
+        connection = await self._connection("read")
+        columns = [(partition, *advance) for partition, advance in sorted(advances.items())]
+        await connection.execute(_PUBLISHED, *transposed(columns, 3))
+
+    async def load_shows(self, show_ids: Sequence[int], partitions: Sequence[int]) -> list[StoredShow]:
+        """Those of the shows that have been opened on one of these partitions."""
+        connection = await self._connection("read")
+        rows = await connection.fetch(_SHOWS, show_ids, partitions)
+        found = [row["show_id"] for row in rows]
+        bookings: dict[int, list[Booking]] = {show_id: [] for show_id in found}
+        blocked: dict[int, list[int]] = {show_id: [] for show_id in found}
+        for row in await connection.fetch(_LIVE_BOOKINGS, found):
+            bookings[row["show_id"]].append(_booking(row))
+        for row in await connection.fetch(_BLOCKED, found):
+            blocked[row["show_id"]].append(row["seat"])
+        return [
+            StoredShow(
+                show_id=row["show_id"],
+                partition=row["partition"],
+                status=ShowStatus(row["status"]),
+                terms=Terms(
+                    layout_id=row["layout_id"],
+                    layout_digest=row["layout_digest"],
+                    starts_ms=row["starts_ms"],
+                    seats_per_customer=row["seats_per_customer"],
+                    sales_start_ms=row["sales_start_ms"],
+                    sales_end_ms=row["sales_end_ms"],
+                ),
+                version=row["version"],
+                bookings=bookings[row["show_id"]],
+                blocked=blocked[row["show_id"]],
+            )
+            for row in rows
+        ]
+
+    async def load_layouts(self, digests: Sequence[str]) -> dict[str, Seating]:
+        """Layouts by digest, made ready."""
+        connection = await self._connection("read")
+        rows = await connection.fetch(_LAYOUTS, digests)
+        return {row["digest"]: Seating(decode_layout(row["body"])) for row in rows}
+
+    async def load_bookings(self, booking_ids: Sequence[UUID]) -> list[Booking]:
+        """Those of the bookings that are stored, live or over."""
+        connection = await self._connection("read")
+        return [_booking(row) for row in await connection.fetch(_BOOKINGS, booking_ids)]
+
+    async def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, First]]:
+        """For each of the ids that has been used: its first decision."""
+        connection = await self._connection("read")
+        rows = await connection.fetch(_FIRST_DECISIONS, command_ids)
+        return [
+            (
+                UUID(int=row["command_id"].int),
+                First(
+                    Position(row["partition"], row["log_offset"]), row["at_ms"], row["command"], row["answer"]
+                ),
+            )
+            for row in rows
+        ]
+
+    async def decisions(
+        self, partition: int, start: int, end: int, limit: int
+    ) -> list[tuple[int, int, bytes, bytes]]:
+        """Stored decisions with start ≤ offset < end: offset, time, command, answer."""
+        connection = await self._connection("read")
+        return [tuple(row) for row in await connection.fetch(_DECISIONS, partition, start, end, limit)]
+
+    async def commit(self, batch: Batch) -> None:
+        """Writes the batch, all or nothing. Raises a kind of Refused, or OutcomeUnknown."""
+        try:
+            await self._connection("commit")
+        except (*_LOST, asyncpg.PostgresError) as error:
+            raise Unavailable(f"no connection to commit on: {error}") from error
+        try:
+            await self._commit_call.fetchval(*arguments(batch))
+        except asyncpg.PostgresError as error:
+            raise _refusal(error) from error
+        except (asyncpg.DataError, ValueError, TypeError, OverflowError) as error:
+            raise DataRefused(f"a value does not fit its column: {error}") from error
+        except _LOST as error:
+            raise OutcomeUnknown(str(error)) from error
+        except asyncio.CancelledError:
+            self._connections.pop("commit").terminate()
+            raise
+
+
+def _refusal(error: asyncpg.PostgresError) -> Exception:
+    code = error.sqlstate or ""
+    if code == "AI001":
+        return Fenced(str(error))
+    if code == "AI002" or code == "21000":
+        return IdUsed(str(error))
+    if code.startswith(("57P", "08")):
+        return OutcomeUnknown(str(error))
+    if code.startswith(_TRANSIENT_CLASSES):
+        return Unavailable(str(error))
+    return DataRefused(f"{code}: {error}")
+
+
+def _partition_state(row: Any) -> PartitionState:
+    return PartitionState(row["epoch"], row["next_offset"], row["published_offset"], row["last_ms"])
+
+
+def _booking(row: Any) -> Booking:
+    return Booking(
+        booking_id=UUID(int=row["booking_id"].int),
+        show_id=row["show_id"],
+        user_id=row["user_id"],
+        status=BookingStatus(row["status"]),
+        seats=tuple(row["seats"]),
+        total=row["total"],
+        currency=row["currency"],
+        created_ms=row["created_ms"],
+        expires_ms=row["expires_ms"],
+    )

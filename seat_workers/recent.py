@@ -1,0 +1,56 @@
+"""The command ids that a worker remembers, so that most repeats are recognised without a read.
+
+What is not remembered is caught by the unique index on `command_ids` at the commit.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from schemas.commands import Command, request_of
+from schemas.events import Decision, Reason
+from schemas.ids import Position
+from schemas.wire import decode_command, decode_decision
+from seat_workers.batch import ID_LIFETIME_MS
+
+
+class First(msgspec.Struct, frozen=True):
+    """The first decision on a command id. Command and answer stay in stored form: small, and rarely read."""
+
+    position: Position
+    at_ms: int
+    command: bytes
+    answer: bytes
+
+    def answer_to(self, command: Command) -> Decision:
+        """What a later command with the same id is answered: the same, or that its key was used before."""
+        if request_of(decode_command(self.command)) != request_of(command):
+            return Decision(Reason.KEY_REUSED)
+        first = decode_decision(self.answer)
+        return msgspec.structs.replace(first, events=(), repeats=self.position)
+
+
+class RecentIds:
+    """The newest ids, at most `limit`; always more than the batches that are not committed yet can hold."""
+
+    def __init__(self, limit: int = 32_768) -> None:
+        self._limit = limit
+        self._firsts: dict[UUID, First] = {}
+
+    def find(self, command_id: UUID, now_ms: int) -> First | None:
+        """The first decision on this id, unless that is so long ago that the id counts no more."""
+        first = self._firsts.get(command_id)
+        if first is not None and first.at_ms < now_ms - ID_LIFETIME_MS:
+            return None
+        return first
+
+    def remember(self, command_id: UUID, first: First) -> None:
+        self._firsts.pop(command_id, None)
+        self._firsts[command_id] = first
+        if len(self._firsts) > self._limit:
+            del self._firsts[next(iter(self._firsts))]
+
+    def forget(self, command_id: UUID) -> None:
+        self._firsts.pop(command_id, None)

@@ -1,0 +1,404 @@
+"""The state of one show, and every transition of its seats and bookings. Pure.
+
+A show has one writer, and the writer takes commands one after another, so there is nothing to lock here:
+`decide` reads the state and says what follows, `apply` makes it so. Time is the log's and comes as an
+argument; ids come with the commands. The same commands in the same order give the same decisions, on any
+machine and on any day: that is what recovery, `aisle verify` and the tests rest on.
+
+A booking moves like a two-phase transfer: pending, then posted or voided.
+
+    status \\ command   BookSeats          HoldSeats     ConfirmBooking     CancelBooking      time runs out
+    (none)             confirmed          held          not_found          not_found          –
+    held               –                  –             confirmed          released           expired
+    confirmed          –                  –             already_confirmed  cancelled          –
+    cancelled          –                  –             already_cancelled  already_cancelled  –
+    released           –                  –             already_cancelled  already_cancelled  –
+    expired            –                  –             hold_expired       hold_expired       –
+
+A seat is available, held or sold by its booking's status, or blocked by staff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
+from typing import assert_never
+from uuid import UUID
+
+import msgspec
+
+from schemas.api import MAX_SEATS_PER_REQUEST
+from schemas.commands import (
+    BlockSeats,
+    BookSeats,
+    CancelBooking,
+    CancelShow,
+    ChangeShow,
+    CheckIn,
+    CloseShow,
+    Command,
+    ConfirmBooking,
+    ExpireHolds,
+    HoldSeats,
+    OpenShow,
+    ReopenShow,
+    UnblockSeats,
+)
+from schemas.events import (
+    Booking,
+    BookingCancelled,
+    BookingConfirmed,
+    BookingEvent,
+    BookingHeld,
+    BookingStatus,
+    Decision,
+    Event,
+    HoldExpired,
+    HoldReleased,
+    Reason,
+    SeatsBlocked,
+    SeatsUnblocked,
+    ShowCancelled,
+    ShowChanged,
+    ShowClosed,
+    ShowOpened,
+    ShowReopened,
+    ShowStatus,
+    Terms,
+    TicketCheckedIn,
+)
+from schemas.layout import Seating
+
+AVAILABLE, HELD, SOLD, BLOCKED = b"ahsb"
+
+TRANSITIONS: dict[
+    tuple[BookingStatus | None, type[Command]], tuple[type[BookingEvent], BookingStatus] | Reason
+] = {
+    (None, BookSeats): (BookingConfirmed, BookingStatus.CONFIRMED),
+    (None, HoldSeats): (BookingHeld, BookingStatus.HELD),
+    (None, ConfirmBooking): Reason.NOT_FOUND,
+    (None, CancelBooking): Reason.NOT_FOUND,
+    (BookingStatus.HELD, ConfirmBooking): (BookingConfirmed, BookingStatus.CONFIRMED),
+    (BookingStatus.HELD, CancelBooking): (HoldReleased, BookingStatus.RELEASED),
+    (BookingStatus.HELD, ExpireHolds): (HoldExpired, BookingStatus.EXPIRED),
+    (BookingStatus.CONFIRMED, ConfirmBooking): Reason.ALREADY_CONFIRMED,
+    (BookingStatus.CONFIRMED, CancelBooking): (BookingCancelled, BookingStatus.CANCELLED),
+    (BookingStatus.CANCELLED, ConfirmBooking): Reason.ALREADY_CANCELLED,
+    (BookingStatus.CANCELLED, CancelBooking): Reason.ALREADY_CANCELLED,
+    (BookingStatus.RELEASED, ConfirmBooking): Reason.ALREADY_CANCELLED,
+    (BookingStatus.RELEASED, CancelBooking): Reason.ALREADY_CANCELLED,
+    (BookingStatus.EXPIRED, ConfirmBooking): Reason.HOLD_EXPIRED,
+    (BookingStatus.EXPIRED, CancelBooking): Reason.HOLD_EXPIRED,
+}
+
+_BLOCKING: dict[type[Command], tuple[int, type[SeatsBlocked] | type[SeatsUnblocked]]] = {
+    BlockSeats: (AVAILABLE, SeatsBlocked),
+    UnblockSeats: (BLOCKED, SeatsUnblocked),
+}
+_LETTER = {BookingStatus.HELD: HELD, BookingStatus.CONFIRMED: SOLD}
+
+
+class Show:
+    """One show as its writer keeps it in memory: a cache of what PostgreSQL has, and nothing else.
+
+    Made from stored rows, or unopened (`status` None) for a show that the log has not heard of.
+    """
+
+    __slots__ = (
+        "available",
+        "bookings",
+        "expiries",
+        "past",
+        "seating",
+        "seats_of_customer",
+        "show_id",
+        "states",
+        "status",
+        "terms",
+        "version",
+    )
+
+    def __init__(self, show_id: int, seating: Seating) -> None:
+        self.show_id = show_id
+        self.seating = seating
+        self.status: ShowStatus | None = None
+        self.terms = Terms(layout_id=0, layout_digest="", starts_ms=0, seats_per_customer=0)
+        self.version = -1
+        """The log offset of the last change; kept by the worker."""
+        self.states = bytearray([AVAILABLE]) * len(seating)
+        self.available = len(seating)
+        self.bookings: dict[UUID, Booking] = {}
+        """Live bookings only."""
+        self.past: dict[UUID, Booking] = {}
+        """Bookings that are over, as far as a command at hand names them or their end is not yet stored."""
+        self.seats_of_customer: dict[int, int] = {}
+        self.expiries: list[tuple[int, UUID]] = []
+        """A heap of (expires_ms, booking), with left-overs of holds that ended otherwise."""
+
+    def restore(
+        self,
+        status: ShowStatus,
+        terms: Terms,
+        version: int,
+        bookings: Iterable[Booking],
+        blocked: Iterable[int],
+    ) -> None:
+        """Fills a fresh show from stored rows. `blocked`: indexes of blocked seats."""
+        self.status, self.terms, self.version = status, terms, version
+        for booking in bookings:
+            self._claim(booking)
+        for seat in blocked:
+            self.states[seat] = BLOCKED
+            self.available -= 1
+        heapify(self.expiries)
+
+    def next_expiry_ms(self) -> int | None:
+        """When the next hold is due, in log time; None when nothing is held."""
+        while self.expiries:
+            expires_ms, booking_id = self.expiries[0]
+            booking = self.bookings.get(booking_id)
+            if booking is not None and booking.expires_ms == expires_ms:
+                return expires_ms
+            heappop(self.expiries)
+        return None
+
+    def indexes(self, labels: Iterable[str]) -> list[int]:
+        index_of = self.seating.index_of
+        return [index_of[label] for label in labels]
+
+    def _claim(self, booking: Booking) -> None:
+        letter = _LETTER[booking.status]
+        if booking.booking_id not in self.bookings:
+            self.available -= len(booking.seats)
+            have = self.seats_of_customer.get(booking.user_id, 0)
+            self.seats_of_customer[booking.user_id] = have + len(booking.seats)
+        self.bookings[booking.booking_id] = booking
+        for seat in self.indexes(booking.seats):
+            self.states[seat] = letter
+        if booking.expires_ms is not None:
+            heappush(self.expiries, (booking.expires_ms, booking.booking_id))
+
+    def _free(self, booking: Booking) -> None:
+        del self.bookings[booking.booking_id]
+        self.past[booking.booking_id] = booking
+        self.available += len(booking.seats)
+        left = self.seats_of_customer[booking.user_id] - len(booking.seats)
+        if left:
+            self.seats_of_customer[booking.user_id] = left
+        else:
+            del self.seats_of_customer[booking.user_id]
+        for seat in self.indexes(booking.seats):
+            self.states[seat] = AVAILABLE
+
+
+def step(show: Show, command: Command, now_ms: int) -> Decision:
+    """Takes one command: releases what has run out, decides, applies. Returns the whole decision."""
+    expired = expire(show, now_ms)
+    for event in expired:
+        apply(show, event)
+    decision = decide(show, command, now_ms)
+    for event in decision.events:
+        apply(show, event)
+    if expired:
+        return msgspec.structs.replace(decision, events=(*expired, *decision.events))
+    return decision
+
+
+def expire(show: Show, now_ms: int) -> tuple[Event, ...]:
+    """The holds that have run out by `now_ms`, the one rule for expiry: in order of time, then of id."""
+    due = show.next_expiry_ms()
+    if due is None or due > now_ms:
+        return ()
+    holds = [booking for booking in show.bookings.values() if _due(booking, now_ms)]
+    holds.sort(key=lambda booking: (booking.expires_ms, booking.booking_id))
+    return tuple(_move(booking, ExpireHolds) for booking in holds)
+
+
+def decide(show: Show, command: Command, now_ms: int) -> Decision:
+    """What follows from a command for this show, whose expired holds are released already. Changes nothing.
+
+    Where several reasons to refuse apply, the first in the API's order is given, with all seats at fault.
+    """
+    if isinstance(command, OpenShow):
+        return _open(show, command)
+    if show.status is None:
+        return Decision(Reason.NOT_FOUND)
+    match command:
+        case BookSeats() | HoldSeats():
+            return _take_seats(show, command, now_ms)
+        case ConfirmBooking() | CancelBooking():
+            return _move_booking(show, command, now_ms)
+        case BlockSeats() | UnblockSeats():
+            return _block(show, command)
+        case ChangeShow() | CloseShow() | ReopenShow():
+            return _change(show, command)
+        case ExpireHolds():
+            return Decision()
+        case CancelShow() | CheckIn():
+            return Decision(Reason.MALFORMED)
+        case _:
+            assert_never(command)
+
+
+def _open(show: Show, command: OpenShow) -> Decision:
+    if show.status is not None:
+        return Decision(Reason.ALREADY_OPEN)
+    terms = Terms(
+        layout_id=command.layout_id,
+        layout_digest=command.layout_digest,
+        starts_ms=command.starts_ms,
+        seats_per_customer=command.seats_per_customer,
+        sales_start_ms=command.sales_start_ms or None,
+        sales_end_ms=command.sales_end_ms or None,
+    )
+    return Decision(events=(ShowOpened(show.show_id, ShowStatus.OPEN, terms),))
+
+
+def _take_seats(show: Show, command: BookSeats | HoldSeats, now_ms: int) -> Decision:
+    terms = show.terms
+    if show.status is not ShowStatus.OPEN:
+        return _not_open(show)
+    if terms.sales_start_ms is not None and now_ms < terms.sales_start_ms:
+        return Decision(Reason.NOT_ON_SALE, limit=terms.sales_start_ms)
+    if terms.sales_end_ms is not None and now_ms >= terms.sales_end_ms:
+        return Decision(Reason.SHOW_CLOSED)
+    if now_ms >= terms.starts_ms:
+        return Decision(Reason.SHOW_STARTED)
+    labels = command.seats
+    if not labels or len(set(labels)) != len(labels):
+        return Decision(Reason.VALIDATION)
+    if len(labels) > MAX_SEATS_PER_REQUEST:
+        return Decision(Reason.TOO_MANY_SEATS)
+    index_of = show.seating.index_of
+    unknown = [label for label in labels if label not in index_of]
+    if unknown:
+        return Decision(Reason.SEAT_UNKNOWN, tuple(sorted(unknown)))
+    seats = sorted([index_of[label] for label in labels])
+    refused = _unavailable(show, seats)
+    if refused is not None:
+        return refused
+    owner = command.owner_id
+    if show.seats_of_customer.get(owner, 0) + len(seats) > terms.seats_per_customer:
+        return Decision(Reason.LIMIT_EXCEEDED, limit=terms.seats_per_customer)
+    seating = show.seating
+    outcome = TRANSITIONS[None, type(command)]
+    assert not isinstance(outcome, Reason)
+    event_type, status = outcome
+    booking = Booking(
+        booking_id=command.booking_id,
+        show_id=show.show_id,
+        user_id=owner,
+        status=status,
+        seats=tuple([seating.labels[seat] for seat in seats]),
+        total=sum([seating.price_of(seat) for seat in seats]),
+        currency=seating.currency,
+        created_ms=now_ms,
+        expires_ms=now_ms + command.hold_ms if isinstance(command, HoldSeats) else None,
+    )
+    if booking.booking_id in show.bookings or booking.booking_id in show.past:
+        return Decision(Reason.VALIDATION)
+    return Decision(events=(event_type(booking),), booking=booking)
+
+
+def _unavailable(show: Show, seats: list[int]) -> Decision | None:
+    states, labels = show.states, show.seating.labels
+    for letters, reason in (((HELD, SOLD), Reason.SEAT_TAKEN), ((BLOCKED,), Reason.SEAT_BLOCKED)):
+        at_fault = [labels[seat] for seat in seats if states[seat] in letters]
+        if at_fault:
+            return Decision(reason, tuple(at_fault))
+    return None
+
+
+def _move_booking(show: Show, command: ConfirmBooking | CancelBooking, now_ms: int) -> Decision:
+    booking = show.bookings.get(command.booking_id) or show.past.get(command.booking_id)
+    if booking is None:
+        return Decision(Reason.NOT_FOUND)
+    if booking.user_id != command.user_id and not command.staff:
+        return Decision(Reason.NOT_YOURS)
+    outcome = TRANSITIONS[booking.status, type(command)]
+    if isinstance(outcome, Reason):
+        return Decision(outcome)
+    if isinstance(command, ConfirmBooking) and show.status is ShowStatus.CANCELLED:
+        return _not_open(show)
+    if now_ms >= show.terms.starts_ms and not command.staff:
+        return Decision(Reason.SHOW_STARTED)
+    event = _move(booking, type(command))
+    return Decision(events=(event,), booking=event.booking)
+
+
+def _move(booking: Booking, command: type[Command]) -> BookingEvent:
+    outcome = TRANSITIONS[booking.status, command]
+    assert not isinstance(outcome, Reason), "only called for a move that the table has"
+    event_type, status = outcome
+    return event_type(msgspec.structs.replace(booking, status=status, expires_ms=None))
+
+
+def _block(show: Show, command: BlockSeats | UnblockSeats) -> Decision:
+    if not command.staff:
+        return Decision(Reason.NOT_YOURS)
+    labels = command.seats
+    if not labels or len(set(labels)) != len(labels):
+        return Decision(Reason.VALIDATION)
+    index_of = show.seating.index_of
+    unknown = [label for label in labels if label not in index_of]
+    if unknown:
+        return Decision(Reason.SEAT_UNKNOWN, tuple(sorted(unknown)))
+    seats = sorted(index_of[label] for label in labels)
+    wanted, event_type = _BLOCKING[type(command)]
+    taken = tuple(show.seating.labels[seat] for seat in seats if show.states[seat] in (HELD, SOLD))
+    if taken:
+        return Decision(Reason.SEAT_TAKEN, taken)
+    moved = tuple(show.seating.labels[seat] for seat in seats if show.states[seat] == wanted)
+    return Decision(events=(event_type(show.show_id, moved),) if moved else ())
+
+
+def _change(show: Show, command: ChangeShow | CloseShow | ReopenShow) -> Decision:
+    if not command.staff:
+        return Decision(Reason.NOT_YOURS)
+    if show.status is ShowStatus.CANCELLED or show.status is None:
+        return Decision(Reason.SHOW_CANCELLED)
+    match command:
+        case CloseShow():
+            return Decision(events=(ShowClosed(show.show_id, ShowStatus.CLOSED, show.terms),))
+        case ReopenShow():
+            return Decision(events=(ShowReopened(show.show_id, ShowStatus.OPEN, show.terms),))
+        case ChangeShow():
+            given = {
+                name: value
+                for name in ("starts_ms", "seats_per_customer", "sales_start_ms", "sales_end_ms")
+                if (value := getattr(command, name)) is not None
+            }
+            for name in ("sales_start_ms", "sales_end_ms"):
+                if given.get(name) == 0:
+                    given[name] = None
+            terms = msgspec.structs.replace(show.terms, **given)
+            return Decision(events=(ShowChanged(show.show_id, show.status, terms),))
+
+
+def _not_open(show: Show) -> Decision:
+    cancelled = show.status is ShowStatus.CANCELLED
+    return Decision(Reason.SHOW_CANCELLED if cancelled else Reason.SHOW_CLOSED)
+
+
+def _due(booking: Booking, now_ms: int) -> bool:
+    return booking.expires_ms is not None and booking.expires_ms <= now_ms
+
+
+def apply(show: Show, event: Event) -> None:
+    """Makes an event so. Only for events that `decide` or `expire` gave for this very state."""
+    match event:
+        case BookingConfirmed() | BookingHeld():
+            show._claim(event.booking)
+        case BookingCancelled() | HoldReleased() | HoldExpired():
+            show._free(event.booking)
+        case SeatsBlocked() | SeatsUnblocked():
+            blocked = isinstance(event, SeatsBlocked)
+            for seat in show.indexes(event.seats):
+                show.states[seat] = BLOCKED if blocked else AVAILABLE
+            show.available += -len(event.seats) if blocked else len(event.seats)
+        case ShowOpened() | ShowChanged() | ShowClosed() | ShowReopened() | ShowCancelled():
+            show.status, show.terms = event.status, event.terms
+        case TicketCheckedIn():
+            pass
+        case _:
+            assert_never(event)

@@ -1,0 +1,284 @@
+"""The seat worker on a real PostgreSQL: what it decides is stored, once, whatever comes between."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from runtime.log.memory import MemoryLog
+from schemas.events import Reason
+from schemas.ids import Position
+from schemas.wire import EVENTS_TOPIC, decode_published_event
+from seat_workers.batch import Batch
+from seat_workers.ledger import Fenced, Ledger, OutcomeUnknown
+from seat_workers.show import step
+from tests.integration.house import House
+
+
+@pytest.fixture
+async def house(database_url: str) -> AsyncIterator[House]:
+    log = MemoryLog(lambda: int(time.time() * 1000))
+    await log.create(2)
+    house = House(database_url, log)
+    await house.open()
+    yield house
+    await house.db.close()
+
+
+async def test_a_booking_is_stored_as_it_was_decided(house: House) -> None:
+    async with house.working():
+        house.put(house.open_show(7))
+        booked = house.book(7, "3", "1")
+        decision = await house.decision(house.put(booked))
+    assert decision.booking is not None
+    assert decision.booking.seats == ("1", "3")
+    row = await house.db.fetchrow("SELECT * FROM bookings")
+    assert (row["booking_id"], row["status"], row["seats"]) == (booked.booking_id, "confirmed", ["1", "3"])
+    assert (row["partition"], row["log_offset"], row["total"]) == (0, 1, 2000)
+    assert await house.db.fetchval("SELECT array_agg(seat ORDER BY seat) FROM claims") == [0, 2]
+    state = await house.db.fetchrow("SELECT * FROM show_states")
+    assert (state["available"], state["version"], state["status"]) == (98, 1, "open")
+    partition = await house.db.fetchrow("SELECT * FROM partitions WHERE partition = 0")
+    assert (partition["epoch"], partition["next_offset"], partition["published_offset"]) == (1, 2, 2)
+
+
+async def test_a_seat_is_booked_cancelled_and_booked_many_times_within_one_batch(house: House) -> None:
+    house.put(house.open_show(7))
+    for _ in range(100):
+        booked = house.book(7, "5")
+        house.put(booked)
+        house.put(house.cancel(booked))
+    last = house.book(7, "5", user_id=2)
+    position = house.put(last)
+    async with house.working():
+        assert (await house.decision(position)).reason is None
+    assert await house.db.fetchval("SELECT count(*) FROM bookings WHERE status = 'cancelled'") == 100
+    claims = await house.db.fetch("SELECT * FROM claims")
+    assert [(row["seat"], row["booking_id"]) for row in claims] == [(4, last.booking_id)]
+    commits = await house.db.fetchval("SELECT count(DISTINCT xmin::text) FROM decisions")
+    assert commits == 1, "all of it was one batch"
+
+
+async def test_what_is_no_command_is_malformed_and_the_next_one_is_decided(house: House) -> None:
+    rubbish = [
+        b"",
+        b"\x00\xff",
+        b"{}",
+        b"[" * 5000,
+        b'{"type":"Unheard","show_id":7}',
+        b'{"type":"BookSeats"}',
+    ]
+    house.put(house.open_show(7))
+    positions = [house.put(record) for record in rubbish]
+    later = house.put(
+        b'{"type":"CloseShow","command_id":"%s","show_id":7,"staff":true,"news":1}' % str(uuid4()).encode()
+    )
+    async with house.working():
+        for position in positions:
+            assert (await house.decision(position)).reason is Reason.MALFORMED
+        assert (await house.decision(later)).reason is None, "fields from a newer version are passed over"
+
+
+async def test_a_show_is_only_there_on_its_own_partition(house: House) -> None:
+    house.put(house.open_show(7), partition=0)
+    async with house.working():
+        first = await house.decision(house.put(house.book(7, "1"), partition=0))
+        elsewhere = await house.decision(house.put(house.book(7, "2"), partition=1))
+        unheard = await house.decision(house.put(house.book(8, "2"), partition=0))
+    assert first.reason is None
+    assert elsewhere.reason is Reason.NOT_FOUND
+    assert unheard.reason is Reason.NOT_FOUND
+
+
+async def test_the_same_id_gets_the_same_answer_within_a_batch_and_later(house: House) -> None:
+    house.put(house.open_show(7))
+    key = uuid4()
+    first = house.book(7, "1", "2", command_id=key)
+    again = house.book(7, "2", "1", command_id=key)
+    other = house.book(7, "3", command_id=key)
+    positions = [house.put(command) for command in (first, again, other)]
+    async with house.working():
+        decisions = [await house.decision(position) for position in positions]
+        positions.append(house.put(again))
+        decisions.append(await house.decision(positions[-1]))
+    async with house.working():  # one that remembers nothing: the unique index tells it
+        decisions.append(await house.decision(house.put(again)))
+        decisions.append(await house.decision(house.put(other)))
+    booked, same, reused, same_later, same_after_restart, reused_after_restart = decisions
+    assert booked.booking is not None
+    assert booked.booking.booking_id == first.booking_id
+    for repeat in (same, same_later, same_after_restart):
+        assert repeat.booking == booked.booking
+        assert repeat.repeats == positions[0]
+        assert repeat.events == ()
+    assert reused.reason is reused_after_restart.reason is Reason.KEY_REUSED
+    assert await house.db.fetchval("SELECT count(*) FROM bookings") == 1
+
+
+async def test_an_id_counts_across_partitions(house: House) -> None:
+    house.put(house.open_show(7), partition=0)
+    house.put(house.open_show(8), partition=1)
+    key = uuid4()
+    async with house.working():
+        here = await house.decision(house.put(house.book(7, "1", command_id=key), partition=0))
+    async with house.working():
+        there = await house.decision(house.put(house.book(8, "1", command_id=key), partition=1))
+    assert here.reason is None
+    assert there.reason is Reason.KEY_REUSED
+
+
+async def test_a_fenced_worker_writes_nothing(house: House) -> None:
+    house.put(house.open_show(7))
+    worker = house.worker()
+    other = Ledger(house.connect)
+    before = 0
+
+    async def work_until_another_takes_over() -> None:
+        nonlocal before
+        async with house.working(worker):
+            await house.decision(house.put(house.book(7, "1")))
+            await other.take([0], "another")
+            before = await house.db.fetchval("SELECT count(*) FROM decisions")
+            house.put(house.book(7, "2"))
+            await asyncio.sleep(1)
+
+    with pytest.raises(Fenced):
+        await work_until_another_takes_over()
+    await other.close()
+    assert await house.db.fetchval("SELECT count(*) FROM decisions") == before
+    assert await house.db.fetchval("SELECT count(*) FROM claims") == 1
+
+
+async def test_a_command_on_which_the_rules_raise_is_an_internal_error_and_all_others_go_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def planted(show: Any, command: Any, now_ms: int) -> Any:
+        decision = step(show, command, now_ms)
+        if getattr(command, "seats", ()) == ("13",):
+            raise RuntimeError("a bug, after the state has changed")
+        return decision
+
+    monkeypatch.setattr("seat_workers.decider.step", planted)
+    house.put(house.open_show(7))
+    house.put(house.open_show(8))
+    commands = [
+        house.book(7, "1"),
+        house.book(8, "1"),
+        house.book(7, "13"),
+        house.book(7, "2"),
+        house.book(8, "2"),
+    ]
+    positions = [house.put(command) for command in commands]
+    async with house.working():
+        reasons = [(await house.decision(position)).reason for position in positions]
+        assert reasons == [None, None, Reason.INTERNAL_ERROR, None, None]
+        again = house.book(7, "13", command_id=commands[2].command_id)
+        assert (await house.decision(house.put(again))).reason is Reason.INTERNAL_ERROR
+    assert await house.db.fetchval("SELECT array_agg(seat ORDER BY seat) FROM claims WHERE show_id = 7") == [
+        0,
+        1,
+    ]
+
+
+async def test_a_command_whose_rows_postgresql_refuses_is_an_internal_error_and_all_others_go_on(
+    house: House,
+) -> None:
+    await house.db.execute("ALTER TABLE claims ADD CHECK (seat <> 12)")
+    house.put(house.open_show(7))
+    commands = [house.book(7, "1"), house.book(7, "13"), house.book(7, "2"), house.book(7, "3")]
+    positions = [house.put(command) for command in commands]
+    async with house.working():
+        reasons = [(await house.decision(position)).reason for position in positions]
+        assert reasons == [None, Reason.INTERNAL_ERROR, None, None]
+        assert (await house.decision(house.put(house.book(7, "4")))).reason is None
+
+
+class ShakyLedger(Ledger):
+    """Loses the connection at every other commit, before or after PostgreSQL has committed."""
+
+    commits = 0
+
+    async def commit(self, batch: Batch) -> None:
+        self.commits += 1
+        if self.commits % 4 == 1:
+            raise OutcomeUnknown("cut off before")
+        await super().commit(batch)
+        if self.commits % 4 == 3:
+            raise OutcomeUnknown("cut off after")
+
+
+async def test_after_a_commit_of_unknown_outcome_the_next_offset_tells(house: House) -> None:
+    house.put(house.open_show(7))
+    async with house.working(house.worker(ShakyLedger(house.connect))):
+        for seat in range(1, 13):
+            decision = await house.decision(house.put(house.book(7, str(seat))))
+            assert decision.reason is None
+    assert await house.db.fetchval("SELECT count(*) FROM claims") == 12
+
+
+async def test_everything_committed_is_published_again_from_where_it_was_not_marked(house: House) -> None:
+    house.put(house.open_show(7))
+    async with house.working():
+        await house.decision(house.put(house.book(7, "1")))
+    await house.db.execute("UPDATE partitions SET published_offset = 0")
+    before = len(house.log.records(EVENTS_TOPIC, 0, 0, 100))
+    async with house.working():
+        await house.decision(house.put(house.book(7, "2")))
+    events = [decode_published_event(r.body).event_id for r in house.log.records(EVENTS_TOPIC, 0, 0, 100)]
+    assert before == 2
+    assert events == ["0-0-0", "0-1-0", "0-0-0", "0-1-0", "0-2-0"]
+
+
+async def test_nothing_is_published_before_its_commit(house: House) -> None:
+    house.put(house.open_show(7))
+
+    class Slow(Ledger):
+        async def commit(self, batch: Batch) -> None:
+            await asyncio.sleep(0.2)
+            assert house.redis.published == published
+            assert len(house.log.records(EVENTS_TOPIC, 0, 0, 100)) == events
+            await super().commit(batch)
+
+    async with house.working(house.worker(Slow(house.connect))):
+        for seat in range(1, 4):
+            published, events = list(house.redis.published), len(house.log.records(EVENTS_TOPIC, 0, 0, 100))
+            await house.decision(house.put(house.book(7, str(seat))))
+            await asyncio.sleep(0.1)
+    assert len(house.log.records(EVENTS_TOPIC, 0, 0, 100)) == 4
+
+
+async def test_log_time_never_runs_backwards_within_a_partition(house: House) -> None:
+    house.put(house.open_show(7))
+    async with house.working():
+        await house.decision(house.put(house.book(7, "1")))
+        late = await house.db.fetchval("SELECT last_ms FROM partitions WHERE partition = 0")
+        await house.db.execute("UPDATE partitions SET last_ms = last_ms + 1000000")
+    async with house.working():
+        await house.decision(house.put(house.book(7, "2")))
+    times = await house.db.fetch("SELECT at_ms FROM decisions ORDER BY log_offset")
+    assert [row["at_ms"] for row in times][-1] == late + 1_000_000
+
+
+async def test_two_workers_share_the_partitions_and_hand_them_over(house: House) -> None:
+    house.put(house.open_show(7), partition=0)
+    house.put(house.open_show(8), partition=1)
+    async with house.working():
+        await house.decision(house.put(house.book(7, "1"), partition=0))
+        async with house.working():
+            for seat in range(2, 30):
+                house.put(house.book(7, str(seat)), partition=0)
+                position = house.put(house.book(8, str(seat)), partition=1)
+                await asyncio.sleep(0.005)
+            await house.decision(position)
+        last = house.put(house.book(7, "30"), partition=0)
+        await house.decision(last)
+        assert await house.decision(Position(0, 1))
+    assert await house.db.fetchval("SELECT count(*) FROM claims") == 30 + 28
+    epochs = await house.db.fetch("SELECT epoch FROM partitions")
+    assert all(row["epoch"] > 1 for row in epochs)
