@@ -7,10 +7,9 @@ import os
 import socket
 from typing import Any
 
+from runtime import postgres, redis
 from runtime.log.opening import bind_log, open_log
 from runtime.process import run_service, settle_gc
-
-from runtime import postgres, redis
 from runtime.settings import SettingError, Settings
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 from seat_workers.ledger import Ledger

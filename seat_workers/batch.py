@@ -9,9 +9,7 @@ import msgspec
 
 from schemas.events import RULES, ShowStatus, Terms
 from seat_workers.fold import Decided, NetChanges
-
-ID_LIFETIME_MS = 48 * 3600 * 1000
-"""How long a command id counts, in log time."""
+from seat_workers.recent import ID_LIFETIME_MS
 
 
 class ShowRow(msgspec.Struct, frozen=True):

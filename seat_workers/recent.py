@@ -13,7 +13,9 @@ from schemas.commands import Command, request_of
 from schemas.events import Decision, Reason
 from schemas.ids import Position
 from schemas.wire import decode_command, decode_decision
-from seat_workers.batch import ID_LIFETIME_MS
+
+ID_LIFETIME_MS = 48 * 3600 * 1000
+"""How long a command id counts, in log time."""
 
 
 class First(msgspec.Struct, frozen=True):

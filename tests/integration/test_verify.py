@@ -1,0 +1,67 @@
+"""`aisle verify` finds nothing in a database as the workers left it, and whatever was changed behind them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from ops.verify import verify
+from runtime.log.memory import MemoryLog
+from tests.integration.house import House
+
+
+@pytest.fixture
+async def house(database_url: str) -> AsyncIterator[House]:
+    log = MemoryLog(lambda: int(time.time() * 1000))
+    await log.create(2)
+    house = House(database_url, log)
+    await house.open()
+    house.put(house.open_show(7), partition=0)
+    house.put(house.open_show(8), partition=1)
+    key = uuid4()
+    first = house.book(7, "1", "2")
+    house.put(first)
+    house.put(b"rubbish")
+    house.put(house.book(7, "1", user_id=2))
+    house.put(house.cancel(first))
+    house.put(house.book(7, "1", user_id=2, command_id=key))
+    house.put(house.book(7, "1", user_id=2, command_id=key))
+    async with house.working():
+        await house.decision(house.put(house.book(7, "9", user_id=2, command_id=key)))
+        await house.decision(house.put(house.book(8, "9", user_id=2, command_id=key), partition=1))
+    yield house
+    await house.db.close()
+
+
+async def test_what_the_workers_left_is_found_as_it_should_be(house: House) -> None:
+    verdict = await verify(house.database_url, house.log)
+    assert verdict.differences == []
+    assert (verdict.commands, verdict.shows, verdict.bookings, verdict.failed) == (10, 2, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("tampering", "told"),
+    [
+        ("UPDATE claims SET seat = 50 WHERE seat = 0", "seat 1 is not claimed"),
+        ("INSERT INTO claims VALUES (7, 60, 's', gen_random_uuid())", "seat index 60"),
+        ("INSERT INTO claims VALUES (99, 60, 's', gen_random_uuid())", "show 99, which the log never opened"),
+        ("UPDATE bookings SET status = 'confirmed'", "is stored as"),
+        ("UPDATE bookings SET total = total + 1", "is stored as"),
+        ("DELETE FROM bookings WHERE status = 'cancelled'", "is stored as nothing"),
+        ("UPDATE show_states SET available = 3 WHERE show_id = 7", "available is 3"),
+        ("UPDATE decisions SET answer = '{}' WHERE log_offset = 3", "0-3 is stored as accepted"),
+        ("DELETE FROM decisions WHERE log_offset = 4 AND partition = 0", "0-4 has no decision"),
+        ("UPDATE decisions SET command = '{}' WHERE log_offset = 4 AND partition = 0", "another command"),
+        ("UPDATE decisions SET at_ms = at_ms + 1 WHERE log_offset = 4 AND partition = 0", "log time"),
+        ("UPDATE command_ids SET log_offset = 3 WHERE log_offset = 1 AND partition = 0", "command id"),
+    ],
+)
+async def test_whatever_is_changed_behind_the_workers_is_told(
+    house: House, tampering: str, told: str
+) -> None:
+    await house.db.execute(tampering)
+    verdict = await verify(house.database_url, house.log)
+    assert any(told in difference for difference in verdict.differences), verdict.differences
