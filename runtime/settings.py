@@ -18,6 +18,20 @@ import msgspec
 T = TypeVar("T")
 
 
+SECRET = frozenset(
+    {
+        "AISLE_DATABASE_URL",
+        "AISLE_REDIS_URL",
+        "AISLE_SMTP_URL",
+        "AISLE_JWT_KEYS",
+        "AISLE_TICKET_KEYS",
+        "AISLE_ADMIN_PASSWORD",
+        "AISLE_STAFF_PASSWORD",
+    }
+)
+"""Settings whose value is, or may hold, a password or a key: never shown."""
+
+
 class SettingError(Exception):
     """A setting that cannot be used. The message names it and says what would do."""
 
@@ -55,6 +69,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gateways: int
     listen_fd: int | None
     """The listening socket that the supervisor hands down."""
+    supervisor: int | None
+    """The process id of the supervisor, with which this process ends; set by it, as is `process`."""
+    process: str | None
+    """What the supervisor calls this process, `gateway-2`; logs carry it."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -68,7 +86,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         try:
             return read(value)
         except ValueError as error:
-            raise SettingError(f"{name}={value!r}: {error}") from None
+            given = name if name in SECRET else f"{name}={value!r}"
+            raise SettingError(f"{given}: {error}") from None
 
     host = take("AISLE_HOST", str, "127.0.0.1")
     port = take("AISLE_PORT", _number(1, 65535), 8080)
@@ -100,6 +119,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         workers=take("AISLE_WORKERS", _number(1, 64), 1),
         gateways=take("AISLE_GATEWAYS", _number(1, 64), 1),
         listen_fd=take("AISLE_LISTEN_FD", _number(3, 65535), None),
+        supervisor=take("AISLE_SUPERVISED", _number(1, 2**31 - 1), None),
+        process=take("AISLE_PROCESS", str, None),
     )
     if env:
         raise SettingError(f"{min(env)}: there is no such setting; see docs/operations.md for the list")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from typing import Annotated
+from itertools import pairwise
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -124,10 +125,19 @@ def _row_problems(at: str, row: Row, seen: set[str]) -> Iterator[tuple[str, str]
         yield f"{at}.aisles_after", "an aisle lies between two seats: every number is below the row's seats"
 
 
+class RowSpan(NamedTuple):
+    """Where a row lies among a show's seats. `segments`: (start, end) of the seats between its aisles."""
+
+    section: str
+    start: int
+    end: int
+    segments: tuple[tuple[int, int], ...]
+
+
 class Seating:
     """A layout made ready for the writer: label ↔ index, price of a seat. Shared by all shows that use it."""
 
-    __slots__ = ("currency", "index_of", "labels", "layout", "prices")
+    __slots__ = ("currency", "index_of", "labels", "layout", "prices", "rows")
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -138,10 +148,15 @@ class Seating:
         self.currency = layout.sections[0].price.currency
         self.prices: list[tuple[int, int]] = []
         """For each section: the index after its last seat, and the price of a seat in minor units."""
-        end = 0
+        self.rows: list[RowSpan] = []
+        start = 0
         for section in layout.sections:
-            end += sum(len(row) for row in section.rows)
-            self.prices.append((end, section.price.amount))
+            for row in section.rows:
+                end = start + len(row)
+                cuts = sorted({start, *(start + after for after in row.aisles_after), end})
+                self.rows.append(RowSpan(section.name, start, end, tuple(pairwise(cuts))))
+                start = end
+            self.prices.append((start, section.price.amount))
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -2,8 +2,12 @@
 
 Append records to partitions and learn their offsets; read assigned partitions from an offset; be told when
 partitions come and go. Offsets of a partition are dense and increasing (Kafka leaves gaps only for control
-records, which Aisle does not write), a record's time is the log's own and never runs backwards, and an
-append is answered only when the record is durable. One set of contract tests holds for every adapter.
+records, which Aisle does not write), a record's time is the log's own, and an append is answered only when
+the record is durable. One set of contract tests holds for every adapter.
+
+Time runs forward within a partition as far as the log can promise it: PostgreSQL and memory always, Kafka
+unless a broker's clock is set back or a leader's clock is behind its predecessor's. Who needs more takes the
+maximum with the last time seen.
 """
 
 from __future__ import annotations
@@ -12,6 +16,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
+
+MAX_BODY_BYTES = 6 * 2**20
+"""The largest record that every log takes: above the largest command that staff can send, 4 MiB."""
 
 
 class Record(NamedTuple):
@@ -53,15 +60,19 @@ class Appender(Protocol):
     """Appends to one topic. Calls made in the same moment travel together."""
 
     async def append(self, partition: int, body: bytes) -> int:
-        """Appends one record; returns its offset once it is durable. Raises LogUnavailable.
+        """Appends one record; returns its offset once it is durable.
 
-        Records appended to a partition by one caller, one await after the other, stand in that order; so do
-        records of calls made without awaiting in between.
+        Raises LogUnavailable; WrongLog for a partition that the topic does not have; ValueError for a body
+        over MAX_BODY_BYTES. Records appended to a partition by one caller, one await after the other, stand
+        in that order; so do records of calls made without awaiting in between.
         """
         ...
 
     async def append_many(self, records: Sequence[tuple[int, bytes]]) -> list[int]:
-        """Appends (partition, body) pairs, those of a partition in the given order; returns their offsets."""
+        """Appends (partition, body) pairs, those of a partition in the given order; returns their offsets.
+
+        Raises as `append` does; `outcome_unknown` where any of them may have been taken.
+        """
         ...
 
     async def close(self) -> None:
@@ -104,7 +115,7 @@ class Reader(Protocol):
 
 
 class Log(Protocol):
-    """A connection to one log with its topics."""
+    """A connection to one log with its topics. Close appenders and readers before it."""
 
     async def identity(self) -> LogIdentity:
         """What this log is. Raises WrongLog when its topics are missing or have wrong settings."""

@@ -1,0 +1,122 @@
+"""The log in Kafka: the engine for everything that outgrows one machine.
+
+Appenders, readers and look-ups have clients of their own. Offsets are never committed to Kafka: they stand
+in PostgreSQL, in the same transaction as what was made of the records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from aiokafka import AIOKafkaConsumer, TopicPartition, errors
+
+from runtime.log import LogIdentity, LogUnavailable, Member, Record, WrongLog
+from runtime.log.kafka_appender import KafkaAppender
+from runtime.log.kafka_reader import KafkaReader
+from runtime.log.kafka_topics import administer, check, create, describe
+from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
+
+LOOK_UP_S = 10.0
+
+
+class KafkaLog:
+    """The log in one cluster. `bootstrap`: `host:port,…`; `prefix`: before the names of topics and groups."""
+
+    def __init__(self, bootstrap: str, *, prefix: str = "") -> None:
+        self._bootstrap = bootstrap
+        self._prefix = prefix
+        self._topics = [prefix + topic for topic in (COMMANDS_TOPIC, EVENTS_TOPIC)]
+        self._consumer: AIOKafkaConsumer | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def identity(self) -> LogIdentity:
+        async with administer(self._bootstrap) as admin:
+            cluster = await describe(admin, self._topics)
+            for name in self._topics:
+                if name not in cluster.topics:
+                    raise WrongLog(f"Kafka at {self._bootstrap} has no topic {name}; `aisle up` creates it")
+            await check(admin, self._bootstrap, [cluster.topics[name] for name in self._topics])
+        topics = " ".join(f"{name}={cluster.topics[name].topic_id}" for name in self._topics)
+        return LogIdentity(kind="kafka", cluster=cluster.cluster_id, topic=topics)
+
+    async def create(self, partitions: int) -> None:
+        async with administer(self._bootstrap) as admin:
+            await create(admin, self._topics, partitions)
+            cluster = await describe(admin, self._topics)
+            await check(admin, self._bootstrap, list(cluster.topics.values()))
+
+    async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
+        async with self._one_at_a_time:
+            try:
+                return await asyncio.wait_for(self._bounds(self._prefix + topic), LOOK_UP_S)
+            except (errors.KafkaError, OSError, TimeoutError) as error:
+                raise await self._failed(error) from error
+
+    async def read(self, topic: str, partition: int, start: int, limit: int) -> list[Record]:
+        async with self._one_at_a_time:
+            try:
+                return await self._read(TopicPartition(self._prefix + topic, partition), start, limit)
+            except (errors.KafkaError, OSError, TimeoutError) as error:
+                raise await self._failed(error) from error
+
+    def appender(self, topic: str) -> KafkaAppender:
+        return KafkaAppender(self._bootstrap, self._prefix, topic, bounds=self.bounds, read=self.read)
+
+    def reader(self, topic: str, group: str, member: Member) -> KafkaReader:
+        return KafkaReader(self._bootstrap, self._prefix + topic, self._prefix + group, member)
+
+    async def close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.stop()
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._bootstrap.split(","),
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                fetch_max_wait_ms=50,
+                request_timeout_ms=5_000,
+            )
+            try:
+                await consumer.start()
+            except BaseException:
+                await consumer.stop()
+                raise
+            self._consumer = consumer
+        return self._consumer
+
+    async def _bounds(self, topic: str) -> dict[int, tuple[int, int]]:
+        consumer = await self._connected()
+        numbers = await consumer._client._wait_on_metadata(topic)
+        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+        first = await consumer.beginning_offsets(partitions)
+        end = await consumer.end_offsets(partitions)
+        return {one.partition: (first[one], end[one]) for one in partitions}
+
+    async def _read(self, partition: TopicPartition, start: int, limit: int) -> list[Record]:
+        first, end = (await self._bounds(partition.topic)).get(partition.partition, (0, 0))
+        if not first <= start <= end:
+            where = f"{partition.topic}-{partition.partition}"
+            raise WrongLog(f"offset {start} is outside of {where}, which has {first} to {end}")
+        consumer = await self._connected()
+        records: list[Record] = []
+        consumer.assign([partition])
+        consumer.seek(partition, start)
+        deadline = time.monotonic() + LOOK_UP_S
+        while (left := min(limit - len(records), end - start - len(records))) > 0:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{partition} gave {len(records)} records in {LOOK_UP_S} s")
+            for found in (await consumer.getmany(partition, timeout_ms=500, max_records=left)).values():
+                records += [
+                    Record(partition.partition, one.offset, one.timestamp, one.value) for one in found
+                ]
+                deadline = time.monotonic() + LOOK_UP_S
+        consumer.pause(partition)
+        return records
+
+    async def _failed(self, error: BaseException) -> LogUnavailable:
+        await self.close()
+        return LogUnavailable(f"Kafka at {self._bootstrap} does not answer: {error!r}")

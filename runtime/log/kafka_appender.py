@@ -1,0 +1,357 @@
+"""Appending to Kafka: one batch of each partition on its way, the next one gathering meanwhile.
+
+Offsets follow from the batch: its first record's offset plus the index. Where Kafka confirms a batch without
+that offset, and where a producer has failed and it is not known what was taken, the log itself is asked: what
+stands in it since the last confirmed record is compared byte by byte. What is not found there has an unknown
+outcome, for a request may still be under way; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol
+
+import structlog
+from aiokafka import AIOKafkaProducer, errors
+
+from runtime.log import MAX_BODY_BYTES, LogUnavailable, Record, WrongLog
+
+BATCH_BYTES = 512 * 1024
+MAX_PENDING_RECORDS = 20_000
+MAX_PENDING_BYTES = 64 * 2**20
+REQUEST_S = 5.0
+GIVE_UP_S = 12.0
+"""How long a batch may be on its way. A new leader is found within this time, by default within 9 s."""
+PAUSE_S = 0.2
+"""After a failed attempt to connect, appends are refused at once for this long."""
+SCAN_RECORDS = 5_000
+
+CERTAINLY_REFUSED = (
+    errors.MessageSizeTooLargeError,
+    errors.RecordListTooLargeError,
+    errors.InvalidTopicError,
+    errors.TopicAuthorizationFailedError,
+    errors.ClusterAuthorizationFailedError,
+)
+
+logger = structlog.get_logger()
+
+
+class Bounds(Protocol):
+    """KafkaLog.bounds."""
+
+    def __call__(self, topic: str) -> Awaitable[dict[int, tuple[int, int]]]: ...
+
+
+class Read(Protocol):
+    """KafkaLog.read."""
+
+    def __call__(self, topic: str, partition: int, start: int, limit: int) -> Awaitable[list[Record]]: ...
+
+
+class _Many:
+    """The answer to one append_many, which is complete when its last partition has answered."""
+
+    def __init__(self, count: int, future: asyncio.Future[list[int]]) -> None:
+        self.offsets = [-1] * count
+        self.missing = count
+        self.future = future
+
+
+Waiter = tuple[bytes, "asyncio.Future[int] | _Many", int]
+"""A body, who waits for its offset, and its index among theirs."""
+
+
+class _Lane:
+    """One partition: what waits, and what is on its way."""
+
+    def __init__(self, partition: int, end: int) -> None:
+        self.partition = partition
+        self.waiting: deque[Waiter] = deque()
+        self.sent: list[Waiter] = []
+        self.deadline: asyncio.TimerHandle | None = None
+        self.confirmed = end
+        """Nothing that is waiting or on its way stands before this offset."""
+
+
+class KafkaAppender:
+    """Appends to one topic with an idempotent producer, replaced by a new one when it has failed."""
+
+    def __init__(self, bootstrap: str, prefix: str, topic: str, *, bounds: Bounds, read: Read) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._name = prefix + topic
+        self._bounds = bounds
+        self._read = read
+        self._lanes: dict[int, _Lane] = {}
+        self._ready: dict[_Lane, None] = {}
+        """Lanes that may send: something waits and nothing is on its way."""
+        self._doubtful: list[tuple[_Lane, list[Waiter]]] = []
+        self._broken = False
+        self._producer: AIOKafkaProducer | None = None
+        self._retired: set[asyncio.Task[None]] = set()
+        self._pause_until = 0.0
+        self._pending_records = 0
+        self._pending_bytes = 0
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._more: asyncio.Future[None] = self._loop.create_future()
+        self._task = self._loop.create_task(self._run(), name=f"append to {topic}")
+
+    async def append(self, partition: int, body: bytes) -> int:
+        self._check(1, len(body), len(body))
+        future: asyncio.Future[int] = self._loop.create_future()
+        self._put(partition, (body, future, 0))
+        return await future
+
+    async def append_many(self, records: Sequence[tuple[int, bytes]]) -> list[int]:
+        if not records:
+            return []
+        sizes = [len(body) for _, body in records]
+        self._check(len(records), sum(sizes), max(sizes))
+        many = _Many(len(records), self._loop.create_future())
+        for index, (partition, body) in enumerate(records):
+            self._put(partition, (body, many, index))
+        return await many.future
+
+    async def close(self) -> None:
+        self._closed = True
+        self._wake()
+        await self._task
+        if self._producer is not None:
+            await self._producer.stop()
+        if self._retired:
+            await asyncio.wait(self._retired, timeout=REQUEST_S)
+        for task in self._retired:
+            task.cancel()
+
+    def _check(self, count: int, size: int, largest: int) -> None:
+        if largest > MAX_BODY_BYTES:
+            raise ValueError(f"a record has at most {MAX_BODY_BYTES} bytes, this one {largest}")
+        if self._closed:
+            raise LogUnavailable("the appender is closed")
+        if self._pause_until and time.monotonic() < self._pause_until:
+            raise LogUnavailable(f"Kafka at {self._bootstrap} does not answer")
+        if self._pending_records and (
+            self._pending_records + count > MAX_PENDING_RECORDS
+            or self._pending_bytes + size > MAX_PENDING_BYTES
+        ):
+            raise LogUnavailable(f"{self._pending_records} records wait for the log already")
+
+    def _put(self, partition: int, waiter: Waiter) -> None:
+        lane = self._lanes.get(partition)
+        if lane is None:
+            lane = self._lanes[partition] = _Lane(partition, -1)
+        lane.waiting.append(waiter)
+        self._pending_records += 1
+        self._pending_bytes += len(waiter[0])
+        if not lane.sent and lane not in self._ready:
+            self._ready[lane] = None
+            self._wake()
+
+    def _wake(self) -> None:
+        if not self._more.done():
+            self._more.set_result(None)
+
+    async def _run(self) -> None:
+        while True:
+            if self._doubtful:
+                await self._settle()
+            elif self._ready:
+                if await self._connected():
+                    await self._send_ready()
+            elif self._closed and not any(lane.sent for lane in self._lanes.values()):
+                return
+            else:
+                self._more = self._loop.create_future()
+                await self._more
+
+    async def _connected(self) -> bool:
+        """Whether there is a producer. Where there cannot be one, all that waits is refused."""
+        if self._producer is not None:
+            return True
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap.split(","),
+            enable_idempotence=True,
+            acks="all",
+            max_batch_size=BATCH_BYTES,
+            request_timeout_ms=int(REQUEST_S * 1000),
+            metadata_max_age_ms=60_000,
+        )
+        try:
+            async with asyncio.timeout(REQUEST_S):
+                await producer.start()
+                bounds = await self._bounds(self._topic)
+        except (errors.KafkaError, LogUnavailable, OSError, TimeoutError) as error:
+            logger.warning("log_not_reachable", topic=self._name, error=repr(error))
+            self._retire(producer)
+            self._pause_until = time.monotonic() + PAUSE_S
+            refusal = LogUnavailable(f"Kafka at {self._bootstrap} does not answer: {error!r}")
+            for lane in [*self._ready]:
+                self._fail(self._take(lane, len(lane.waiting)), refusal)
+            self._ready.clear()
+            return False
+        self._pause_until = 0.0
+        self._producer = producer
+        for partition, (_, end) in bounds.items():
+            lane = self._lanes.setdefault(partition, _Lane(partition, end))
+            lane.confirmed = max(lane.confirmed, end)
+        return True
+
+    async def _send_ready(self) -> None:
+        assert self._producer is not None
+        ready, self._ready = self._ready, {}
+        for lane in ready:
+            if lane.confirmed < 0 and not await self._exists(lane):
+                self._fail(
+                    self._take(lane, len(lane.waiting)),
+                    WrongLog(f"topic {self._name} has no partition {lane.partition}"),
+                )
+                continue
+            batch = self._producer.create_batch()
+            count = 0
+            for body, _, _ in lane.waiting:
+                if batch.append(timestamp=None, key=None, value=body) is None:
+                    break
+                count += 1
+            sent = lane.sent = self._take(lane, count)
+            lane.deadline = self._loop.call_later(GIVE_UP_S, self._give_up, lane, sent)
+            try:
+                answer = await self._producer.send_batch(batch, self._name, partition=lane.partition)
+            except Exception as error:
+                self._answered_with(lane, sent, error)
+            else:
+                answer.add_done_callback(lambda done, lane=lane, sent=sent: self._answered(lane, sent, done))
+
+    async def _exists(self, lane: _Lane) -> bool:
+        """Whether a partition that was not there when we connected has been added since."""
+        try:
+            _, end = (await self._bounds(self._topic)).get(lane.partition, (0, -1))
+        except LogUnavailable:
+            return False
+        lane.confirmed = end
+        return end >= 0
+
+    def _take(self, lane: _Lane, count: int) -> list[Waiter]:
+        taken = [lane.waiting.popleft() for _ in range(count)]
+        self._pending_records -= count
+        self._pending_bytes -= sum([len(body) for body, _, _ in taken])
+        return taken
+
+    def _answered(self, lane: _Lane, sent: list[Waiter], answer: asyncio.Future[Any]) -> None:
+        error = answer.exception()
+        if error is not None:
+            self._answered_with(lane, sent, error)
+        elif lane.sent is sent:
+            base = answer.result().offset
+            self._free(lane)
+            if base < 0:
+                self._doubtful.append((lane, sent))
+                self._wake()
+                return
+            lane.confirmed = base + len(sent)
+            for index, (_, waiter, place) in enumerate(sent):
+                _answer(waiter, place, base + index)
+
+    def _answered_with(self, lane: _Lane, sent: list[Waiter], error: BaseException) -> None:
+        if lane.sent is not sent:
+            return  # its producer was replaced, it has been settled otherwise
+        logger.warning("append_failed", topic=self._name, partition=lane.partition, error=repr(error))
+        # Sequence numbers have moved on without the broker: this producer cannot append to the partition again.
+        self._broken = True
+        self._free(lane)
+        if isinstance(error, CERTAINLY_REFUSED):
+            self._fail(sent, LogUnavailable(f"Kafka refused an append: {error!r}"))
+            self._doubtful.append((lane, []))
+        else:
+            self._doubtful.append((lane, sent))
+        self._wake()
+
+    def _give_up(self, lane: _Lane, sent: list[Waiter]) -> None:
+        self._answered_with(lane, sent, TimeoutError(f"no answer within {GIVE_UP_S:.0f} s"))
+
+    def _free(self, lane: _Lane) -> None:
+        lane.sent = []
+        if lane.deadline is not None:
+            lane.deadline.cancel()
+            lane.deadline = None
+        if lane.waiting:
+            self._ready[lane] = None
+            self._wake()
+        elif self._closed:
+            self._wake()
+
+    async def _settle(self) -> None:
+        """Finds out from the log what became of batches, after retiring the producer if it has failed."""
+        if self._broken:
+            self._broken = False
+            for lane in self._lanes.values():
+                if lane.sent:
+                    self._doubtful.append((lane, lane.sent))
+                    self._free(lane)
+            if self._producer is not None:
+                self._retire(self._producer)
+                self._producer = None
+        doubtful, self._doubtful = self._doubtful, []
+        for lane, sent in doubtful:
+            if not sent:
+                continue
+            try:
+                places = await self._find(lane, {body for body, _, _ in sent})
+            except (LogUnavailable, WrongLog) as error:
+                logger.warning("log_not_readable", topic=self._name, error=repr(error))
+                places = {}
+            lost = [waiter for waiter in sent if waiter[0] not in places]
+            logger.warning(
+                "append_looked_up", topic=self._name, partition=lane.partition, found=len(sent) - len(lost),
+                not_found=len(lost),
+            )  # fmt: skip
+            for body, waiter, place in sent:
+                if body in places:
+                    _answer(waiter, place, places[body])
+            self._fail(lost, LogUnavailable("Kafka did not confirm an append", outcome_unknown=True))
+
+    async def _find(self, lane: _Lane, bodies: set[bytes]) -> dict[bytes, int]:
+        """Where bodies stand in the log, at or after what was confirmed last."""
+        places: dict[bytes, int] = {}
+        start = max(lane.confirmed, 0)
+        _, end = (await self._bounds(self._topic))[lane.partition]
+        while start < end and len(places) < len(bodies):
+            for record in await self._read(self._topic, lane.partition, start, SCAN_RECORDS):
+                if record.body in bodies:
+                    places.setdefault(record.body, record.offset)
+                start = record.offset + 1
+        return places
+
+    def _fail(self, waiters: list[Waiter], error: LogUnavailable | WrongLog) -> None:
+        for _, waiter, _ in waiters:
+            future = waiter.future if isinstance(waiter, _Many) else waiter
+            if not future.done():
+                future.set_exception(error)
+
+    def _retire(self, producer: AIOKafkaProducer) -> None:
+        task = self._loop.create_task(_stop_failed(producer))
+        self._retired.add(task)
+        task.add_done_callback(self._retired.discard)
+
+
+def _answer(waiter: asyncio.Future[int] | _Many, place: int, offset: int) -> None:
+    if isinstance(waiter, _Many):
+        waiter.offsets[place] = offset
+        waiter.missing -= 1
+        if not waiter.missing and not waiter.future.done():
+            waiter.future.set_result(waiter.offsets)
+    elif not waiter.done():
+        waiter.set_result(offset)
+
+
+async def _stop_failed(producer: AIOKafkaProducer) -> None:
+    """Ends a producer that may never get rid of what it has; its own stop would wait for that."""
+    producer._message_accumulator.fail_all(errors.ProducerClosed())
+    try:
+        await producer.stop()
+    except Exception as error:
+        logger.debug("producer_stopped", error=repr(error))

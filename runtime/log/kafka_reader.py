@@ -1,0 +1,223 @@
+"""Reading Kafka as a member of a consumer group, whose partitions come and go.
+
+aiokafka speaks of partitions from a task of its own; here they wait in a queue until `poll` tells the member,
+so that no partition comes or goes in the middle of a batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Collection
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition, errors
+
+from runtime.log import LogUnavailable, Member, Record, WrongLog
+
+SESSION_MS = 6_000
+"""After this long without a sign of life a member counts as dead: the least that Kafka allows by default."""
+HEARTBEAT_MS = 500
+REBALANCE_MS = 6_000
+"""How long a member may take to give its partitions back; later it has lost them without a word."""
+FETCH_WAIT_MS = 50
+"""A fetch under way keeps other partitions from being fetched, so it may wait this long only."""
+FETCH_BYTES = 2**20
+STOP_S = 5.0
+
+logger = structlog.get_logger()
+
+
+class _Announcement:
+    """Partitions that come (`given`) or go, and whether the member has been told."""
+
+    def __init__(self, given: bool, partitions: list[int]) -> None:
+        self.given = given
+        self.partitions = partitions
+        self.told = asyncio.Event()
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Puts what aiokafka says into the queue of a reader."""
+
+    def __init__(self) -> None:
+        self.queue: deque[_Announcement] = deque()
+        self.arrived = asyncio.Event()
+        self.closed = False
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        # The group waits for us: others get these partitions only after the member has let go.
+        await self._announce(False, revoked).told.wait()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        # Not waited for: heartbeats go on only after this, and a member may take long to load its state.
+        self._announce(True, assigned)
+
+    def _announce(self, given: bool, partitions: Collection[TopicPartition]) -> _Announcement:
+        announcement = _Announcement(given, sorted(one.partition for one in partitions))
+        if self.closed:
+            announcement.told.set()
+        else:
+            self.queue.append(announcement)
+            self.arrived.set()
+        return announcement
+
+    def close(self) -> None:
+        self.closed = True
+        for announcement in self.queue:
+            announcement.told.set()
+        self.queue.clear()
+
+
+class KafkaReader:
+    """Reads one topic with a consumer of its own, which is replaced by a new one when it has failed."""
+
+    def __init__(self, bootstrap: str, topic: str, group: str, member: Member) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._group = f"{group}.{topic}"
+        self._member = member
+        self._consumer: AIOKafkaConsumer | None = None
+        self._listener = _Listener()
+        self._assigned: list[int] = []
+        self._settled = False
+        """Whether we know our partitions; while they are given out anew, aiokafka gives no records."""
+        self._fetched: dict[int, deque[Record]] = {}
+        """Records that were fetched and not yet asked for."""
+        self._paused: set[int] = set()
+        """Partitions that have more of these than was asked for, and are not fetched for the time being."""
+
+    async def poll(self, *, max_records: int, wait_s: float) -> dict[int, list[Record]]:
+        deadline = time.monotonic() + wait_s
+        try:
+            consumer = await self._started()
+            while True:
+                await self._tell_member(consumer)
+                if self._settled:
+                    self._keep(await consumer.getmany(timeout_ms=0))
+                found = self._give(consumer, max_records)
+                left_s = deadline - time.monotonic()
+                if found or left_s <= 0:
+                    return found
+                await self._wait(consumer, left_s)
+        except errors.OffsetOutOfRangeError as error:
+            raise WrongLog(f"offsets outside of the log: {error}") from None
+        except errors.KafkaError as error:
+            await self._give_back()
+            raise LogUnavailable(f"Kafka at {self._bootstrap} does not give records: {error!r}") from error
+
+    def seek(self, partition: int, offset: int) -> None:
+        if self._consumer is not None and partition in self._assigned:
+            self._seek(self._consumer, partition, offset)
+
+    async def close(self) -> None:
+        await self._give_back()
+
+    async def _started(self) -> AIOKafkaConsumer:
+        if self._consumer is not None:
+            return self._consumer
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap.split(","),
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            rebalance_timeout_ms=REBALANCE_MS,
+            request_timeout_ms=REBALANCE_MS + 3_000,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            metadata_max_age_ms=60_000,
+        )
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
+        self._consumer, self._listener, self._settled = consumer, _Listener(), False
+        # Only now: with a subscription, `start` would wait for partitions, and those wait for the member.
+        consumer.subscribe([self._topic], listener=self._listener)
+        return consumer
+
+    async def _tell_member(self, consumer: AIOKafkaConsumer) -> None:
+        queue = self._listener.queue
+        self._listener.arrived.clear()
+        while queue:
+            announcement = queue[0]
+            # Taken from the queue once the member has heard it: what it raises, it is told again.
+            if not announcement.given:
+                await self._revoke()
+            elif announcement.partitions:
+                offsets = await self._member.assigned(announcement.partitions)
+                self._assigned = announcement.partitions
+                for partition, offset in offsets.items():
+                    self._seek(consumer, partition, offset)
+            self._settled = announcement.given
+            if queue and queue[0] is announcement:
+                queue.popleft()
+            announcement.told.set()
+
+    async def _wait(self, consumer: AIOKafkaConsumer, wait_s: float) -> None:
+        """Until records are there, which are kept, or partitions come or go, but not longer than `wait_s`."""
+        loop = asyncio.get_running_loop()
+        told = loop.create_task(self._listener.arrived.wait())
+        tasks: set[asyncio.Task[Any]] = {told}
+        if self._settled:
+            tasks.add(loop.create_task(consumer.getmany(timeout_ms=int(wait_s * 1000))))
+        try:
+            done, _ = await asyncio.wait(tasks, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        for task in done - {told}:
+            self._keep(task.result())
+
+    def _keep(self, records: dict[TopicPartition, list[Any]]) -> None:
+        for one, found in records.items():
+            partition = one.partition
+            kept = self._fetched.setdefault(partition, deque())
+            kept.extend([Record(partition, each.offset, each.timestamp, each.value) for each in found])
+
+    def _give(self, consumer: AIOKafkaConsumer, max_records: int) -> dict[int, list[Record]]:
+        given = {}
+        for partition, kept in [*self._fetched.items()]:
+            if len(kept) > max_records:
+                given[partition] = [kept.popleft() for _ in range(max_records)]
+                if partition not in self._paused:
+                    self._paused.add(partition)
+                    consumer.pause(TopicPartition(self._topic, partition))
+            else:
+                given[partition] = list(kept)
+                self._forget(consumer, partition)
+        return given
+
+    def _forget(self, consumer: AIOKafkaConsumer, partition: int) -> None:
+        self._fetched.pop(partition, None)
+        if partition in self._paused:
+            self._paused.remove(partition)
+            consumer.resume(TopicPartition(self._topic, partition))
+
+    def _seek(self, consumer: AIOKafkaConsumer, partition: int, offset: int) -> None:
+        self._forget(consumer, partition)
+        consumer.seek(TopicPartition(self._topic, partition), offset)
+
+    async def _revoke(self) -> None:
+        held, self._assigned = self._assigned, []
+        self._fetched.clear()
+        self._paused.clear()
+        if held:
+            await self._member.revoked(held)
+
+    async def _give_back(self) -> None:
+        """Tells the member and leaves the group."""
+        await self._revoke()
+        self._listener.close()
+        consumer, self._consumer = self._consumer, None
+        if consumer is None:
+            return
+        try:
+            await asyncio.wait_for(consumer.stop(), STOP_S)
+        except (errors.KafkaError, OSError, TimeoutError) as error:
+            logger.warning("consumer_not_stopped", topic=self._topic, error=repr(error))

@@ -1,0 +1,74 @@
+"""Opening the log that the settings name, and holding a database to the one log it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import asyncpg
+
+from runtime.log import Log, LogIdentity, WrongLog
+
+BIND = """
+INSERT INTO log_identity (kind, cluster, topic) VALUES ($1, $2, $3) ON CONFLICT (only_one) DO NOTHING
+"""
+BOUND = "SELECT kind, cluster, topic FROM log_identity"
+
+
+async def open_log(kafka: str | None, database_url: str | None) -> Log:
+    """The log in Kafka where `kafka` (`host:port,…`) is set, else the one in the database.
+
+    Connects to nothing yet. Raises ValueError when neither is given.
+    """
+    if kafka is not None:
+        from runtime.log.kafka import KafkaLog  # only here: who has no Kafka need not load its client
+
+        return KafkaLog(kafka)
+    if database_url is None:
+        raise ValueError("there is neither AISLE_KAFKA nor AISLE_DATABASE_URL to open a log from")
+    from runtime.log.postgres import PostgresLog
+
+    return PostgresLog(database_url)
+
+
+async def bind_log(connection: asyncpg.Connection, log: Log) -> None:
+    """Stores at the first time which log the database belongs to; from then on no other will do.
+
+    Raises WrongLog when it belongs to another one, and what `Log.identity` raises.
+    """
+    here = await log.identity()
+    await connection.execute(BIND, here.kind, here.cluster, here.topic)
+    bound = LogIdentity(**await connection.fetchrow(BOUND))
+    if bound != here:
+        raise WrongLog(
+            f"this database belongs to the {bound}; what was opened is the {here}. {_remedy(bound, here)}"
+        )
+
+
+def check_bounds(next_offsets: Mapping[int, int], bounds: Mapping[int, tuple[int, int]]) -> None:
+    """Compares how far each partition has been processed with what the log has of it.
+
+    Raises WrongLog for a next offset outside of the log, or a partition that the log does not have.
+    """
+    for partition, next_offset in sorted(next_offsets.items()):
+        if partition not in bounds:
+            raise WrongLog(
+                f"the database knows partition {partition}, the log has only {len(bounds)} partitions; "
+                "the topic has been made anew or a backup restored: restore log and database together"
+            )
+        first, end = bounds[partition]
+        if not first <= next_offset <= end:
+            lost = "ends at" if next_offset > end else "starts at"
+            raise WrongLog(
+                f"partition {partition} goes on at offset {next_offset} according to the database, but the log "
+                f"{lost} {end if next_offset > end else first}: records are missing; "
+                "restore log and database from backups that belong together"
+            )
+
+
+def _remedy(bound: LogIdentity, here: LogIdentity) -> str:
+    if bound.kind != here.kind:
+        setting = "unset AISLE_KAFKA" if here.kind == "kafka" else "set AISLE_KAFKA to its Kafka"
+        return f"Either {setting}, or use another AISLE_HOME or AISLE_DATABASE_URL for the other log."
+    if bound.cluster != here.cluster:
+        return "Set AISLE_KAFKA to the cluster it belongs to, or use another database for this one."
+    return "Its topics were deleted and made anew; restore them, or start over with a new database."

@@ -1,0 +1,200 @@
+"""Appending to the log in PostgreSQL: all that has come in goes as one statement, one at a time.
+
+While a statement is on its way, the next batch gathers; so batches grow by themselves under load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import asyncpg
+import structlog
+
+from runtime.log import MAX_BODY_BYTES, LogUnavailable, WrongLog
+
+MAX_BATCH_RECORDS = 2_000
+MAX_PENDING_RECORDS = 20_000
+MAX_PENDING_BYTES = 64 * 2**20
+PAUSE_S = 0.2
+"""After a failed attempt to connect, appends are refused at once for this long."""
+
+APPEND = "SELECT append_to_log($1, $2, $3, $4, $5, $6, $7)"
+PARTITIONS = "SELECT partition FROM log_heads WHERE topic = $1"
+
+logger = structlog.get_logger()
+
+Call = tuple[Sequence[tuple[int, bytes]], "asyncio.Future[list[int]]"]
+
+
+class PostgresAppender:
+    """Appends to one topic over a connection of its own, made again when it is lost."""
+
+    def __init__(
+        self, connect: Callable[[str], Awaitable[asyncpg.Connection]], topic: str, *, notify: bool
+    ) -> None:
+        self._connect = connect
+        self._topic = topic
+        self._notify = notify
+        """Only where a reader must be woken at once: NOTIFY makes the commits of a database queue."""
+        self._connection: asyncpg.Connection | None = None
+        self._append: Any = None
+        self._partitions: frozenset[int] = frozenset()
+        self._pause_until = 0.0
+        self._calls: deque[Call] = deque()
+        self._pending_records = 0
+        self._pending_bytes = 0
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._more = self._loop.create_future()
+        self._task = self._loop.create_task(self._run(), name=f"append to {topic}")
+
+    async def append(self, partition: int, body: bytes) -> int:
+        return (await self._take(((partition, body),), len(body)))[0]
+
+    async def append_many(self, records: Sequence[tuple[int, bytes]]) -> list[int]:
+        if not records:
+            return []
+        return await self._take(records, sum([len(body) for _, body in records]))
+
+    async def close(self) -> None:
+        self._closed = True
+        self._wake()
+        await self._task
+        if self._connection is not None:
+            await self._connection.close()
+
+    def _take(self, records: Sequence[tuple[int, bytes]], size: int) -> asyncio.Future[list[int]]:
+        if size > MAX_BODY_BYTES and max(len(body) for _, body in records) > MAX_BODY_BYTES:
+            raise ValueError(f"a record has at most {MAX_BODY_BYTES} bytes")
+        if self._closed:
+            raise LogUnavailable("the appender is closed")
+        if self._pause_until and time.monotonic() < self._pause_until:
+            raise LogUnavailable("PostgreSQL does not answer")
+        if self._calls and (
+            self._pending_records + len(records) > MAX_PENDING_RECORDS
+            or self._pending_bytes + size > MAX_PENDING_BYTES
+        ):
+            raise LogUnavailable(f"{self._pending_records} records wait for the log already")
+        future: asyncio.Future[list[int]] = self._loop.create_future()
+        self._calls.append((records, future))
+        self._pending_records += len(records)
+        self._pending_bytes += size
+        self._wake()
+        return future
+
+    def _wake(self) -> None:
+        if not self._more.done():
+            self._more.set_result(None)
+
+    async def _run(self) -> None:
+        while True:
+            if not self._calls:
+                if self._closed:
+                    return
+                self._more = self._loop.create_future()
+                await self._more
+                continue
+            try:
+                await self._ensure_connected()
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                self._pause_until = time.monotonic() + PAUSE_S
+                logger.warning("log_not_reachable", topic=self._topic, error=repr(error))
+                self._fail(self._next_batch(None), LogUnavailable(f"PostgreSQL does not answer: {error!r}"))
+                continue
+            batch = await self._with_known_partitions(self._next_batch(MAX_BATCH_RECORDS))
+            if batch:
+                await self._send(batch)
+
+    async def _ensure_connected(self) -> None:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect(f"appends to {self._topic}")
+            self._append = await self._connection.prepare(APPEND)
+            await self._read_partitions()
+            self._pause_until = 0.0
+
+    async def _read_partitions(self) -> None:
+        assert self._connection is not None
+        rows = await self._connection.fetch(PARTITIONS, self._topic)
+        self._partitions = frozenset(row["partition"] for row in rows)
+
+    def _next_batch(self, limit: int | None) -> list[Call]:
+        batch: list[Call] = []
+        count = 0
+        while self._calls and (limit is None or not batch or count + len(self._calls[0][0]) <= limit):
+            call = self._calls.popleft()
+            batch.append(call)
+            count += len(call[0])
+        self._pending_records -= count
+        self._pending_bytes -= sum([len(body) for records, _ in batch for _, body in records])
+        return batch
+
+    async def _with_known_partitions(self, batch: list[Call]) -> list[Call]:
+        """The batch without calls that name a partition which does not exist: they must not fail others."""
+        if {partition for records, _ in batch for partition, _ in records} <= self._partitions:
+            return batch
+        try:
+            await self._read_partitions()  # it may have been added since
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            self._lose_connection()
+            self._fail(batch, LogUnavailable(f"PostgreSQL does not answer: {error!r}"))
+            return []
+        known = []
+        for call in batch:
+            missing = {partition for partition, _ in call[0]} - self._partitions
+            if missing:
+                self._fail([call], WrongLog(f"topic {self._topic} has no partition {min(missing)}"))
+            else:
+                known.append(call)
+        return known
+
+    async def _send(self, batch: list[Call]) -> None:
+        counts: dict[int, int] = {}
+        partitions, indexes, bodies = [], [], []
+        for records, _ in batch:
+            for partition, body in records:
+                index = counts.get(partition, 0)
+                counts[partition] = index + 1
+                partitions.append(partition)
+                indexes.append(index)
+                bodies.append(body)
+        try:
+            first_offsets = await self._append.fetchval(
+                self._topic, self._notify, list(counts), list(counts.values()), partitions, indexes, bodies
+            )
+        except Exception as error:
+            refused = isinstance(error, asyncpg.PostgresError) and not _breaks_connection(error)
+            if not refused:
+                self._lose_connection()
+            logger.warning("append_failed", topic=self._topic, records=len(bodies), error=repr(error))
+            message = f"the log did not confirm an append: {error!r}"
+            self._fail(batch, LogUnavailable(message, outcome_unknown=not refused))
+            return
+        base = dict(zip(counts, first_offsets, strict=True))
+        offsets = [base[partition] + index for partition, index in zip(partitions, indexes, strict=True)]
+        done = 0
+        for records, future in batch:
+            count = len(records)
+            if not future.done():
+                future.set_result(offsets[done : done + count])
+            done += count
+
+    def _lose_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    @staticmethod
+    def _fail(batch: list[Call], error: LogUnavailable | WrongLog) -> None:
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(error)
+
+
+def _breaks_connection(error: asyncpg.PostgresError) -> bool:
+    """Whether the transaction may have been committed for all we know: 08 is a broken connection, 57 an
+    intervention such as a shutdown, XX a fault of the server's own."""
+    return (error.sqlstate or "08")[:2] in ("08", "57", "58", "XX")

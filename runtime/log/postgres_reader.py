@@ -1,0 +1,154 @@
+"""Reading the log in PostgreSQL: one member of a group reads all partitions, the others stand by.
+
+An advisory lock of the session says who: it is free again the moment its holder's connection ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+
+from runtime.log import LogUnavailable, Member, Record, WrongLog
+
+LOOK_AGAIN_S = 0.25
+"""How often to look when nobody wakes us: for records, and for the lock while standing by."""
+
+LOCK = "SELECT pg_try_advisory_lock(hashtextextended('aisle log ' || $1 || ' ' || $2, 0))"
+POLL = """
+SELECT r.partition, r.log_offset, r.at_ms, r.body
+  FROM unnest($2::int[], $3::bigint[]) p (partition, start)
+ CROSS JOIN LATERAL (SELECT l.partition, l.log_offset, l.at_ms, l.body FROM log l
+                      WHERE l.topic = $1 AND l.partition = p.partition AND l.log_offset >= p.start
+                      ORDER BY l.log_offset LIMIT $4) r
+ ORDER BY r.partition, r.log_offset
+"""
+
+
+class PostgresReader:
+    """Reads one topic over a connection of its own. Losing the connection is losing the partitions."""
+
+    def __init__(
+        self,
+        connect: Callable[[str], Awaitable[asyncpg.Connection]],
+        topic: str,
+        group: str,
+        member: Member,
+        *,
+        bounds: str,
+    ) -> None:
+        self._connect = connect
+        self._topic = topic
+        self._group = group
+        self._member = member
+        self._bounds_query = bounds
+        self._connection: asyncpg.Connection | None = None
+        self._poll: Any = None
+        self._locked = False
+        self._positions: dict[int, int] = {}
+        self._unchecked: set[int] = set()
+        """Partitions whose position came from outside and has not been compared with the log's bounds."""
+        self._woken = asyncio.Event()
+
+    async def poll(self, *, max_records: int, wait_s: float) -> dict[int, list[Record]]:
+        deadline = time.monotonic() + wait_s
+        while True:
+            self._woken.clear()
+            try:
+                await self._take_over()
+                found = await self._read(max_records) if self._positions else {}
+            except LogUnavailable:
+                await self._give_back()
+                raise
+            left_s = deadline - time.monotonic()
+            if found or left_s <= 0:
+                return found
+            try:
+                async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+
+    def seek(self, partition: int, offset: int) -> None:
+        if partition in self._positions:
+            self._positions[partition] = offset
+            self._unchecked.add(partition)
+            self._woken.set()
+
+    async def close(self) -> None:
+        await self._give_back()
+        connection, self._connection, self._locked = self._connection, None, False
+        if connection is not None:
+            await connection.close()
+
+    async def _take_over(self) -> None:
+        if self._connection is None:
+            self._connection = await self._guard(self._connect(f"{self._group} reads {self._topic}"))
+            self._connection.add_termination_listener(self._wake)
+            await self._guard(self._connection.add_listener(self._topic, self._wake))
+            self._poll = await self._guard(self._connection.prepare(POLL))
+        if not self._locked:
+            self._locked = await self._guard(self._connection.fetchval(LOCK, self._topic, self._group))
+        if self._locked and not self._positions:
+            bounds = await self._bounds()
+            if not bounds:
+                raise WrongLog(f"the log has no topic {self._topic}; `aisle up` creates it")
+            # What the member raises is its own affair: it is asked again by the next poll.
+            self._positions = dict(await self._member.assigned(sorted(bounds)))
+            self._unchecked = set(self._positions)
+
+    async def _read(self, max_records: int) -> dict[int, list[Record]]:
+        if self._unchecked:
+            bounds = await self._bounds()
+            for partition in sorted(self._unchecked):
+                self._check(partition, *bounds.get(partition, (0, 0)))
+            self._unchecked.clear()
+        partitions, starts = list(self._positions), list(self._positions.values())
+        found: dict[int, list[Record]] = {}
+        for row in await self._guard(self._poll.fetch(self._topic, partitions, starts, max_records)):
+            record = Record._make(row)
+            if record.offset != self._positions[record.partition]:
+                raise WrongLog(
+                    f"{self._topic}-{record.partition} goes on at offset {record.offset} instead of "
+                    f"{self._positions[record.partition]}: records are missing; restore the log from a backup"
+                )
+            self._positions[record.partition] += 1
+            if record.partition in found:
+                found[record.partition].append(record)
+            else:
+                found[record.partition] = [record]
+        return found
+
+    async def _bounds(self) -> dict[int, tuple[int, int]]:
+        assert self._connection is not None
+        rows = await self._guard(self._connection.fetch(self._bounds_query, self._topic))
+        return {row["partition"]: (row["first_offset"], row["next_offset"]) for row in rows}
+
+    def _check(self, partition: int, first: int, end: int) -> None:
+        position = self._positions[partition]
+        if not first <= position <= end:
+            raise WrongLog(
+                f"offset {position} is outside of {self._topic}-{partition}, which has {first} to {end}"
+            )
+
+    async def _guard(self, answer: Awaitable[Any]) -> Any:
+        """What PostgreSQL answers. Any failure is the loss of the connection, and with it of the lock."""
+        try:
+            return await answer
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            connection, self._connection, self._locked = self._connection, None, False
+            if connection is not None:
+                connection.terminate()
+            raise LogUnavailable(f"PostgreSQL does not answer: {error!r}") from error
+
+    async def _give_back(self) -> None:
+        held, self._positions = sorted(self._positions), {}
+        self._unchecked.clear()
+        if held:
+            await self._member.revoked(held)
+
+    def _wake(self, *_: object) -> None:
+        self._woken.set()

@@ -1,0 +1,93 @@
+"""Connections to PostgreSQL, all with the same limits and a name that shows in `pg_stat_activity`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import structlog
+
+T = TypeVar("T")
+
+Connection: TypeAlias = asyncpg.Connection
+Pool: TypeAlias = asyncpg.Pool
+
+START_S = 30.0
+"""How long a server that does not answer yet is waited for."""
+
+STATEMENT_TIMEOUT_S = 15.0
+
+_NOT_YET = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
+
+_log = structlog.get_logger()
+
+
+class DatabaseUnavailable(Exception):
+    """PostgreSQL cannot be reached or lets nobody in. The message names it and says why."""
+
+
+async def connect(url: str, name: str, *, statement_timeout_s: float = STATEMENT_TIMEOUT_S) -> Connection:
+    """One connection, named `name`. Waits for a server that is starting; raises DatabaseUnavailable.
+
+    A statement may take `statement_timeout_s`; 0 sets no limit.
+    """
+    options = _options(name, statement_timeout_s)
+    return await _patiently(url, lambda: asyncpg.connect(url, **options))
+
+
+async def create_pool(url: str, name: str, *, min_size: int, max_size: int) -> Pool:
+    """A pool of connections as `connect` makes them; `min_size` of them are open when it returns."""
+    options = _options(name, STATEMENT_TIMEOUT_S)
+    return await _patiently(
+        url, lambda: _open(asyncpg.create_pool(url, min_size=min_size, max_size=max_size, **options))
+    )
+
+
+async def _open(pool: Pool) -> Pool:
+    await pool
+    return pool
+
+
+def _options(name: str, statement_timeout_s: float) -> dict[str, Any]:
+    return {
+        "timeout": 10,
+        # Past the server's own limit the network is at fault, and nobody would ever answer.
+        "command_timeout": statement_timeout_s + 5 if statement_timeout_s else None,
+        "server_settings": {
+            "application_name": name,
+            "statement_timeout": str(round(statement_timeout_s * 1000)),
+            "idle_in_transaction_session_timeout": "15000",
+            "timezone": "UTC",
+            "jit": "off",
+        },
+    }
+
+
+async def _patiently(url: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    deadline = time.monotonic() + START_S
+    pause_s = 0.05
+    while True:
+        try:
+            return await attempt()
+        except _NOT_YET as error:
+            if time.monotonic() > deadline:
+                raise DatabaseUnavailable(f"{shown(url)} does not answer: {error or 'time-out'}") from None
+            if pause_s == 0.4:
+                _log.warning("waiting for PostgreSQL", url=shown(url), error=str(error) or "time-out")
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseUnavailable(f"{shown(url)} lets nobody in: {error}") from None
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, 1.0)
+
+
+def shown(url: str) -> str:
+    """A URL without its password, for messages."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:…@{host}"))

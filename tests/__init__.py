@@ -1,0 +1,1 @@
+"""Tests of Aisle, on real servers wherever one is part of what is tested."""

@@ -1,0 +1,103 @@
+"""Real servers for the tests: PostgreSQL and Redis, started once for a run, or those of `make servers`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+import pytest
+import redis.asyncio
+
+from ops.embedded import run_servers
+from ops.embedded_postgres import EmbeddedPostgres
+from ops.embedded_redis import EmbeddedRedis
+from ops.migrations import migrate
+from runtime.settings import Settings, read_settings
+
+pytest_plugins = ["tests.kafka_fixture"]
+
+KEPT_UP = Path(__file__).parents[1] / ".aisle-test"
+"""The home of the servers that `make servers` keeps up."""
+
+
+class Servers(NamedTuple):
+    """The servers that the tests share."""
+
+    postgres: EmbeddedPostgres
+    redis: EmbeddedRedis
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    kept_up = Servers(EmbeddedPostgres(KEPT_UP), EmbeddedRedis(KEPT_UP))
+    if all(server.answers() for server in kept_up):
+        yield kept_up
+        return
+    with tempfile.TemporaryDirectory(prefix="aisle-test-") as home:
+        fresh = Servers(EmbeddedPostgres(Path(home)), EmbeddedRedis(Path(home)))
+        with run_servers(*fresh):
+            yield fresh
+
+
+class _Template:
+    """A migrated database that each test gets a copy of."""
+
+    name: str | None = None
+
+
+@pytest.fixture(scope="session")
+def template() -> _Template:
+    return _Template()
+
+
+@pytest.fixture
+async def database_url(servers: Servers, template: _Template) -> AsyncIterator[str]:
+    """A fresh, migrated database, dropped afterwards whoever is still connected to it."""
+    admin = await asyncpg.connect(servers.postgres.url_of("postgres"))
+    try:
+        if template.name is None:
+            name = f"template_{uuid.uuid4().hex}"
+            await admin.execute(f"CREATE DATABASE {name}")
+            await migrate(servers.postgres.url_of(name))
+            template.name = name
+        name = f"test_{uuid.uuid4().hex}"
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template.name} STRATEGY wal_log")
+        try:
+            yield servers.postgres.url_of(name)
+        finally:
+            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the test's database."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def redis_url(servers: Servers) -> str:
+    """An empty Redis. Channels are shared by all its databases: one test at a time uses it."""
+    async with redis.asyncio.Redis.from_url(servers.redis.url) as client:
+        await client.flushall()
+    return servers.redis.url
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Callable[..., Settings]:
+    """Makes settings as a process would read them: `settings(partitions=2, database_url=database_url)`."""
+
+    def make(**changes: Any) -> Settings:
+        defaults = read_settings({"AISLE_HOME": os.fspath(tmp_path / "home")})
+        return msgspec.structs.replace(defaults, **changes)
+
+    return make

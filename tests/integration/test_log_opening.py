@@ -1,0 +1,100 @@
+"""Which log is opened, and that a database keeps to the one it belongs to."""
+
+from __future__ import annotations
+
+import uuid
+
+import asyncpg
+import pytest
+from aiokafka.admin import NewTopic
+
+from runtime.log import WrongLog
+from runtime.log.kafka import KafkaLog
+from runtime.log.kafka_topics import SETTINGS, administer
+from runtime.log.memory import MemoryLog
+from runtime.log.opening import bind_log, check_bounds, open_log
+from runtime.log.postgres import PostgresLog
+from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
+
+
+async def test_kafka_is_opened_where_it_is_set_and_the_database_otherwise() -> None:
+    assert isinstance(await open_log("127.0.0.1:9092", "postgresql:///aisle"), KafkaLog)
+    assert isinstance(await open_log(None, "postgresql:///aisle"), PostgresLog)
+    with pytest.raises(ValueError, match="AISLE_DATABASE_URL"):
+        await open_log(None, None)
+
+
+async def test_a_database_belongs_to_its_first_log_for_good(
+    database: asyncpg.Connection, database_url: str
+) -> None:
+    first = await open_log(None, database_url)
+    await first.create(2)
+    await bind_log(database, first)
+    await bind_log(database, first)
+    other = MemoryLog(lambda: 0)
+    await other.create(2)
+    with pytest.raises(WrongLog, match=r"belongs to the postgres log.*another AISLE_HOME"):
+        await bind_log(database, other)
+    await database.execute("UPDATE log_topics SET topic_id = gen_random_uuid()")
+    with pytest.raises(WrongLog, match="made anew"):
+        await bind_log(database, first)
+    await first.close()
+
+
+async def test_a_database_without_tables_is_named(database_url: str, database: asyncpg.Connection) -> None:
+    await database.execute("DROP TABLE log_topics")
+    log = PostgresLog(database_url)
+    with pytest.raises(WrongLog, match="migrate"):
+        await log.identity()
+    await log.close()
+
+
+@pytest.mark.kafka
+async def test_topics_made_anew_are_another_log(database: asyncpg.Connection, kafka_bootstrap: str) -> None:
+    log = KafkaLog(kafka_bootstrap, prefix=(prefix := f"{uuid.uuid4().hex}."))
+    await log.create(1)
+    await bind_log(database, log)
+    async with administer(kafka_bootstrap) as admin:
+        await admin.delete_topics([prefix + COMMANDS_TOPIC, prefix + EVENTS_TOPIC])
+    await log.create(1)
+    with pytest.raises(WrongLog, match="made anew"):
+        await bind_log(database, log)
+    await log.close()
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("message.timestamp.type", "CreateTime"),
+        ("retention.ms", "604800000"),
+        ("retention.bytes", "1000000"),
+        ("cleanup.policy", "compact"),
+        ("max.message.bytes", "1048588"),
+    ],
+)
+async def test_a_topic_with_other_settings_is_refused_with_the_command_that_mends_it(
+    kafka_bootstrap: str, name: str, value: str
+) -> None:
+    prefix = f"{uuid.uuid4().hex}."
+    async with administer(kafka_bootstrap) as admin:
+        configs = SETTINGS | {name: value}
+        await admin.create_topics([NewTopic(prefix + COMMANDS_TOPIC, 1, 1, topic_configs=configs)])
+    log = KafkaLog(kafka_bootstrap, prefix=prefix)
+    with pytest.raises(WrongLog, match=f"has {name}={value}.*kafka-configs.*--add-config {name}="):
+        await log.create(1)
+    with pytest.raises(WrongLog, match=f"has {name}={value}"):
+        await log.identity()
+    await log.close()
+
+
+def test_an_offset_outside_of_the_log_is_refused() -> None:
+    bounds = {0: (0, 10), 1: (5, 10)}
+    check_bounds({0: 0, 1: 5}, bounds)
+    check_bounds({0: 10}, bounds)
+    with pytest.raises(WrongLog, match=r"partition 0 goes on at offset 11 .*ends at 10"):
+        check_bounds({0: 11}, bounds)
+    with pytest.raises(WrongLog, match=r"partition 1 goes on at offset 4 .*starts at 5"):
+        check_bounds({1: 4}, bounds)
+    with pytest.raises(WrongLog, match="partition 2"):
+        check_bounds({0: 3, 2: 0}, bounds)

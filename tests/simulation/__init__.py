@@ -1,0 +1,1 @@
+"""Workers, crashes and time, made up and repeatable."""

@@ -1,0 +1,1 @@
+"""Pure code and single files; no server."""
