@@ -1,0 +1,55 @@
+"""A server that does nothing: `python -m loadtest.bench.do_nothing PORT`.
+
+It is the gateway's HTTP server with its settings and no work behind it: every request is read and answered
+201 with a body of a booking's size. What it reaches is the ceiling of this way to serve, generator included,
+and what the generator spends on it is what the generator costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from loadtest.bench.processes import end_with_parent
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_BODY = b'{"nothing":"%b"}' % (b"." * 310)
+_START = {
+    "type": "http.response.start",
+    "status": 201,
+    "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(_BODY)).encode())],
+}
+_END = {"type": "http.response.body", "body": _BODY}
+
+
+async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    """An ASGI app that reads a request and answers it."""
+    while (await receive()).get("more_body"):
+        pass
+    await send(dict(_START))
+    await send(dict(_END))
+
+
+async def _serve(port: int) -> None:
+    config = uvicorn.Config(
+        answer, port=port, http="httptools", ws="none", lifespan="off", access_log=False,
+        log_level="warning", server_header=False, timeout_keep_alive=75, backlog=2048,
+    )  # fmt: skip
+    gc.collect()
+    gc.freeze()
+    await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(int(sys.argv[1])))

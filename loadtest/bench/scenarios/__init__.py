@@ -1,0 +1,35 @@
+"""What can be measured: one module a scenario, all with the same way in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from loadtest.bench.scenarios.bookings import Bookings
+from loadtest.bench.scenarios.nothing import Nothing
+from loadtest.bench.stage import Measured, Stage
+
+CONNECTIONS = (1, 64, 256)
+
+
+class Scenario(Protocol):
+    """One case of one scenario."""
+
+    @property
+    def case(self) -> str:
+        """Its name in tables and results, such as `bookings-64`."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What stands over its column."""
+        ...
+
+    async def measure(self, stage: Stage) -> Measured:
+        """One run: warm-up and measurement. Called once a round, in the order of the table."""
+        ...
+
+
+def all_scenarios() -> Sequence[Scenario]:
+    """Everything that `make bench` measures."""
+    return (*(Bookings(connections) for connections in CONNECTIONS), Nothing(64))

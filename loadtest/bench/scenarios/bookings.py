@@ -1,0 +1,36 @@
+"""Bookings as fast as they are confirmed: a fresh seat each, over 64 shows, each connection a customer."""
+
+from __future__ import annotations
+
+from loadtest.bench.orders import Order
+from loadtest.bench.stage import Measured, Stage
+
+# More than any run can ask for; what is left goes to the next one.
+SEATS_A_SECOND = 20_000
+SEATS_A_SECOND_EACH = 2_500
+
+
+class Bookings:
+    """`connections` keep-alive connections; each books, waits for the answer, books again."""
+
+    def __init__(self, connections: int) -> None:
+        self.connections = connections
+        self.case = f"bookings-{connections}"
+        self.title = "1 connection" if connections == 1 else f"{connections} conns"
+
+    async def measure(self, stage: Stage) -> Measured:
+        rate = min(SEATS_A_SECOND, SEATS_A_SECOND_EACH * self.connections)
+        fresh = await stage.seats.fresh(int(rate * (stage.warm_up_s + stage.measured_s)))
+        order = Order(
+            host=stage.host,
+            port=stage.port,
+            tokens=stage.tokens(),
+            asks=fresh,
+            connections=self.connections,
+            warm_up_s=stage.warm_up_s,
+            measured_s=stage.measured_s,
+        )
+        measured = await stage.drive(self.case, order, stage.cpu)
+        tally = measured.tally
+        stage.seats.used(sum(tally.ever.values()) + tally.broken + tally.unanswered)
+        return measured

@@ -1,0 +1,58 @@
+"""The do-nothing server under the same load: what this way to serve could reach, and what asking costs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from loadtest.bench.client import Client, SetupError
+from loadtest.bench.free_ports import free_port
+from loadtest.bench.orders import Order
+from loadtest.bench.processes import CpuMeter
+from loadtest.bench.requests import FreshSeats
+from loadtest.bench.stage import Measured, Stage
+
+START_S = 10.0
+
+
+class Nothing:
+    """The requests of a booking, sent to a server that reads and answers them, no more."""
+
+    def __init__(self, connections: int) -> None:
+        self.connections = connections
+        self.case = f"nothing-{connections}"
+        self.title = f"{connections}, no work"
+
+    async def measure(self, stage: Stage) -> Measured:
+        port = free_port()
+        server = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "loadtest.bench.do_nothing", str(port), process_group=0
+        )
+        try:
+            await _until_it_answers(port)
+            order = Order(
+                host="127.0.0.1",
+                port=port,
+                tokens=stage.tokens(),
+                asks=FreshSeats(tuple((show, 1, 10**6) for show in range(1, 65)), key_prefix="nothing"),
+                connections=self.connections,
+                warm_up_s=stage.warm_up_s / 2,
+                measured_s=stage.measured_s / 2,
+            )
+            return await stage.drive(self.case, order, CpuMeter([server.pid]))
+        finally:
+            server.terminate()
+            await server.wait()
+
+
+async def _until_it_answers(port: int) -> None:
+    try:
+        async with asyncio.timeout(START_S), Client("127.0.0.1", port) as client:
+            while True:
+                try:
+                    await client.call("GET", "/")
+                    return
+                except OSError:
+                    await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise SetupError("the do-nothing server does not answer") from None

@@ -1,0 +1,89 @@
+"""Shows for the benchmark: made over HTTP by staff, and every seat of them asked for once at most."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from loadtest.bench.client import Client, SetupError
+from loadtest.bench.requests import FreshSeats
+
+SEATS_A_SHOW = 5000
+SEATS_PER_CUSTOMER = 10_000
+OPENING_S = 30.0
+
+
+class SeatSupply:
+    """Hands out fresh seats, `among` shows at a time, and makes new shows when those are used up."""
+
+    def __init__(self, client: Client, staff_token: Callable[[], str], *, among: int) -> None:
+        self._client = client
+        self._staff_token = staff_token
+        self._among = among
+        self._movie_id = 0
+        self._shows: list[int] = []
+        self._next_seat = 1
+        self.all_shows: list[int] = []
+        """Every show that was made, the used-up ones too."""
+
+    async def fresh(self, wanted: int) -> FreshSeats:
+        """At least `wanted` seats, evenly over the shows. Say with `used` how many were asked for."""
+        each = -(-wanted // self._among)
+        if not self._shows or self._next_seat + each - 1 > SEATS_A_SHOW:
+            self._shows = await self._make_shows(max(each, SEATS_A_SHOW))
+            self._next_seat = 1
+            last = max(each, SEATS_A_SHOW)
+        else:
+            last = SEATS_A_SHOW
+        return FreshSeats(
+            shows=tuple((show_id, self._next_seat, last) for show_id in self._shows),
+            key_prefix=secrets.token_hex(8),
+        )
+
+    def used(self, requests: int) -> None:
+        """`requests` of the seats given last have been asked for."""
+        self._next_seat += -(-requests // self._among)
+
+    async def _make_shows(self, seats: int) -> list[int]:
+        token = self._staff_token()
+        if not self._movie_id:
+            movie = await self._client.ask(
+                "POST",
+                "/api/movies",
+                token=token,
+                body={"title": "The Long Queue", "duration_minutes": 90, "language": "en"},
+            )
+            self._movie_id = movie["id"]
+        starts_at = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        made: list[int] = []
+        for number in range(self._among):
+            show = await self._client.ask(
+                "POST",
+                "/api/shows",
+                token=token,
+                body={
+                    "movie_id": self._movie_id,
+                    "screen_name": f"Screen {number + 1}",
+                    "starts_at": starts_at,
+                    "total_seats": seats,
+                    "seats_per_customer": SEATS_PER_CUSTOMER,
+                },
+            )
+            made.append(show["id"])
+        for show_id in made:
+            await self._until_on_sale(show_id, token)
+        self.all_shows += made
+        return made
+
+    async def _until_on_sale(self, show_id: int, token: str) -> None:
+        deadline = time.monotonic() + OPENING_S
+        while True:
+            show = await self._client.ask("GET", f"/api/shows/{show_id}", token=token)
+            if show["status"] == "on_sale":
+                return
+            if time.monotonic() > deadline:
+                raise SetupError(f"show {show_id} is still {show['status']!r} after {OPENING_S:.0f} s")
+            await asyncio.sleep(0.1)

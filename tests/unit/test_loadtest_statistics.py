@@ -1,0 +1,84 @@
+"""Percentiles, spreads, and what several runs come to."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.bench.orders import Tally
+from loadtest.bench.results import summarise
+from loadtest.bench.stage import Measured
+from loadtest.bench.statistics import Latencies, Spread, latencies, percentile, spread
+
+finite = st.floats(min_value=0, max_value=1e6)
+
+
+def test_percentiles_are_values_that_were_seen() -> None:
+    thousand = [float(n) for n in range(1, 1001)]
+    assert [percentile(thousand, p) for p in (50, 90, 99, 99.9, 100)] == [500, 900, 990, 999, 1000]
+    assert percentile([7.0], 0.1) == percentile([7.0], 99.9) == 7
+
+
+@given(st.lists(finite, min_size=1), st.sampled_from([1, 25, 50, 90, 99, 99.9, 100]))
+def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(
+    values: list[float], percent: float
+) -> None:
+    ordered = sorted(values)
+    found = percentile(ordered, percent)
+    wanted = percent * len(ordered) / 100 - 1e-9
+    assert sum(value <= found for value in ordered) >= wanted
+    assert sum(value < found for value in ordered) < wanted or found == ordered[0]
+
+
+@pytest.mark.parametrize("percent", [0, -1, 100.1])
+def test_a_percentile_outside_of_a_hundred_is_refused(percent: float) -> None:
+    with pytest.raises(ValueError, match="percentile"):
+        percentile([1.0], percent)
+
+
+def test_latencies_are_milliseconds_and_nothing_answered_has_none() -> None:
+    assert latencies([]) is None
+    assert latencies([0.002, 0.001, 0.004]) == Latencies(2, 4, 4, 4, 4)
+
+
+def test_a_spread_has_the_median_between_lowest_and_highest() -> None:
+    assert spread([]) is None
+    assert spread([3, 1, 2, 10]) == Spread(2.5, 1, 10)
+
+
+def measured(confirmed: int, refused: int = 0, broken: int = 0, cpu_us: float | None = None) -> Measured:
+    return Measured(
+        case="bookings-1",
+        cpu_us=None if cpu_us is None else {"gateway": cpu_us, "worker": 0.0},
+        tally=Tally(
+            seconds=2.0,
+            statuses={201: confirmed} | ({409: refused} if refused else {}),
+            latencies=Latencies(1, 2, 3, 4, 5) if confirmed else None,
+            each_second=(confirmed - confirmed // 2, confirmed // 2),
+            cpu_s=0.1,
+            ever={201: confirmed, 409: refused},
+            examples={409: "seat_taken"} if refused else {},
+            broken=broken,
+            unanswered=0,
+            ran_out=False,
+        ),
+    )
+
+
+def test_several_runs_come_to_their_median_and_every_other_answer_is_counted() -> None:
+    runs = [measured(200, cpu_us=10), measured(100, refused=7, cpu_us=30), measured(600, broken=2, cpu_us=20)]
+    case = summarise("bookings-1", "one", runs)
+    assert case.a_second == Spread(100, 50, 300)
+    assert case.other == 9
+    assert case.examples == {409: "seat_taken"}
+    assert case.statuses == {201: 900, 409: 7}
+    assert case.cpu_us == {"gateway": Spread(20, 10, 30)}
+    assert case.latency_ms["p99"] == Spread(3, 3, 3)
+
+
+def test_runs_in_which_nothing_was_confirmed_still_make_a_case() -> None:
+    case = summarise("bookings-1", "one", [measured(0, refused=3)])
+    assert case.a_second == Spread(0, 0, 0)
+    assert case.latency_ms == {}
+    assert case.other == 3
