@@ -8,7 +8,7 @@ import socket
 from typing import Any
 
 from runtime import postgres, redis
-from runtime.log.opening import bind_log, open_log
+from runtime.log.opening import bind_log, check_bounds, open_log
 from runtime.process import run_service, settle_gc
 from runtime.settings import SettingError, Settings
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
@@ -17,6 +17,8 @@ from seat_workers.publisher import Publisher
 from seat_workers.worker import SeatWorker
 
 GROUP = "aisle-seat-workers"
+
+_NEXT_OFFSETS = "SELECT partition, next_offset FROM partitions"
 
 
 async def work(settings: Settings, stop: asyncio.Event) -> None:
@@ -33,11 +35,12 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     ledger = Ledger(connect)
     redis_client = redis.connect(settings.redis_url)
     try:
-        binding = await connect("seat worker, start")
+        connection = await connect("seat worker, start")
         try:
-            await bind_log(binding, log)
+            await bind_log(connection, log)
+            check_bounds(dict(await connection.fetch(_NEXT_OFFSETS)), await log.bounds(COMMANDS_TOPIC))
         finally:
-            await binding.close()
+            await connection.close()
         name = f"{socket.gethostname()}:{os.getpid()}"
         worker = SeatWorker(ledger, Publisher(redis_client, events), name)
         settle_gc()

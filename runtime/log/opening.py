@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import asyncpg
 
 from runtime.log import Log, LogIdentity, WrongLog
+from schemas.wire import COMMANDS_TOPIC
 
 BIND = """
 INSERT INTO log_identity (kind, cluster, topic) VALUES ($1, $2, $3) ON CONFLICT (only_one) DO NOTHING
@@ -33,11 +34,21 @@ async def open_log(kafka: str | None, database_url: str | None) -> Log:
 async def bind_log(connection: asyncpg.Connection, log: Log) -> None:
     """Stores at the first time which log the database belongs to; from then on no other will do.
 
-    Raises WrongLog when it belongs to another one, and what `Log.identity` raises.
+    Raises WrongLog when it belongs to another one, when a new database is given a log that has commands
+    already, and what `Log.identity` raises.
     """
     here = await log.identity()
-    await connection.execute(BIND, here.kind, here.cluster, here.topic)
-    bound = LogIdentity(**await connection.fetchrow(BOUND))
+    row = await connection.fetchrow(BOUND)
+    if row is None:
+        ends = [end for _, end in (await log.bounds(COMMANDS_TOPIC)).values()]
+        if any(ends):
+            raise WrongLog(
+                f"this database is new, but the {here} has {sum(ends)} commands already, which another database"
+                " has decided: use that database, or a log without records"
+            )
+        await connection.execute(BIND, here.kind, here.cluster, here.topic)
+        row = await connection.fetchrow(BOUND)
+    bound = LogIdentity(**row)
     if bound != here:
         raise WrongLog(
             f"this database belongs to the {bound}; what was opened is the {here}. {_remedy(bound, here)}"

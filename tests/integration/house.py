@@ -14,6 +14,7 @@ import asyncpg
 
 from runtime.log import Appender
 from runtime.log.memory import MemoryLog
+from runtime.log.opening import bind_log
 from schemas.commands import BookSeats, CancelBooking, Command, OpenShow
 from schemas.events import Decision
 from schemas.ids import Position, new_booking_id
@@ -56,6 +57,7 @@ class House:
 
     async def open(self, seats: int = 100) -> None:
         self.db = await asyncpg.connect(self.database_url)
+        await bind_log(self.db, self.log)
         body = encode_layout(numbered(seats, Money(1000, "EUR")))
         self._digest = layout_digest(body)
         self._layout_id = await self.db.fetchval(

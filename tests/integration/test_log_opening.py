@@ -41,6 +41,14 @@ async def test_a_database_belongs_to_its_first_log_for_good(
     await first.close()
 
 
+async def test_a_new_database_is_not_given_a_log_that_has_commands(database: asyncpg.Connection) -> None:
+    log = MemoryLog(lambda: 0)
+    await log.create(2)
+    log.put(COMMANDS_TOPIC, 1, b"{}")
+    with pytest.raises(WrongLog, match="another database"):
+        await bind_log(database, log)
+
+
 async def test_a_database_without_tables_is_named(database_url: str, database: asyncpg.Connection) -> None:
     await database.execute("DROP TABLE log_topics")
     log = PostgresLog(database_url)
