@@ -1,0 +1,180 @@
+"""The letters that the embedded mail server has stored, one file each, as the inbox pages show them.
+
+A letter's id is its file's name: milliseconds and 8 hex digits, so that ids sort by time. Nothing else is
+ever made into a path.
+"""
+
+from __future__ import annotations
+
+import re
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
+from pathlib import Path
+
+import msgspec
+
+from schemas.api import timestamp
+
+ID = re.compile(r"(\d{13})-[0-9a-f]{8}\Z")
+
+_HEADER_BYTES = 16 * 1024
+_parser = BytesParser(policy=default)
+
+
+class LetterHead(msgspec.Struct, frozen=True):
+    """A letter in the list. `at` is when it arrived."""
+
+    id: str
+    at: str
+    sender: str = msgspec.field(name="from")
+    to: str
+    subject: str
+    url: str
+
+
+class StoredAttachment(msgspec.Struct, frozen=True):
+    """A file in a letter. `size` in bytes."""
+
+    name: str
+    content_type: str
+    size: int
+    url: str
+
+
+class StoredLetter(msgspec.Struct, frozen=True):
+    """A whole letter."""
+
+    id: str
+    at: str
+    sender: str = msgspec.field(name="from")
+    to: str
+    subject: str
+    message_id: str
+    url: str
+    raw_url: str
+    text: str
+    html: str
+    attachments: list[StoredAttachment]
+
+
+class LettersPage(msgspec.Struct, frozen=True):
+    """Letters, newest first."""
+
+    items: list[LetterHead]
+    next_cursor: str | None
+
+
+class StoredLetters:
+    """Reads the folder. Blocking: for a thread. A letter that is pruned meanwhile is just not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def page(self, limit: int, before: str | None, to: str | None) -> LettersPage:
+        """The newest letters older than the id `before`, those to one address if `to` is given."""
+        found: list[LetterHead] = []
+        for letter_id in self._ids():
+            if before is not None and letter_id >= before:
+                continue
+            if (head := self._head(letter_id)) is None:
+                continue
+            if to is not None and to.lower() not in head.to.lower():
+                continue
+            if len(found) == limit:
+                return LettersPage(found, found[-1].id)
+            found.append(head)
+        return LettersPage(found, None)
+
+    def letter(self, letter_id: str) -> StoredLetter | None:
+        """A whole letter; None for an id that is none."""
+        if (message := self._message(letter_id)) is None:
+            return None
+        url = f"/inbox/{letter_id}"
+        return StoredLetter(
+            id=letter_id,
+            at=_at(letter_id),
+            sender=str(message.get("From", "")),
+            to=str(message.get("To", "")),
+            subject=str(message.get("Subject", "")),
+            message_id=str(message.get("Message-ID", "")),
+            url=url,
+            raw_url=f"{url}/raw",
+            text=_body(message, "plain"),
+            html=_body(message, "html"),
+            attachments=[
+                StoredAttachment(
+                    name=part.get_filename() or f"attachment-{number}",
+                    content_type=part.get_content_type(),
+                    size=len(_content(part)),
+                    url=f"{url}/attachments/{number}",
+                )
+                for number, part in enumerate(message.iter_attachments(), 1)
+            ],
+        )
+
+    def html(self, letter_id: str) -> str | None:
+        """The HTML of a letter, empty where it has none."""
+        message = self._message(letter_id)
+        return None if message is None else _body(message, "html")
+
+    def attachment(self, letter_id: str, number: int) -> tuple[str, str, bytes] | None:
+        """An attachment, counted from 1, as (name, media type, content)."""
+        if (message := self._message(letter_id)) is None:
+            return None
+        for count, part in enumerate(message.iter_attachments(), 1):
+            if count == number:
+                return part.get_filename() or f"attachment-{number}", part.get_content_type(), _content(part)
+        return None
+
+    def raw(self, letter_id: str) -> bytes | None:
+        """A letter as the mail server got it."""
+        if not ID.match(letter_id):
+            return None
+        try:
+            return (self._folder / f"{letter_id}.eml").read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _ids(self) -> list[str]:
+        try:
+            names = [
+                path.name.removesuffix(".eml") for path in self._folder.iterdir() if path.suffix == ".eml"
+            ]
+        except FileNotFoundError:  # no notifier has been up yet
+            return []
+        return sorted((name for name in names if ID.match(name)), reverse=True)
+
+    def _head(self, letter_id: str) -> LetterHead | None:
+        try:
+            with (self._folder / f"{letter_id}.eml").open("rb") as file:
+                start = file.read(_HEADER_BYTES)
+        except FileNotFoundError:
+            return None
+        message = _parser.parsebytes(start, headersonly=True)
+        return LetterHead(
+            id=letter_id,
+            at=_at(letter_id),
+            sender=str(message.get("From", "")),
+            to=str(message.get("To", "")),
+            subject=str(message.get("Subject", "")),
+            url=f"/inbox/{letter_id}",
+        )
+
+    def _message(self, letter_id: str) -> EmailMessage | None:
+        raw = self.raw(letter_id)
+        return None if raw is None else _parser.parsebytes(raw)
+
+
+def _at(letter_id: str) -> str:
+    return timestamp(int(letter_id[:13]))
+
+
+def _body(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
+    return "" if part is None else str(part.get_content()).replace("\r\n", "\n")
+
+
+def _content(part: EmailMessage) -> bytes:
+    content = part.get_payload(decode=True)
+    return content if isinstance(content, bytes) else b""

@@ -1,0 +1,35 @@
+"""`python -m notifier`: one notifier."""
+
+from __future__ import annotations
+
+import asyncio
+
+from notifier.service import notify
+from runtime import postgres
+from runtime.log.opening import bind_log, open_log
+from runtime.process import run_service, settle_gc
+from runtime.settings import SettingError, Settings
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Opens the log and the database and sends letters until `stop`."""
+    if settings.database_url is None:
+        raise SettingError("AISLE_DATABASE_URL is needed; `aisle up` sets it itself")
+    pool = await postgres.create_pool(
+        settings.database_url, settings.process or "notifier", min_size=1, max_size=4
+    )
+    try:
+        log = await open_log(settings.kafka, settings.database_url)
+        try:
+            async with pool.acquire() as connection:
+                await bind_log(connection, log)
+            settle_gc()
+            await notify(settings, pool, log, stop)
+        finally:
+            await log.close()
+    finally:
+        await pool.close()
+
+
+if __name__ == "__main__":
+    run_service("notifier", main)

@@ -1,0 +1,104 @@
+"""A letter as the message that mail servers carry. Pure: the time is an argument."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from email.utils import format_datetime, parseaddr
+
+import msgspec
+
+from notifier.letters import Letter
+from tickets.formats import one_line
+
+_LINE_LENGTH = 76
+
+
+class BadAddress(ValueError):
+    """An address that no mail server would take."""
+
+
+class Mailbox(msgspec.Struct, frozen=True):
+    """A name and an address. The domain is in ASCII; the part before the `@` may be in any script."""
+
+    name: str
+    address: str
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2]
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A file that goes with a letter."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+def mailbox(name: str, address: str) -> Mailbox:
+    """The mailbox of a person. Raises BadAddress."""
+    local, at, domain = address.rpartition("@")
+    if not (local and at and domain) or any(c.isspace() or not c.isprintable() for c in address):
+        raise BadAddress(f"{address[:80]!r} is not an e-mail address")
+    try:
+        ascii_domain = domain if domain.isascii() else domain.encode("idna").decode()
+        Address(addr_spec=f"{local if local.isascii() else 'x'}@{ascii_domain}")
+    except (ValueError, IndexError, MessageError) as error:
+        raise BadAddress(f"{address[:80]!r} is not an e-mail address: {error}") from None
+    return Mailbox(one_line(name), f"{local}@{ascii_domain}")
+
+
+def parse_mailbox(text: str) -> Mailbox:
+    """The mailbox in `Venue <tickets@venue.example>`. Raises BadAddress."""
+    name, address = parseaddr(text)
+    return mailbox(name, address)
+
+
+def message_id(event_id: str, kind: str, created_at: datetime, domain: str) -> str:
+    """The Message-ID of a delivery: every attempt has the same, so that a repeat can be recognised.
+
+    The time of the delivery belongs to it: a system that was set up anew counts its events from the start.
+    """
+    seed = f"{event_id}\0{kind}\0{created_at.isoformat()}".encode()
+    return (
+        f"<{kind.replace('_', '-')}.{event_id}.{hashlib.blake2b(seed, digest_size=9).hexdigest()}@{domain}>"
+    )
+
+
+def compose(
+    letter: Letter,
+    *,
+    sender: Mailbox,
+    to: Mailbox,
+    message_id: str,
+    date: datetime,
+    attachment: Attachment | None,
+) -> bytes:
+    """The message, ready for SMTP. No text in it can start a header of its own."""
+    in_ascii = sender.address.isascii() and to.address.isascii()
+    message = EmailMessage((SMTP if in_ascii else SMTPUTF8).clone(max_line_length=_LINE_LENGTH))
+    message["From"] = _header(sender)
+    message["To"] = _header(to)
+    message["Subject"] = one_line(letter.subject)
+    message["Date"] = format_datetime(date)
+    message["Message-ID"] = message_id
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(letter.text, cte="quoted-printable")
+    message.add_alternative(letter.html, subtype="html", cte="quoted-printable")
+    if attachment is not None:
+        main, _, sub = attachment.media_type.partition("/")
+        message.add_attachment(attachment.content, maintype=main, subtype=sub, filename=attachment.name)
+    return message.as_bytes()
+
+
+def _header(mailbox: Mailbox) -> Address:
+    local, _, domain = mailbox.address.rpartition("@")
+    if local.isascii():
+        return Address(display_name=mailbox.name, addr_spec=mailbox.address)
+    return Address(display_name=mailbox.name, username=local, domain=domain)

@@ -1,0 +1,242 @@
+"""The embedded mail server and the pages of `/inbox`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from gateway.failures import answer_problem
+from gateway.inbox import inbox_routes
+from notifier import letters, message
+from notifier.inbox import Inbox
+from notifier.mailer import LetterRefused, Mailer, MailServer, MailServerDown
+
+SENDER = message.parse_mailbox("Aisle <tickets@venue.example>")
+
+
+class Post:
+    """An inbox with a mailer in front of it and the pages behind it."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder = home / "inbox"
+        self.inbox = Inbox(self.folder, max_letters=10)
+        self.mailer: Mailer
+        framework: Any = Litestar(
+            inbox_routes(home), exception_handlers={Exception: answer_problem}, logging_config=None
+        )
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["aisle.request_id"] = "of the front"
+            await framework(scope, receive, send)
+
+        self.app = app
+        self.pages = self.client("127.0.0.1")
+
+    def client(self, address: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(self.app, client=(address, 5))
+        return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080")
+
+    async def send(
+        self, to: str = "ada@example.org", subject: str = "Hello", html: str = "<p>Hi</p>"
+    ) -> None:
+        box = message.mailbox("Ada", to)
+        raw = message.compose(
+            letters.Letter(subject, "Hi\n", html),
+            sender=SENDER,
+            to=box,
+            message_id="<1@venue.example>",
+            date=datetime.now(UTC),
+            attachment=message.Attachment("ticket-é.pdf", "application/pdf", b"%PDF-1.7 \0\r\n."),
+        )
+        await self.mailer.send(box.address, raw)
+
+    async def listed(self, query: str = "") -> list[dict[str, Any]]:
+        answer = await self.pages.get(f"/inbox?format=json&limit=100{query}")
+        assert answer.status_code == 200
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+
+@pytest.fixture
+async def post(tmp_path: Path) -> AsyncIterator[Post]:
+    post = Post(tmp_path)
+    port = await post.inbox.start()
+    server = MailServer("127.0.0.1", port, tls=False, starttls="off", username=None, password=None)
+    post.mailer = Mailer(server, SENDER)
+    yield post
+    await post.mailer.close()
+    await post.inbox.close()
+
+
+async def test_what_is_sent_is_found_in_the_inbox(post: Post) -> None:
+    await post.send(subject="Grüße, बर्फी")
+    (listed,) = await post.listed()
+    assert listed["to"] == "Ada <ada@example.org>"
+    assert listed["subject"] == "Grüße, बर्फी"
+    letter = (await post.pages.get(listed["url"], headers={"Accept": "application/json"})).json()
+    assert letter["text"] == "Hi\n"
+    assert letter["html"] == "<p>Hi</p>\n"
+    assert letter["message_id"] == "<1@venue.example>"
+    (attached,) = letter["attachments"]
+    assert (attached["name"], attached["content_type"]) == ("ticket-é.pdf", "application/pdf")
+    pdf = await post.pages.get(attached["url"])
+    assert pdf.content == b"%PDF-1.7 \0\r\n."
+    assert pdf.headers["content-disposition"] == "attachment; filename*=UTF-8''ticket-%C3%A9.pdf"
+    raw = await post.pages.get(letter["raw_url"])
+    assert raw.content.startswith(b"From: Aisle <tickets@venue.example>\r\n")
+
+
+async def test_the_newest_letters_come_first_page_by_page(post: Post) -> None:
+    for number in range(5):
+        await post.send(subject=f"Letter {number}")
+        await asyncio.sleep(0.002)
+    assert [item["subject"] for item in await post.listed()] == [f"Letter {n}" for n in (4, 3, 2, 1, 0)]
+    first = (await post.pages.get("/inbox?format=json&limit=3")).json()
+    assert [item["subject"] for item in first["items"]] == ["Letter 4", "Letter 3", "Letter 2"]
+    rest = (await post.pages.get(f"/inbox?format=json&limit=3&cursor={first['next_cursor']}")).json()
+    assert [item["subject"] for item in rest["items"]] == ["Letter 1", "Letter 0"]
+    assert rest["next_cursor"] is None
+    page = await post.pages.get("/inbox?limit=3")
+    assert first["next_cursor"] in page.text
+
+
+async def test_letters_to_one_address_can_be_asked_for(post: Post) -> None:
+    await post.send(to="ada@example.org")
+    await post.send(to="bob@example.org")
+    assert [item["to"] for item in await post.listed("&to=BOB@example.org")] == ["Ada <bob@example.org>"]
+    assert await post.listed("&to=eve@example.org") == []
+
+
+async def test_the_inbox_keeps_the_newest_letters(post: Post) -> None:
+    old = post.folder / f"{0:013d}-00000000.eml"
+    old.write_bytes(b"Subject: old\r\n\r\n")
+    left = post.folder / f"{0:013d}-00000000.part"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    for number in range(50):
+        await post.send(subject=f"Letter {number}")
+        if number % 10 == 0:
+            await asyncio.sleep(0.002)
+    assert len(list(post.folder.iterdir())) == 10
+    assert not old.exists()
+    assert not left.exists()
+
+
+async def test_the_inbox_keeps_no_more_than_so_many_bytes(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number:013d}-00000000.eml").write_bytes(b"x" * 1000)
+    inbox = Inbox(tmp_path, max_bytes=2500)
+    await inbox.start()
+    await inbox.close()
+    assert sorted(name[:13] for name in os.listdir(tmp_path)) == [f"{3:013d}", f"{4:013d}"]
+
+
+async def test_what_a_letter_contains_can_do_nothing_on_its_page(post: Post) -> None:
+    await post.send(subject="<script>alert(1)</script>", html="<script>alert(2)</script><p>Hi</p>")
+    (listed,) = await post.listed()
+    page = await post.pages.get(listed["url"])
+    assert "<script>" not in page.text
+    assert "&lt;script&gt;alert(1)" in page.text
+    assert "sandbox=" in page.text
+    assert "script" not in page.headers["content-security-policy"]
+    assert page.headers["content-security-policy"].startswith("default-src 'none';")
+    body = await post.pages.get(f"{listed['url']}/body")
+    assert "sandbox" in body.headers["content-security-policy"]
+    assert "allow-scripts" not in body.headers["content-security-policy"]
+    assert not re.search(r"(?:src|href)=.?https?:", (await post.pages.get("/inbox")).text)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/inbox/nothing",
+        "/inbox/1795000000000-0000000g",
+        "/inbox/1795000000000-00000000",
+        "/inbox/..%2f..%2fetc%2fpasswd",
+        "/inbox/1795000000000-00000000/body",
+        "/inbox/1795000000000-00000000/raw",
+        "/inbox/1795000000000-00000000/attachments/1",
+        "/inbox/1795000000000-00000000/attachments/x",
+    ],
+)
+async def test_what_is_not_there_is_not_found(post: Post, path: str) -> None:
+    answer = await post.pages.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "not_found"
+
+
+async def test_an_attachment_that_is_not_there_is_not_found(post: Post) -> None:
+    await post.send()
+    (listed,) = await post.listed()
+    for number in (0, 2, 10**30):
+        assert (await post.pages.get(f"{listed['url']}/attachments/{number}")).status_code == 404
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=abc", "format=xml"])
+async def test_a_query_that_is_wrong_is_refused(post: Post, query: str) -> None:
+    answer = await post.pages.get(f"/inbox?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "validation"
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("::1", {}, 200),
+        ("::ffff:127.0.0.1", {}, 200),
+        ("192.0.2.7", {}, 403),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}, 403),
+        ("127.0.0.1", {"Forwarded": "for=192.0.2.7"}, 403),
+        ("", {}, 403),
+    ],
+)
+async def test_the_inbox_is_shown_to_this_machine_alone(
+    post: Post, address: str, headers: dict[str, str], status: int
+) -> None:
+    async with post.client(address) as client:
+        assert (await client.get("/inbox", headers=headers)).status_code == status
+
+
+async def test_an_inbox_that_was_never_used_is_empty(tmp_path: Path) -> None:
+    fresh = Post(tmp_path / "nowhere")
+    assert await fresh.listed() == []
+    assert "No letters yet" in (await fresh.pages.get("/inbox")).text
+
+
+async def test_a_mail_server_that_is_not_there_is_down(post: Post) -> None:
+    await post.send()
+    await post.inbox.close()
+    await post.mailer.close()
+    with pytest.raises(MailServerDown):
+        await post.send()
+
+
+async def test_an_address_of_another_script_is_taken(post: Post) -> None:
+    await post.send(to="जॉन@example.org")
+    (listed,) = await post.listed()
+    assert "जॉन@example.org" in listed["to"]
+
+
+async def test_a_letter_that_is_too_large_is_refused_and_the_next_one_sent(post: Post) -> None:
+    with pytest.raises(LetterRefused):
+        await post.send(html="x" * (17 * 2**20))
+    await post.send()
+    assert len(await post.listed()) == 1
+
+
+async def test_ids_sort_by_the_time_of_arrival(post: Post) -> None:
+    before = time.time_ns() // 1_000_000
+    await post.send()
+    (listed,) = await post.listed()
+    assert before <= int(listed["id"][:13]) <= time.time_ns() // 1_000_000

@@ -1,0 +1,151 @@
+"""The mailer in front of mail servers of all kinds: TLS, log-ins, refusals."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.smtp import AuthResult
+
+from notifier.mailer import LetterDeferred, LetterRefused, Mailer, MailServerDown, read_server
+from notifier.message import parse_mailbox
+from tests.integration.post import Post
+
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # it is our machine
+
+LETTER = b"From: tickets@venue.example\r\nTo: ada@example.org\r\nSubject: Hello\r\n\r\nHello\r\n"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for `localhost` that only those trust who are told to, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is needed to make a certificate")
+    folder = tmp_path_factory.mktemp("certificate")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    )
+    extension = "subjectAltName=DNS:localhost"
+    subprocess.run(
+        [*command.split(), "-addext", extension, "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
+
+
+@pytest.fixture
+def server_tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
+
+
+@pytest.fixture
+def trusted(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+
+
+@pytest.fixture
+async def post() -> AsyncIterator[Post]:
+    post = Post()
+    yield post
+    await post.close()
+
+
+async def send(url: str) -> None:
+    mailer = Mailer(read_server(url), parse_mailbox("tickets@venue.example"), timeout_s=5)
+    try:
+        await mailer.send("ada@example.org", LETTER)
+    finally:
+        await mailer.close()
+
+
+def only_ada(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
+    return AuthResult(success=(data.login, data.password) == (b"ada", b"p@ss"), handled=False)
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_a_log_in_goes_over_starttls(post: Post, server_tls: ssl.SSLContext) -> None:
+    await post.open(tls_context=server_tls, require_starttls=True, authenticator=only_ada, auth_required=True)
+    await send(f"smtp://ada:p%40ss@localhost:{post.port}?starttls=required")
+    assert len(post.letters) == 1
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_tls_from_the_start_is_spoken_where_the_url_says_so(
+    post: Post, server_tls: ssl.SSLContext
+) -> None:
+    await post.open(tls=server_tls, authenticator=only_ada, auth_required=True, auth_require_tls=False)
+    await send(f"smtps://ada:p%40ss@localhost:{post.port}")
+    assert len(post.letters) == 1
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_a_wrong_password_is_no_fault_of_the_letter(post: Post, server_tls: ssl.SSLContext) -> None:
+    await post.open(tls_context=server_tls, authenticator=only_ada, auth_required=True)
+    with pytest.raises(MailServerDown, match="535"):
+        await send(f"smtp://ada:wrong@localhost:{post.port}")
+
+
+async def test_a_log_in_that_is_missing_is_no_fault_of_the_letter(post: Post) -> None:
+    await post.open(authenticator=only_ada, auth_required=True, auth_require_tls=False)
+    with pytest.raises(MailServerDown, match="530"):
+        await send(post.url)
+
+
+async def test_a_server_that_nobody_vouches_for_gets_nothing(post: Post, server_tls: ssl.SSLContext) -> None:
+    await post.open(tls_context=server_tls)
+    with pytest.raises(MailServerDown, match=r"(?i)certificate"):
+        await send(f"smtp://localhost:{post.port}")
+    assert post.letters == []
+
+
+async def test_a_server_without_tls_gets_nothing_where_tls_is_required(post: Post) -> None:
+    await post.open(authenticator=only_ada, auth_require_tls=False)
+    with pytest.raises(MailServerDown):
+        await send(f"smtp://ada:p%40ss@localhost:{post.port}?starttls=required")
+    assert post.letters == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("550 5.1.1 no such mailbox", LetterRefused),
+        ("552 5.3.4 too large", LetterRefused),
+        ("450 4.2.0 greylisted", LetterDeferred),
+        ("421 4.3.2 going down", MailServerDown),
+        ("530 5.7.0 log in first", MailServerDown),
+    ],
+)
+async def test_an_answer_about_the_letter_or_about_us_is_told_apart(
+    post: Post, answer: str, error: type[Exception]
+) -> None:
+    await post.open()
+    post.refusals["ada@example.org"] = answer
+    with pytest.raises(error, match=answer[:3]):
+        await send(post.url)
+    post.refusals.clear()
+    post.on_letter = lambda _letter: answer
+    with pytest.raises(error, match=answer[:3]):
+        await send(post.url)
+
+
+async def test_a_letter_on_which_the_connection_breaks_may_have_been_taken(post: Post) -> None:
+    await post.open()
+    post.on_letter = lambda _letter: post.hang_up()
+    with pytest.raises(LetterDeferred):
+        await send(post.url)
+
+
+async def test_nothing_behind_a_port_is_a_server_that_is_down(post: Post) -> None:
+    await post.open()
+    await post.close()
+    with pytest.raises(MailServerDown):
+        await send(post.url)

@@ -1,0 +1,93 @@
+"""Who may import whom: the walls of the house."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+
+OURS = {"schemas", "seat_workers", "gateway", "tickets", "notifier", "runtime", "ops", "loadtest", "tests"}
+
+MAY_IMPORT = {
+    "schemas": {"schemas"},
+    "tickets": {"tickets", "schemas"},
+    "runtime": {"runtime", "schemas"},
+    "seat_workers": {"seat_workers", "runtime", "schemas"},
+    "gateway": {"gateway", "runtime", "schemas", "tickets"},
+    "notifier": {"notifier", "runtime", "schemas", "tickets"},
+    "ops": OURS - {"loadtest", "tests"},
+    "loadtest": OURS - {"tests"},
+}
+"""Of ours; nothing but `loadtest` and the tests imports `ops`."""
+
+PURE_WRITER = ("show", "best_seats", "fold")
+
+PURE = [
+    *(CHECKOUT / "seat_workers" / f"{name}.py" for name in PURE_WRITER),
+    *sorted((CHECKOUT / "tickets").rglob("*.py")),
+]
+"""Files that know no socket, no clock, no event loop and no SQL."""
+
+WORLD = {"asyncio", "asyncpg", "os", "random", "redis", "secrets", "socket", "ssl", "subprocess", "time"}
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((CHECKOUT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The full names of the modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are written in full"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_a_package_imports_only_what_it_may(package: str) -> None:
+    assert modules(package)
+    for path in modules(package):
+        for name in imports(path):
+            top = name.partition(".")[0]
+            assert top not in OURS or top in MAY_IMPORT[package], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("package", sorted(OURS - {"tests"}))
+def test_nothing_imports_a_main_module(package: str) -> None:
+    for path in modules(package):
+        assert not any("__main__" in name.split(".") for name in imports(path)), path
+
+
+def test_schemas_needs_nothing_but_msgspec() -> None:
+    for path in modules("schemas"):
+        for name in imports(path):
+            top = name.partition(".")[0]
+            assert top in sys.stdlib_module_names | {"msgspec", "schemas"}, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", PURE, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_pure_files_know_schemas_and_nothing_of_the_world(path: Path) -> None:
+    neighbours = {f"seat_workers.{name}" for name in PURE_WRITER}
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        assert top not in WORLD, f"{path} imports {name}"
+        if top == "seat_workers" and rest:
+            assert any(name == known or name.startswith(f"{known}.") for known in neighbours), (
+                f"{path} imports {name}"
+            )
+        elif top in OURS - {"seat_workers"}:
+            assert top in {"schemas", path.parent.relative_to(CHECKOUT).parts[0]}, f"{path} imports {name}"
+
+
+def test_the_ledger_never_imports_the_rules() -> None:
+    names = set(imports(CHECKOUT / "seat_workers/ledger.py"))
+    assert not any(name.startswith("seat_workers.show") for name in names)

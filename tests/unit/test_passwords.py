@@ -1,0 +1,59 @@
+"""Which passwords are taken, and how they are stored."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.passwords import Passwords, hash_password, weakness
+from gateway.problems import Problem
+
+
+@pytest.mark.parametrize(
+    "password", ["password123", "PASSWORD123", "1234567890", "qwertyuiop", "aaaaaaaaaaaa", "abababababab"]
+)
+def test_the_commonest_passwords_are_refused(password: str) -> None:
+    assert weakness(password, "ada", "ada@example.com")
+
+
+@pytest.mark.parametrize("password", ["demopass1234", "correct horse 1", "пароль для Ады", "ñandú ñandú"])
+def test_other_passwords_are_fine(password: str) -> None:
+    assert weakness(password, "ada", "ada@example.com") is None
+
+
+def test_a_password_is_not_the_name_or_the_address_in_any_case() -> None:
+    assert weakness("Ada.Lovelace", "ada.lovelace", "ada@example.com")
+    assert weakness("ADA@example.com", "ada", "ada@example.com")
+
+
+async def test_passwords_are_argon2id_of_the_agreed_cost_and_match_themselves_only() -> None:
+    stored = hash_password("correct horse 1")
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    passwords = Passwords()
+    try:
+        assert await passwords.matches(stored, "correct horse 1")
+        assert not await passwords.matches(stored, "correct horse 2")
+        assert not await passwords.matches(None, "correct horse 1")
+        assert not await passwords.matches("nonsense", "correct horse 1")
+    finally:
+        passwords.close()
+
+
+async def test_the_same_characters_match_however_they_were_composed() -> None:
+    passwords = Passwords()
+    try:
+        assert await passwords.matches(hash_password("na\u00efve na\u00efve"), "nai\u0308ve nai\u0308ve")
+    finally:
+        passwords.close()
+
+
+async def test_too_many_at_once_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.passwords._MAX_WAITING", 2)
+    passwords = Passwords()
+    try:
+        answers = await asyncio.gather(*(passwords.hash("x") for _ in range(4)), return_exceptions=True)
+    finally:
+        passwords.close()
+    refused = [answer for answer in answers if isinstance(answer, Problem)]
+    assert [(problem.code, problem.retry_after_s) for problem in refused] == [("overloaded", 3)] * 2

@@ -1,0 +1,100 @@
+"""Settings: what is read, what is refused, and how a refusal names its setting."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+import pytest
+
+from runtime.settings import SECRET, SettingError, read_settings
+
+
+def test_nothing_needs_to_be_set() -> None:
+    settings = read_settings({"PATH": "/bin"})
+    assert settings.home == Path(".aisle").absolute()
+    assert (settings.host, settings.port, settings.metrics_port) == ("127.0.0.1", 8080, 8081)
+    assert settings.public_url == "http://127.0.0.1:8080"
+    assert (settings.database_url, settings.redis_url, settings.kafka) == (None, None, None)
+    assert (settings.partitions, settings.workers, settings.gateways) == (8, 1, 1)
+    assert settings.rate_limits is True
+
+
+def test_an_empty_value_is_as_good_as_none() -> None:
+    assert read_settings({"AISLE_PORT": "", "AISLE_KAFKA": ""}) == read_settings({})
+
+
+def test_the_metrics_port_follows_the_port() -> None:
+    assert read_settings({"AISLE_PORT": "9000"}).metrics_port == 9001
+    assert read_settings({"AISLE_PORT": "9000", "AISLE_METRICS_PORT": "7000"}).metrics_port == 7000
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("0.0.0.0", "http://127.0.0.1:8080"), ("::", "http://[::1]:8080"), ("venue", "http://venue:8080")],
+)
+def test_the_public_url_is_one_that_a_browser_can_open(host: str, url: str) -> None:
+    assert read_settings({"AISLE_HOST": host}).public_url == url
+
+
+def test_lists_are_separated_by_commas() -> None:
+    settings = read_settings(
+        {
+            "AISLE_CORS_ORIGINS": "https://a.example, https://b.example:8443",
+            "AISLE_TRUSTED_PROXIES": "10.0.0.0/8,::1",
+            "AISLE_KAFKA": "one:9092, two:9092",
+        }
+    )
+    assert settings.cors_origins == ("https://a.example", "https://b.example:8443")
+    assert settings.trusted_proxies == (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1"))
+    assert settings.kafka == "one:9092,two:9092"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AISLE_PORT", "0"),
+        ("AISLE_PORT", "65536"),
+        ("AISLE_PORT", "-1"),
+        ("AISLE_PORT", "８０"),
+        ("AISLE_PORT", " 80"),
+        ("AISLE_METRICS_PORT", "x"),
+        ("AISLE_DATABASE_URL", "mysql://db/aisle"),
+        ("AISLE_DATABASE_URL", "postgresql://"),
+        ("AISLE_DATABASE_URL", "postgresql://db:port/aisle"),
+        ("AISLE_REDIS_URL", "localhost:6379"),
+        ("AISLE_KAFKA", "localhost"),
+        ("AISLE_KAFKA", "localhost:9092,"),
+        ("AISLE_KAFKA", "localhost:99999"),
+        ("AISLE_PARTITIONS", "0"),
+        ("AISLE_PARTITIONS", "1.5"),
+        ("AISLE_SMTP_URL", "http://mail"),
+        ("AISLE_MAIL_FROM", "nobody"),
+        ("AISLE_MAIL_FROM", "a@b.example\r\nBcc: c@d.example"),
+        ("AISLE_ADMIN_PASSWORD", "short"),
+        ("AISLE_PUBLIC_URL", "tickets.example"),
+        ("AISLE_CORS_ORIGINS", "https://a.example/path"),
+        ("AISLE_CORS_ORIGINS", "*"),
+        ("AISLE_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("AISLE_TIMEZONE", "Mars/Olympus"),
+        ("AISLE_TIMEZONE", "../../etc/passwd"),
+        ("AISLE_CURRENCY", "eur"),
+        ("AISLE_RATE_LIMITS", "yes"),
+        ("AISLE_MAX_IN_FLIGHT", "0"),
+        ("AISLE_LOG_LEVEL", "verbose"),
+        ("AISLE_WORKERS", "0"),
+        ("AISLE_GATEWAYS", "65"),
+        ("AISLE_PROT", "8080"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_its_name(name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=f"^{name}") as refusal:
+        read_settings({name: value})
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", sorted(SECRET - {"AISLE_JWT_KEYS", "AISLE_TICKET_KEYS"}))
+def test_a_secret_is_not_repeated_when_it_is_refused(name: str) -> None:
+    with pytest.raises(SettingError, match=name) as refusal:
+        read_settings({name: "hunter2"})
+    assert "hunter2" not in str(refusal.value)

@@ -1,0 +1,55 @@
+"""How dates, times and prices are written, in the way of a language; used by tickets and by letters."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import datetime
+from decimal import Decimal
+
+from babel.dates import format_date, format_time, get_timezone_gmt, get_timezone_name
+from babel.numbers import format_currency, get_currency_precision
+
+from schemas.layout import Money
+
+_DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def one_line(text: str) -> str:
+    """What somebody typed, as one line: no control characters, nothing that turns the text around it."""
+    kept = (
+        " " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c
+        for c in text
+        if c not in _DIRECTION_MARKS
+    )
+    return " ".join("".join(kept).split())
+
+
+def money(value: Money, locale: str) -> str:
+    """A price: `€12.50`, `JP¥1,250`. Minor units have as many digits as the currency says."""
+    digits = get_currency_precision(value.currency)
+    return format_currency(Decimal(value.amount).scaleb(-digits), value.currency, locale=locale)
+
+
+def day(moment: datetime, locale: str) -> str:
+    """The day in full: `Saturday, 21 November 2026`."""
+    return format_date(moment, "full", locale=locale)
+
+
+def hour(moment: datetime, locale: str) -> str:
+    """The time of day: `19:30`."""
+    return format_time(moment, "short", tzinfo=moment.tzinfo, locale=locale)
+
+
+def zone(moment: datetime, locale: str) -> str:
+    """The time zone in words: `Central European Time`, `Nepal Time`, `UTC`, `GMT-03:00`."""
+    key = getattr(moment.tzinfo, "key", "")
+    if key == "UTC":
+        return "UTC"
+    if "/" not in key or key.startswith("Etc/"):
+        return get_timezone_gmt(moment, locale=locale)
+    return get_timezone_name(moment.tzinfo, locale=locale)
+
+
+def short_day(moment: datetime, locale: str) -> str:
+    """The day as it fits a line: `21 Nov 2026`."""
+    return format_date(moment, "medium", locale=locale)
