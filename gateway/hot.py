@@ -7,26 +7,18 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-import structlog
-
 from gateway.auth import Tokens
 from gateway.bookings import BookingRoutes
 from gateway.commands import Commands
+from gateway.failures import problem_for
 from gateway.http import Exchange, Receive, Scope, Send
 from gateway.looking import LookRoutes
 from gateway.problems import Problem
 from gateway.seat_map import SeatMapRoutes
 from schemas.ids import MAX_SHOW_ID, MAX_USER_ID
 
-log = structlog.get_logger()
-
 Handler = Callable[[Exchange], Awaitable[None]]
 _Methods = dict[str, Handler]
-
-DATABASE_ERRORS = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError,
-                   asyncpg.InsufficientResourcesError, OSError)  # fmt: skip
-"""What a query raises when PostgreSQL is not there to answer it."""
 
 
 class HotRoutes:
@@ -51,21 +43,9 @@ class HotRoutes:
                     "method_not_allowed", f"Use {allowed} here.", headers=[(b"allow", allowed.encode())]
                 )
             await handler(exchange)
-        except Problem as problem:
-            await exchange.refuse(problem)
-        except DATABASE_ERRORS as error:
-            log.error("the database does not answer", path=scope["path"], error=str(error))
-            await exchange.refuse(Problem("database_unavailable", "Try again in a moment.", retry_after_s=2))
-        except Exception:
+        except Exception as error:
             request_id = exchange.request_id.decode()
-            log.exception("a request failed", path=scope["path"], request_id=request_id)
-            await exchange.refuse(
-                Problem(
-                    "internal_error",
-                    "Something went wrong here; report it with this request_id.",
-                    extra={"request_id": request_id},
-                )
-            )
+            await exchange.refuse(problem_for(error, request_id, exchange.method, scope["path"]))
         return True
 
     def _find(self, path: str) -> _Methods | None:

@@ -15,8 +15,14 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Opens the log and the database and sends letters until `stop`."""
     if settings.database_url is None:
         raise SettingError("AISLE_DATABASE_URL is needed; `aisle up` sets it itself")
+    # A crash of PostgreSQL may undo the last half second: then events are read again and a letter is sent
+    # again, as after any crash. The path of a booking does not wait for these commits' disk writes.
     pool = await postgres.create_pool(
-        settings.database_url, settings.process or "notifier", min_size=1, max_size=4
+        settings.database_url,
+        settings.process or "notifier",
+        min_size=1,
+        max_size=4,
+        synchronous_commit=False,
     )
     try:
         log = await open_log(settings.kafka, settings.database_url)

@@ -19,18 +19,12 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from runtime.postgres import Pool
+from runtime.postgres import AWAY, Pool
 
 CONSUMER = "notifier"
 
-DATABASE_ERRORS = (
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # raised on a connection that the server ended while it was idle
-    OSError,
-    TimeoutError,
-)
-"""What a database that is away or restarts shows itself as: try again in a moment."""
+DATABASE_ERRORS = (*AWAY, asyncpg.PostgresError)
+"""Whatever the database says: the letters are there, and are tried again in a moment."""
 
 LEASE_S = 30
 GIVE_UP_AFTER_S = 3 * 24 * 3600

@@ -30,6 +30,20 @@ class DatabaseUnavailable(Exception):
     """PostgreSQL cannot be reached or lets nobody in. The message names it and says why."""
 
 
+AWAY = (
+    DatabaseUnavailable,
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # on a connection that the server ended while it was idle
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+"""What a query raises while PostgreSQL is away, restarting, out of room or not the primary: try again later."""
+
+
 async def connect(url: str, name: str, *, statement_timeout_s: float = STATEMENT_TIMEOUT_S) -> Connection:
     """One connection, named `name`. Waits for a server that is starting; raises DatabaseUnavailable.
 
@@ -39,9 +53,15 @@ async def connect(url: str, name: str, *, statement_timeout_s: float = STATEMENT
     return await _patiently(url, lambda: asyncpg.connect(url, **options))
 
 
-async def create_pool(url: str, name: str, *, min_size: int, max_size: int) -> Pool:
-    """A pool of connections as `connect` makes them; `min_size` of them are open when it returns."""
+async def create_pool(
+    url: str, name: str, *, min_size: int, max_size: int, synchronous_commit: bool = True
+) -> Pool:
+    """A pool of connections as `connect` makes them; `min_size` of them are open when it returns.
+
+    `synchronous_commit` false is for work that is done again when a crash of the server undoes it.
+    """
     options = _options(name, STATEMENT_TIMEOUT_S)
+    options["server_settings"]["synchronous_commit"] = "on" if synchronous_commit else "off"
     return await _patiently(
         url, lambda: _open(asyncpg.create_pool(url, min_size=min_size, max_size=max_size, **options))
     )

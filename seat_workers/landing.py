@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import structlog
 
+from runtime.postgres import AWAY
 from seat_workers.batch import Batch
-from seat_workers.ledger import DATABASE_DOWN, Fenced, Ledger, OutcomeUnknown, Unavailable
+from seat_workers.ledger import Fenced, Ledger, OutcomeUnknown, Unavailable
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -49,7 +50,7 @@ async def patiently(read: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await read()
-        except DATABASE_DOWN as error:
-            log.warning("PostgreSQL does not answer", error=str(error), retry_s=pause_s)
+        except AWAY as error:
+            log.warning("PostgreSQL does not answer", error=repr(error), retry_s=pause_s)
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

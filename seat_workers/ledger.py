@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from runtime.postgres import AWAY
 from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.ids import Position
 from schemas.layout import Seating, decode_layout
@@ -108,14 +109,6 @@ _PLANNER = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_merg
 would be right then and wrong an hour later."""
 
 _TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58")
-_LOST = (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, OSError)
-DATABASE_DOWN = (
-    *_LOST,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-)
-"""What reading raises while PostgreSQL is away, restarting or out of room."""
 
 
 class Ledger:
@@ -139,7 +132,7 @@ class Ledger:
         for connection in self._connections.values():
             try:
                 await connection.close(timeout=2)
-            except _LOST:
+            except AWAY:
                 connection.terminate()
         self._connections.clear()
 
@@ -233,7 +226,7 @@ class Ledger:
         """Writes the batch, all or nothing. Raises a kind of Refused, or OutcomeUnknown."""
         try:
             await self._connection("commit")
-        except (*_LOST, asyncpg.PostgresError) as error:
+        except (*AWAY, asyncpg.PostgresError) as error:
             raise Unavailable(f"no connection to commit on: {error}") from error
         try:
             await self._commit_call.fetchval(*arguments(batch))
@@ -241,8 +234,8 @@ class Ledger:
             raise _refusal(error) from error
         except (asyncpg.DataError, ValueError, TypeError, OverflowError) as error:
             raise DataRefused(f"a value does not fit its column: {error}") from error
-        except _LOST as error:
-            raise OutcomeUnknown(str(error)) from error
+        except AWAY as error:
+            raise OutcomeUnknown(repr(error)) from error
         except asyncio.CancelledError:
             self._connections.pop("commit").terminate()
             raise
