@@ -52,6 +52,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "internal_error": (500, "Internal error"),
     "malformed": (500, "Internal error"),
     "overloaded": (503, "Overloaded"),
+    "not_ready": (503, "Not ready"),
     "log_unavailable": (503, "The log does not answer"),
     "database_unavailable": (503, "The database does not answer"),
 }
@@ -103,10 +104,15 @@ class Problem(Exception):
         """The headers that belong to this problem, without Content-Length."""
         headers = [(b"content-type", CONTENT_TYPE), *self._headers]
         if self.status == 401:
-            headers.append((b"www-authenticate", b'Bearer realm="aisle"'))
+            wrong = b', error="invalid_token"' if self.code.startswith("token_") else b""
+            headers.append((b"www-authenticate", b'Bearer realm="aisle"' + wrong))
         if self.retry_after_s is not None:
             headers.append((b"retry-after", str(self.retry_after_s).encode()))
         return headers
+
+    def add_headers(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Sends these headers along with the problem."""
+        self._headers += tuple(headers)
 
     def body(self) -> bytes:
         return msgspec.json.encode(self.document())

@@ -1,0 +1,107 @@
+"""Everything but the hot routes, on the framework: accounts, catalogue, documents, probes, pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme, Tag
+
+from gateway.accounts import account_routes
+from gateway.auth import Tokens
+from gateway.catalogue import catalogue_routes
+from gateway.docs import OpenApiDocument, docs_routes
+from gateway.failures import answer_problem
+from gateway.health import Health, health_routes
+from gateway.logins import Logins
+from gateway.movies import Movies
+from gateway.password_resets import PasswordResets
+from gateway.requests import JsonBody, JsonRequest, provide_caller, provide_exchange
+from gateway.show_maker import ShowMaker
+from gateway.shows import Shows
+from gateway.site import site_routes
+from gateway.users import Users
+
+_ABOUT = """
+Seat reservations that sell every seat exactly once.
+
+Log in at `POST /api/login`, press *Authorize* and give the `access` token. Errors are RFC 9457 problems
+with a stable `code`. A call that waits for a decision takes `Prefer: wait=N` (0 to 30 seconds, 10 by
+default) or `Prefer: respond-async`; what is not decided in time is answered 202 and can be polled. With an
+`Idempotency-Key` the same request can be sent again, and is done once.
+"""
+
+
+def build_cold(
+    *,
+    tokens: Tokens,
+    users: Users,
+    logins: Logins,
+    password_resets: PasswordResets,
+    movies: Movies,
+    shows: Shows,
+    show_maker: ShowMaker,
+    health: Health,
+    embedded_inbox: bool,
+    more_routes: list[Any],
+) -> Litestar:
+    """The framework's application. `more_routes` are those of other parts, such as the inbox."""
+    provided = {
+        "tokens": tokens,
+        "users": users,
+        "logins": logins,
+        "password_resets": password_resets,
+        "movies": movies,
+        "shows": shows,
+        "show_maker": show_maker,
+        "health": health,
+    }
+    dependencies: dict[str, Any] = {
+        name: Provide(_always(value), sync_to_thread=False) for name, value in provided.items()
+    }
+    dependencies["caller"] = Provide(provide_caller, sync_to_thread=False)
+    dependencies["exchange"] = Provide(provide_exchange, sync_to_thread=False)
+    return Litestar(
+        [
+            account_routes(),
+            catalogue_routes(),
+            health_routes(),
+            *docs_routes(),
+            *site_routes(embedded_inbox),
+            *more_routes,
+        ],
+        dependencies=dependencies,
+        dto=JsonBody,
+        return_dto=None,
+        request_class=JsonRequest,
+        exception_handlers={Exception: answer_problem},
+        openapi_config=OpenAPIConfig(
+            title="Aisle",
+            version="1",
+            description=_ABOUT,
+            tags=[Tag("Bookings"), Tag("Movies and shows"), Tag("Accounts"), Tag("Probes")],
+            components=Components(
+                security_schemes={
+                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                }
+            ),
+            openapi_router=Router(
+                "/openapi.json", route_handlers=[], include_in_schema=False, dto=None, return_dto=None
+            ),
+            render_plugins=[OpenApiDocument()],
+            use_handler_docstrings=True,
+        ),
+        state=State({"tokens": tokens}),
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _always(value: Any) -> Any:
+    def provide() -> Any:
+        return value
+
+    return provide

@@ -1,0 +1,122 @@
+"""Probes: is this process alive, and can seats be booked through it?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+from litestar import Response, Router, get
+from litestar.di import NamedDependency
+
+from gateway.documents import problem_responses
+from gateway.problems import Problem
+from runtime.log import Log, LogUnavailable, WrongLog
+from schemas.wire import COMMANDS_TOPIC
+
+_CHECKED_FOR_S = 0.5
+_PATIENCE_S = 2.0
+_OPENING_S = 30.0
+_STUCK_S = 10.0
+
+_OPENING_SQL = """
+SELECT count(*) FROM shows s
+ WHERE s.starts_at > now() AND s.created_at < now() - make_interval(secs => $1)
+   AND NOT EXISTS (SELECT 1 FROM show_states st WHERE st.show_id = s.show_id)
+"""
+_NEXT_SQL = "SELECT partition, epoch, next_offset FROM partitions"
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Bookings can be made."""
+
+    ready: bool = True
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    alive: bool = True
+
+
+class Health:
+    """Looks at the database, the log and the seat workers."""
+
+    def __init__(self, pool: asyncpg.Pool, log: Log) -> None:
+        self._pool = pool
+        self._log = log
+        self._was_ready = False
+        self._checked_at = float("-inf")
+        self._last: Sequence[str] = ()
+        self._behind: dict[int, tuple[int, float]] = {}
+        self._checking = asyncio.Lock()
+
+    async def missing(self) -> Sequence[str]:
+        """What is missing for bookings to be made, as of at most half a second ago."""
+        async with self._checking:
+            if time.monotonic() - self._checked_at > _CHECKED_FOR_S:
+                self._last = await self._look()
+                self._was_ready = self._was_ready or not self._last
+                self._checked_at = time.monotonic()
+            return self._last
+
+    async def _look(self) -> list[str]:
+        try:
+            # Until everything was ready once, a show that is just opening counts; later it is daily business.
+            patience_s = _OPENING_S if self._was_ready else 0.0
+            async with asyncio.timeout(_PATIENCE_S):
+                opening = await self._pool.fetchval(_OPENING_SQL, patience_s)
+                rows = await self._pool.fetch(_NEXT_SQL)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            return [f"the database: {str(error) or type(error).__name__}"]
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                bounds = await self._log.bounds(COMMANDS_TOPIC)
+        except (OSError, TimeoutError, LogUnavailable, WrongLog) as error:
+            return [f"the log: {str(error) or type(error).__name__}"]
+        taken = {row["partition"]: row["next_offset"] for row in rows if row["epoch"] > 0}
+        missing = []
+        if untaken := sorted(set(bounds) - set(taken)):
+            missing.append(f"a seat worker for the partitions {', '.join(map(str, untaken))}")
+        if stuck := self._stuck({partition: end for partition, (_, end) in bounds.items()}, taken):
+            missing.append(f"decisions on the partitions {', '.join(map(str, stuck))}")
+        if opening:
+            missing.append(f"the opening of {opening} shows")
+        return missing
+
+    def _stuck(self, ends: dict[int, int], taken: dict[int, int]) -> list[int]:
+        """Partitions with commands that nobody has decided for a while."""
+        now_s = time.monotonic()
+        behind = {}
+        for partition, next_offset in taken.items():
+            if next_offset < ends.get(partition, 0):
+                seen = self._behind.get(partition)
+                behind[partition] = seen if seen and seen[0] == next_offset else (next_offset, now_s)
+        self._behind = behind
+        return sorted(partition for partition, (_, since_s) in behind.items() if now_s - since_s > _STUCK_S)
+
+
+@get("/live")
+async def live() -> Alive:
+    """The process is alive."""
+    return Alive()
+
+
+@get("/ready", responses=problem_responses("not_ready"))
+async def ready(health: NamedDependency[Health]) -> Response[Ready]:
+    """200 once bookings can be made, else 503 naming what is missing."""
+    missing = await health.missing()
+    if missing:
+        raise Problem(
+            "not_ready", f"Wait for {'; '.join(missing)}.", retry_after_s=1, extra={"missing": list(missing)}
+        )
+    return Response(Ready(), headers={"Cache-Control": "no-store"})
+
+
+def health_routes() -> Router:
+    """Both probes."""
+    handlers: list[Any] = [live, ready]
+    return Router("/health", route_handlers=handlers, tags=["Probes"])

@@ -1,0 +1,153 @@
+"""What every framework request passes before its handler: who asks, what is in the query, which body."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar, cast
+from urllib.parse import parse_qsl
+
+import msgspec
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.dto import AbstractDTO
+from litestar.handlers import BaseRouteHandler
+
+from gateway.auth import Caller, Tokens
+from gateway.bodies import decode_body, invalid
+from gateway.http import Exchange, Receive, Scope, Send
+from gateway.problems import Problem
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+_CALLER = "aisle.caller"
+_MAX_QUERY_FIELDS = 50
+_GIVEN_BY_US = frozenset({"request", "data", "state", "scope", "headers", "cookies", "body", "socket"})
+_ANSWERS = ("application/json", "application/problem+json", "application/*", "*/*")
+
+
+def logged_in(connection: Connection, _: BaseRouteHandler) -> None:
+    """Guard: a valid access token is needed."""
+    _caller_of(connection)
+
+
+def staff_only(connection: Connection, _: BaseRouteHandler) -> None:
+    """Guard: staff or admins only."""
+    if not _caller_of(connection).staff:
+        raise Problem("forbidden", "This call is for staff: log in with a staff account.")
+
+
+def admin_only(connection: Connection, _: BaseRouteHandler) -> None:
+    """Guard: admins only."""
+    if not _caller_of(connection).admin:
+        raise Problem("forbidden", "This call is for admins: log in with an admin account.")
+
+
+def provide_caller(request: Request[Any, Any, Any]) -> Caller:
+    """Who asks, for handlers behind one of the guards."""
+    return _caller_of(request)
+
+
+def provide_exchange(request: Request[Any, Any, Any]) -> Exchange:
+    """The request as the hot routes see it, for calls that wait and take keys as those do."""
+    return Exchange(
+        cast("Scope", request.scope), cast("Receive", request.receive), cast("Send", request.send)
+    )
+
+
+def _caller_of(connection: Connection) -> Caller:
+    scope = cast("dict[str, Any]", connection.scope)
+    if _CALLER not in scope:
+        tokens: Tokens = connection.app.state.tokens
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), None)
+        scope[_CALLER] = tokens.verify(given, time.time())
+    return cast("Caller", scope[_CALLER])
+
+
+def json_accepted(connection: Connection, _: BaseRouteHandler) -> None:
+    """Guard: the answer is JSON, so that has to be acceptable."""
+    accept = connection.headers.get("accept", "")
+    ranges = [part.partition(";") for part in accept.lower().split(",") if part.strip()]
+    if ranges and not any(kind.strip() in _ANSWERS and not _refused(options) for kind, _, options in ranges):
+        raise Problem("not_acceptable", "The answer is application/json: allow that in Accept.")
+
+
+def _refused(options: str) -> bool:
+    return any(option.strip() in ("q=0", "q=0.0", "q=0.00", "q=0.000") for option in options.split(";"))
+
+
+def query_known(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Guard: a query has only fields that the call knows, each once, in UTF-8 and without NUL."""
+    raw = connection.scope["query_string"]
+    if not raw:
+        return
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_QUERY_FIELDS
+        )
+    except UnicodeDecodeError:
+        raise invalid(("query", "percent-encoded UTF-8 is wanted")) from None
+    except ValueError:
+        raise invalid(("query", f"at most {_MAX_QUERY_FIELDS} fields")) from None
+    known = _query_names(handler) - set(connection.path_params)
+    names = [name for name, _ in pairs]
+    errors = [
+        (name[:60], "there is no such field here") for name in dict.fromkeys(names) if name not in known
+    ]
+    errors += [(name, "this field may be given once") for name in known if names.count(name) > 1]
+    errors += [(name, "NUL is not allowed") for name, value in pairs if name in known and "\0" in value]
+    if errors:
+        raise invalid(*errors)
+
+
+def _query_names(handler: BaseRouteHandler) -> set[str]:
+    names = set()
+    provided = handler.resolve_dependencies()
+    for name, field in handler.parsed_fn_signature.parameters.items():
+        if name not in _GIVEN_BY_US and name not in provided:
+            names.add(getattr(field.kwarg_definition, "name", None) or name)
+    return names
+
+
+class JsonRequest(Request[Any, Any, Any]):
+    """A request whose body, where one is read, has to be there and to be declared as JSON."""
+
+    async def body(self) -> bytes:
+        declared = self.headers.get("content-type", "application/json")
+        kind, _, options = declared.lower().partition(";")
+        charset = options.replace(" ", "").replace('"', "")
+        if kind.strip() != "application/json" or charset not in ("", "charset=utf-8", "charset=utf8"):
+            raise Problem(
+                "unsupported_media_type", "Send the body as 'Content-Type: application/json' in UTF-8."
+            )
+        body = await super().body()
+        if not body:
+            raise Problem("invalid_json", "There is no body: send the request's fields as a JSON object.")
+        return body
+
+
+class JsonBody(AbstractDTO[Any]):
+    """Decodes bodies strictly, as their struct says, and says every field at fault."""
+
+    model_type = object
+    _decoders: ClassVar[dict[str, msgspec.json.Decoder[Any]]] = {}
+
+    @classmethod
+    def create_for_field_definition(
+        cls, field_definition: Any, handler_id: str, backend_cls: Any = None
+    ) -> None:
+        cls._decoders[handler_id] = msgspec.json.Decoder(field_definition.annotation)
+
+    @classmethod
+    def create_openapi_schema(cls, field_definition: Any, handler_id: str, schema_creator: Any) -> Any:
+        return schema_creator.for_field_definition(field_definition)
+
+    @classmethod
+    def generate_field_definitions(cls, model_type: Any) -> Any:
+        raise NotImplementedError  # only for DTOs that make a model of their own
+
+    @classmethod
+    def detect_nested_field(cls, field_definition: Any) -> bool:
+        return False
+
+    def decode_bytes(self, value: bytes) -> Any:
+        return decode_body(self._decoders[self.asgi_connection.route_handler.handler_id], value)
