@@ -1,7 +1,87 @@
+# `make` alone lists what there is. Settings (AISLE_PORT, AISLE_HOME, …) are environment variables:
+# `AISLE_PORT=9000 make up`; `.venv/bin/aisle settings` shows them all.
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CHECKED := schemas seat_workers gateway tickets notifier runtime ops loadtest tests
+ARGS ?=
 
-.PHONY: help
+.DEFAULT_GOAL := help
+.PHONY: help install dev up kafka test lint types unit integration e2e bench servers lock clean
+
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/installed  ## everything that running needs, into .venv
+dev: $(VENV)/developing  ## what developing and testing need, too
+
+# One at a time (flock), and a venv whose making was interrupted (`begun` is still there) is made anew.
+$(VENV)/installed: requirements/run.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Aisle needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=…" >&2; exit 1; }
+	@set -e; exec 9< Makefile; flock 9; \
+	if [ -e $(VENV)/begun ]; then rm -rf $(VENV); fi; \
+	if [ $@ -nt requirements/run.lock ] && [ $@ -nt pyproject.toml ]; then exit 0; fi; \
+	echo "Installing what Aisle needs into $(VENV) …"; \
+	mkdir -p $(VENV); touch $(VENV)/begun; \
+	$(PYTHON) -m venv $(VENV); \
+	$(PIP) install --require-hashes --requirement requirements/run.lock; \
+	$(PIP) install --no-deps --no-build-isolation --editable .; \
+	touch $@; rm $(VENV)/begun
+
+$(VENV)/developing: $(VENV)/installed requirements/dev.lock
+	@set -e; exec 9< Makefile; flock 9; \
+	echo "Installing what developing needs into $(VENV) …"; \
+	$(PIP) install --require-hashes --requirement requirements/dev.lock; \
+	touch $@
+
+up: install  ## run everything; Ctrl-C stops it
+	@$(BIN)/python -P -m ops up
+
+kafka: install  ## run a real Kafka to try things out: then AISLE_KAFKA=… make up
+	@$(BIN)/python -P -m ops kafka $(ARGS)
+
+test: dev lint types  ## lint, types and every test, on real servers
+	@missing=$$($(BIN)/python -c 'from ops.kafka_jars import missing_program; print(missing_program() or "")') || exit 1; \
+	$(BIN)/python -m pytest $(ARGS); status=$$?; \
+	if [ -n "$$missing" ]; then \
+	  echo "The Kafka tests did NOT run: $$missing." >&2; \
+	  if [ "$$CI" = true ]; then exit 1; fi; \
+	fi; \
+	exit $$status
+
+lint: dev  ## ruff: style and likely mistakes
+	@$(BIN)/ruff check $(CHECKED)
+	@$(BIN)/ruff format --check --quiet $(CHECKED) || { \
+	  echo "Some files are not formatted: $(BIN)/ruff format $(CHECKED)" >&2; exit 1; }
+
+types: dev  ## mypy, strict
+	@$(BIN)/mypy
+
+unit: dev  ## tests without servers, in seconds
+	@$(BIN)/python -m pytest --quiet tests/unit $(ARGS)
+
+integration: dev  ## one part at a time on real servers
+	@$(BIN)/python -m pytest --quiet tests/integration $(ARGS)
+
+e2e: dev  ## whole processes, from the outside
+	@$(BIN)/python -m pytest --quiet tests/e2e $(ARGS)
+
+servers: dev  ## keep the tests' servers up; then one test alone: .venv/bin/pytest -k its_name
+	@$(BIN)/python -m tests.servers
+
+bench: install  ## confirmed bookings per second and latency, on this machine
+	@$(BIN)/python -m loadtest.bench $(ARGS)
+
+lock: dev  ## solve requirements/*.in anew; needs uv
+	@command -v uv > /dev/null || { echo "uv is missing: https://docs.astral.sh/uv" >&2; exit 1; }
+	@for name in run dev; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate requirements/$$name.in --output-file requirements/$$name.lock $(ARGS) || exit 1; \
+	done
+
+clean:  ## remove the venv and caches; .aisle, where the data are, stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .aisle-test build *.egg-info
+	find $(CHECKED) -name __pycache__ -prune -exec rm -rf {} +

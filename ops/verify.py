@@ -21,7 +21,8 @@ from schemas.ids import Position
 from schemas.layout import Seating, decode_layout
 from schemas.wire import COMMANDS_TOPIC, decode_command, decode_decision
 from seat_workers.recent import ID_LIFETIME_MS, First
-from seat_workers.show import Show, step
+from seat_workers.show import step
+from seat_workers.show_state import Show
 
 _PAGE = 1_000
 

@@ -16,7 +16,8 @@ from seat_workers.batch import Advance, Batch, ShowRow
 from seat_workers.fold import Decided, fold
 from seat_workers.memory import Memory
 from seat_workers.recent import First, RecentIds
-from seat_workers.show import Show, step
+from seat_workers.show import step
+from seat_workers.show_state import Show
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from schemas.commands import CancelBooking, CheckIn, Command, ConfirmBooking, Op
 from schemas.events import Booking
 from schemas.layout import Seating
 from seat_workers.ledger import Ledger, StoredShow
-from seat_workers.show import Show
+from seat_workers.show_state import Show
 
 
 class Memory:

@@ -1,4 +1,4 @@
-"""The state of one show, and every transition of its seats and bookings. Pure.
+"""Every transition of the seats and bookings of a show. Pure.
 
 A show has one writer, and the writer takes commands one after another, so there is nothing to lock here:
 `decide` reads the state and says what follows, `apply` makes it so. Time is the log's and comes as an
@@ -20,10 +20,7 @@ A seat is available, held or sold by its booking's status, or blocked by staff.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from heapq import heapify, heappop, heappush
 from typing import assert_never
-from uuid import UUID
 
 import msgspec
 
@@ -67,9 +64,7 @@ from schemas.events import (
     Terms,
     TicketCheckedIn,
 )
-from schemas.layout import Seating
-
-AVAILABLE, HELD, SOLD, BLOCKED = b"ahsb"
+from seat_workers.show_state import AVAILABLE, BLOCKED, HELD, SOLD, Show
 
 TRANSITIONS: dict[
     tuple[BookingStatus | None, type[Command]], tuple[type[BookingEvent], BookingStatus] | Reason
@@ -95,100 +90,6 @@ _BLOCKING: dict[type[Command], tuple[int, type[SeatsBlocked] | type[SeatsUnblock
     BlockSeats: (AVAILABLE, SeatsBlocked),
     UnblockSeats: (BLOCKED, SeatsUnblocked),
 }
-_LETTER = {BookingStatus.HELD: HELD, BookingStatus.CONFIRMED: SOLD}
-
-
-class Show:
-    """One show as its writer keeps it in memory: a cache of what PostgreSQL has, and nothing else.
-
-    Made from stored rows, or unopened (`status` None) for a show that the log has not heard of.
-    """
-
-    __slots__ = (
-        "available",
-        "bookings",
-        "expiries",
-        "past",
-        "seating",
-        "seats_of_customer",
-        "show_id",
-        "states",
-        "status",
-        "terms",
-        "version",
-    )
-
-    def __init__(self, show_id: int, seating: Seating) -> None:
-        self.show_id = show_id
-        self.seating = seating
-        self.status: ShowStatus | None = None
-        self.terms = Terms(layout_id=0, layout_digest="", starts_ms=0, seats_per_customer=0)
-        self.version = -1
-        """The log offset of the last change; kept by the worker."""
-        self.states = bytearray([AVAILABLE]) * len(seating)
-        self.available = len(seating)
-        self.bookings: dict[UUID, Booking] = {}
-        """Live bookings only."""
-        self.past: dict[UUID, Booking] = {}
-        """Bookings that are over, as far as a command at hand names them or their end is not yet stored."""
-        self.seats_of_customer: dict[int, int] = {}
-        self.expiries: list[tuple[int, UUID]] = []
-        """A heap of (expires_ms, booking), with left-overs of holds that ended otherwise."""
-
-    def restore(
-        self,
-        status: ShowStatus,
-        terms: Terms,
-        version: int,
-        bookings: Iterable[Booking],
-        blocked: Iterable[int],
-    ) -> None:
-        """Fills a fresh show from stored rows. `blocked`: indexes of blocked seats."""
-        self.status, self.terms, self.version = status, terms, version
-        for booking in bookings:
-            self._claim(booking)
-        for seat in blocked:
-            self.states[seat] = BLOCKED
-            self.available -= 1
-        heapify(self.expiries)
-
-    def next_expiry_ms(self) -> int | None:
-        """When the next hold is due, in log time; None when nothing is held."""
-        while self.expiries:
-            expires_ms, booking_id = self.expiries[0]
-            booking = self.bookings.get(booking_id)
-            if booking is not None and booking.expires_ms == expires_ms:
-                return expires_ms
-            heappop(self.expiries)
-        return None
-
-    def indexes(self, labels: Iterable[str]) -> list[int]:
-        index_of = self.seating.index_of
-        return [index_of[label] for label in labels]
-
-    def _claim(self, booking: Booking) -> None:
-        letter = _LETTER[booking.status]
-        if booking.booking_id not in self.bookings:
-            self.available -= len(booking.seats)
-            have = self.seats_of_customer.get(booking.user_id, 0)
-            self.seats_of_customer[booking.user_id] = have + len(booking.seats)
-        self.bookings[booking.booking_id] = booking
-        for seat in self.indexes(booking.seats):
-            self.states[seat] = letter
-        if booking.expires_ms is not None:
-            heappush(self.expiries, (booking.expires_ms, booking.booking_id))
-
-    def _free(self, booking: Booking) -> None:
-        del self.bookings[booking.booking_id]
-        self.past[booking.booking_id] = booking
-        self.available += len(booking.seats)
-        left = self.seats_of_customer[booking.user_id] - len(booking.seats)
-        if left:
-            self.seats_of_customer[booking.user_id] = left
-        else:
-            del self.seats_of_customer[booking.user_id]
-        for seat in self.indexes(booking.seats):
-            self.states[seat] = AVAILABLE
 
 
 def step(show: Show, command: Command, now_ms: int) -> Decision:
@@ -388,9 +289,9 @@ def apply(show: Show, event: Event) -> None:
     """Makes an event so. Only for events that `decide` or `expire` gave for this very state."""
     match event:
         case BookingConfirmed() | BookingHeld():
-            show._claim(event.booking)
+            show.claim(event.booking)
         case BookingCancelled() | HoldReleased() | HoldExpired():
-            show._free(event.booking)
+            show.free(event.booking)
         case SeatsBlocked() | SeatsUnblocked():
             blocked = isinstance(event, SeatsBlocked)
             for seat in show.indexes(event.seats):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 import uuid
@@ -17,13 +18,14 @@ import redis.asyncio
 from ops.embedded import run_servers
 from ops.embedded_postgres import EmbeddedPostgres
 from ops.embedded_redis import EmbeddedRedis
-from ops.migrations import migrate
+from ops.migrations import migrate, read_migrations
 from runtime.settings import Settings, read_settings
+from tests import kept_up as kept
 
 pytest_plugins = ["tests.kafka_fixture"]
 
-KEPT_UP = Path(__file__).parents[1] / ".aisle-test"
-"""The home of the servers that `make servers` keeps up."""
+if "AISLE_TEST_KAFKA" not in os.environ and (address := kept.kafka_address()) is not None:
+    os.environ["AISLE_TEST_KAFKA"] = address
 
 
 class Servers(NamedTuple):
@@ -35,7 +37,7 @@ class Servers(NamedTuple):
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    kept_up = Servers(EmbeddedPostgres(KEPT_UP), EmbeddedRedis(KEPT_UP))
+    kept_up = Servers(kept.postgres(), kept.redis())
     if all(server.answers() for server in kept_up):
         yield kept_up
         return
@@ -45,29 +47,24 @@ def servers() -> Iterator[Servers]:
             yield fresh
 
 
-class _Template:
-    """A migrated database that each test gets a copy of."""
-
-    name: str | None = None
-
-
 @pytest.fixture(scope="session")
-def template() -> _Template:
-    return _Template()
+def template() -> str:
+    """The name of a migrated database that each test gets a copy of; another for other migrations."""
+    sql = "".join(migration.sql for migration in read_migrations())
+    return f"template_{hashlib.sha256(sql.encode()).hexdigest()[:16]}"
 
 
 @pytest.fixture
-async def database_url(servers: Servers, template: _Template) -> AsyncIterator[str]:
+async def database_url(servers: Servers, template: str) -> AsyncIterator[str]:
     """A fresh, migrated database, dropped afterwards whoever is still connected to it."""
     admin = await asyncpg.connect(servers.postgres.url_of("postgres"))
+    name = f"test_{uuid.uuid4().hex}"
     try:
-        if template.name is None:
-            name = f"template_{uuid.uuid4().hex}"
+        if not await admin.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", template):
             await admin.execute(f"CREATE DATABASE {name}")
             await migrate(servers.postgres.url_of(name))
-            template.name = name
-        name = f"test_{uuid.uuid4().hex}"
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template.name} STRATEGY wal_log")
+            await admin.execute(f"ALTER DATABASE {name} RENAME TO {template}")
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
         try:
             yield servers.postgres.url_of(name)
         finally:

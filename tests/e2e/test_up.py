@@ -135,7 +135,9 @@ async def test_a_start_takes_over_from_a_supervisor_that_was_killed(house: Runni
     gateway, database = pid_of(house, "gateway-1"), pid_of(house, "postgres")
     house.process.kill()
     house.process.wait()
-    await house.start()
+    house.output.unlink()
+    house.launch()
+    await said(house, "Ctrl-C stops everything")
     assert pid_of(house, "gateway-1") not in (0, gateway)
     assert pid_of(house, "postgres") not in (0, database)
     await said(house, "an earlier supervisor was killed")
@@ -236,3 +238,11 @@ def test_a_database_that_cannot_start_is_named(house: RunningAisle) -> None:
     assert message.count("\n") == 1
     assert "postgres does not start" in message
     assert "postgresql.conf" in message
+
+
+async def test_a_home_with_the_other_log_is_refused(house: RunningAisle) -> None:
+    await house.start()
+    assert house.stop() == 0
+    message = refused(house, AISLE_KAFKA="127.0.0.1:9")
+    assert message.count("\n") == 1
+    assert "belongs to a log in PostgreSQL; either unset AISLE_KAFKA" in message

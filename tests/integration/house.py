@@ -106,7 +106,11 @@ class House:
         raise AssertionError(f"{position} was not decided within {wait_s} s")
 
     def open_show(self, show_id: int, **terms: Any) -> OpenShow:
-        given: dict[str, Any] = {"starts_ms": 2**52, "seats_per_customer": 10_000, "command_id": uuid4()} | terms
+        given: dict[str, Any] = {
+            "starts_ms": 2**52,
+            "seats_per_customer": 10_000,
+            "command_id": uuid4(),
+        } | terms
         return OpenShow(show_id=show_id, layout_id=self._layout_id, layout_digest=self._digest, **given)
 
     def book(self, show_id: int, *seats: str, user_id: int = 1, command_id: UUID | None = None) -> BookSeats:

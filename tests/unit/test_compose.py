@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 import typer.main
 from compose_spec import PyOptions
-from ops.cli import app
 
 from gateway.auth import Tokens
+from ops.cli import app
 from runtime.settings import Settings, read_settings
 
 CHECKOUT = Path(__file__).parents[2]

@@ -24,7 +24,8 @@ from schemas.ids import Position
 from schemas.layout import Money, Seating, numbered
 from schemas.wire import encode
 from seat_workers.fold import Claim, Decided, fold
-from seat_workers.show import Show, step
+from seat_workers.show import step
+from seat_workers.show_state import Show
 
 SHOW = 7
 SEATING = Seating(numbered(6, Money(100, "EUR")))

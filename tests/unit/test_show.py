@@ -24,7 +24,8 @@ from schemas.commands import (
 )
 from schemas.events import BookingStatus, Decision, HoldExpired, Reason, ShowStatus
 from schemas.layout import Layout, Money, Row, Seating, Section
-from seat_workers.show import TRANSITIONS, Show, step
+from seat_workers.show import TRANSITIONS, step
+from seat_workers.show_state import Show
 
 SHOW, ANN, BEN, STAFF = 7, 1, 2, 3
 STARTS_MS = 1_000_000

@@ -1,0 +1,159 @@
+"""The `aisle` command. Errors that its user can mend are one line and exit status 1."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from typing import Annotated, NoReturn
+
+import asyncpg
+import msgspec
+import typer
+
+from ops.database import database
+from runtime.process import known_reason
+from runtime.settings import SECRET, Settings, read_settings
+from runtime.telemetry import configure_logs
+
+app = typer.Typer(
+    name="aisle",
+    help="Sells every seat exactly once. Settings are environment variables: see `aisle settings`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_INTERNAL = ("listen_fd", "supervisor", "process")
+
+
+def main() -> NoReturn:
+    """Runs the command line that this process was started with."""
+    try:
+        app()
+    except asyncpg.PostgresError as error:
+        reason: str | None = f"PostgreSQL says: {error}"
+    except Exception as error:
+        if (reason := known_reason(error)) is None:
+            raise
+    print(f"aisle: {reason}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _settings(*, log_level: str | None = "warning") -> Settings:
+    settings = read_settings(os.environ)
+    configure_logs("aisle", log_level or settings.log_level)
+    return settings
+
+
+@app.command()
+def up() -> None:
+    """Run everything on this machine in the foreground: servers, gateways, seat workers, notifier."""
+    from ops.up import up as run
+
+    run(_settings(log_level=None))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables up to date."""
+    from ops.migrations import migrate as apply
+
+    with database(_settings(), "migrate", create=True) as url:
+        applied = asyncio.run(apply(url))
+    print("\n".join(applied) if applied else "The tables are up to date.")
+
+
+@app.command()
+def sample_data() -> None:
+    """Put in sample movies, shows and users, as far as they are missing."""
+    from ops.credentials import staff_logins
+    from ops.logs import bound_log
+    from ops.migrations import migrate as apply
+    from ops.sample_data import SampleData, load
+
+    settings = _settings()
+
+    async def put_in(url: str) -> SampleData:
+        await apply(url)
+        async with bound_log(settings, url, create=True) as log:
+            return await load(url, log, settings=settings)
+
+    with database(settings, "sample-data", create=True) as url:
+        made = asyncio.run(put_in(url))
+    print("The sample data are there.")
+    for name, password in staff_logins(settings, made):
+        print(f"{name} / {password}")
+
+
+@app.command()
+def verify() -> None:
+    """Decide the whole log again and compare with what is stored. Exit status 1 on any difference."""
+    from ops.logs import bound_log
+    from ops.verify import Verdict
+    from ops.verify import verify as compare
+
+    settings = _settings()
+
+    async def look(url: str) -> Verdict:
+        async with bound_log(settings, url, create=False) as log:
+            return await compare(url, log)
+
+    with database(settings, "verify") as url:
+        verdict = asyncio.run(look(url))
+    for difference in verdict.differences:
+        print(difference)
+    seen = f"{verdict.commands} commands, {verdict.shows} shows, {verdict.bookings} bookings"
+    if verdict.failed:
+        seen += f", {verdict.failed} commands that had failed"
+    if verdict.differences:
+        print(f"{len(verdict.differences)} differences in {seen}.")
+        sys.exit(1)
+    print(f"All is as decided: {seen}.")
+
+
+@app.command()
+def kafka(port: Annotated[int, typer.Option(min=1, max=65534, help="Where it listens.")] = 9092) -> None:
+    """Run a single Kafka node to try things out, in the foreground. Needs Java and Maven."""
+    from ops.kafka import run
+
+    sys.exit(run(_settings().home, port))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context) -> None:
+    """Open psql on the database. What follows is passed on: `aisle psql -c 'SELECT 1'`."""
+    from ops.embedded import clean_environment
+    from ops.embedded_postgres import EmbeddedPostgres
+
+    settings = _settings()
+    with database(settings, "psql") as url:
+        program = EmbeddedPostgres(settings.home).binary("psql")
+        child = subprocess.Popen([program, url, *context.args], env=clean_environment())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in psql is psql's
+        status = child.wait()
+    sys.exit(status)
+
+
+@app.command()
+def settings() -> None:
+    """Show every setting with its value; secrets are not shown."""
+    found = _settings()
+    for field in msgspec.structs.fields(Settings):
+        if field.name not in _INTERNAL:
+            name = f"AISLE_{field.name.upper()}"
+            print(f"{name}={_shown(name, getattr(found, field.name))}")
+
+
+def _shown(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    if name in SECRET:
+        return "(set)"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)

@@ -1,0 +1,41 @@
+"""The database of a command: the one that is set, the running one of the home, or one started for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from ops.embedded import run_servers
+from ops.embedded_postgres import EmbeddedPostgres
+from ops.home import HomeInUse, locked
+from runtime.process import CannotStart
+from runtime.settings import Settings
+
+_STARTING_S = 15.0
+
+
+@contextmanager
+def database(settings: Settings, command: str, *, create: bool = False) -> Iterator[str]:
+    """The URL of a database that answers for as long as the block lasts. Raises CannotStart.
+
+    `create` makes the embedded one where there is none yet.
+    """
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    postgres = EmbeddedPostgres(settings.home)
+    if not create and not postgres.data.exists():
+        raise CannotStart(f"AISLE_HOME={settings.home}: there is no database here yet; `aisle up` makes one")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(settings.home, f"`aisle {command}`"))
+        except HomeInUse:
+            deadline = time.monotonic() + _STARTING_S
+            while not postgres.answers():
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+        else:
+            stack.enter_context(run_servers(postgres))
+        yield postgres.url

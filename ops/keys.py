@@ -1,0 +1,47 @@
+"""Keys and passwords of embedded mode: made once, kept in the home where only its owner can read them."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from runtime.process import CannotStart
+
+
+class JwtKey(msgspec.Struct, frozen=True):
+    """A key for access tokens. Of several the first signs and all check."""
+
+    kid: str
+    alg: str
+    key: str
+    """base64url, without padding."""
+
+
+def jwt_keys(home: Path) -> str:
+    """The keys of this home in the form of AISLE_JWT_KEYS, made at the first call. Raises CannotStart."""
+    path = home / "keys.json"
+    try:
+        keys = msgspec.json.decode(path.read_bytes(), type=list[JwtKey])
+    except FileNotFoundError:
+        secret = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+        keys = [JwtKey(kid=secrets.token_hex(4), alg="HS256", key=secret)]
+        write_private(path, msgspec.json.format(msgspec.json.encode(keys)))
+    except msgspec.DecodeError as error:
+        raise CannotStart(f"{path} cannot be read: {error}; delete it to make new keys") from None
+    return msgspec.json.encode(keys).decode()
+
+
+def write_private(path: Path, body: bytes) -> None:
+    """Writes a file that only its owner can read, whole or not at all."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

@@ -1,0 +1,116 @@
+"""Migrations: the numbered files of `schemas/sql`, each applied once, whole, in order.
+
+A file that has been applied must stay as it was; what is wrong in it is put right by a later one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+import asyncpg
+import msgspec
+
+from runtime import postgres
+from runtime.process import CannotStart
+
+_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql\Z")
+
+_LOCK = 0x6169736C65  # "aisle"
+
+_CREATE = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    number     integer     PRIMARY KEY,
+    name       text        NOT NULL,
+    checksum   text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)"""
+_APPLIED = "SELECT number, name, checksum FROM schema_migrations ORDER BY number"
+_RECORD = "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)"
+
+
+class WrongMigration(CannotStart):
+    """The files and what the database has do not fit together. The message names the file."""
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One file."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def read_migrations(folder: Traversable | None = None) -> list[Migration]:
+    """The migrations in a folder (those of Aisle by default), in order. Raises WrongMigration."""
+    found: dict[int, Migration] = {}
+    for file in (folder or files("schemas") / "sql").iterdir():
+        if not file.name.endswith(".sql"):
+            continue
+        if (match := _NAME.match(file.name)) is None:
+            raise WrongMigration(f"{file.name}: a migration is named like 0007_waiting_list.sql")
+        number = int(match[1])
+        if number in found:
+            raise WrongMigration(f"{file.name} has the same number as {found[number].name}")
+        found[number] = Migration(number, file.name, file.read_text(encoding="utf-8"))
+    return [found[number] for number in sorted(found)]
+
+
+def outstanding(
+    migrations: Sequence[Migration], applied: Iterable[tuple[int, str, str]]
+) -> Sequence[Migration]:
+    """Those of `migrations` that are not among the `applied` (number, name, checksum).
+
+    Raises WrongMigration where an applied one is missing, has changed, or comes after one that is not.
+    """
+    known = {migration.number: migration for migration in migrations}
+    last = 0
+    for number, name, checksum in applied:
+        migration = known.pop(number, None)
+        if migration is None:
+            raise WrongMigration(f"{name} has been applied to this database, but there is no such file")
+        if migration.checksum != checksum:
+            raise WrongMigration(f"{migration.name} has changed since it was applied; add a new one instead")
+        last = number
+    for migration in known.values():
+        if migration.number < last:
+            raise WrongMigration(f"{migration.name} is new, yet {last:04d} has been applied; number it later")
+    return sorted(known.values(), key=lambda migration: migration.number)
+
+
+async def migrate(url: str, migrations: Sequence[Migration] | None = None) -> list[str]:
+    """Applies what is outstanding and returns the names, none when there was nothing to do.
+
+    Each file is one transaction together with its record; a lock keeps two runs apart. Raises
+    WrongMigration, or what PostgreSQL says to a file, with the file's name as a note.
+    """
+    if migrations is None:
+        migrations = read_migrations()
+    connection = await postgres.connect(url, "aisle migrate", statement_timeout_s=0)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await connection.execute(_CREATE)
+        applied = [tuple(row) for row in await connection.fetch(_APPLIED)]
+        names = []
+        for migration in outstanding(migrations, applied):
+            await _apply(connection, migration)
+            names.append(migration.name)
+        return names
+    finally:
+        await connection.close()  # and with it the lock
+
+
+async def _apply(connection: postgres.Connection, migration: Migration) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await connection.execute(_RECORD, migration.number, migration.name, migration.checksum)
+    except asyncpg.PostgresError as error:
+        raise WrongMigration(f"{migration.name}: {error}") from error

@@ -1,0 +1,31 @@
+"""The servers that `make servers` keeps up for the tests, and whether they are there."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from ops.embedded_postgres import EmbeddedPostgres
+from ops.embedded_redis import EmbeddedRedis
+
+KEPT_UP = Path(__file__).parents[1] / ".aisle-test"
+KAFKA_ADDRESS = KEPT_UP / "kafka.address"
+
+
+def postgres() -> EmbeddedPostgres:
+    return EmbeddedPostgres(KEPT_UP)
+
+
+def redis() -> EmbeddedRedis:
+    return EmbeddedRedis(KEPT_UP)
+
+
+def kafka_address() -> str | None:
+    """`host:port` of the Kafka that is kept up; None when there is none."""
+    try:
+        address = KAFKA_ADDRESS.read_text()
+        host, _, port = address.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=1):
+            return address
+    except (OSError, ValueError):
+        return None

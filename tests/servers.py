@@ -1,0 +1,47 @@
+"""`python -m tests.servers`: the servers of the tests, kept up until Ctrl-C, so that one test starts at once."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import ExitStack
+
+import typer
+
+from ops.embedded import run_servers
+from ops.home import locked
+from ops.kafka import KafkaNode, free_ports
+from ops.kafka_jars import missing_program
+from runtime.process import CannotStart
+from tests.kept_up import KAFKA_ADDRESS, KEPT_UP, postgres, redis
+
+
+def main() -> None:
+    """Runs PostgreSQL, Redis and, where Java and Maven are there, Kafka."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    with ExitStack() as stack:
+        stack.enter_context(locked(KEPT_UP, "`make servers`"))
+        stack.enter_context(run_servers(postgres(), redis()))
+        typer.echo(f"PostgreSQL  {postgres().url_of('postgres')}\nRedis       {redis().url}")
+        if (missing := missing_program()) is None:
+            kafka = KafkaNode(KEPT_UP / "kafka", free_ports(1)[0])
+            stack.callback(kafka.stop)
+            kafka.start()
+            stack.callback(KAFKA_ADDRESS.unlink)
+            KAFKA_ADDRESS.write_text(kafka.address)
+            typer.echo(f"Kafka       {kafka.address}")
+        else:
+            typer.echo(f"No Kafka: {missing}")
+        typer.echo("\nTests use them now. Ctrl-C stops them.")
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            pass
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except CannotStart as error:
+        sys.exit(f"make servers: {error}")
