@@ -14,6 +14,8 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 _NOISY = ("aiokafka", "asyncio", "mail.log", "uvicorn.access", "httpx", "httpcore")
+_TOLD_BY_US = ("aiokafka", "asyncpg.pool")
+"""Libraries that log, with tracebacks, what they raise as well: a server that is away is told once, by us."""
 """Libraries of which only warnings are of interest, whatever the level."""
 
 _logfmt = structlog.processors.LogfmtRenderer(
@@ -48,6 +50,9 @@ def configure_logs(service: str, level: str) -> None:
     logging.captureWarnings(capture=True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(lowest, logging.WARNING))
+    if lowest > logging.DEBUG:
+        for name in _TOLD_BY_US:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _named(service: str) -> Processor:

@@ -154,10 +154,14 @@ class Ledger:
         return {row["partition"]: _partition_state(row) for row in rows}
 
     async def mark_published(self, advances: Mapping[int, tuple[int, int]]) -> None:
-        """Stores partition → (epoch, published offset) apart from a commit, before going idle or away."""
-        connection = await self._connection("read")
-        columns = [(partition, *advance) for partition, advance in sorted(advances.items())]
-        await connection.execute(_PUBLISHED, *transposed(columns, 3))
+        """Stores partition → (epoch, published offset) apart from a commit, before going idle or away.
+
+        Does nothing without a connection at hand: what is not marked is published again, no more.
+        """
+        connection = self._connections.get("read")
+        if connection is not None and not connection.is_closed():
+            columns = [(partition, *advance) for partition, advance in sorted(advances.items())]
+            await connection.execute(_PUBLISHED, *transposed(columns, 3))
 
     async def load_shows(self, show_ids: Sequence[int], partitions: Sequence[int]) -> list[StoredShow]:
         """Those of the shows that have been opened on one of these partitions."""

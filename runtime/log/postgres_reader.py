@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from runtime.log import LogUnavailable, Member, Record, WrongLog
+from runtime.postgres import AWAY
 
 LOOK_AGAIN_S = 0.25
 """How often to look when nobody wakes us: for records, and for the lock while standing by."""
@@ -63,6 +64,10 @@ class PostgresReader:
             except LogUnavailable:
                 await self._give_back()
                 raise
+            except asyncpg.InterfaceError as error:  # a closed connection refuses before there is anything to await
+                self._lose_connection()
+                await self._give_back()
+                raise LogUnavailable(f"the connection to PostgreSQL is closed: {error}") from error
             left_s = deadline - time.monotonic()
             if found or left_s <= 0:
                 return found
@@ -138,11 +143,14 @@ class PostgresReader:
         """What PostgreSQL answers. Any failure is the loss of the connection, and with it of the lock."""
         try:
             return await answer
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            connection, self._connection, self._locked = self._connection, None, False
-            if connection is not None:
-                connection.terminate()
+        except (*AWAY, asyncpg.PostgresError) as error:
+            self._lose_connection()
             raise LogUnavailable(f"PostgreSQL does not answer: {error!r}") from error
+
+    def _lose_connection(self) -> None:
+        connection, self._connection, self._locked = self._connection, None, False
+        if connection is not None:
+            connection.terminate()
 
     async def _give_back(self) -> None:
         held, self._positions = sorted(self._positions), {}
