@@ -295,4 +295,6 @@ def _known_brokers(port: int) -> int:
 
 
 def _new_cluster_id() -> str:
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    # Kafka writes ids as base64; one that began with a dash would look like an option to its tools.
+    written = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    return written if written[0] not in "-_" else _new_cluster_id()

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -88,4 +87,5 @@ def test_the_listener_on_a_port_is_found_and_nobody_on_one_without() -> None:
 def test_this_process_is_among_all_processes_with_its_cpu() -> None:
     own = processes()[os.getpid()]
     assert own.parent == os.getppid()
-    assert abs(own.cpu_s - time.process_time()) < 5
+    used = os.times()  # children that have ended count as well
+    assert abs(own.cpu_s - sum(used[:4])) < 5
