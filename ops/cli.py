@@ -58,11 +58,19 @@ def up() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database's tables up to date."""
+    """Bring the database's tables up to date; make the topics of a log that is new."""
+    from ops.logs import bound_log
     from ops.migrations import migrate as apply
 
-    with database(_settings(), "migrate", create=True) as url:
-        applied = asyncio.run(apply(url))
+    settings = _settings()
+
+    async def bring_up(url: str) -> list[str]:
+        applied = await apply(url)
+        async with bound_log(settings, url, create=True):
+            return applied
+
+    with database(settings, "migrate", create=True) as url:
+        applied = asyncio.run(bring_up(url))
     print("\n".join(applied) if applied else "The tables are up to date.")
 
 

@@ -64,7 +64,7 @@ class PostgresReader:
             except LogUnavailable:
                 await self._give_back()
                 raise
-            except asyncpg.InterfaceError as error:  # a closed connection refuses before there is anything to await
+            except asyncpg.InterfaceError as error:  # a closed connection refuses before any await
                 self._lose_connection()
                 await self._give_back()
                 raise LogUnavailable(f"the connection to PostgreSQL is closed: {error}") from error
