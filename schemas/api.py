@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -17,7 +18,12 @@ MAX_SEATS_PER_REQUEST = 10
 
 def timestamp(ms: int) -> str:
     """RFC 3339 in UTC with milliseconds: `2026-11-21T09:30:00.123Z`."""
-    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ms % 1000:03d}Z"
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class _SeatsWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

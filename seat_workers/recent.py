@@ -5,6 +5,7 @@ What is not remembered is caught by the unique index on `command_ids` at the com
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from uuid import UUID
 
 import msgspec
@@ -39,7 +40,7 @@ class RecentIds:
 
     def __init__(self, limit: int = 32_768) -> None:
         self._limit = limit
-        self._firsts: dict[UUID, First] = {}
+        self._firsts: OrderedDict[UUID, First] = OrderedDict()  # a plain dict forgets its oldest slowly
 
     def find(self, command_id: UUID, now_ms: int) -> First | None:
         """The first decision on this id, unless that is so long ago that the id counts no more."""
@@ -52,7 +53,7 @@ class RecentIds:
         self._firsts.pop(command_id, None)
         self._firsts[command_id] = first
         if len(self._firsts) > self._limit:
-            del self._firsts[next(iter(self._firsts))]
+            self._firsts.popitem(last=False)
 
     def forget(self, command_id: UUID) -> None:
         self._firsts.pop(command_id, None)
