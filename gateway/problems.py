@@ -43,6 +43,8 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "already_confirmed": (409, "Already confirmed"),
     "already_open": (409, "Already open"),
     "hold_expired": (409, "The hold has expired"),
+    "not_confirmed": (409, "Not confirmed"),
+    "already_used": (409, "Ticket already used"),
     "checked_in": (409, "Already checked in"),
     "email_taken": (409, "E-mail address taken"),
     "username_taken": (409, "User name taken"),

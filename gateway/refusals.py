@@ -21,6 +21,8 @@ _DETAILS = {
     Reason.ALREADY_CONFIRMED: "This booking is confirmed already; there is nothing left to do.",
     Reason.ALREADY_OPEN: "The show is open already; there is nothing left to do.",
     Reason.HOLD_EXPIRED: "The hold has run out; choose seats again.",
+    Reason.NOT_CONFIRMED: "The seats are only held; confirm the booking first.",
+    Reason.ALREADY_USED: "Somebody was let in with this ticket before; ask the staff.",
     Reason.CHECKED_IN: "A ticket of this booking was used at the door; ask the staff.",
     Reason.VALIDATION: "The seats are not a set of labels; name each seat once.",
     Reason.KEY_REUSED: "This Idempotency-Key was used for another request; take a new key for a new request.",

@@ -39,7 +39,7 @@ _FIRST = """
       FROM command_ids i JOIN decisions d USING (partition, log_offset) WHERE i.command_id = $1"""
 _CLAIMS = "SELECT seat, state::text, booking_id FROM claims WHERE show_id = $1"
 _BOOKINGS = """
-    SELECT booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms,
+    SELECT booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, checked_in,
            partition, log_offset
       FROM bookings WHERE show_id = $1"""
 _STATE = "SELECT * FROM show_states WHERE show_id = $1"
@@ -221,6 +221,7 @@ class _Replay:
 
     def _same(self, booking: Booking, row: Any) -> bool:
         stored = {name: row[name] for name in Booking.__struct_fields__}
+        stored["checked_in"] = msgspec.json.decode(row["checked_in"]) if row["checked_in"] else {}
         wanted = msgspec.structs.asdict(booking) | {
             "status": booking.status.value,
             "seats": list(booking.seats),

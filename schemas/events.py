@@ -37,6 +37,8 @@ class Reason(enum.Enum):
     ALREADY_CONFIRMED = "already_confirmed"
     ALREADY_OPEN = "already_open"
     HOLD_EXPIRED = "hold_expired"
+    NOT_CONFIRMED = "not_confirmed"
+    ALREADY_USED = "already_used"
     CHECKED_IN = "checked_in"
     VALIDATION = "validation"
     KEY_REUSED = "key_reused"
@@ -82,6 +84,8 @@ class Booking(msgspec.Struct, frozen=True, omit_defaults=True):
     currency: str
     created_ms: int
     expires_ms: int | None = None
+    checked_in: dict[str, int] = {}
+    """Seats whose holders were let in, and when, in Unix milliseconds of log time."""
 
 
 class _BookingEvent(msgspec.Struct, frozen=True, tag_field="type", tag=True):
@@ -192,7 +196,8 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     seats: tuple[str, ...] = ()
     """All seats at fault, in layout order where they are seats of the show."""
     limit: int | None = None
-    """With `limit_exceeded`: seats a customer may have. With `not_on_sale`: when sales start, Unix ms."""
+    """With `limit_exceeded`: seats a customer may have. In Unix ms, with `not_on_sale`: when sales start; with
+    `already_used`: when."""
     events: tuple[Event, ...] = ()
     """What happened, in order; holds that ran out before the command come first, even when it is refused."""
     booking: Booking | None = None

@@ -158,6 +158,11 @@ class Seating:
                 start = end
             self.prices.append((start, section.price.amount))
 
+    @property
+    def sections(self) -> set[str]:
+        """The names of the sections."""
+        return {section.name for section in self.layout.sections}
+
     def __len__(self) -> int:
         return len(self.labels)
 

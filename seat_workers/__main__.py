@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import socket
+import time
 from typing import Any
+from uuid import UUID
 
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, check_bounds, open_log
 from runtime.process import run_service, settle_gc
 from runtime.settings import SettingError, Settings
+from schemas.ids import fresh_command_id
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
+from seat_workers.follow_ups import FollowUps
 from seat_workers.ledger import Ledger
 from seat_workers.publisher import Publisher
 from seat_workers.worker import SeatWorker
@@ -32,6 +37,7 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
 
     log = await open_log(settings.kafka, database_url)
     events = log.appender(EVENTS_TOPIC)
+    commands = log.appender(COMMANDS_TOPIC)
     ledger = Ledger(connect)
     redis_client = redis.connect(settings.redis_url)
     try:
@@ -42,14 +48,24 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
         finally:
             await connection.close()
         name = f"{socket.gethostname()}:{os.getpid()}"
-        worker = SeatWorker(ledger, Publisher(redis_client, events), name)
+        follow_ups = FollowUps(ledger, commands, _clock_ms, _new_id)
+        worker = SeatWorker(ledger, Publisher(redis_client, events), follow_ups, name)
         settle_gc()
         await worker.run(log.reader(COMMANDS_TOPIC, GROUP, worker), stop)
     finally:
+        await commands.close()
         await events.close()
         await ledger.close()
         await redis_client.aclose()
         await log.close()
+
+
+def _clock_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _new_id(now_ms: int) -> UUID:
+    return fresh_command_id(now_ms, secrets.randbits(74))
 
 
 if __name__ == "__main__":

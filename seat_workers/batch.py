@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from schemas.events import RULES, ShowStatus, Terms
+from schemas.events import RULES, Booking, ShowStatus, Terms
+from schemas.wire import encode
 from seat_workers.fold import Decided, NetChanges
 from seat_workers.recent import ID_LIFETIME_MS
 
@@ -102,14 +103,18 @@ def arguments(batch: Batch) -> list[Any]:
         ),
         *transposed(
             [
-                (b.booking_id, b.status.value, b.expires_ms, at.partition, at.offset)
+                (b.booking_id, b.status.value, b.expires_ms, _checked_in(b), at.partition, at.offset)
                 for b, at in net.changed_bookings
             ],
-            5,
+            6,
         ),
         *transposed([_opened_row(show) for show in opened], 11),
         *transposed([_changed_row(show) for show in changed], 8),
     ]
+
+
+def _checked_in(booking: Booking) -> str | None:
+    return encode(booking.checked_in).decode() if booking.checked_in else None
 
 
 def _opened_row(show: ShowRow) -> tuple[Any, ...]:

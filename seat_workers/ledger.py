@@ -88,12 +88,22 @@ _SHOWS = """
     SELECT show_id, partition, status, version, layout_id, layout_digest, starts_ms, seats_per_customer,
            sales_start_ms, sales_end_ms
       FROM show_states WHERE show_id = ANY ($1::int[]) AND partition = ANY ($2::int[])"""
-_BOOKING_COLUMNS = "booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms"
+_BOOKING_COLUMNS = (
+    "booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, checked_in"
+)
 _LIVE_BOOKINGS = f"""
     SELECT {_BOOKING_COLUMNS} FROM bookings
      WHERE show_id = ANY ($1::int[]) AND status IN ('held', 'confirmed')"""
 _BOOKINGS = f"SELECT {_BOOKING_COLUMNS} FROM bookings WHERE booking_id = ANY ($1::uuid[])"
 _BLOCKED = "SELECT show_id, seat FROM claims WHERE show_id = ANY ($1::int[]) AND state = 'b'"
+_HELD = """
+    SELECT s.partition, b.show_id, min(b.expires_ms) AS due_ms
+      FROM bookings b JOIN show_states s USING (show_id)
+     WHERE b.status = 'held' AND s.partition = ANY ($1::int[]) GROUP BY s.partition, b.show_id"""
+_CANCELLED = """
+    SELECT s.partition, s.show_id FROM show_states s
+     WHERE s.status = 'cancelled' AND s.partition = ANY ($1::int[])
+       AND EXISTS (SELECT FROM bookings b WHERE b.show_id = s.show_id AND b.status IN ('held', 'confirmed'))"""
 _LAYOUTS = "SELECT digest, body FROM layouts WHERE digest = ANY ($1::text[])"
 _FIRST_DECISIONS = """
     SELECT i.command_id, d.partition, d.log_offset, d.at_ms, d.command, d.answer
@@ -102,7 +112,7 @@ _FIRST_DECISIONS = """
 _DECISIONS = """
     SELECT log_offset, at_ms, command, answer FROM decisions
      WHERE partition = $1 AND log_offset >= $2 AND log_offset < $3 ORDER BY log_offset LIMIT $4"""
-_COMMIT = "SELECT commit_batch(" + ", ".join(f"${n}" for n in range(1, 56)) + ")"
+_COMMIT = "SELECT commit_batch(" + ", ".join(f"${n}" for n in range(1, 57)) + ")"
 
 _PLANNER = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 """The commit touches rows by key only. Plans are made while tables are small; a plan that scans a table
@@ -194,6 +204,18 @@ class Ledger:
             for row in rows
         ]
 
+    async def unfinished(
+        self, partitions: Sequence[int]
+    ) -> tuple[list[tuple[int, int, int]], list[tuple[int, int]]]:
+        """What waits to be done by itself on these partitions.
+
+        Shows with holds, as (partition, show, when the first is due in ms), and cancelled shows that still
+        have bookings, as (partition, show).
+        """
+        connection = await self._connection("read")
+        held = [tuple(row) for row in await connection.fetch(_HELD, partitions)]
+        return held, [tuple(row) for row in await connection.fetch(_CANCELLED, partitions)]
+
     async def load_layouts(self, digests: Sequence[str]) -> dict[str, Seating]:
         """Layouts by digest, made ready."""
         connection = await self._connection("read")
@@ -273,4 +295,5 @@ def _booking(row: Any) -> Booking:
         currency=row["currency"],
         created_ms=row["created_ms"],
         expires_ms=row["expires_ms"],
+        checked_in=msgspec.json.decode(row["checked_in"]) if row["checked_in"] else {},
     )

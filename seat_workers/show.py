@@ -15,11 +15,14 @@ A booking moves like a two-phase transfer: pending, then posted or voided.
     released           –                  –             already_cancelled  already_cancelled  –
     expired            –                  –             hold_expired       hold_expired       –
 
-A seat is available, held or sold by its booking's status, or blocked by staff.
+A seat is available, held or sold by its booking's status, or blocked by staff. A show is open, closed and
+open again, or cancelled for good; its bookings are then cancelled a page at a time. A confirmed booking's
+seats are checked in one by one; from the first on, only staff can cancel it.
 """
 
 from __future__ import annotations
 
+from heapq import nsmallest
 from typing import assert_never
 
 import msgspec
@@ -64,6 +67,7 @@ from schemas.events import (
     Terms,
     TicketCheckedIn,
 )
+from seat_workers.best_seats import best_seats
 from seat_workers.show_state import AVAILABLE, BLOCKED, HELD, SOLD, Show
 
 TRANSITIONS: dict[
@@ -85,6 +89,9 @@ TRANSITIONS: dict[
     (BookingStatus.EXPIRED, ConfirmBooking): Reason.HOLD_EXPIRED,
     (BookingStatus.EXPIRED, CancelBooking): Reason.HOLD_EXPIRED,
 }
+
+CANCELLED_PER_COMMAND = 1_000
+"""Bookings of a cancelled show that one command cancels; the worker then appends the next command."""
 
 _BLOCKING: dict[type[Command], tuple[int, type[SeatsBlocked] | type[SeatsUnblocked]]] = {
     BlockSeats: (AVAILABLE, SeatsBlocked),
@@ -135,8 +142,10 @@ def decide(show: Show, command: Command, now_ms: int) -> Decision:
             return _change(show, command)
         case ExpireHolds():
             return Decision()
-        case CancelShow() | CheckIn():
-            return Decision(Reason.MALFORMED)
+        case CancelShow():
+            return _cancel_show(show, command)
+        case CheckIn():
+            return _check_in(show, command, now_ms)
         case _:
             assert_never(command)
 
@@ -165,19 +174,9 @@ def _take_seats(show: Show, command: BookSeats | HoldSeats, now_ms: int) -> Deci
         return Decision(Reason.SHOW_CLOSED)
     if now_ms >= terms.starts_ms:
         return Decision(Reason.SHOW_STARTED)
-    labels = command.seats
-    if not labels or len(set(labels)) != len(labels):
-        return Decision(Reason.VALIDATION)
-    if len(labels) > MAX_SEATS_PER_REQUEST:
-        return Decision(Reason.TOO_MANY_SEATS)
-    index_of = show.seating.index_of
-    unknown = [label for label in labels if label not in index_of]
-    if unknown:
-        return Decision(Reason.SEAT_UNKNOWN, tuple(sorted(unknown)))
-    seats = sorted([index_of[label] for label in labels])
-    refused = _unavailable(show, seats)
-    if refused is not None:
-        return refused
+    seats = _best(show, command) if command.quantity else _asked_for(show, command.seats)
+    if isinstance(seats, Decision):
+        return seats
     owner = command.owner_id
     if show.seats_of_customer.get(owner, 0) + len(seats) > terms.seats_per_customer:
         return Decision(Reason.LIMIT_EXCEEDED, limit=terms.seats_per_customer)
@@ -201,6 +200,30 @@ def _take_seats(show: Show, command: BookSeats | HoldSeats, now_ms: int) -> Deci
     return Decision(events=(event_type(booking),), booking=booking)
 
 
+def _asked_for(show: Show, labels: tuple[str, ...]) -> list[int] | Decision:
+    if not labels or len(set(labels)) != len(labels):
+        return Decision(Reason.VALIDATION)
+    if len(labels) > MAX_SEATS_PER_REQUEST:
+        return Decision(Reason.TOO_MANY_SEATS)
+    index_of = show.seating.index_of
+    unknown = [label for label in labels if label not in index_of]
+    if unknown:
+        return Decision(Reason.SEAT_UNKNOWN, tuple(sorted(unknown)))
+    seats = sorted([index_of[label] for label in labels])
+    return _unavailable(show, seats) or seats
+
+
+def _best(show: Show, command: BookSeats | HoldSeats) -> list[int] | Decision:
+    if command.seats:
+        return Decision(Reason.VALIDATION)
+    if command.quantity > MAX_SEATS_PER_REQUEST:
+        return Decision(Reason.TOO_MANY_SEATS)
+    if command.section is not None and command.section not in show.seating.sections:
+        return Decision(Reason.SEAT_UNKNOWN)
+    seats = best_seats(show.states, show.seating, command.quantity, command.section, command.adjacent)
+    return Decision(Reason.NOT_ENOUGH_SEATS) if seats is None else seats
+
+
 def _unavailable(show: Show, seats: list[int]) -> Decision | None:
     states, labels = show.states, show.seating.labels
     for letters, reason in (((HELD, SOLD), Reason.SEAT_TAKEN), ((BLOCKED,), Reason.SEAT_BLOCKED)):
@@ -221,8 +244,11 @@ def _move_booking(show: Show, command: ConfirmBooking | CancelBooking, now_ms: i
         return Decision(outcome)
     if isinstance(command, ConfirmBooking) and show.status is ShowStatus.CANCELLED:
         return _not_open(show)
-    if now_ms >= show.terms.starts_ms and not command.staff:
-        return Decision(Reason.SHOW_STARTED)
+    if not command.staff:
+        if now_ms >= show.terms.starts_ms:
+            return Decision(Reason.SHOW_STARTED)
+        if booking.checked_in:
+            return Decision(Reason.CHECKED_IN)
     event = _move(booking, type(command))
     return Decision(events=(event,), booking=event.booking)
 
@@ -276,6 +302,38 @@ def _change(show: Show, command: ChangeShow | CloseShow | ReopenShow) -> Decisio
             return Decision(events=(ShowChanged(show.show_id, show.status, terms),))
 
 
+def _cancel_show(show: Show, command: CancelShow) -> Decision:
+    if not command.staff:
+        return Decision(Reason.NOT_YOURS)
+    by_itself = command.user_id == 0
+    if show.status is ShowStatus.CANCELLED and not by_itself:
+        return Decision(Reason.SHOW_CANCELLED)
+    events: list[Event] = []
+    if show.status is not ShowStatus.CANCELLED:
+        events.append(ShowCancelled(show.show_id, ShowStatus.CANCELLED, show.terms))
+    page = nsmallest(CANCELLED_PER_COMMAND, show.bookings)
+    events += [_move(show.bookings[booking_id], CancelBooking) for booking_id in page]
+    return Decision(events=tuple(events))
+
+
+def _check_in(show: Show, command: CheckIn, now_ms: int) -> Decision:
+    if not command.staff:
+        return Decision(Reason.NOT_YOURS)
+    booking = show.bookings.get(command.booking_id) or show.past.get(command.booking_id)
+    if booking is None:
+        return Decision(Reason.NOT_FOUND)
+    if booking.status is not BookingStatus.CONFIRMED:
+        reason = TRANSITIONS[booking.status, ConfirmBooking]
+        return Decision(reason if isinstance(reason, Reason) else Reason.NOT_CONFIRMED)
+    if command.seat not in booking.seats:
+        return Decision(Reason.SEAT_UNKNOWN, (command.seat,))
+    used_ms = booking.checked_in.get(command.seat)
+    if used_ms is not None:
+        return Decision(Reason.ALREADY_USED, (command.seat,), limit=used_ms, booking=booking)
+    used = msgspec.structs.replace(booking, checked_in={**booking.checked_in, command.seat: now_ms})
+    return Decision(events=(TicketCheckedIn(used, command.seat),), booking=used)
+
+
 def _not_open(show: Show) -> Decision:
     cancelled = show.status is ShowStatus.CANCELLED
     return Decision(Reason.SHOW_CANCELLED if cancelled else Reason.SHOW_CLOSED)
@@ -300,6 +358,6 @@ def apply(show: Show, event: Event) -> None:
         case ShowOpened() | ShowChanged() | ShowClosed() | ShowReopened() | ShowCancelled():
             show.status, show.terms = event.status, event.terms
         case TicketCheckedIn():
-            pass
+            show.bookings[event.booking.booking_id] = event.booking
         case _:
             assert_never(event)

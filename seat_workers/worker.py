@@ -16,6 +16,7 @@ from runtime.log import LogUnavailable, Reader, Record, WrongLog
 from seat_workers.batch import Batch
 from seat_workers.decider import CommandFailed, Decider, Owned, decoded
 from seat_workers.fold import Decided
+from seat_workers.follow_ups import FollowUps
 from seat_workers.landing import land, patiently
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, Ledger, PartitionState, Refused
 from seat_workers.memory import Memory
@@ -46,9 +47,10 @@ class _NotCommitted(Exception):
 class SeatWorker:
     """The single writer of every show on the partitions that it is assigned."""
 
-    def __init__(self, ledger: Ledger, publisher: Publisher, name: str) -> None:
+    def __init__(self, ledger: Ledger, publisher: Publisher, follow_ups: FollowUps, name: str) -> None:
         self._ledger = ledger
         self._publisher = publisher
+        self._follow_ups = follow_ups
         self._name = name
         self._memory = Memory(ledger)
         self._recent = RecentIds()
@@ -65,16 +67,21 @@ class SeatWorker:
 
     async def run(self, reader: Reader, stop: asyncio.Event) -> None:
         """Works until `stop`, then finishes what is in flight and gives the partitions back."""
-        publishing = asyncio.create_task(self._publish_landed(), name="publishing")
+        beside = [
+            asyncio.create_task(self._publish_landed(), name="publishing"),
+            asyncio.create_task(self._follow_ups.run(), name="follow-ups"),
+        ]
         try:
             while not stop.is_set():
-                if publishing.done():
-                    await publishing
+                for task in beside:
+                    if task.done():
+                        await task
                 await self._turn(reader)
         finally:
             await reader.close()
-            publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     # --- partitions come and go: called by the reader, from inside poll and close ---
 
@@ -92,6 +99,7 @@ class SeatWorker:
             await self._republish(partition, state)
             self._owned[partition] = Owned(state.epoch, state.next_offset, state.last_ms)
             self._published[partition] = state.next_offset
+        await self._follow_ups.find(taken.keys())
         log.info("partitions taken", partitions=sorted(taken))
         return {partition: state.next_offset for partition, state in taken.items()}
 
@@ -110,6 +118,7 @@ class SeatWorker:
         for partition in mine:
             del self._owned[partition]
         self._memory.drop_partitions(mine)
+        self._follow_ups.drop(mine)
         log.info("partitions let go", partitions=sorted(mine))
 
     # --- one turn: read, decide, commit ---
@@ -157,6 +166,10 @@ class SeatWorker:
         asked = [(record.partition, command) for record, command in read if command is not None]
         await patiently(lambda: self._memory.load_for(asked))
         batch = self._decider.decide(read, self._owned, self._published)
+        for row in batch.shows:
+            show = self._memory.find(row.partition, row.show_id)
+            assert show is not None, "the batch has just changed it"
+            self._follow_ups.note(row.partition, show)
         try:
             await self._settle()
         except _NotCommitted:

@@ -42,11 +42,13 @@ CREATE TABLE bookings (
     currency   text     NOT NULL,
     created_ms bigint   NOT NULL,
     expires_ms bigint,
+    checked_in text,                                     -- JSON: seat → Unix ms; null until somebody was let in
     partition  integer  NOT NULL,                        -- of its last decision
     log_offset bigint   NOT NULL
 ) WITH (fillfactor = 90);
 CREATE INDEX bookings_user ON bookings (user_id, booking_id DESC);
 CREATE INDEX bookings_live ON bookings (show_id) WHERE status IN ('held', 'confirmed');
+CREATE INDEX bookings_held ON bookings (show_id, expires_ms) WHERE status = 'held';
 
 -- One row per command: audit trail, poll answer and outbox at once.
 CREATE TABLE decisions (
@@ -79,7 +81,7 @@ CREATE FUNCTION commit_batch(
     c_show int[], c_seat int[], c_state text[], c_booking uuid[],
     n_booking uuid[], n_show int[], n_user bigint[], n_status text[], n_seats text[], n_total bigint[], n_currency text[],
     n_created bigint[], n_expires bigint[], n_partition int[], n_offset bigint[],
-    u_booking uuid[], u_status text[], u_expires bigint[], u_partition int[], u_offset bigint[],
+    u_booking uuid[], u_status text[], u_expires bigint[], u_checked_in text[], u_partition int[], u_offset bigint[],
     o_show int[], o_partition int[], o_status text[], o_version bigint[], o_available int[], o_layout int[], o_digest text[],
     o_starts bigint[], o_limit int[], o_sales_start bigint[], o_sales_end bigint[],
     s_show int[], s_status text[], s_version bigint[], s_available int[],
@@ -135,9 +137,10 @@ BEGIN
            n (booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, partition, log_offset);
     IF cardinality(u_booking) > 0 THEN
         UPDATE bookings t
-           SET status = u.status, expires_ms = u.expires_ms, partition = u.partition, log_offset = u.log_offset
-          FROM unnest(u_booking, u_status, u_expires, u_partition, u_offset)
-               u (booking_id, status, expires_ms, partition, log_offset)
+           SET status = u.status, expires_ms = u.expires_ms, checked_in = u.checked_in,
+               partition = u.partition, log_offset = u.log_offset
+          FROM unnest(u_booking, u_status, u_expires, u_checked_in, u_partition, u_offset)
+               u (booking_id, status, expires_ms, checked_in, partition, log_offset)
          WHERE t.booking_id = u.booking_id;
         GET DIAGNOSTICS changed = ROW_COUNT;
         IF changed <> cardinality(u_booking) THEN

@@ -20,6 +20,7 @@ from schemas.events import Decision
 from schemas.ids import Position, new_booking_id
 from schemas.layout import Money, encode_layout, layout_digest, numbered
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC, decode_decision, encode
+from seat_workers.follow_ups import FollowUps
 from seat_workers.ledger import Ledger
 from seat_workers.publisher import Publisher
 from seat_workers.worker import SeatWorker
@@ -55,6 +56,10 @@ class House:
         self._digest = ""
         self._layout_id = 0
 
+    def clock_ms(self) -> int:
+        """The workers' clock."""
+        return int(time.time() * 1000)
+
     async def open(self, seats: int = 100) -> None:
         self.db = await asyncpg.connect(self.database_url)
         await bind_log(self.db, self.log)
@@ -71,7 +76,9 @@ class House:
         return await asyncpg.connect(self.database_url, server_settings={"application_name": name})
 
     def worker(self, ledger: Ledger | None = None) -> SeatWorker:
-        return SeatWorker(ledger or Ledger(self.connect), Publisher(self.redis, self.events), "test")
+        ledger = ledger or Ledger(self.connect)
+        follow_ups = FollowUps(ledger, self.log.appender(COMMANDS_TOPIC), self.clock_ms, lambda _: uuid4())
+        return SeatWorker(ledger, Publisher(self.redis, self.events), follow_ups, "test")
 
     @asynccontextmanager
     async def working(self, worker: SeatWorker | None = None) -> AsyncIterator[SeatWorker]:
