@@ -18,14 +18,16 @@ from gateway.waiting import Preference, command_id_for, preference_of
 from schemas.api import (
     MAX_SEATS_PER_REQUEST,
     BookRequest,
+    HoldRequest,
     PendingBody,
     booking_body,
 )
-from schemas.commands import BookSeats, CancelBooking
+from schemas.commands import BookSeats, CancelBooking, Command, ConfirmBooking, HoldSeats
 from schemas.ids import new_booking_id, show_of_booking
 from schemas.wire import encode
 
 _BOOK_REQUEST = msgspec.json.Decoder(BookRequest)
+_HOLD_REQUEST = msgspec.json.Decoder(HoldRequest)
 RETRY_AFTER = (b"retry-after", b"1")
 """Sent with every 202: seconds."""
 
@@ -41,27 +43,54 @@ class BookingRoutes:
         """POST /api/shows/{id}/bookings"""
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_BOOK_REQUEST, await exchange.body())
-        seats = _checked_seats(request, caller)
-        preference = preference_of(exchange)
         command = BookSeats(
             command_id=command_id_for(exchange, caller.user_id),
             show_id=show_id,
             user_id=caller.user_id,
             staff=caller.staff,
-            booking_id=new_booking_id(show_id, int(time.time() * 1000), random.getrandbits(42)),
-            seats=seats,
+            booking_id=_new_id(show_id),
+            seats=checked_seats(request, caller),
+            quantity=request.quantity or 0,
+            section=request.section,
+            adjacent=request.adjacent is not False,
             customer_id=request.user_id or 0,
         )
-        outcome = await self._commands.submit(command, wait_s=preference.wait_s)
-        await tell(exchange, outcome, preference, made=201)
+        await self._submit(exchange, command, made=201)
+
+    async def hold(self, exchange: Exchange, show_id: int) -> None:
+        """POST /api/shows/{id}/holds"""
+        caller = self._tokens.verify(exchange.authorization, time.time())
+        request = decode_body(_HOLD_REQUEST, await exchange.body())
+        command = HoldSeats(
+            command_id=command_id_for(exchange, caller.user_id),
+            show_id=show_id,
+            user_id=caller.user_id,
+            staff=caller.staff,
+            booking_id=_new_id(show_id),
+            seats=checked_seats(request, caller),
+            quantity=request.quantity or 0,
+            section=request.section,
+            adjacent=request.adjacent is not False,
+            customer_id=request.user_id or 0,
+            hold_ms=request.hold_s * 1000,
+        )
+        await self._submit(exchange, command, made=201)
+
+    async def confirm(self, exchange: Exchange, booking_id: UUID) -> None:
+        """POST /api/bookings/{id}/confirm"""
+        await self._move(exchange, booking_id, ConfirmBooking)
 
     async def cancel(self, exchange: Exchange, booking_id: UUID) -> None:
         """POST /api/bookings/{id}/cancel and DELETE /api/bookings/{id}"""
+        await self._move(exchange, booking_id, CancelBooking)
+
+    async def _move(
+        self, exchange: Exchange, booking_id: UUID, kind: type[ConfirmBooking | CancelBooking]
+    ) -> None:
         caller = self._tokens.verify(exchange.authorization, time.time())
         if (await exchange.body(required=False)).strip() not in (b"", b"{}"):
-            raise invalid(("body", "cancelling takes no body"))
-        preference = preference_of(exchange)
-        command = CancelBooking(
+            raise invalid(("body", "this call takes no body"))
+        command = kind(
             command_id=command_id_for(exchange, caller.user_id),
             show_id=_show_of(booking_id),
             user_id=caller.user_id,
@@ -69,26 +98,38 @@ class BookingRoutes:
             booking_id=booking_id,
         )
         try:
-            outcome = await self._commands.submit(command, wait_s=preference.wait_s)
+            await self._submit(exchange, command, made=200)
         except Problem as problem:
             raise no_booking(booking_id) if problem.code == "not_found" else problem from None
-        await tell(exchange, outcome, preference, made=200)
+
+    async def _submit(self, exchange: Exchange, command: Command, *, made: int) -> None:
+        preference = preference_of(exchange)
+        outcome = await self._commands.submit(command, wait_s=preference.wait_s)
+        await tell(exchange, outcome, preference, made=made)
 
 
-def _checked_seats(request: BookRequest, caller: Caller) -> tuple[str, ...]:
+def _new_id(show_id: int) -> UUID:
+    return new_booking_id(show_id, int(time.time() * 1000), random.getrandbits(42))
+
+
+def checked_seats(request: BookRequest | HoldRequest, caller: Caller) -> tuple[str, ...]:
+    """The labels asked for; none where a quantity is. Raises Problem for a request that cannot be meant."""
     if request.user_id is not None and not caller.staff:
         raise Problem("forbidden", "Only staff can book for somebody else; leave user_id out.")
-    if request.quantity is not None or request.section is not None or request.adjacent is not None:
-        raise invalid(("quantity", "the best seats cannot be chosen for you yet; name them in `seats`"))
-    seats = request.seats
+    seats, quantity = request.seats, request.quantity
+    if quantity is not None:
+        if seats is not None:
+            raise invalid(("seats", "name seats or a quantity, not both"))
+        if quantity > MAX_SEATS_PER_REQUEST:
+            raise _too_many("quantity", quantity)
+        return ()
+    for field in ("section", "adjacent"):
+        if getattr(request, field) is not None:
+            raise invalid((field, "this goes with a quantity"))
     if not seats:
-        raise invalid(("seats", "name at least one seat"))
+        raise invalid(("seats", "name at least one seat, or a quantity"))
     if len(seats) > MAX_SEATS_PER_REQUEST:
-        raise Problem(
-            "too_many_seats",
-            f"At most {MAX_SEATS_PER_REQUEST} seats in a request; send several.",
-            errors=[("seats", f"{len(seats)} labels")],
-        )
+        raise _too_many("seats", len(seats))
     if len(seats) > 1 and len(set(seats)) != len(seats):
         raise invalid(
             *((f"seats[{n}]", "named before") for n, label in enumerate(seats) if label in seats[:n])
@@ -97,6 +138,14 @@ def _checked_seats(request: BookRequest, caller: Caller) -> tuple[str, ...]:
         if not label.isprintable():
             raise invalid((f"seats[{n}]", "a label has no control characters"))
     return seats
+
+
+def _too_many(field: str, count: int) -> Problem:
+    return Problem(
+        "too_many_seats",
+        f"At most {MAX_SEATS_PER_REQUEST} seats in a request; send several.",
+        errors=[(field, f"{count} seats")],
+    )
 
 
 async def tell(exchange: Exchange, outcome: Outcome, preference: Preference, *, made: int) -> None:

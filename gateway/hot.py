@@ -54,9 +54,15 @@ class HotRoutes:
             case ["", "api", "shows", number, "bookings"]:
                 if (show_id := _number(number, MAX_SHOW_ID)) is not None:
                     return {"POST": partial(self._bookings.book, show_id=show_id)}
+            case ["", "api", "shows", number, "holds"]:
+                if (show_id := _number(number, MAX_SHOW_ID)) is not None:
+                    return {"POST": partial(self._bookings.hold, show_id=show_id)}
             case ["", "api", "shows", number, "seats"]:
                 if (show_id := _number(number, MAX_SHOW_ID)) is not None:
                     return {"GET": partial(self._seats.seats, show_id=show_id)}
+            case ["", "api", "bookings", text, "confirm"]:
+                if (booking_id := _uuid(text)) is not None:
+                    return {"POST": partial(self._bookings.confirm, booking_id=booking_id)}
             case ["", "api", "bookings", text, "cancel"]:
                 if (booking_id := _uuid(text)) is not None:
                     return {"POST": partial(self._bookings.cancel, booking_id=booking_id)}

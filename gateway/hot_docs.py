@@ -92,6 +92,27 @@ def hot_paths() -> dict[str, dict[str, Any]]:
                 body="BookRequest",
             )
         },
+        "/api/shows/{show_id}/holds": {
+            "post": _operation(
+                "HoldSeats",
+                "Keep seats for a while, all or none; confirm the booking before it expires.",
+                [_SHOW, *WAITING_PARAMETERS],
+                {"201": _json("BookingBody", "Held until `expires_at`; Location is the booking.")}
+                | _pending()
+                | _refused(*_SEATS),
+                body="HoldRequest",
+            )
+        },
+        "/api/bookings/{booking_id}/confirm": {
+            "post": _operation(
+                "ConfirmBooking",
+                "Make a held booking a confirmed one.",
+                [_BOOKING, *WAITING_PARAMETERS],
+                {"200": _json("BookingBody", "The booking as it is now.")}
+                | _pending()
+                | _refused("hold_expired", "already_confirmed", "already_cancelled", "show_started"),
+            )
+        },
         "/api/bookings/{booking_id}": {
             "get": _operation(
                 "Booking",
@@ -152,7 +173,7 @@ def _cancel(name: str) -> dict[str, Any]:
         [_BOOKING, *WAITING_PARAMETERS],
         {"200": _json("BookingBody", "The booking as it is now.")}
         | _pending()
-        | _refused("already_cancelled", "hold_expired", "show_started"),
+        | _refused("already_cancelled", "hold_expired", "show_started", "checked_in"),
     )
 
 

@@ -124,6 +124,54 @@ async def test_who_does_not_wait_gets_a_position_to_poll(
         assert (fate.json()["status"], fate.json()["problem"]["code"]) == ("refused", "seat_taken")
 
 
+async def test_a_hold_is_confirmed_released_or_runs_out(
+    aisle: RunningAisle, customer: httpx.AsyncClient, new_user: NewUser
+) -> None:
+    show_id = await aisle.make_show(20)
+    holds = f"/api/shows/{show_id}/holds"
+    held = (await customer.post(holds, json={"seats": ["1"], "hold_s": 30})).json()
+    assert held["status"] == "held"
+    assert held["expires_at"] > held["created_at"]
+    assert (await customer.get(f"/api/shows/{show_id}/seats")).json()["states"][:2] == "ha"
+    async with aisle.client(new_user()) as somebody:
+        taken = await somebody.post(holds, json={"seats": ["1"]})
+        assert (taken.status_code, taken.json()["code"]) == (409, "seat_taken")
+        assert (await somebody.post(f"/api/bookings/{held['id']}/confirm")).status_code == 403
+    confirmed = await customer.post(f"/api/bookings/{held['id']}/confirm")
+    assert (confirmed.status_code, confirmed.json()["status"], confirmed.json()["expires_at"]) == (
+        200,
+        "confirmed",
+        None,
+    )
+    again = await customer.post(f"/api/bookings/{held['id']}/confirm")
+    assert (again.status_code, again.json()["code"]) == (409, "already_confirmed")
+    other = (await customer.post(holds, json={"quantity": 2})).json()
+    released = await customer.delete(f"/api/bookings/{other['id']}")
+    assert (released.status_code, released.json()["status"]) == (200, "released")
+    assert (await customer.post(f"/api/bookings/{other['id']}/confirm")).json()["code"] == "already_cancelled"
+
+
+async def test_the_best_seats_are_found_for_a_quantity(
+    aisle: RunningAisle, customer: httpx.AsyncClient
+) -> None:
+    show_id = await aisle.make_show(9)
+    path = f"/api/shows/{show_id}/bookings"
+    assert (await customer.post(path, json={"quantity": 3})).json()["seats"] == ["4", "5", "6"]
+    assert (await customer.post(path, json={"quantity": 4})).json()["code"] == "not_enough_seats"
+    apart = await customer.post(path, json={"quantity": 4, "adjacent": False})
+    assert apart.json()["seats"] == ["1", "2", "3", "7"]
+    for body in (
+        {"quantity": 0},
+        {"quantity": 11},
+        {"quantity": 1, "seats": ["9"]},
+        {"seats": ["9"], "adjacent": True},
+    ):
+        assert (await customer.post(path, json=body)).status_code == 400, body
+    assert (await customer.post(path, json={"quantity": 1, "section": "Balcony"})).json()[
+        "code"
+    ] == "seat_unknown"
+
+
 async def test_whoever_saw_201_finds_the_booking_at_once(
     aisle: RunningAisle, customer: httpx.AsyncClient
 ) -> None:
