@@ -137,7 +137,7 @@ class RowSpan(NamedTuple):
 class Seating:
     """A layout made ready for the writer: label ↔ index, price of a seat. Shared by all shows that use it."""
 
-    __slots__ = ("currency", "index_of", "labels", "layout", "prices", "rows")
+    __slots__ = ("__weakref__", "currency", "index_of", "labels", "layout", "prices", "rows")
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout

@@ -7,23 +7,32 @@ again when they are needed again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import OrderedDict
+from collections.abc import Collection, Container, Iterable
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from schemas.commands import CancelBooking, CheckIn, Command, ConfirmBooking, OpenShow
 from schemas.events import Booking
 from schemas.layout import Seating
-from seat_workers.ledger import Ledger, StoredShow
+from seat_workers.ledger import Ledger
 from seat_workers.show_state import Show
+
+MAX_SEATS_IN_MEMORY = 2_000_000
+"""Seats of all shows together. Shows that are asked for at the same moment are kept whatever their size."""
 
 
 class Memory:
     """Shows by (partition, show): a show asked for on a partition that is not its own is not there."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, max_seats: int = MAX_SEATS_IN_MEMORY) -> None:
         self._ledger = ledger
-        self._shows: dict[tuple[int, int], Show] = {}
-        self._seatings: dict[str, Seating] = {}
+        self._max_seats = max_seats
+        self._seats = 0
+        self._shows: OrderedDict[tuple[int, int], Show] = OrderedDict()
+        """In the order in which they were last asked for."""
+        self._seatings: WeakValueDictionary[str, Seating] = WeakValueDictionary()
+        """Layouts by digest, as long as a show uses them."""
         self._borrowed: list[tuple[Show, UUID]] = []
 
     def find(self, partition: int, show_id: int) -> Show | None:
@@ -32,36 +41,55 @@ class Memory:
     async def load_for(self, asked: Iterable[tuple[int, Command]]) -> None:
         """Loads what these (partition, command) pairs need and is not here."""
         commands = list(asked)
-        missing = sorted(
-            {(partition, c.show_id) for partition, c in commands if (partition, c.show_id) not in self._shows}
-        )
-        if missing:
+        wanted = {(partition, command.show_id) for partition, command in commands}
+        for key in wanted & self._shows.keys():
+            self._shows.move_to_end(key)
+        if missing := sorted(wanted - self._shows.keys()):
             await self._load_shows(missing)
+            await self._begin_shows(commands)
+        await self._load_named_bookings(commands)
+
+    def trim(self, busy: Container[tuple[int, int]]) -> None:
+        """Forgets shows down to the limit, those not asked for the longest first.
+
+        None that is `busy`: a show is never dropped while a batch that changed it is not committed.
+        """
+        if self._seats > self._max_seats:
+            for key in [key for key in self._shows if key not in busy]:
+                self.drop([key])
+                if self._seats <= self._max_seats:
+                    return
+
+    def _keep(self, key: tuple[int, int], show: Show) -> None:
+        self.drop([key])
+        self._shows[key] = show
+        self._seats += len(show.states)
+
+    async def _begin_shows(self, commands: Iterable[tuple[int, Command]]) -> None:
+        """Shows that a command at hand may open."""
         for partition, command in commands:
             if isinstance(command, OpenShow) and (partition, command.show_id) not in self._shows:
-                await self._load_seatings([command.layout_digest])
-                seating = self._seatings.get(command.layout_digest)
-                if seating is not None:
-                    self._shows[partition, command.show_id] = Show(command.show_id, seating)
-        await self._load_named_bookings(commands)
+                seatings = await self._seatings_of([command.layout_digest])
+                if seating := seatings.get(command.layout_digest):
+                    self._keep((partition, command.show_id), Show(command.show_id, seating))
 
     async def _load_shows(self, missing: list[tuple[int, int]]) -> None:
         stored = await self._ledger.load_shows(
             sorted({show_id for _, show_id in missing}), sorted({partition for partition, _ in missing})
         )
-        await self._load_seatings({show.terms.layout_digest for show in stored})
-        for show in stored:
-            self._shows[show.partition, show.show_id] = self._restored(show)
+        seatings = await self._seatings_of({show.terms.layout_digest for show in stored})
+        for one in stored:
+            show = Show(one.show_id, seatings[one.terms.layout_digest])
+            show.restore(one.status, one.terms, one.version, one.bookings, one.blocked)
+            self._keep((one.partition, one.show_id), show)
 
-    async def _load_seatings(self, digests: Collection[str]) -> None:
-        missing = [digest for digest in digests if digest not in self._seatings]
-        if missing:
-            self._seatings.update(await self._ledger.load_layouts(missing))
-
-    def _restored(self, stored: StoredShow) -> Show:
-        show = Show(stored.show_id, self._seatings[stored.terms.layout_digest])
-        show.restore(stored.status, stored.terms, stored.version, stored.bookings, stored.blocked)
-        return show
+    async def _seatings_of(self, digests: Collection[str]) -> dict[str, Seating]:
+        found = {digest: seating for digest in digests if (seating := self._seatings.get(digest)) is not None}
+        if missing := [digest for digest in digests if digest not in found]:
+            loaded = await self._ledger.load_layouts(missing)
+            self._seatings.update(loaded)
+            found |= loaded
+        return found
 
     async def _load_named_bookings(self, commands: list[tuple[int, Command]]) -> None:
         """Bookings that are over are not kept in memory: a command that names one is decided with its row."""
@@ -95,7 +123,9 @@ class Memory:
     def drop(self, shows: Iterable[tuple[int, int]]) -> None:
         """Forgets shows, by (partition, show)."""
         for key in shows:
-            self._shows.pop(key, None)
+            show = self._shows.pop(key, None)
+            if show is not None:
+                self._seats -= len(show.states)
 
     def drop_partitions(self, partitions: Collection[int]) -> None:
         """Forgets every show of these partitions."""

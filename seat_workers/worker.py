@@ -162,6 +162,8 @@ class SeatWorker:
             ended = [(at.partition, booking) for booking, at in batch.net.ended()]
             self._memory.forget_ended(ended)
         self._landed.clear()
+        uncommitted = self._in_flight.shows if self._in_flight else ()
+        self._memory.trim({(row.partition, row.show_id) for row in uncommitted})
         read = [(record, decoded(record)) for record in records]
         asked = [(record.partition, command) for record, command in read if command is not None]
         await patiently(lambda: self._memory.load_for(asked))

@@ -282,3 +282,27 @@ async def test_two_workers_share_the_partitions_and_hand_them_over(house: House)
     assert await house.db.fetchval("SELECT count(*) FROM claims") == 30 + 28
     epochs = await house.db.fetch("SELECT epoch FROM partitions")
     assert all(row["epoch"] > 1 for row in epochs)
+
+
+async def test_memory_forgets_the_shows_that_were_not_asked_for_the_longest(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[int] = []
+
+    class Counting(Ledger):
+        async def load_shows(self, show_ids: Any, partitions: Any) -> Any:
+            loads.extend(show_ids)
+            return await super().load_shows(show_ids, partitions)
+
+    worker = house.worker(Counting(house.connect))
+    monkeypatch.setattr(worker._memory, "_max_seats", 250)  # two shows of 100 seats, and a half
+    async with house.working(worker):
+        for show_id in (11, 12, 13, 14):
+            await house.decision(house.put(house.open_show(show_id)))
+        loads.clear()
+        for seat, show_id in enumerate((14, 13, 14, 11, 14, 12, 14), 1):
+            decision = await house.decision(house.put(house.book(show_id, str(seat))))
+            assert decision.reason is None
+    assert 14 not in loads, "always in use"
+    assert {11, 12} <= set(loads)
+    assert await house.db.fetchval("SELECT count(*) FROM claims") == 7
