@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -43,38 +44,14 @@ class BookingRoutes:
         """POST /api/shows/{id}/bookings"""
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_BOOK_REQUEST, await exchange.body())
-        command = BookSeats(
-            command_id=command_id_for(exchange, caller.user_id),
-            show_id=show_id,
-            user_id=caller.user_id,
-            staff=caller.staff,
-            booking_id=_new_id(show_id),
-            seats=checked_seats(request, caller),
-            quantity=request.quantity or 0,
-            section=request.section,
-            adjacent=request.adjacent is not False,
-            customer_id=request.user_id or 0,
-        )
-        await self._submit(exchange, command, made=201)
+        await self._submit(exchange, BookSeats(**_asked(exchange, caller, show_id, request)), made=201)
 
     async def hold(self, exchange: Exchange, show_id: int) -> None:
         """POST /api/shows/{id}/holds"""
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_HOLD_REQUEST, await exchange.body())
-        command = HoldSeats(
-            command_id=command_id_for(exchange, caller.user_id),
-            show_id=show_id,
-            user_id=caller.user_id,
-            staff=caller.staff,
-            booking_id=_new_id(show_id),
-            seats=checked_seats(request, caller),
-            quantity=request.quantity or 0,
-            section=request.section,
-            adjacent=request.adjacent is not False,
-            customer_id=request.user_id or 0,
-            hold_ms=request.hold_s * 1000,
-        )
-        await self._submit(exchange, command, made=201)
+        asked = _asked(exchange, caller, show_id, request)
+        await self._submit(exchange, HoldSeats(hold_ms=request.hold_s * 1000, **asked), made=201)
 
     async def confirm(self, exchange: Exchange, booking_id: UUID) -> None:
         """POST /api/bookings/{id}/confirm"""
@@ -108,8 +85,22 @@ class BookingRoutes:
         await tell(exchange, outcome, preference, made=made)
 
 
-def _new_id(show_id: int) -> UUID:
-    return new_booking_id(show_id, int(time.time() * 1000), random.getrandbits(42))
+def _asked(
+    exchange: Exchange, caller: Caller, show_id: int, request: BookRequest | HoldRequest
+) -> dict[str, Any]:
+    """What booking and holding have in common, as the fields of their commands."""
+    return {
+        "command_id": command_id_for(exchange, caller.user_id),
+        "show_id": show_id,
+        "user_id": caller.user_id,
+        "staff": caller.staff,
+        "booking_id": new_booking_id(show_id, int(time.time() * 1000), random.getrandbits(42)),
+        "seats": checked_seats(request, caller),
+        "quantity": request.quantity or 0,
+        "section": request.section,
+        "adjacent": request.adjacent is not False,
+        "customer_id": request.user_id or 0,
+    }
 
 
 def checked_seats(request: BookRequest | HoldRequest, caller: Caller) -> tuple[str, ...]:
