@@ -9,7 +9,8 @@ import msgspec
 
 from loadtest.bench.processes import CpuMeter
 
-_BOOKED = "SELECT count(*) FROM bookings WHERE show_id = ANY ($1::int[]) AND status = 'confirmed'"
+_BOOKED = "SELECT count(*) FROM bookings WHERE show_id = ANY ($1::int[])"
+_OWED = "SELECT count(*) FROM bookings WHERE show_id = ANY ($1::int[]) AND status = 'confirmed'"
 _SENT = """
     SELECT count(*) FROM deliveries d JOIN bookings b USING (booking_id)
      WHERE d.status = 'sent' AND b.show_id = ANY ($1::int[])"""
@@ -19,7 +20,7 @@ class Letters(msgspec.Struct, frozen=True):
     """What became of the letters about the benchmark's bookings."""
 
     booked: int
-    """Confirmed bookings as the database has them; each is owed a letter."""
+    """Bookings as the database has them; each that is confirmed is owed a letter."""
     sent: int
     left: int
     """Owed and not sent yet when the last run was over."""
@@ -34,6 +35,7 @@ async def look_after(database_url: str, shows: list[int], cpu: CpuMeter, watch_s
     connection = await asyncpg.connect(database_url)
     try:
         booked = await connection.fetchval(_BOOKED, shows)
+        owed = await connection.fetchval(_OWED, shows)
         sent = await connection.fetchval(_SENT, shows)
         cpu_before = cpu.read()
         await asyncio.sleep(watch_s)
@@ -46,7 +48,7 @@ async def look_after(database_url: str, shows: list[int], cpu: CpuMeter, watch_s
     return Letters(
         booked=booked,
         sent=sent,
-        left=booked - sent,
+        left=owed - sent,
         a_second=done / watch_s if done else None,
         cpu_us={part: seconds * 1e6 / done for part, seconds in used.items()} if done else None,
     )

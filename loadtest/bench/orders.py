@@ -18,8 +18,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     warm_up_s: float
     measured_s: float
-    expected: int = 201
-    """The status that counts as success."""
+    expected: tuple[int, ...] = (201,)
+    """The statuses that count as success."""
 
 
 class Begun(msgspec.Struct, frozen=True, tag_field="type", tag=True):
@@ -42,7 +42,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=Tru
     seconds: float
     statuses: dict[int, int]
     latencies: Latencies | None
-    """Of the answers with the expected status."""
+    """Of the answers with an expected status."""
     each_second: tuple[int, ...]
     """Expected answers in each second of the run, so that a stall shows."""
     cpu_s: float

@@ -5,9 +5,14 @@ A source gives one request at a time; each kind of load is a source of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import msgspec
+
+from loadtest.bench.answers import Answer
+
+_LOCATION = re.compile(rb"\r\nlocation: (\S+)\r\n", re.IGNORECASE)
 
 
 class FreshSeats(msgspec.Struct, frozen=True, tag_field="type", tag=True):
@@ -18,6 +23,8 @@ class FreshSeats(msgspec.Struct, frozen=True, tag_field="type", tag=True):
 
     shows: tuple[tuple[int, int, int], ...]
     key_prefix: str
+    hold_first: bool = False
+    """Hold each seat and, when that is answered, confirm the booking: two requests a seat."""
 
     @property
     def seats(self) -> int:
@@ -35,8 +42,8 @@ class OneRequest(msgspec.Struct, frozen=True, tag_field="type", tag=True):
 
 Asks = FreshSeats | OneRequest
 
-Source = Callable[[int], bytes | None]
-"""connection number → the whole next request of that connection, or None when nothing is left."""
+Source = Callable[[int, Answer | None], bytes | None]
+"""Connection number and its last answer → its whole next request, or None when nothing is left."""
 
 
 def source_of(asks: Asks, host: str, tokens: Sequence[str]) -> Source:
@@ -49,7 +56,8 @@ def source_of(asks: Asks, host: str, tokens: Sequence[str]) -> Source:
 
 
 def _fresh_seats(asks: FreshSeats, host: str, tokens: Sequence[str]) -> Source:
-    paths = [f"POST /api/shows/{show_id}/bookings HTTP/1.1\r\n".encode() for show_id, _, _ in asks.shows]
+    what = "holds" if asks.hold_first else "bookings"
+    paths = [f"POST /api/shows/{show_id}/{what} HTTP/1.1\r\n".encode() for show_id, _, _ in asks.shows]
     firsts = [first for _, first, _ in asks.shows]
     middles = [
         f"Host: {host}\r\n{_authorization(token)}Content-Type: application/json\r\n"
@@ -58,8 +66,10 @@ def _fresh_seats(asks: FreshSeats, host: str, tokens: Sequence[str]) -> Source:
     ]
     taken, total, among = 0, asks.seats, len(asks.shows)
 
-    def take(connection: int) -> bytes | None:
+    def take(connection: int, last: Answer | None) -> bytes | None:
         nonlocal taken
+        if asks.hold_first and last is not None and last.status == 201:
+            return _confirmation(last, middles[connection % len(middles)])
         if taken == total:
             return None
         turn, show = divmod(taken, among)
@@ -77,6 +87,16 @@ def _fresh_seats(asks: FreshSeats, host: str, tokens: Sequence[str]) -> Source:
     return take
 
 
+def _confirmation(held: Answer, middle: bytes) -> bytes:
+    location = _LOCATION.search(held.raw)
+    assert location is not None, "a booking that was made says where it is"
+    return b"POST %b/confirm HTTP/1.1\r\n%b%b\r\nContent-Length: 0\r\n\r\n" % (
+        location[1],
+        middle,
+        location[1][-36:],
+    )
+
+
 def _one_request(asks: OneRequest, host: str, tokens: Sequence[str]) -> Source:
     body = asks.body.encode()
     requests = [
@@ -85,7 +105,7 @@ def _one_request(asks: OneRequest, host: str, tokens: Sequence[str]) -> Source:
         + body
         for token in tokens
     ]
-    return lambda connection: requests[connection % len(requests)]
+    return lambda connection, _: requests[connection % len(requests)]
 
 
 def _authorization(token: str) -> str:

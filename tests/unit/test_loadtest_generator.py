@@ -181,7 +181,7 @@ def test_a_source_goes_round_the_shows_and_ends() -> None:
     asks = FreshSeats(((1, 5, 6), (2, 1, 2)), "key")
     assert asks.seats == 4
     take = source_of(asks, "h:1", ("t",))
-    requests = [take(0) for _ in range(5)]
+    requests = [take(0, None) for _ in range(5)]
     assert requests[4] is None
     found = [REQUEST.fullmatch(request) for request in requests[:4] if request]
     assert [(match[1], match[6], match[3]) for match in found if match] == [
@@ -197,4 +197,4 @@ def test_one_request_is_the_same_every_time(token: str, header: bytes) -> None:
     take = source_of(OneRequest("POST", "/x", "{}"), "h:1", (token,))
     expected = b"POST /x HTTP/1.1\r\nHost: h:1\r\n" + header
     expected += b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-    assert [take(0), take(1)] == [expected, expected]
+    assert [take(0, None), take(1, None)] == [expected, expected]

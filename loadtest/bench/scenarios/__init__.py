@@ -32,4 +32,8 @@ class Scenario(Protocol):
 
 def all_scenarios() -> Sequence[Scenario]:
     """Everything that `make bench` measures."""
-    return (*(Bookings(connections) for connections in CONNECTIONS), Nothing(64))
+    return (
+        *(Bookings(connections) for connections in CONNECTIONS),
+        Bookings(256, hold_first=True),
+        Nothing(64),
+    )

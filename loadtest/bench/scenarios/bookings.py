@@ -1,6 +1,11 @@
-"""Bookings as fast as they are confirmed: a fresh seat each, over 64 shows, each connection a customer."""
+"""Bookings as fast as they are confirmed: a fresh seat each, over 64 shows, each connection a customer.
+
+Or holds: each seat is held and then confirmed, two commands that count as two.
+"""
 
 from __future__ import annotations
+
+import msgspec
 
 from loadtest.bench.orders import Order
 from loadtest.bench.stage import Measured, Stage
@@ -13,10 +18,13 @@ SEATS_A_SECOND_EACH = 2_500
 class Bookings:
     """`connections` keep-alive connections; each books, waits for the answer, books again."""
 
-    def __init__(self, connections: int) -> None:
+    def __init__(self, connections: int, *, hold_first: bool = False) -> None:
         self.connections = connections
-        self.case = f"bookings-{connections}"
+        self.hold_first = hold_first
+        self.case = f"{'holds' if hold_first else 'bookings'}-{connections}"
         self.title = "1 connection" if connections == 1 else f"{connections} conns"
+        if hold_first:
+            self.title = f"{connections}, hold + confirm"
 
     async def measure(self, stage: Stage) -> Measured:
         rate = min(SEATS_A_SECOND, SEATS_A_SECOND_EACH * self.connections)
@@ -25,7 +33,8 @@ class Bookings:
             host=stage.host,
             port=stage.port,
             tokens=stage.tokens(),
-            asks=fresh,
+            asks=msgspec.structs.replace(fresh, hold_first=self.hold_first),
+            expected=(201, 200),
             connections=self.connections,
             warm_up_s=stage.warm_up_s,
             measured_s=stage.measured_s,
