@@ -6,11 +6,14 @@ import asyncio
 import ctypes
 import errno
 import gc
+import hashlib
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
@@ -87,6 +90,19 @@ def known_reason(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno in _ADDRESS_ERRORS:
         return str(error)
     return None
+
+
+def lasting_name(settings: Settings) -> str | None:
+    """A name that this process shares with those it was started for anew, and with nobody else.
+
+    None where there is no supervisor to see to it that there is one of them at a time.
+    """
+    if settings.supervisor is None or settings.process is None:
+        return None
+    # When it started tells the supervisor from another with its number, as there may be in other containers.
+    stat = Path(f"/proc/{settings.supervisor}/stat").read_text()
+    whose = [socket.gethostname(), str(settings.supervisor), stat.rpartition(")")[2].split()[19]]
+    return f"{settings.process}-{hashlib.sha256(' '.join(whose).encode()).hexdigest()[:16]}"
 
 
 async def run_until(stop: asyncio.Event, *tasks: asyncio.Task[Any]) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, check_bounds, open_log
-from runtime.process import run_service, settle_gc
+from runtime.process import lasting_name, run_service, settle_gc
 from runtime.settings import SettingError, Settings
 from schemas.ids import fresh_command_id
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
@@ -35,7 +35,7 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     async def connect(name: str) -> Any:
         return await postgres.connect(database_url, name)
 
-    log = await open_log(settings.kafka, database_url)
+    log = await open_log(settings.kafka, database_url, instance=lasting_name(settings))
     events = log.appender(EVENTS_TOPIC)
     commands = log.appender(COMMANDS_TOPIC)
     ledger = Ledger(connect)

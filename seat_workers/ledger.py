@@ -70,12 +70,12 @@ class StoredShow(msgspec.Struct, frozen=True):
 
 
 _TAKE = """
-    INSERT INTO partitions (partition)
-    SELECT p FROM unnest($1::int[]) p
-     WHERE NOT EXISTS (SELECT FROM decisions d WHERE d.partition = p)
-        ON CONFLICT DO NOTHING"""
-_RAISE_EPOCH = """
-    UPDATE partitions SET epoch = epoch + 1, owner = $2 WHERE partition = ANY ($1::int[])
+    INSERT INTO partitions AS t (partition, epoch, owner)
+    SELECT p, 1, $2 FROM unnest($1::int[]) p
+     WHERE EXISTS (SELECT FROM partitions known WHERE known.partition = p)
+        OR NOT EXISTS (SELECT FROM decisions d WHERE d.partition = p)
+     ORDER BY p
+        ON CONFLICT (partition) DO UPDATE SET epoch = t.epoch + 1, owner = excluded.owner
     RETURNING partition, epoch, next_offset, published_offset, last_ms"""
 _STATES = """
     SELECT partition, epoch, next_offset, published_offset, last_ms
@@ -149,12 +149,11 @@ class Ledger:
     async def take(self, partitions: Sequence[int], owner: str) -> dict[int, PartitionState]:
         """Raises the epoch of these partitions: whoever had them can commit nothing more.
 
-        A partition that has decisions but no row is left out: that database has lost something.
+        A partition that has decisions but no row is left out: that database has lost something. One
+        statement, so that a worker that falls asleep here holds no lock.
         """
         connection = await self._connection("read")
-        async with connection.transaction():
-            await connection.execute(_TAKE, sorted(partitions))
-            rows = await connection.fetch(_RAISE_EPOCH, sorted(partitions), owner)
+        rows = await connection.fetch(_TAKE, sorted(partitions), owner)
         return {row["partition"]: _partition_state(row) for row in rows}
 
     async def states(self, partitions: Sequence[int]) -> dict[int, PartitionState]:

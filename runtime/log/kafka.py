@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 
 from runtime.log import LogIdentity, LogUnavailable, Member, Record, WrongLog
 from runtime.log.kafka_appender import KafkaAppender
-from runtime.log.kafka_reader import KafkaReader
+from runtime.log.kafka_reader import LONG_SESSION_MS, SESSION_MS, KafkaReader
 from runtime.log.kafka_topics import administer, check, create, describe
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 
@@ -21,11 +21,13 @@ LOOK_UP_S = 10.0
 
 
 class KafkaLog:
-    """The log in one cluster. `bootstrap`: `host:port,…`; `prefix`: before the names of topics and groups."""
+    """The log in one cluster. `bootstrap`: `host:port,…`; `prefix`: before the names of topics and groups;
+    `instance`: see KafkaReader."""
 
-    def __init__(self, bootstrap: str, *, prefix: str = "") -> None:
+    def __init__(self, bootstrap: str, *, prefix: str = "", instance: str | None = None) -> None:
         self._bootstrap = bootstrap
         self._prefix = prefix
+        self._instance = instance
         self._topics = [prefix + topic for topic in (COMMANDS_TOPIC, EVENTS_TOPIC)]
         self._consumer: AIOKafkaConsumer | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -64,7 +66,15 @@ class KafkaLog:
         return KafkaAppender(self._bootstrap, self._prefix, topic, bounds=self.bounds, read=self.read)
 
     def reader(self, topic: str, group: str, member: Member) -> KafkaReader:
-        return KafkaReader(self._bootstrap, self._prefix + topic, self._prefix + group, member)
+        return KafkaReader(
+            self._bootstrap,
+            self._prefix + topic,
+            self._prefix + group,
+            member,
+            # Who waits for a decision waits for a new owner too; letters can wait, and their sender is slow.
+            session_ms=SESSION_MS if topic == COMMANDS_TOPIC else LONG_SESSION_MS,
+            instance=self._instance,
+        )
 
     async def close(self) -> None:
         consumer, self._consumer = self._consumer, None

@@ -203,9 +203,12 @@ class KafkaAppender:
 
     async def _send_ready(self) -> None:
         assert self._producer is not None
-        ready, self._ready = self._ready, {}
-        for lane in ready:
-            if lane.confirmed < 0 and not await self._exists(lane):
+        # A lane stays among the ready ones until its batch is made, however long those before it take: what
+        # comes for it meanwhile must not make it ready twice.
+        for lane in [*self._ready]:
+            exists = lane.confirmed >= 0 or await self._exists(lane)
+            del self._ready[lane]
+            if not exists:
                 self._fail(
                     self._take(lane, len(lane.waiting)),
                     WrongLog(f"topic {self._name} has no partition {lane.partition}"),

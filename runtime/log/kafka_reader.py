@@ -17,8 +17,12 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from runtime.log import LogUnavailable, Member, Record, WrongLog
 
-SESSION_MS = 6_000
-"""After this long without a sign of life a member counts as dead: the least that Kafka allows by default."""
+SESSION_MS = 3_000
+"""After this long without a sign of life a member counts as dead, where the brokers allow so short a time."""
+LEAST_SESSION_MS = 6_000
+"""What brokers allow whose `group.min.session.timeout.ms` nobody has set."""
+LONG_SESSION_MS = 15_000
+"""For members that may be slow for want of processor time."""
 HEARTBEAT_MS = 500
 REBALANCE_MS = 6_000
 """How long a member may take to give its partitions back; later it has lost them without a word."""
@@ -74,11 +78,25 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 class KafkaReader:
     """Reads one topic with a consumer of its own, which is replaced by a new one when it has failed."""
 
-    def __init__(self, bootstrap: str, topic: str, group: str, member: Member) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        group: str,
+        member: Member,
+        *,
+        session_ms: int = SESSION_MS,
+        instance: str | None = None,
+    ) -> None:
+        """`instance`: a name that a member has in common with the one it replaces, and with nobody else. The
+        partitions of a member that was killed are then its successor's at once; without, all members wait
+        until the session of the dead one has run out."""
         self._bootstrap = bootstrap
         self._topic = topic
         self._group = f"{group}.{topic}"
         self._member = member
+        self._session_ms = session_ms
+        self._instance = instance
         self._consumer: AIOKafkaConsumer | None = None
         self._listener = _Listener()
         self._assigned: list[int] = []
@@ -97,6 +115,8 @@ class KafkaReader:
                 await self._tell_member(consumer)
                 if self._settled:
                     self._keep(await consumer.getmany(timeout_ms=0))
+                else:
+                    consumer._coordinator.check_errors()
                 found = self._give(consumer, max_records)
                 left_s = deadline - time.monotonic()
                 if found or left_s <= 0:
@@ -106,6 +126,10 @@ class KafkaReader:
             raise WrongLog(f"offsets outside of the log: {error}") from None
         except errors.KafkaError as error:
             await self._give_back()
+            if isinstance(error, errors.InvalidSessionTimeoutError) and self._session_ms < LEAST_SESSION_MS:
+                logger.info("session_lengthened", refused_ms=self._session_ms, session_ms=LEAST_SESSION_MS)
+                self._session_ms = LEAST_SESSION_MS
+                return {}
             raise LogUnavailable(f"Kafka at {self._bootstrap} does not give records: {error!r}") from error
 
     def seek(self, partition: int, offset: int) -> None:
@@ -113,6 +137,9 @@ class KafkaReader:
             self._seek(self._consumer, partition, offset)
 
     async def close(self) -> None:
+        if self._consumer is not None:
+            # Only who has no such name takes leave when it stops, and who does not is waited for.
+            self._consumer._coordinator._group_instance_id = None
         await self._give_back()
 
     async def _started(self) -> AIOKafkaConsumer:
@@ -121,9 +148,10 @@ class KafkaReader:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap.split(","),
             group_id=self._group,
+            group_instance_id=self._instance,
             enable_auto_commit=False,
             auto_offset_reset="none",
-            session_timeout_ms=SESSION_MS,
+            session_timeout_ms=self._session_ms,
             heartbeat_interval_ms=HEARTBEAT_MS,
             rebalance_timeout_ms=REBALANCE_MS,
             request_timeout_ms=REBALANCE_MS + 3_000,

@@ -15,15 +15,16 @@ INSERT INTO log_identity (kind, cluster, topic) VALUES ($1, $2, $3) ON CONFLICT 
 BOUND = "SELECT kind, cluster, topic FROM log_identity"
 
 
-async def open_log(kafka: str | None, database_url: str | None) -> Log:
+async def open_log(kafka: str | None, database_url: str | None, *, instance: str | None = None) -> Log:
     """The log in Kafka where `kafka` (`host:port,…`) is set, else the one in the database.
 
-    Connects to nothing yet. Raises ValueError when neither is given.
+    `instance`, a `lasting_name`, makes a reader that was killed and started again go on at once. Connects to
+    nothing yet. Raises ValueError when neither is given.
     """
     if kafka is not None:
         from runtime.log.kafka import KafkaLog  # only here: who has no Kafka need not load its client
 
-        return KafkaLog(kafka)
+        return KafkaLog(kafka, instance=instance)
     if database_url is None:
         raise ValueError("there is neither AISLE_KAFKA nor AISLE_DATABASE_URL to open a log from")
     from runtime.log.postgres import PostgresLog
