@@ -42,12 +42,14 @@ class BookingRoutes:
 
     async def book(self, exchange: Exchange, show_id: int) -> None:
         """POST /api/shows/{id}/bookings"""
+        exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_BOOK_REQUEST, await exchange.body())
         await self._submit(exchange, BookSeats(**_asked(exchange, caller, show_id, request)), made=201)
 
     async def hold(self, exchange: Exchange, show_id: int) -> None:
         """POST /api/shows/{id}/holds"""
+        exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_HOLD_REQUEST, await exchange.body())
         asked = _asked(exchange, caller, show_id, request)
@@ -64,6 +66,7 @@ class BookingRoutes:
     async def _move(
         self, exchange: Exchange, booking_id: UUID, kind: type[ConfirmBooking | CancelBooking]
     ) -> None:
+        exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
         if (await exchange.body(required=False)).strip() not in (b"", b"{}"):
             raise invalid(("body", "this call takes no body"))

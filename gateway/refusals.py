@@ -39,6 +39,8 @@ def problem_of(decision: Decision) -> Problem:
         detail = f"A customer can have {decision.limit} seats in this show; ask for fewer."
     elif reason is Reason.NOT_ON_SALE and decision.limit is not None:
         detail = f"Sales start at {timestamp(decision.limit)}; come back then."
+    elif reason is Reason.SEAT_UNKNOWN and not decision.seats:
+        detail = "There is no such section in this show; its seat map has their names."
     else:
         detail = _DETAILS[reason]
     extra = {}

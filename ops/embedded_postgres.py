@@ -136,8 +136,9 @@ class EmbeddedPostgres(EmbeddedServer):
             if time.monotonic() > deadline:
                 raise CannotStart(f"a PostgreSQL of an earlier start does not end: processes {running}")
             time.sleep(0.1)
-        # A process id in it may by now be that of a stranger, before which PostgreSQL would shrink back.
-        lock_file.unlink(missing_ok=True)
+        # A process id in them may by now be that of a stranger, before which PostgreSQL would shrink back.
+        for left in (lock_file, *self.sockets.glob(".s.PGSQL.*.lock")):
+            left.unlink(missing_ok=True)
 
     def _running(self) -> Iterator[int]:
         data = self.data.resolve()

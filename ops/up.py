@@ -36,6 +36,9 @@ _LET_GO_S = 3.0
 
 _SERVER_READY_S = 60.0
 
+_SAME_KEYSTROKE_S = 0.5
+"""A second signal this soon is the first one's echo: some programs send it to the group and to us."""
+
 _log = structlog.get_logger()
 
 
@@ -73,12 +76,16 @@ async def _live(settings: Settings) -> None:
 async def _told_to_stop(supervisor: Supervisor) -> None:
     """Returns at the first signal to stop. A second one ends everything at once."""
     told = asyncio.Event()
+    told_at = 0.0
 
     def on_signal(number: signal.Signals) -> None:
-        if told.is_set():
+        nonlocal told_at
+        if not told.is_set():
+            told_at = time.monotonic()
+            told.set()
+        elif time.monotonic() - told_at > _SAME_KEYSTROKE_S:
             supervisor.kill_all()
             os._exit(128 + number)
-        told.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, on_signal, number)

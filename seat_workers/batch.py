@@ -56,6 +56,8 @@ def arguments(batch: Batch) -> list[Any]:
     net = batch.net
     opened = [show for show in batch.shows if show.show_id in net.opened]
     changed = [show for show in batch.shows if show.show_id not in net.opened]
+    # A new booking's row is made without its check-ins: those of the same batch are written right after.
+    let_in = [row for row in net.new_bookings if row[0].checked_in]
     return [
         *transposed(
             [
@@ -104,7 +106,7 @@ def arguments(batch: Batch) -> list[Any]:
         *transposed(
             [
                 (b.booking_id, b.status.value, b.expires_ms, _checked_in(b), at.partition, at.offset)
-                for b, at in net.changed_bookings
+                for b, at in (*net.changed_bookings, *let_in)
             ],
             6,
         ),

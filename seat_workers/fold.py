@@ -25,6 +25,7 @@ from schemas.events import (
     SeatsBlocked,
     SeatsUnblocked,
     ShowOpened,
+    TicketCheckedIn,
 )
 from schemas.ids import Position
 from schemas.layout import Seating
@@ -107,6 +108,10 @@ def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChange
                     continue
                 case ShowOpened(show_id):
                     opened.add(show_id)
+                    continue
+                case TicketCheckedIn(booking):
+                    new.setdefault(booking.booking_id, False)
+                    bookings[booking.booking_id] = (booking, decided.position)
                     continue
                 case _:
                     continue

@@ -101,6 +101,8 @@ REQUESTS: list[tuple[str, str, dict[str, str], int, str]] = [
     ("POST", "/api/shows/0/bookings", {}, 404, "not_found"),
     ("POST", "/api/shows/x/bookings", {}, 404, "not_found"),
     ("GET", "/api/shows/{show}/bookings", {}, 405, "method_not_allowed"),
+    ("POST", "/api/shows/{show}/bookings?x=1", {}, 400, "validation"),
+    ("DELETE", f"/api/bookings/{NEVER_MADE}?x=1", {}, 400, "validation"),
     ("POST", "/api/shows/{show}/bookings", {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
     ("POST", "/api/shows/{show}/bookings", {"Idempotency-Key": "a b"}, 400, "validation"),
     ("POST", "/api/shows/{show}/bookings", {"Idempotency-Key": ""}, 400, "validation"),
