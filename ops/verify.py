@@ -195,7 +195,7 @@ class _Replay:
         }
         for seat, claim in _claims_of(show).items():
             if claims.pop(seat, None) != claim:
-                self._say(f"show {show_id}: seat {show.seating.labels[seat]} is not claimed as {claim}")
+                self._say(f"show {show_id}: seat {show.seating.label(seat)} is not claimed as {claim}")
         for seat, claim in claims.items():
             self._say(f"show {show_id}: seat index {seat} is claimed as {claim}, and should be free")
         rows = {row["booking_id"]: row for row in await self._database.fetch(_BOOKINGS, show_id)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, NamedTuple
@@ -17,6 +18,8 @@ import msgspec
 MAX_SEATS = 100_000
 MAX_LABEL = 16
 MAX_PRICE = 10**9
+_DIGITS = "0123456789"
+_MAX_DIGITS = len(str(MAX_SEATS))
 
 Name = Annotated[str, msgspec.Meta(max_length=60)]
 Label = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LABEL)]
@@ -135,36 +138,100 @@ class RowSpan(NamedTuple):
 
 
 class Seating:
-    """A layout made ready for the writer: label ↔ index, price of a seat. Shared by all shows that use it."""
+    """A layout made ready for the writer: label ↔ index, price of a seat. Shared by all shows that use it.
 
-    __slots__ = ("__weakref__", "currency", "index_of", "labels", "layout", "prices", "rows")
+    Labels that are row name and number are worked out, not stored: a house of 100,000 seats takes no more
+    room than its list of rows.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_ends",
+        "_given",
+        "_numbered",
+        "_odd_names",
+        "_rows",
+        "currency",
+        "layout",
+        "prices",
+        "rows",
+    )
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.labels: tuple[str, ...] = tuple(
-            label for section in layout.sections for row in section.rows for label in row.labels()
-        )
-        self.index_of: dict[str, int] = {label: index for index, label in enumerate(self.labels)}
         self.currency = layout.sections[0].price.currency
         self.prices: list[tuple[int, int]] = []
         """For each section: the index after its last seat, and the price of a seat in minor units."""
         self.rows: list[RowSpan] = []
+        self._rows: list[Row] = []
+        self._ends: list[int] = []
+        self._numbered: dict[str, tuple[int, int]] = {}
+        """Row name → index of its first seat, how many; for rows whose labels are name and number."""
+        self._odd_names = False
+        """Whether a row's name ends in a digit, so that it is not plain where the number begins."""
+        self._given: dict[str, int] = {}
+        """Label → index, for labels that the layout spells out."""
         start = 0
         for section in layout.sections:
             for row in section.rows:
                 end = start + len(row)
                 cuts = sorted({start, *(start + after for after in row.aisles_after), end})
                 self.rows.append(RowSpan(section.name, start, end, tuple(pairwise(cuts))))
+                self._rows.append(row)
+                self._ends.append(end)
+                if isinstance(row.seats, int):
+                    self._numbered[row.name] = (start, row.seats)
+                    self._odd_names |= row.name[-1:] in _DIGITS and row.name != ""
+                else:
+                    self._given.update(zip(row.seats, range(start, end), strict=True))
                 start = end
             self.prices.append((start, section.price.amount))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label, in layout order; made anew at each call."""
+        return tuple(label for row in self._rows for label in row.labels())
 
     @property
     def sections(self) -> set[str]:
         """The names of the sections."""
         return {section.name for section in self.layout.sections}
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    def label(self, seat: int) -> str:
+        """The label of a seat."""
+        at = bisect_right(self._ends, seat)
+        row, start = self._rows[at], self.rows[at].start
+        return f"{row.name}{seat - start + 1}" if isinstance(row.seats, int) else row.seats[seat - start]
+
+    def find(self, label: str) -> int:
+        """The index of a label, or -1 when there is no such seat."""
+        name = label.rstrip(_DIGITS)
+        row = self._numbered.get(name)
+        if row is not None:
+            number = label[len(name) :]
+            if number and number[0] != "0" and len(number) <= _MAX_DIGITS and int(number) <= row[1]:
+                return row[0] + int(number) - 1
+        return self._given.get(label, -1) if not self._odd_names else self._find_odd(label)
+
+    def _find_odd(self, label: str) -> int:
+        """Among rows whose names end in digits themselves: the number may begin at any of the last ones."""
+        for split in range(len(label) - 1, max(0, len(label) - 1 - _MAX_DIGITS), -1):
+            if label[split] not in _DIGITS:
+                break
+            row = self._numbered.get(label[:split])
+            if row is not None and label[split] != "0" and int(label[split:]) <= row[1]:
+                return row[0] + int(label[split:]) - 1
+        return self._given.get(label, -1)
+
+    def index(self, label: str) -> int:
+        """The index of a seat's label. Raises KeyError when there is no such seat."""
+        seat = self.find(label)
+        if seat < 0:
+            raise KeyError(label)
+        return seat
 
     def price_of(self, seat: int) -> int:
         """The price of one seat, in minor units."""

@@ -100,9 +100,9 @@ def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChange
                     claim, before = None, True
                 case SeatsBlocked(show_id, seats) | SeatsUnblocked(show_id, seats):
                     before = isinstance(event, SeatsUnblocked)
-                    index_of = seatings[show_id].index_of
+                    index = seatings[show_id].index
                     for label in seats:
-                        seat = show_id, index_of[label]
+                        seat = show_id, index(label)
                         had_claim.setdefault(seat, before)
                         claim_now[seat] = None if before else Claim("b", None)
                     continue
@@ -115,9 +115,9 @@ def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChange
                     continue
                 case _:
                     continue
-            index_of = seatings[booking.show_id].index_of
+            index = seatings[booking.show_id].index
             for label in booking.seats:
-                seat = booking.show_id, index_of[label]
+                seat = booking.show_id, index(label)
                 had_claim.setdefault(seat, before)
                 claim_now[seat] = claim
             new.setdefault(booking.booking_id, not before)

@@ -22,7 +22,6 @@ seats are checked in one by one; from the first on, only staff can cancel it.
 
 from __future__ import annotations
 
-from heapq import nsmallest
 from typing import assert_never
 
 import msgspec
@@ -117,9 +116,9 @@ def expire(show: Show, now_ms: int) -> tuple[Event, ...]:
     due = show.next_expiry_ms()
     if due is None or due > now_ms:
         return ()
-    holds = [booking for booking in show.bookings.values() if _due(booking, now_ms)]
-    holds.sort(key=lambda booking: (booking.expires_ms, booking.booking_id))
-    return tuple(_move(booking, ExpireHolds) for booking in holds)
+    holds = sorted({(ms, booking_id) for ms, booking_id in show.expiries if ms <= now_ms})
+    due_holds = [show.bookings[booking_id] for ms, booking_id in holds if show.holds_until(booking_id, ms)]
+    return tuple(_move(booking, ExpireHolds) for booking in due_holds)
 
 
 def decide(show: Show, command: Command, now_ms: int) -> Decision:
@@ -189,7 +188,7 @@ def _take_seats(show: Show, command: BookSeats | HoldSeats, now_ms: int) -> Deci
         show_id=show.show_id,
         user_id=owner,
         status=status,
-        seats=tuple([seating.labels[seat] for seat in seats]),
+        seats=tuple([seating.label(seat) for seat in seats]),
         total=sum([seating.price_of(seat) for seat in seats]),
         currency=seating.currency,
         created_ms=now_ms,
@@ -205,11 +204,9 @@ def _asked_for(show: Show, labels: tuple[str, ...]) -> list[int] | Decision:
         return Decision(Reason.VALIDATION)
     if len(labels) > MAX_SEATS_PER_REQUEST:
         return Decision(Reason.TOO_MANY_SEATS)
-    index_of = show.seating.index_of
-    unknown = [label for label in labels if label not in index_of]
-    if unknown:
-        return Decision(Reason.SEAT_UNKNOWN, tuple(sorted(unknown)))
-    seats = sorted([index_of[label] for label in labels])
+    seats = sorted([show.seating.find(label) for label in labels])
+    if seats[0] < 0:
+        return _unknown(show, labels)
     return _unavailable(show, seats) or seats
 
 
@@ -224,10 +221,14 @@ def _best(show: Show, command: BookSeats | HoldSeats) -> list[int] | Decision:
     return Decision(Reason.NOT_ENOUGH_SEATS) if seats is None else seats
 
 
+def _unknown(show: Show, labels: tuple[str, ...]) -> Decision:
+    return Decision(Reason.SEAT_UNKNOWN, tuple(sorted({one for one in labels if show.seating.find(one) < 0})))
+
+
 def _unavailable(show: Show, seats: list[int]) -> Decision | None:
-    states, labels = show.states, show.seating.labels
+    states, label = show.states, show.seating.label
     for letters, reason in (((HELD, SOLD), Reason.SEAT_TAKEN), ((BLOCKED,), Reason.SEAT_BLOCKED)):
-        at_fault = [labels[seat] for seat in seats if states[seat] in letters]
+        at_fault = [label(seat) for seat in seats if states[seat] in letters]
         if at_fault:
             return Decision(reason, tuple(at_fault))
     return None
@@ -266,16 +267,14 @@ def _block(show: Show, command: BlockSeats | UnblockSeats) -> Decision:
     labels = command.seats
     if not labels or len(set(labels)) != len(labels):
         return Decision(Reason.VALIDATION)
-    index_of = show.seating.index_of
-    unknown = [label for label in labels if label not in index_of]
-    if unknown:
-        return Decision(Reason.SEAT_UNKNOWN, tuple(sorted(unknown)))
-    seats = sorted(index_of[label] for label in labels)
+    seats = sorted([show.seating.find(label) for label in labels])
+    if seats[0] < 0:
+        return _unknown(show, labels)
     wanted, event_type = _BLOCKING[type(command)]
-    taken = tuple(show.seating.labels[seat] for seat in seats if show.states[seat] in (HELD, SOLD))
+    taken = tuple(show.seating.label(seat) for seat in seats if show.states[seat] in (HELD, SOLD))
     if taken:
         return Decision(Reason.SEAT_TAKEN, taken)
-    moved = tuple(show.seating.labels[seat] for seat in seats if show.states[seat] == wanted)
+    moved = tuple(show.seating.label(seat) for seat in seats if show.states[seat] == wanted)
     return Decision(events=(event_type(show.show_id, moved),) if moved else ())
 
 
@@ -311,7 +310,7 @@ def _cancel_show(show: Show, command: CancelShow) -> Decision:
     events: list[Event] = []
     if show.status is not ShowStatus.CANCELLED:
         events.append(ShowCancelled(show.show_id, ShowStatus.CANCELLED, show.terms))
-    page = nsmallest(CANCELLED_PER_COMMAND, show.bookings)
+    page = show.bookings.smallest(CANCELLED_PER_COMMAND)
     events += [_move(show.bookings[booking_id], CancelBooking) for booking_id in page]
     return Decision(events=tuple(events))
 
@@ -325,6 +324,8 @@ def _check_in(show: Show, command: CheckIn, now_ms: int) -> Decision:
     if booking.status is not BookingStatus.CONFIRMED:
         reason = TRANSITIONS[booking.status, ConfirmBooking]
         return Decision(reason if isinstance(reason, Reason) else Reason.NOT_CONFIRMED)
+    if show.status is ShowStatus.CANCELLED:
+        return _not_open(show)
     if command.seat not in booking.seats:
         return Decision(Reason.SEAT_UNKNOWN, (command.seat,))
     used_ms = booking.checked_in.get(command.seat)
@@ -337,10 +338,6 @@ def _check_in(show: Show, command: CheckIn, now_ms: int) -> Decision:
 def _not_open(show: Show) -> Decision:
     cancelled = show.status is ShowStatus.CANCELLED
     return Decision(Reason.SHOW_CANCELLED if cancelled else Reason.SHOW_CLOSED)
-
-
-def _due(booking: Booking, now_ms: int) -> bool:
-    return booking.expires_ms is not None and booking.expires_ms <= now_ms
 
 
 def apply(show: Show, event: Event) -> None:

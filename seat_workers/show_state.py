@@ -11,6 +11,7 @@ from uuid import UUID
 
 from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.layout import Seating
+from seat_workers.live_bookings import LiveBookings, SeatsOfCustomers
 
 AVAILABLE, HELD, SOLD, BLOCKED = b"ahsb"
 
@@ -46,11 +47,10 @@ class Show:
         """The log offset of the last change; kept by the worker."""
         self.states = bytearray([AVAILABLE]) * len(seating)
         self.available = len(seating)
-        self.bookings: dict[UUID, Booking] = {}
-        """Live bookings only."""
+        self.bookings = LiveBookings(show_id, seating)
         self.past: dict[UUID, Booking] = {}
         """Bookings that are over, as far as a command at hand names them or their end is not yet stored."""
-        self.seats_of_customer: dict[int, int] = {}
+        self.seats_of_customer = SeatsOfCustomers()
         self.expiries: list[tuple[int, UUID]] = []
         """A heap of (expires_ms, booking), with left-overs of holds that ended otherwise."""
 
@@ -75,26 +75,30 @@ class Show:
         """When the next hold is due, in log time; None when nothing is held."""
         while self.expiries:
             expires_ms, booking_id = self.expiries[0]
-            booking = self.bookings.get(booking_id)
-            if booking is not None and booking.expires_ms == expires_ms:
+            if self.holds_until(booking_id, expires_ms):
                 return expires_ms
             heappop(self.expiries)
         return None
 
+    def holds_until(self, booking_id: UUID, expires_ms: int) -> bool:
+        """Whether this booking is held until then: not so for a left-over of a hold that ended otherwise."""
+        booking = self.bookings.get(booking_id)
+        return booking is not None and booking.expires_ms == expires_ms
+
     def indexes(self, labels: Iterable[str]) -> list[int]:
         """The indexes of seats of this show, in the order given."""
-        index_of = self.seating.index_of
-        return [index_of[label] for label in labels]
+        index = self.seating.index
+        return [index(label) for label in labels]
 
     def claim(self, booking: Booking) -> None:
         """A booking takes its seats, or a held one keeps them for good."""
         letter = _LETTER[booking.status]
+        seats = self.indexes(booking.seats)
         if booking.booking_id not in self.bookings:
-            self.available -= len(booking.seats)
-            have = self.seats_of_customer.get(booking.user_id, 0)
-            self.seats_of_customer[booking.user_id] = have + len(booking.seats)
-        self.bookings[booking.booking_id] = booking
-        for seat in self.indexes(booking.seats):
+            self.available -= len(seats)
+            self.seats_of_customer.add(booking.user_id, len(seats))
+        self.bookings.put(booking, seats)
+        for seat in seats:
             self.states[seat] = letter
         if booking.expires_ms is not None:
             heappush(self.expiries, (booking.expires_ms, booking.booking_id))
@@ -104,10 +108,6 @@ class Show:
         del self.bookings[booking.booking_id]
         self.past[booking.booking_id] = booking
         self.available += len(booking.seats)
-        left = self.seats_of_customer[booking.user_id] - len(booking.seats)
-        if left:
-            self.seats_of_customer[booking.user_id] = left
-        else:
-            del self.seats_of_customer[booking.user_id]
+        self.seats_of_customer.add(booking.user_id, -len(booking.seats))
         for seat in self.indexes(booking.seats):
             self.states[seat] = AVAILABLE

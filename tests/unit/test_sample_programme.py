@@ -62,7 +62,7 @@ def test_the_example_seats_are_free_and_have_no_aisle_between_them() -> None:
     layout = cinema("EUR")
     seating = Seating(layout)
     assert side_by_side(layout, frozenset(), 2) == ("J10", "J11")
-    claimed = frozenset(seating.index_of[f"J{n}"] for n in range(1, 21) if n not in (5, 6, 15, 16))
+    claimed = frozenset(seating.index(f"J{n}") for n in range(1, 21) if n not in (5, 6, 15, 16))
     assert side_by_side(layout, claimed, 2) == ("K10", "K11"), "J5 and J6 have an aisle between them"
     assert side_by_side(layout, frozenset(range(len(seating))), 2) is None
     assert side_by_side(hall("EUR"), frozenset(range(0, 120, 2)), 2) is None

@@ -1,0 +1,157 @@
+"""The live bookings of a show, packed: under 100 bytes a seat, so that big houses stay in memory. Pure.
+
+Both classes are mappings like any other from the outside. What a booking's seats cost is not kept: the
+layout says so, and never changes.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, MutableMapping
+from heapq import nsmallest
+from itertools import pairwise
+from uuid import UUID
+
+from schemas.events import Booking, BookingStatus
+from schemas.layout import Seating
+from seat_workers.packed_keys import PackedKeys
+
+_LAST = 2**32 - 1
+
+
+class LiveBookings(MutableMapping[UUID, Booking]):
+    """Live bookings of one show, by id."""
+
+    __slots__ = (
+        "_checked_in",
+        "_created",
+        "_first",
+        "_held",
+        "_keys",
+        "_next",
+        "_seating",
+        "_show_id",
+        "_users",
+    )
+
+    def __init__(self, show_id: int, seating: Seating) -> None:
+        self._show_id = show_id
+        self._seating = seating
+        self._keys = PackedKeys()
+        self._users = array("q")
+        self._created = array("q")
+        self._first = array("I")
+        self._next = array("I", bytes(4 * len(seating)))
+        """For each taken seat, the next one of the same booking."""
+        self._held: dict[int, int] = {}
+        """Number → when it expires, for those that are held."""
+        self._checked_in: dict[int, dict[str, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[UUID]:
+        return (UUID(int=key) for key in self._keys)
+
+    def __contains__(self, booking_id: object) -> bool:
+        return isinstance(booking_id, UUID) and self._keys.find(booking_id.int) >= 0
+
+    def __getitem__(self, booking_id: UUID) -> Booking:
+        number = self._keys.find(booking_id.int)
+        if number < 0:
+            raise KeyError(booking_id)
+        seats = self._seats(number)
+        seating = self._seating
+        expires_ms = self._held.get(number)
+        return Booking(
+            booking_id=booking_id,
+            show_id=self._show_id,
+            user_id=self._users[number],
+            status=BookingStatus.CONFIRMED if expires_ms is None else BookingStatus.HELD,
+            seats=tuple([seating.label(seat) for seat in seats]),
+            total=sum([seating.price_of(seat) for seat in seats]),
+            currency=seating.currency,
+            created_ms=self._created[number],
+            expires_ms=expires_ms,
+            checked_in=self._checked_in.get(number, {}),
+        )
+
+    def __setitem__(self, booking_id: UUID, booking: Booking) -> None:
+        """A new booking, or one whose status or check-ins have changed; its seats never do."""
+        self.put(booking, [self._seating.index(label) for label in booking.seats])
+
+    def put(self, booking: Booking, seats: list[int]) -> None:
+        """The same, for who knows the indexes of the booking's seats already."""
+        number = self._keys.find(booking.booking_id.int)
+        if number < 0:
+            number = self._keys.add(booking.booking_id.int)
+            if number == len(self._users):
+                self._users.append(booking.user_id)
+                self._created.append(booking.created_ms)
+                self._first.append(seats[0])
+            else:
+                self._users[number], self._created[number] = booking.user_id, booking.created_ms
+                self._first[number] = seats[0]
+            for seat, following in pairwise(seats):
+                self._next[seat] = following
+            self._next[seats[-1]] = _LAST
+        if booking.expires_ms is None:
+            self._held.pop(number, None)
+        else:
+            self._held[number] = booking.expires_ms
+        if booking.checked_in:
+            self._checked_in[number] = booking.checked_in
+
+    def __delitem__(self, booking_id: UUID) -> None:
+        try:
+            number = self._keys.remove(booking_id.int)
+        except KeyError:
+            raise KeyError(booking_id) from None
+        self._held.pop(number, None)
+        self._checked_in.pop(number, None)
+
+    def smallest(self, count: int) -> list[UUID]:
+        """The `count` smallest ids, in order."""
+        return [UUID(int=key) for key in nsmallest(count, self._keys)]
+
+    def _seats(self, number: int) -> list[int]:
+        seats = []
+        seat = self._first[number]
+        while seat != _LAST:
+            seats.append(seat)
+            seat = self._next[seat]
+        return seats
+
+
+class SeatsOfCustomers(Mapping[int, int]):
+    """How many live seats each customer has; who has none is not in it."""
+
+    __slots__ = ("_counts", "_keys")
+
+    def __init__(self) -> None:
+        self._keys = PackedKeys()
+        self._counts = array("I")
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._keys)
+
+    def __getitem__(self, user_id: int) -> int:
+        number = self._keys.find(user_id)
+        if number < 0:
+            raise KeyError(user_id)
+        return self._counts[number]
+
+    def add(self, user_id: int, seats: int) -> None:
+        """A customer has so many seats more, or less where it is negative."""
+        number = self._keys.find(user_id)
+        if number < 0:
+            number = self._keys.add(user_id)
+            if number == len(self._counts):
+                self._counts.append(0)
+            self._counts[number] = 0
+        self._counts[number] += seats
+        if not self._counts[number]:
+            self._keys.remove(user_id)
