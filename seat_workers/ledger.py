@@ -180,7 +180,8 @@ class Ledger:
         bookings: dict[int, list[Booking]] = {show_id: [] for show_id in found}
         blocked: dict[int, list[int]] = {show_id: [] for show_id in found}
         for row in await connection.fetch(_LIVE_BOOKINGS, found):
-            bookings[row["show_id"]].append(_booking(row))
+            booking = _booking(row)
+            bookings[booking.show_id].append(booking)
         for row in await connection.fetch(_BLOCKED, found):
             blocked[row["show_id"]].append(row["seat"])
         return [
@@ -283,16 +284,20 @@ def _partition_state(row: Any) -> PartitionState:
     return PartitionState(row["epoch"], row["next_offset"], row["published_offset"], row["last_ms"])
 
 
+_STATUSES = {status.value: status for status in BookingStatus}
+
+
 def _booking(row: Any) -> Booking:
+    booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, checked_in = row
     return Booking(
-        booking_id=UUID(int=row["booking_id"].int),
-        show_id=row["show_id"],
-        user_id=row["user_id"],
-        status=BookingStatus(row["status"]),
-        seats=tuple(row["seats"]),
-        total=row["total"],
-        currency=row["currency"],
-        created_ms=row["created_ms"],
-        expires_ms=row["expires_ms"],
-        checked_in=msgspec.json.decode(row["checked_in"]) if row["checked_in"] else {},
+        UUID(int=booking_id.int),
+        show_id,
+        user_id,
+        _STATUSES[status],
+        tuple(seats),
+        total,
+        currency,
+        created_ms,
+        expires_ms,
+        msgspec.json.decode(checked_in) if checked_in else {},
     )

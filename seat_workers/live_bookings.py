@@ -77,24 +77,31 @@ class LiveBookings(MutableMapping[UUID, Booking]):
         )
 
     def __setitem__(self, booking_id: UUID, booking: Booking) -> None:
-        """A new booking, or one whose status or check-ins have changed; its seats never do."""
-        self.put(booking, [self._seating.index(label) for label in booking.seats])
+        if booking_id in self:
+            self.change(booking)
+        else:
+            self.add(booking, [self._seating.index(label) for label in booking.seats])
 
-    def put(self, booking: Booking, seats: list[int]) -> None:
-        """The same, for who knows the indexes of the booking's seats already."""
-        number = self._keys.find(booking.booking_id.int)
-        if number < 0:
-            number = self._keys.add(booking.booking_id.int)
-            if number == len(self._users):
-                self._users.append(booking.user_id)
-                self._created.append(booking.created_ms)
-                self._first.append(seats[0])
-            else:
-                self._users[number], self._created[number] = booking.user_id, booking.created_ms
-                self._first[number] = seats[0]
-            for seat, following in pairwise(seats):
-                self._next[seat] = following
-            self._next[seats[-1]] = _LAST
+    def add(self, booking: Booking, seats: list[int]) -> None:
+        """A booking that is not here yet. `seats`: the indexes of its seats, in layout order."""
+        number = self._keys.add(booking.booking_id.int)
+        if number == len(self._users):
+            self._users.append(booking.user_id)
+            self._created.append(booking.created_ms)
+            self._first.append(seats[0])
+        else:
+            self._users[number], self._created[number] = booking.user_id, booking.created_ms
+            self._first[number] = seats[0]
+        for seat, following in pairwise(seats):
+            self._next[seat] = following
+        self._next[seats[-1]] = _LAST
+        self._mark(number, booking)
+
+    def change(self, booking: Booking) -> None:
+        """A booking that is here, whose status or check-ins have changed; its seats never do."""
+        self._mark(self._keys.find(booking.booking_id.int), booking)
+
+    def _mark(self, number: int, booking: Booking) -> None:
         if booking.expires_ms is None:
             self._held.pop(number, None)
         else:

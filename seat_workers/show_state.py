@@ -94,10 +94,12 @@ class Show:
         """A booking takes its seats, or a held one keeps them for good."""
         letter = _LETTER[booking.status]
         seats = self.indexes(booking.seats)
-        if booking.booking_id not in self.bookings:
-            self.available -= len(seats)
+        if booking.booking_id in self.bookings:
+            self.bookings.change(booking)
+        else:
+            self.bookings.add(booking, seats)
             self.seats_of_customer.add(booking.user_id, len(seats))
-        self.bookings.put(booking, seats)
+            self.available -= len(seats)
         for seat in seats:
             self.states[seat] = letter
         if booking.expires_ms is not None:

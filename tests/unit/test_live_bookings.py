@@ -77,7 +77,7 @@ def test_a_sold_out_house_takes_less_than_100_bytes_a_seat() -> None:
     for seat in range(seats):
         booking_id = new_booking_id(7, seat, rng.getrandbits(42))
         booking = Booking(booking_id, 7, 10**6 + seat, BookingStatus.CONFIRMED, (), 1, "EUR", 1)
-        live.put(booking, [seat])
+        live.add(booking, [seat])
         customers.add(booking.user_id, 1)
     arrays = [getattr(live, name) for name in ("_users", "_created", "_first", "_next")] + [customers._counts]
     for keys in (live._keys, customers._keys):
