@@ -103,7 +103,9 @@ class Decider:
         position = Position(record.partition, record.offset)
         if command is None:
             decision, first = Decision(Reason.MALFORMED), False
-        elif (known := self._recent.find(command.command_id, now_ms)) is not None:
+        elif (known := self._recent.find(command.command_id, now_ms)) is not None and known.is_before(
+            position
+        ):
             decision, first = known.answer_to(command), False
         else:
             decision, first = self._decide_new(position, command, now_ms), position not in self.nameless

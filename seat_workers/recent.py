@@ -27,6 +27,14 @@ class First(msgspec.Struct, frozen=True):
     command: bytes
     answer: bytes
 
+    def is_before(self, position: Position) -> bool:
+        """Whether this stands before a position, as far as two partitions can be compared.
+
+        Nothing is remembered that was not committed; should it be all the same, a command must not be taken
+        for a repeat of itself.
+        """
+        return self.position.partition != position.partition or self.position.offset < position.offset
+
     def answer_to(self, command: Command) -> Decision:
         """What a later command with the same id is answered: the same, or that its key was used before."""
         if request_of(decode_command(self.command)) != request_of(command):

@@ -115,6 +115,7 @@ class SeatWorker:
                 await self._mark_published(mine)
         except Exception as error:  # whatever it is, the next owner continues from what is committed
             log.warning("partitions let go in haste", error=repr(error))
+            await self._abandon()
         for partition in mine:
             del self._owned[partition]
         self._memory.drop_partitions(mine)
@@ -197,10 +198,20 @@ class SeatWorker:
             self._decider.undo(batch)
             raise _NotCommitted(batch, error) from error
         finally:
-            if landing.done():
+            if landing.done() and not landing.cancelled():
                 self._landing = self._in_flight = None
         self._id_searches = 0
         self._landed.append(batch)
+
+    async def _abandon(self) -> None:
+        """Forgets the batch in flight: whether it was committed is for the partitions' next owner to see."""
+        landing, batch = self._landing, self._in_flight
+        self._landing = self._in_flight = None
+        if landing is not None:
+            landing.cancel()
+            await asyncio.gather(landing, return_exceptions=True)
+        if batch is not None:
+            self._decider.undo(batch)
 
     async def _publish_landed(self) -> None:
         while True:

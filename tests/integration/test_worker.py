@@ -306,3 +306,31 @@ async def test_memory_forgets_the_shows_that_were_not_asked_for_the_longest(
     assert 14 not in loads, "always in use"
     assert {11, 12} <= set(loads)
     assert await house.db.fetchval("SELECT count(*) FROM claims") == 7
+
+
+async def test_a_batch_that_was_let_go_of_in_haste_is_decided_again_by_its_next_owner(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seat_workers.worker._LETTING_GO_S", 0.2)
+
+    class Stuck(Ledger):
+        stuck = True
+
+        async def commit(self, batch: Batch) -> None:
+            if self.stuck and len(batch.decided) == 1 and batch.decided[0].position.offset == 1:
+                await asyncio.sleep(60)
+            await super().commit(batch)
+
+    ledger = Stuck(house.connect)
+    worker = house.worker(ledger)
+    async with house.working(worker):
+        await house.decision(house.put(house.open_show(7)))
+        booked = house.book(7, "1")
+        position = house.put(booked)
+        await asyncio.sleep(0.5)  # its commit hangs
+        async with house.working():  # somebody comes: everything is given back, and given out anew
+            ledger.stuck = False
+            decision = await house.decision(position)
+    assert decision.reason is None
+    assert decision.repeats is None, "it is no repeat of itself"
+    assert await house.db.fetchval("SELECT booking_id FROM bookings") == booked.booking_id
