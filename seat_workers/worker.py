@@ -169,10 +169,11 @@ class SeatWorker:
         asked = [(record.partition, command) for record, command in read if command is not None]
         await patiently(lambda: self._memory.load_for(asked))
         batch = self._decider.decide(read, self._owned, self._published)
-        for row in batch.shows:
-            show = self._memory.find(row.partition, row.show_id)
-            assert show is not None, "the batch has just changed it"
-            self._follow_ups.note(row.partition, show)
+        # Of every show that was asked for, changed or not: a refused batch may have said otherwise before.
+        for partition, show_id in {(partition, command.show_id) for partition, command in asked}:
+            show = self._memory.find(partition, show_id)
+            if show is not None:
+                self._follow_ups.note(partition, show)
         try:
             await self._settle()
         except _NotCommitted:
