@@ -97,29 +97,92 @@ def sample_data() -> None:
 
 
 @app.command()
-def verify() -> None:
-    """Decide the whole log again and compare with what is stored. Exit status 1 on any difference."""
+def verify(
+    checkpoint: Annotated[
+        bool, typer.Option("--checkpoint", help="Let the next one go on from here, if nothing differs.")
+    ] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Look at everything, whatever checkpoint there is.")
+    ] = False,
+) -> None:
+    """Decide the log again and compare with what is stored. Exit status 1 on any difference."""
     from ops.logs import bound_log
-    from ops.verify import Verdict
+    from ops.verdict import Verdict
     from ops.verify import verify as compare
 
     settings = _settings()
 
     async def look(url: str) -> Verdict:
         async with bound_log(settings, url, create=False) as log:
-            return await compare(url, log)
+            return await compare(url, log, from_start=from_start, checkpoint=checkpoint)
 
     with database(settings, "verify") as url:
         verdict = asyncio.run(look(url))
     for difference in verdict.differences:
         print(difference)
-    seen = f"{verdict.commands} commands, {verdict.shows} shows, {verdict.bookings} bookings"
-    if verdict.failed:
-        seen += f", {verdict.failed} commands that had failed"
     if verdict.differences:
-        print(f"{len(verdict.differences)} differences in {seen}.")
+        print(f"{len(verdict.differences)} differences in {verdict.summary()}.")
         sys.exit(1)
-    print(f"All is as decided: {seen}.")
+    print(f"All is as decided: {verdict.summary()}.")
+    if checkpoint:
+        print("The next `aisle verify` goes on from here.")
+
+
+@app.command()
+def explain(
+    position: Annotated[
+        str, typer.Argument(help="Where in the log, as in 3-18211: `decided` of a booking says it.")
+    ],
+) -> None:
+    """Tell what was asked at a position of the log, what was decided, and why."""
+    from ops.explain import NoSuchPosition
+    from ops.explain import explain as look_up
+    from ops.logs import bound_log
+    from schemas.ids import parse_position
+
+    settings = _settings()
+    try:
+        wanted = parse_position(position)
+    except ValueError as error:
+        sys.exit(f"aisle: {error}")
+
+    async def look(url: str) -> list[str]:
+        async with bound_log(settings, url, create=False) as log:
+            return await look_up(url, log, wanted)
+
+    with database(settings, "explain") as url:
+        try:
+            lines = asyncio.run(look(url))
+        except NoSuchPosition as error:
+            sys.exit(f"aisle: {error}")
+    print("\n".join(lines))
+
+
+@app.command()
+def rebuild(
+    show: Annotated[int, typer.Option(min=1, help="Which show.")],
+    schema: Annotated[str, typer.Option(help="Where to: rebuilt_show_N unless given.")] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="In place of what is stored of the show.")
+    ] = False,
+) -> None:
+    """Write claims, bookings and state of a show anew from its decisions, and say how they differ."""
+    from ops.rebuild import rebuild as build
+    from ops.rebuild import replace as put_in_place
+
+    if replace and schema:
+        sys.exit("aisle: either --replace or --schema")
+    schema = schema or f"rebuilt_show_{show}"
+    with database(_settings(), "rebuild") as url:
+        compared = asyncio.run(put_in_place(url, show) if replace else build(url, show, schema))
+    for table in compared:
+        differ = f"{table.only_stored} only stored, {table.only_rebuilt} only rebuilt"
+        same = not table.only_stored and not table.only_rebuilt
+        print(
+            f"{table.table:12} {table.stored} stored, {table.rebuilt} rebuilt: {'the same' if same else differ}"
+        )
+    where = "is in place; its worker starts anew and loads it" if replace else f"is in schema {schema}"
+    print(f"Show {show} as its decisions say {where}.")
 
 
 @app.command()

@@ -84,7 +84,10 @@ class Supervisor:
 
     def _start(self, program: Program) -> subprocess.Popen[bytes]:
         child = program.start()
-        record(self._folder, program.name, child.pid, program.stop_signal)
+        try:
+            record(self._folder, program.name, child.pid, program.stop_signal)
+        except OSError as error:  # a full disk: it runs, which matters more
+            _log.error(f"{program.name} runs and is not on record", pid=child.pid, error=str(error))
         return child
 
     async def _keep(self, kept: _Kept) -> None:

@@ -78,11 +78,11 @@ class SeatsAsked(Asked, frozen=True):
     section: str | None = None
     adjacent: bool = True
     customer_id: UserId = 0
-    """Whose booking it becomes, where staff book for a customer; 0 means the one who asks."""
+    """Whose booking it becomes, where staff book for a customer; 0, or from anybody else: the one who asks."""
 
     @property
     def owner_id(self) -> int:
-        return self.customer_id or self.user_id
+        return self.customer_id if self.customer_id and self.staff else self.user_id
 
 
 class BookSeats(SeatsAsked, frozen=True):

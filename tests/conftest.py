@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
+import hypothesis
 import msgspec
 import pytest
 import redis.asyncio
@@ -23,6 +24,8 @@ from runtime.settings import Settings, read_settings
 from tests import kept_up as kept
 
 pytest_plugins = ["tests.kafka_fixture"]
+
+hypothesis.settings.register_profile("thorough", max_examples=10_000)
 
 if "AISLE_TEST_KAFKA" not in os.environ and (address := kept.kafka_address()) is not None:
     os.environ["AISLE_TEST_KAFKA"] = address

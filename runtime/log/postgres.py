@@ -21,6 +21,10 @@ CONNECT_S = 5.0
 STATEMENT_S = 10.0
 """After this long without an answer a connection counts as lost."""
 
+SILENCE_S = 5.0
+"""After this long without a question from a reader, which has several a second while it works, PostgreSQL
+ends its session, so that a reader that sleeps does not keep its lock from the one that stands by."""
+
 SESSION = {
     "synchronous_commit": "on",  # an append is answered only when it is durable
     "statement_timeout": str(int(STATEMENT_S * 1000)),
@@ -91,19 +95,22 @@ class PostgresLog:
         return PostgresAppender(self._connect, topic, notify=topic == COMMANDS_TOPIC)
 
     def reader(self, topic: str, group: str, member: Member) -> PostgresReader:
-        return PostgresReader(self._connect, topic, group, member, bounds=BOUNDS)
+        return PostgresReader(self._connect_reader, topic, group, member, bounds=BOUNDS)
 
     async def close(self) -> None:
         if self._connection is not None:
             await self._connection.close()
 
-    async def _connect(self, purpose: str) -> asyncpg.Connection:
+    async def _connect(self, purpose: str, **settings: str) -> asyncpg.Connection:
         return await asyncpg.connect(
             self._url,
             timeout=CONNECT_S,
             command_timeout=STATEMENT_S,
-            server_settings=SESSION | {"application_name": f"aisle log, {purpose}"},
+            server_settings=SESSION | {"application_name": f"aisle log, {purpose}"} | settings,
         )
+
+    async def _connect_reader(self, purpose: str) -> asyncpg.Connection:
+        return await self._connect(purpose, idle_session_timeout=str(int(SILENCE_S * 1000)))
 
     async def _ask(self, what: Callable[[asyncpg.Connection], Awaitable[Any]]) -> Any:
         async with self._one_at_a_time:

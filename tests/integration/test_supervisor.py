@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -45,6 +46,36 @@ async def test_before_the_start_has_succeeded_a_death_is_its_failure(tmp_path: P
         await asyncio.wait_for(supervisor.failure, 5)
     assert starts(tmp_path, "dying") == 1
     await supervisor.stop(["dying"])
+
+
+async def test_what_cannot_be_recorded_for_want_of_room_runs_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    supervisor = Supervisor(tmp_path)
+    supervisor.settled()
+    child = supervisor.keep(
+        program("sleeping", "sh", "-c", f"printf x >> {tmp_path}/sleeping; exec sleep 60")
+    )
+    try:
+        await _started(tmp_path, "sleeping", 1)
+        monkeypatch.setattr("ops.supervisor.record", full)
+        child.kill()
+        await _started(tmp_path, "sleeping", 2)
+        await asyncio.sleep(1)
+        assert starts(tmp_path, "sleeping") == 2
+    finally:
+        await supervisor.stop(["sleeping"])
+
+
+async def _started(tmp_path: Path, name: str, times: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            if starts(tmp_path, name) >= times:
+                return
+            await asyncio.sleep(0.05)
 
 
 async def test_what_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:

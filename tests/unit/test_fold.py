@@ -13,49 +13,28 @@ from schemas.commands import (
     BlockSeats,
     BookSeats,
     CancelBooking,
+    CancelShow,
+    CheckIn,
     Command,
     ConfirmBooking,
     HoldSeats,
     OpenShow,
     UnblockSeats,
 )
-from schemas.events import Booking
 from schemas.ids import Position
 from schemas.layout import Money, Seating, numbered
 from schemas.wire import encode
 from seat_workers.fold import Claim, Decided, fold
 from seat_workers.show import step
 from seat_workers.show_state import Show
+from tests.unit.tables import Tables
 
 SHOW = 7
 SEATING = Seating(numbered(6, Money(100, "EUR")))
 
 
-class Tables:
-    """Claims and bookings as PostgreSQL would have them, as strict about counts as `commit_batch`."""
-
-    def __init__(self) -> None:
-        self.claims: dict[tuple[int, int], Claim] = {}
-        self.bookings: dict[UUID, Booking] = {}
-
-    def write(self, batch: list[Decided]) -> None:
-        net = fold(batch, {SHOW: SEATING})
-        for seat in net.frees:
-            del self.claims[seat]
-        for show_id, index, claim in net.claims:
-            assert (show_id, index) not in self.claims
-            self.claims[show_id, index] = claim
-        for booking, _ in net.new_bookings:
-            assert booking.booking_id not in self.bookings
-            self.bookings[booking.booking_id] = booking
-        for booking, _ in net.changed_bookings:
-            assert booking.booking_id in self.bookings
-            self.bookings[booking.booking_id] = booking
-
-
-def some_decisions(seed: int, count: int) -> list[Decided]:
+def some_decisions(show: Show, seed: int, count: int) -> list[Decided]:
     rng = random.Random(seed)
-    show = Show(SHOW, SEATING)
     bookings: list[UUID] = []
     decided = []
     now_ms = 0
@@ -65,7 +44,7 @@ def some_decisions(seed: int, count: int) -> list[Decided]:
         seats = tuple(str(s) for s in rng.sample(range(1, 7), rng.randrange(1, 3)))
         named = rng.choice(bookings) if bookings else UUID(int=0)
         command: Command
-        match rng.randrange(7) if n else 7:
+        match rng.randrange(9) if n else 9:
             case 0 | 1:
                 command = BookSeats(**common, booking_id=UUID(int=1000 + n), seats=seats)
             case 2:
@@ -78,6 +57,12 @@ def some_decisions(seed: int, count: int) -> list[Decided]:
                 command = BlockSeats(**common, seats=seats)
             case 6:
                 command = UnblockSeats(**common, seats=seats)
+            case 7:
+                command = CheckIn(**common, booking_id=named, seat=seats[0])
+            case 8 if rng.random() < 0.1:
+                command = CancelShow(**common | {"user_id": 0})
+            case 8:
+                command = BookSeats(**common, booking_id=UUID(int=1000 + n), quantity=rng.randrange(1, 3))
             case _:
                 command = OpenShow(
                     **common, layout_id=1, layout_digest="0" * 64, starts_ms=10**9, seats_per_customer=100
@@ -92,8 +77,9 @@ def some_decisions(seed: int, count: int) -> list[Decided]:
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 10**9), cuts=st.lists(st.integers(1, 25), min_size=1, max_size=12))
 def test_however_a_log_is_cut_into_batches_the_tables_are_the_same(seed: int, cuts: list[int]) -> None:
-    decided = some_decisions(seed, sum(cuts))
-    one_by_one, in_batches = Tables(), Tables()
+    show = Show(SHOW, SEATING)
+    decided = some_decisions(show, seed, sum(cuts))
+    one_by_one, in_batches = Tables(SHOW, SEATING), Tables(SHOW, SEATING)
     for one in decided:
         one_by_one.write([one])
     rest = decided
@@ -102,6 +88,7 @@ def test_however_a_log_is_cut_into_batches_the_tables_are_the_same(seed: int, cu
         rest = rest[cut:]
     assert in_batches.claims == one_by_one.claims
     assert in_batches.bookings == one_by_one.bookings
+    one_by_one.assert_say_the_same_as(show)
 
 
 def test_a_seat_sold_freed_and_sold_again_is_one_claim_of_its_last_owner() -> None:

@@ -1,0 +1,174 @@
+"""Where a contract test's ledger writes: a real PostgreSQL, or the tables that the simulation has."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+
+from runtime.postgres import connect
+from schemas.commands import Command
+from schemas.ids import Position
+from schemas.layout import Layout, Money, Row, Seating, Section, encode_layout, layout_digest
+from schemas.wire import encode
+from seat_workers.batch import Advance, Batch, ShowRow
+from seat_workers.fold import Decided, fold
+from seat_workers.ledger import Ledger
+from seat_workers.show import step
+from seat_workers.show_state import Show
+from tests.simulation.database import Database
+from tests.simulation.fake_ledger import FakeLedger
+
+T = TypeVar("T")
+
+LAYOUT = Layout((Section("Stalls", Money(1000, "EUR"), (Row("A", 6),)),))
+SEATING = Seating(LAYOUT)
+BODY = encode_layout(LAYOUT)
+DIGEST = layout_digest(BODY)
+
+
+class DirectWire:
+    """A way to the fake database without any delay. `cut`: the next commit is lost `before` or `after`."""
+
+    cut = ""
+
+    async def connect(self) -> None:
+        pass
+
+    async def ask(self, effect: Callable[[], T]) -> T:
+        return effect()
+
+    async def commit(self, effect: Callable[[], T]) -> T:
+        cut, self.cut = self.cut, ""
+        if cut == "before":
+            raise ConnectionResetError
+        result = effect()
+        if cut == "after":
+            raise ConnectionResetError
+        return result
+
+
+class _CutCall:
+    """The prepared call of `commit_batch`, of which one is lost."""
+
+    def __init__(self, call: Any, cut: str) -> None:
+        self._call = call
+        self._cut = cut
+
+    async def fetchval(self, *arguments: Any) -> Any:
+        if self._cut == "after":
+            await self._call.fetchval(*arguments)
+        raise ConnectionResetError
+
+
+class Fake:
+    """The simulated tables."""
+
+    def __init__(self) -> None:
+        self._database = Database()
+        self._database.layouts[DIGEST] = SEATING
+
+    async def open(self) -> None:
+        pass
+
+    def ledger(self) -> Ledger:
+        return FakeLedger(self._database, DirectWire())
+
+    async def cut(self, ledger: Ledger, when: str) -> None:
+        assert isinstance(ledger, FakeLedger)
+        assert isinstance(ledger._wire, DirectWire)
+        ledger._wire.cut = when
+
+    async def lose_partition(self, partition: int) -> None:
+        del self._database.partitions[partition]
+
+    async def claims(self) -> set[tuple[int, str, UUID | None]]:
+        return {(seat, claim.state, claim.booking_id) for (_, seat), claim in self._database.claims.items()}
+
+    async def close(self) -> None:
+        pass
+
+
+class Real:
+    """A PostgreSQL with the migrations."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._db: Any = None
+
+    async def open(self) -> None:
+        self._db = await asyncpg.connect(self._url)
+        await self._db.execute(
+            "INSERT INTO layouts (digest, total_seats, body) VALUES ($1, 6, $2)", DIGEST, BODY
+        )
+
+    def ledger(self) -> Ledger:
+        return Ledger(lambda name: connect(self._url, name))
+
+    async def cut(self, ledger: Ledger, when: str) -> None:
+        await ledger._connection("commit")
+        ledger._commit_call = _CutCall(ledger._commit_call, when)
+
+    async def lose_partition(self, partition: int) -> None:
+        await self._db.execute("DELETE FROM partitions WHERE partition = $1", partition)
+
+    async def claims(self) -> set[tuple[int, str, UUID | None]]:
+        rows = await self._db.fetch("SELECT seat, state::text AS state, booking_id FROM claims")
+        return {(row["seat"], row["state"], row["booking_id"]) for row in rows}
+
+    async def close(self) -> None:
+        await self._db.close()
+
+
+Place = Fake | Real
+
+
+class Writer:
+    """Makes batches as a worker makes them, with a show that it keeps in memory."""
+
+    def __init__(self, partition: int = 0, show_id: int = 7, epoch: int = 1) -> None:
+        self.partition = partition
+        self.epoch = epoch
+        self.next = 0
+        self.show = Show(show_id, SEATING)
+        self._ids = (UUID(int=(partition << 32) + n) for n in itertools.count(1))
+
+    def id(self) -> UUID:
+        return next(self._ids)
+
+    def decided(self, *commands: Command | None, at_ms: int = 1_000) -> list[Decided]:
+        """The decisions on these commands, at the next positions."""
+        made = []
+        for n, command in enumerate(commands, self.next):
+            assert command is not None
+            decision = step(self.show, command, at_ms)
+            body = encode(command)
+            position = Position(self.partition, n)
+            made.append(Decided(position, at_ms, body, command, decision, encode(decision), True))
+        return made
+
+    def batch(self, *commands: Command, at_ms: int = 1_000, published: int = 0) -> Batch:
+        """These commands as one batch, this writer's next."""
+        return self.batch_of(self.decided(*commands, at_ms=at_ms), published=published)
+
+    def batch_of(self, decided: list[Decided], *, published: int = 0) -> Batch:
+        expected, self.next = self.next, self.next + len(decided)
+        changed = any(one.decision.events for one in decided)
+        show, row = self.show, []
+        if changed:
+            show.version = self.next - 1
+            assert show.status is not None
+            row = [
+                ShowRow(show.show_id, self.partition, show.status, show.terms, show.version, show.available)
+            ]
+        last_ms = max((one.at_ms for one in decided), default=0)
+        return Batch(
+            advances={self.partition: Advance(self.epoch, expected, self.next, published, last_ms)},
+            decided=decided,
+            net=fold(decided, {show.show_id: show.seating}),
+            shows=row,
+            versions_before={},
+        )

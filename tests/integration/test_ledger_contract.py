@@ -1,0 +1,310 @@
+"""What a ledger promises its writer: kept by PostgreSQL, and by the stand-in that the simulation runs on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from schemas.commands import (
+    BlockSeats,
+    BookSeats,
+    CancelBooking,
+    CancelShow,
+    CheckIn,
+    Command,
+    HoldSeats,
+    OpenShow,
+)
+from schemas.events import BookingStatus
+from schemas.ids import Position
+from seat_workers.batch import Batch
+from seat_workers.fold import Claim
+from seat_workers.ledger import DataRefused, Fenced, IdUsed, Ledger, OutcomeUnknown
+from seat_workers.recent import ID_LIFETIME_MS
+from tests.integration.ledger_places import DIGEST, SEATING, Fake, Place, Real, Writer
+
+
+@pytest.fixture(params=["real", "fake"])
+def where(request: pytest.FixtureRequest) -> str | None:
+    """The real one's address; the fake needs none."""
+    return request.getfixturevalue("database_url") if request.param == "real" else None
+
+
+@pytest.fixture
+async def place(where: str | None) -> AsyncIterator[Place]:
+    made: Place = Fake() if where is None else Real(where)
+    await made.open()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def ledger(place: Place) -> AsyncIterator[Ledger]:
+    made = place.ledger()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def writer(ledger: Ledger) -> Writer:
+    """One that has partition 0 and has opened its show at 0-0."""
+    await ledger.take([0], "test")
+    writer = Writer()
+    await ledger.commit(writer.batch(open_show(writer)))
+    return writer
+
+
+def open_show(writer: Writer) -> OpenShow:
+    return OpenShow(
+        command_id=writer.id(),
+        show_id=writer.show.show_id,
+        layout_id=1,
+        layout_digest=DIGEST,
+        starts_ms=2**50,
+        seats_per_customer=100,
+    )
+
+
+def ask(writer: Writer, kind: type[Any], **fields: Any) -> Any:
+    given = {"command_id": writer.id(), "show_id": writer.show.show_id, "user_id": 1, "staff": True} | fields
+    return kind(**given)
+
+
+def book(writer: Writer, *seats: str, **fields: Any) -> BookSeats:
+    command: BookSeats = ask(writer, BookSeats, booking_id=writer.id(), seats=seats, **fields)
+    return command
+
+
+async def refused(ledger: Ledger, place: Place, batch: Batch, kind: type[Exception]) -> None:
+    """The batch is refused so, and nothing of it is written."""
+    before = (await ledger.states([0, 1]), await place.claims(), await ledger.decisions(0, 0, 100, 100))
+    with pytest.raises(kind):
+        await ledger.commit(batch)
+    assert (await ledger.states([0, 1]), await place.claims(), await ledger.decisions(0, 0, 100, 100)) == (
+        before
+    )
+
+
+async def test_taking_raises_the_epoch_each_time(ledger: Ledger) -> None:
+    first = await ledger.take([1, 0], "one")
+    again = await ledger.take([1], "two")
+    assert {partition: state.epoch for partition, state in first.items()} == {0: 1, 1: 1}
+    assert again[1].epoch == 2
+    assert again == {1: (await ledger.states([0, 1]))[1]}
+
+
+async def test_a_partition_with_decisions_and_no_row_is_left_out(
+    ledger: Ledger, place: Place, writer: Writer
+) -> None:
+    await place.lose_partition(0)
+    assert (await ledger.take([0, 1], "test")).keys() == {1}
+    assert (await ledger.states([0, 1])).keys() == {1}
+
+
+async def test_what_was_committed_is_read_back(ledger: Ledger, place: Place, writer: Writer) -> None:
+    held: HoldSeats = ask(writer, HoldSeats, booking_id=writer.id(), seats=("A2",), hold_ms=5_000)
+    booked = book(writer, "A3", "A4")
+    commands: list[Command] = [held, booked, ask(writer, BlockSeats, seats=("A6",))]
+    batch = writer.batch(*commands, at_ms=2_000, published=1)
+    await ledger.commit(batch)
+    state = (await ledger.states([0]))[0]
+    assert (state.epoch, state.next_offset, state.published_offset, state.last_ms) == (1, 4, 1, 2_000)
+    (show,) = await ledger.load_shows([7, 8], [0])
+    assert (show.status, show.terms, show.version) == (writer.show.status, writer.show.terms, 3)
+    assert {booking.booking_id: booking for booking in show.bookings} == writer.show.bookings
+    assert show.blocked == [5]
+    assert await ledger.load_shows([7], [1]) == [], "it is on another partition"
+    assert await place.claims() == {
+        (1, "h", held.booking_id),
+        (2, "s", booked.booking_id),
+        (3, "s", booked.booking_id),
+        (5, "b", None),
+    }
+    rows = await ledger.decisions(0, 1, 4, 2)
+    assert rows == [(one.position.offset, one.at_ms, one.body, one.answer) for one in batch.decided[:2]]
+    ((command_id, first),) = await ledger.first_decisions([booked.command_id, writer.id()])
+    assert (command_id, first.position, first.at_ms) == (booked.command_id, Position(0, 2), 2_000)
+    assert (await ledger.load_layouts([DIGEST, "unheard"]))[DIGEST].labels == SEATING.labels
+
+
+async def test_an_ended_booking_is_found_by_its_id_alone(ledger: Ledger, writer: Writer) -> None:
+    booked = book(writer, "A1")
+    await ledger.commit(writer.batch(booked))
+    await ledger.commit(writer.batch(ask(writer, CancelBooking, booking_id=booked.booking_id)))
+    (show,) = await ledger.load_shows([7], [0])
+    assert show.bookings == []
+    (booking,) = await ledger.load_bookings([booked.booking_id, writer.id()])
+    assert (booking.status, booking.seats) == (BookingStatus.CANCELLED, ("A1",))
+
+
+async def test_a_seat_is_freed_before_it_is_claimed_again(
+    ledger: Ledger, place: Place, writer: Writer
+) -> None:
+    booked = book(writer, "A1")
+    await ledger.commit(writer.batch(booked))
+    other = book(writer, "A1", user_id=2)
+    await ledger.commit(
+        writer.batch(ask(writer, CancelBooking, booking_id=booked.booking_id), other, at_ms=3_000)
+    )
+    assert await place.claims() == {(0, "s", other.booking_id)}
+
+
+async def test_who_was_let_in_is_kept_also_within_the_batch_of_the_booking(
+    ledger: Ledger, writer: Writer
+) -> None:
+    early, late = book(writer, "A1"), book(writer, "A2")
+    await ledger.commit(writer.batch(early))
+    commands = [late] + [
+        ask(writer, CheckIn, booking_id=one.booking_id, seat=seat)
+        for one, seat in ((early, "A1"), (late, "A2"))
+    ]
+    await ledger.commit(writer.batch(*commands, at_ms=4_000))
+    bookings = await ledger.load_bookings([early.booking_id, late.booking_id])
+    assert sorted(list(booking.checked_in.items()) for booking in bookings) == [
+        [("A1", 4_000)],
+        [("A2", 4_000)],
+    ]
+
+
+async def test_what_waits_to_be_done_is_found(ledger: Ledger, writer: Writer) -> None:
+    holds = [
+        ask(writer, HoldSeats, booking_id=writer.id(), seats=(seat,), hold_ms=hold_ms)
+        for seat, hold_ms in (("A1", 9_000), ("A2", 3_000))
+    ]
+    await ledger.commit(writer.batch(*holds))
+    assert await ledger.unfinished([0, 1]) == ([(0, 7, 4_000)], [])
+    assert await ledger.unfinished([1]) == ([], [])
+    batch = writer.batch(ask(writer, CancelShow))
+    batch.net.changed_bookings.clear()  # as if the show had more bookings than one command cancels
+    batch.net.frees.clear()
+    await ledger.commit(batch)
+    assert (await ledger.unfinished([0]))[1] == [(0, 7)]
+
+
+async def test_whoever_lost_a_partition_writes_nothing(ledger: Ledger, place: Place, writer: Writer) -> None:
+    await ledger.take([0], "another")
+    await refused(ledger, place, writer.batch(book(writer, "A1")), Fenced)
+
+
+async def test_an_offset_that_is_not_the_next_is_refused(
+    ledger: Ledger, place: Place, writer: Writer
+) -> None:
+    early = writer.batch(book(writer, "A1"))
+    late = writer.batch(book(writer, "A2"))
+    await refused(ledger, place, late, Fenced)
+    await ledger.commit(early)
+    await refused(ledger, place, early, Fenced)
+    await ledger.commit(late)
+
+
+async def test_one_lost_partition_takes_the_whole_batch_with_it(
+    ledger: Ledger, place: Place, writer: Writer
+) -> None:
+    await ledger.take([1], "test")
+    elsewhere = Writer(partition=1, show_id=8)
+    here, there = writer.batch(book(writer, "A1")), elsewhere.batch(open_show(elsewhere))
+    both = msgspec.structs.replace(
+        here,
+        advances=here.advances | there.advances,
+        decided=here.decided + there.decided,
+        shows=here.shows + there.shows,
+        net=msgspec.structs.replace(here.net, opened=there.net.opened),
+    )
+    await ledger.take([1], "another")
+    await refused(ledger, place, both, Fenced)
+    assert await ledger.load_shows([8], [1]) == []
+
+
+async def test_a_command_id_is_used_once_in_48_hours(ledger: Ledger, place: Place, writer: Writer) -> None:
+    first = book(writer, "A1")
+    await ledger.commit(writer.batch(first))
+    offset = writer.next
+    await refused(
+        ledger,
+        place,
+        writer.batch(book(writer, "A2", command_id=first.command_id), at_ms=1_000 + ID_LIFETIME_MS),
+        IdUsed,
+    )
+    writer.next = offset
+    late = writer.batch(book(writer, "A3", command_id=first.command_id), at_ms=1_001 + ID_LIFETIME_MS)
+    await ledger.commit(late)
+    ((_, latest),) = await ledger.first_decisions([first.command_id])
+    assert latest.position == Position(0, offset)
+
+
+async def test_a_command_id_twice_in_a_batch_is_refused(ledger: Ledger, place: Place, writer: Writer) -> None:
+    first = book(writer, "A1")
+    again = book(writer, "A2", command_id=first.command_id)
+    await refused(ledger, place, writer.batch(first, again), IdUsed)
+
+
+async def test_a_repeat_does_not_count_as_used(ledger: Ledger, writer: Writer) -> None:
+    first = book(writer, "A1")
+    await ledger.commit(writer.batch(first))
+    (again,) = writer.decided(book(writer, "A2", command_id=first.command_id))
+    await ledger.commit(writer.batch_of([msgspec.structs.replace(again, first=False)]))
+    ((_, known),) = await ledger.first_decisions([first.command_id])
+    assert known.position == Position(0, 1)
+
+
+BAD = {
+    "a claim to free that is not there": lambda batch: batch.net.frees.append((7, 3)),
+    "a claim freed twice": lambda batch: batch.net.frees.extend([(7, 0), (7, 0)]),
+    "a seat that is claimed already": lambda batch: batch.net.claims.append((7, 0, Claim("b", None))),
+    "a seat claimed twice": lambda batch: batch.net.claims.extend(2 * [(7, 3, Claim("b", None))]),
+    "a booking that is there already": lambda batch: batch.net.new_bookings.append(batch.extra),
+    "a booking changed twice": lambda batch: batch.net.changed_bookings.extend(2 * [batch.extra]),
+    "a booking changed that is not there": lambda batch: batch.net.changed_bookings.append(batch.stranger),
+    "a show opened again": lambda batch: batch.net.opened.add(7),
+    "a show changed that is not there": lambda batch: batch.shows.append(
+        msgspec.structs.replace(batch.shows[0], show_id=9)
+    ),
+    "a decision that is there already": lambda batch: batch.decided.append(
+        msgspec.structs.replace(batch.decided[0], position=Position(0, 0), first=False)
+    ),
+}
+
+
+class Spoilt:
+    """A batch with what is needed to spoil it."""
+
+    def __init__(self, batch: Batch, extra: Any, stranger: Any) -> None:
+        self.net, self.shows, self.decided = batch.net, batch.shows, batch.decided
+        self.extra, self.stranger = extra, stranger
+
+
+@pytest.mark.parametrize("what", BAD)
+async def test_a_batch_that_does_not_fit_is_refused_as_a_whole(
+    ledger: Ledger, place: Place, writer: Writer, what: str
+) -> None:
+    there = writer.batch(book(writer, "A1"))
+    await ledger.commit(there)
+    batch = writer.batch(book(writer, "A2"))
+    extra = there.net.new_bookings[0]
+    stranger = (msgspec.structs.replace(extra[0], booking_id=writer.id()), extra[1])
+    BAD[what](Spoilt(batch, extra, stranger))
+    await refused(ledger, place, batch, DataRefused)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_after_an_unknown_outcome_the_next_offset_tells(
+    ledger: Ledger, place: Place, writer: Writer, when: str
+) -> None:
+    batch = writer.batch(book(writer, "A1"))
+    await place.cut(ledger, when)
+    with pytest.raises(OutcomeUnknown):
+        await ledger.commit(batch)
+    assert (await ledger.states([0]))[0].next_offset == (2 if when == "after" else 1)
+    assert len(await place.claims()) == (1 if when == "after" else 0)
+
+
+async def test_what_is_published_is_marked_forwards_and_by_the_owner_only(
+    ledger: Ledger, writer: Writer
+) -> None:
+    await ledger.commit(writer.batch(book(writer, "A1"), book(writer, "A2")))
+    for epoch, published, then in ((1, 2, 2), (1, 1, 2), (0, 3, 2), (1, 3, 3)):
+        await ledger.mark_published({0: (epoch, published)})
+        assert (await ledger.states([0]))[0].published_offset == then

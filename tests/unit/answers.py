@@ -1,0 +1,46 @@
+"""What the rules answered, put as the obvious show puts it and in words."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+
+from schemas.events import Booking, Decision, Event
+from tests.unit.plain_show import Answer
+
+
+def answer_of(decision: Decision) -> Answer:
+    """The decision as the obvious show would give it."""
+    return Answer(
+        reason=decision.reason and decision.reason.value,
+        seats=decision.seats,
+        limit=decision.limit,
+        booking=None if decision.booking is None else _facts(decision.booking),
+        events=tuple((type(event).__name__, _about(event)) for event in decision.events),
+    )
+
+
+def _about(event: Event) -> Any:
+    if (booking := getattr(event, "booking", None)) is not None:
+        return _facts(booking)
+    if (seats := getattr(event, "seats", None)) is not None:
+        return seats
+    return cast(Any, event).status.value
+
+
+def _facts(booking: Booking) -> dict[str, Any]:
+    told = msgspec.structs.asdict(booking)
+    del told["show_id"], told["currency"]
+    return told | {"owner": told.pop("user_id"), "status": booking.status.value}
+
+
+def in_words(decision: Decision) -> str:
+    """The decision for who reads a story."""
+    said = decision.reason.value if decision.reason else "accepted"
+    booking = decision.booking
+    words = [said, *decision.seats]
+    if booking is not None:
+        words.append(f"booking {booking.booking_id.int} of {', '.join(booking.seats)} {booking.status.value}")
+    words += [f"[{type(event).__name__}]" for event in decision.events]
+    return " ".join(words)

@@ -1,0 +1,73 @@
+"""The seats of a hall in the most obvious form, and whether a choice of the best of them is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+Row = list[str]
+"""Labels from one end to the other; "|" where there is an aisle."""
+
+
+class PlainSeats:
+    """`sections`: name → (price of a seat, rows from the best to the worst)."""
+
+    def __init__(self, sections: dict[str, tuple[int, list[Row]]]) -> None:
+        self.sections = sections
+        self.price = {
+            label: price for price, rows in sections.values() for row in rows for label in row if label != "|"
+        }
+        self.labels = list(self.price)
+
+    def enough(self, letters: str, quantity: int, section: str | None, adjacent: bool) -> bool:
+        """Whether there are that many to be had, in one block or, where that is allowed, in pieces."""
+        free, rows = self._free(letters), self._rows(section)
+        return any(_blocks(rows, free, quantity)) or (
+            not adjacent and sum(len(run) for row in rows for run in _runs(row, free)) >= quantity
+        )
+
+    def check_choice(self, letters: str, quantity: int, section: str | None, chosen: list[str]) -> None:
+        """Asserts that `chosen` are the best `quantity` seats where there are enough."""
+        free, rows = self._free(letters), self._rows(section)
+        blocks = list(_blocks(rows, free, quantity))
+        if blocks:
+            assert tuple(chosen) == min(blocks)[-1], f"the best together are {min(blocks)[-1]}, not {chosen}"
+            return
+        assert len(chosen) == quantity
+        assert set(chosen) <= free
+        assert chosen == [label for label in self.labels if label in chosen]
+        pieces = sum(1 for row in rows for _ in _runs(row, set(chosen)))
+        runs = sorted((len(run) for row in rows for run in _runs(row, free)), reverse=True)
+        fewest = next(n for n in range(1, len(runs) + 1) if sum(runs[:n]) >= quantity)
+        assert pieces == fewest, f"{chosen} are {pieces} pieces where {fewest} would do"
+
+    def _free(self, letters: str) -> set[str]:
+        return {label for label, letter in zip(self.labels, letters, strict=True) if letter == "a"}
+
+    def _rows(self, section: str | None) -> list[Row]:
+        return [row for name, (_, rows) in self.sections.items() if section in (None, name) for row in rows]
+
+
+def _runs(row: Row, among: set[str]) -> Iterator[Row]:
+    """Seats side by side, none left out at either end."""
+    run: Row = []
+    for label in [*row, "|"]:
+        if label in among:
+            run.append(label)
+        else:
+            if run:
+                yield run
+            run = []
+
+
+def _blocks(
+    rows: list[Row], free: set[str], quantity: int
+) -> Iterator[tuple[int, int, int, int, tuple[str, ...]]]:
+    """Every way to sit together: seats left alone, row, distance from its middle, place, labels; least first."""
+    for number, row in enumerate(rows):
+        seats = [label for label in row if label != "|"]
+        for run in _runs(row, free):
+            for start in range(len(run) - quantity + 1):
+                alone = (start == 1) + (len(run) - start - quantity == 1)
+                place = seats.index(run[start])
+                off_centre = abs(2 * place + quantity - len(seats))
+                yield alone, number, off_centre, place, tuple(run[start : start + quantity])

@@ -1,0 +1,55 @@
+"""Claims and bookings as PostgreSQL would have them, as strict about counts as `commit_batch`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from schemas.events import Booking, ShowStatus, Terms
+from schemas.layout import Seating
+from seat_workers.fold import Claim, Decided, fold
+from seat_workers.show_state import BLOCKED, Show
+
+
+class Tables:
+    """What is stored of one show."""
+
+    def __init__(self, show_id: int, seating: Seating) -> None:
+        self._show_id = show_id
+        self._seating = seating
+        self.claims: dict[int, Claim] = {}
+        self.bookings: dict[UUID, Booking] = {}
+
+    def write(self, batch: Iterable[Decided]) -> None:
+        """Commits the net changes of a batch."""
+        net = fold(batch, {self._show_id: self._seating})
+        for _, seat in net.frees:
+            del self.claims[seat]
+        for _, seat, claim in net.claims:
+            assert seat not in self.claims
+            self.claims[seat] = claim
+        for booking, _ in net.new_bookings:
+            assert booking.booking_id not in self.bookings
+            self.bookings[booking.booking_id] = booking
+        for booking, _ in net.changed_bookings:
+            assert booking.booking_id in self.bookings
+            self.bookings[booking.booking_id] = booking
+
+    def assert_say_the_same_as(self, show: Show) -> None:
+        """These tables hold what the show in memory does, and what it was."""
+        assert self.bookings == {**show.past, **show.bookings}
+        states = bytearray(b"a" * len(self._seating))
+        for seat, claim in self.claims.items():
+            states[seat] = ord(claim.state)
+            if claim.booking_id is not None:
+                assert self._seating.labels[seat] in show.bookings[claim.booking_id].seats
+        assert states == show.states
+
+    def load(self, status: ShowStatus, terms: Terms, version: int) -> Show:
+        """The show as a worker that knows nothing finds it here, ended bookings included."""
+        show = Show(self._show_id, self._seating)
+        live = [booking for booking in self.bookings.values() if booking.status.live]
+        blocked = [seat for seat, claim in self.claims.items() if ord(claim.state) == BLOCKED]
+        show.restore(status, terms, version, live, blocked)
+        show.past.update({key: booking for key, booking in self.bookings.items() if not booking.status.live})
+        return show

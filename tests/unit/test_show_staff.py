@@ -1,0 +1,188 @@
+"""The rules of what staff do to a show: withhold seats, change terms, close it, call it off, let people in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.commands import (
+    BlockSeats,
+    CancelBooking,
+    CancelShow,
+    ChangeShow,
+    CheckIn,
+    CloseShow,
+    ConfirmBooking,
+    ReopenShow,
+    UnblockSeats,
+)
+from schemas.events import (
+    BookingCancelled,
+    BookingStatus,
+    HoldReleased,
+    Reason,
+    ShowCancelled,
+    ShowStatus,
+    TicketCheckedIn,
+)
+from seat_workers import show as rules
+from seat_workers.show import TRANSITIONS
+from tests.unit.one_show import (
+    ANN,
+    BEN,
+    STAFF,
+    STARTS_MS,
+    ask,
+    book,
+    hold,
+    id_of,
+    ids,
+    in_status,
+    opened,
+    unopened,
+)
+
+STAFFS_OWN: list[tuple[type[Any], dict[str, Any]]] = [
+    (ChangeShow, {}),
+    (CloseShow, {}),
+    (ReopenShow, {}),
+    (CancelShow, {}),
+    (BlockSeats, {"seats": ("A1",)}),
+    (UnblockSeats, {"seats": ("A1",)}),
+    (CheckIn, {"booking_id": next(ids), "seat": "A1"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "fields"), STAFFS_OWN)
+def test_what_is_for_staff_is_refused_to_customers(kind: type[Any], fields: dict[str, Any]) -> None:
+    show = opened()
+    decision = ask(show, kind, by=ANN, **fields)
+    assert (decision.reason, decision.events) == (Reason.NOT_YOURS, ())
+    assert ask(unopened(), kind, by=STAFF, **fields).reason is Reason.NOT_FOUND
+
+
+def test_blocked_seats_are_withheld_and_come_back() -> None:
+    show = opened()
+    book(show, "A1")
+    refused = ask(show, BlockSeats, by=STAFF, seats=("A1", "A2"))
+    assert (refused.reason, refused.seats) == (Reason.SEAT_TAKEN, ("A1",))
+    refused = ask(show, BlockSeats, by=STAFF, seats=("X9", "A1"))
+    assert (refused.reason, refused.seats) == (Reason.SEAT_UNKNOWN, ("X9",))
+    ask(show, BlockSeats, by=STAFF, seats=("A2", "A3"))
+    assert show.available == 17
+    assert ask(show, BlockSeats, by=STAFF, seats=("A2",)).events == (), "blocked already"
+    ask(show, UnblockSeats, by=STAFF, seats=("A2",))
+    assert bytes(show.states[:4]) == b"saba"
+    assert show.available == 18
+
+
+def test_any_number_of_seats_is_blocked_at_once() -> None:
+    show = opened()
+    labels = show.seating.labels
+    assert ask(show, BlockSeats, by=STAFF, seats=labels).reason is None
+    assert (show.available, bytes(show.states)) == (0, b"b" * 20)
+    for seats in ((), ("A1", "A1")):
+        assert ask(show, UnblockSeats, by=STAFF, seats=seats).reason is Reason.VALIDATION
+
+
+def test_terms_change_for_the_commands_after() -> None:
+    show = opened()
+    ask(show, ChangeShow, by=STAFF, sales_start_ms=50, seats_per_customer=1)
+    assert book(show, "A1", at=49).reason is Reason.NOT_ON_SALE
+    ask(show, ChangeShow, by=STAFF, sales_start_ms=0)
+    assert book(show, "A1", at=0).reason is None
+    assert show.status is ShowStatus.OPEN
+
+
+def test_a_show_called_off_is_closed_at_once_and_emptied_a_page_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rules, "CANCELLED_PER_COMMAND", 2)
+    show = opened()
+    made = [
+        id_of(taking(show, seat)) for taking, seat in ((book, "A1"), (hold, "A2"), (book, "A3"), (book, "A4"))
+    ]
+    ask(show, BlockSeats, by=STAFF, seats=("B1",))
+    first = ask(show, CancelShow, by=STAFF)
+    assert [type(event) for event in first.events] == [ShowCancelled, BookingCancelled, HoldReleased]
+    assert (show.status, sorted(show.bookings)) == (ShowStatus.CANCELLED, made[2:])
+    assert book(show, "C1").reason is Reason.SHOW_CANCELLED
+    assert ask(show, CancelShow, by=STAFF).reason is Reason.SHOW_CANCELLED, "whoever asks again"
+    second = ask(show, CancelShow, by=0, staff=True)
+    assert [type(event) for event in second.events] == [BookingCancelled, BookingCancelled]
+    assert [show.past[booking_id].status.value for booking_id in made] == ["cancelled", "released"] + [
+        "cancelled"
+    ] * 2
+    assert ask(show, CancelShow, by=0, staff=True).events == ()
+    assert (show.available, len(show.bookings), show.seats_of_customer.get(ANN, 0)) == (19, 0, 0)
+
+
+def test_nothing_brings_a_show_back_that_was_called_off() -> None:
+    show = opened()
+    ask(show, CancelShow, by=STAFF)
+    for kind in (ReopenShow, CloseShow, ChangeShow):
+        assert ask(show, kind, by=STAFF).reason is Reason.SHOW_CANCELLED
+    assert show.status is ShowStatus.CANCELLED
+
+
+def test_of_a_show_called_off_nothing_is_confirmed_or_let_in_and_its_bookings_can_be_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rules, "CANCELLED_PER_COMMAND", 0)
+    show = opened()
+    held, booked = id_of(hold(show, "A1")), id_of(book(show, "A2"))
+    ask(show, CancelShow, by=STAFF)
+    assert ask(show, ConfirmBooking, booking_id=held).reason is Reason.SHOW_CANCELLED
+    assert ask(show, CheckIn, by=STAFF, booking_id=booked, seat="A2").reason is Reason.SHOW_CANCELLED
+    for booking_id in (held, booked):
+        assert ask(show, CancelBooking, booking_id=booking_id).reason is None
+
+
+def test_everybody_is_let_in_once_seat_by_seat() -> None:
+    show = opened()
+    booking_id = id_of(book(show, "A1", "A2"))
+    let_in = ask(show, CheckIn, by=STAFF, at=70, booking_id=booking_id, seat="A1")
+    assert [type(event) for event in let_in.events] == [TicketCheckedIn]
+    assert let_in.booking is not None
+    assert let_in.booking.checked_in == {"A1": 70}
+    again = ask(show, CheckIn, by=STAFF, at=90, booking_id=booking_id, seat="A1")
+    assert (again.reason, again.seats, again.limit, again.events) == (Reason.ALREADY_USED, ("A1",), 70, ())
+    assert ask(show, CheckIn, by=STAFF, at=STARTS_MS + 5, booking_id=booking_id, seat="A2").reason is None
+    assert show.bookings[booking_id].checked_in == {"A1": 70, "A2": STARTS_MS + 5}
+    assert (show.available, bytes(show.states[:3])) == (18, b"ssa")
+
+
+def test_a_seat_that_is_not_the_bookings_lets_nobody_in() -> None:
+    show = opened()
+    booking_id = id_of(book(show, "A1"))
+    book(show, "A2", by=BEN)
+    for seat in ("A2", "X9"):
+        refused = ask(show, CheckIn, by=STAFF, booking_id=booking_id, seat=seat)
+        assert (refused.reason, refused.seats) == (Reason.SEAT_UNKNOWN, (seat,))
+
+
+@pytest.mark.parametrize("status", [None, *BookingStatus])
+def test_only_a_confirmed_booking_lets_somebody_in(status: BookingStatus | None) -> None:
+    show = opened()
+    booking_id = next(ids) if status is None else in_status(show, status)
+    at = 6_000 if status is BookingStatus.EXPIRED else 0
+    decision = ask(show, CheckIn, by=STAFF, at=at, booking_id=booking_id, seat="A1")
+    match status:
+        case BookingStatus.CONFIRMED:
+            assert decision.reason is None
+        case BookingStatus.HELD:
+            assert decision.reason is Reason.NOT_CONFIRMED
+        case _:
+            assert decision.reason is TRANSITIONS[status, ConfirmBooking]
+
+
+def test_a_booking_of_which_somebody_was_let_in_is_cancelled_by_staff_only() -> None:
+    show = opened()
+    booking_id = id_of(book(show, "A1", "A2"))
+    ask(show, CheckIn, by=STAFF, at=70, booking_id=booking_id, seat="A2")
+    assert ask(show, CancelBooking, booking_id=booking_id).reason is Reason.CHECKED_IN
+    decision = ask(show, CancelBooking, by=STAFF, booking_id=booking_id)
+    assert decision.booking is not None
+    assert (decision.booking.status, decision.booking.checked_in) == (BookingStatus.CANCELLED, {"A2": 70})
+    assert show.available == 20
