@@ -9,7 +9,7 @@ CHECKED := schemas seat_workers gateway tickets notifier runtime ops loadtest te
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev up kafka test lint types unit integration e2e bench servers lock clean
+.PHONY: help install dev up kafka test lint types unit integration e2e simulate chaos bench servers lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,12 @@ integration: dev  ## one part at a time on real servers
 
 e2e: dev  ## whole processes, from the outside
 	@$(BIN)/python -m pytest --quiet tests/e2e $(ARGS)
+
+simulate: dev  ## simulated schedules, crashes and all: RUNS=10000 SEED=1; goes on where it stopped
+	@$(BIN)/python -m tests.simulation --runs $(or $(RUNS),1000) --seed $(or $(SEED),1) $(ARGS)
+
+chaos: dev  ## storms that kill every part under load, for MINUTES=10 (LOG=kafka or postgres, SEED=1)
+	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) --log $(or $(LOG),both) --seed $(or $(SEED),1) $(ARGS)
 
 servers: dev  ## keep the tests' servers up; then one test alone: .venv/bin/pytest -k its_name
 	@$(BIN)/python -m tests.servers

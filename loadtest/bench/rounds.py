@@ -114,6 +114,8 @@ def _results(plan: Plan, at: str, runs: list[Measured], house: House | None) -> 
         cases=[
             summarise(s.case, s.title, [run for run in runs if run.case == s.case]) for s in plan.scenarios
         ],
-        answered=sum(run.tally.ever.get(201, 0) for run in runs if run.case.startswith(("bookings-", "holds-"))),
+        answered=sum(
+            run.tally.ever.get(201, 0) for run in runs if run.case.startswith(("bookings-", "holds-"))
+        ),
         runs=runs,
     )

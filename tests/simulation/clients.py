@@ -1,0 +1,234 @@
+"""The clients of a run: customers who book, hold, change their minds and ask again, and staff."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from gateway.commands import Decided, Outcome, Pending
+from gateway.problems import Problem
+from schemas.commands import (
+    BlockSeats,
+    BookSeats,
+    CancelBooking,
+    CancelShow,
+    ChangeShow,
+    CheckIn,
+    CloseShow,
+    Command,
+    ConfirmBooking,
+    HoldSeats,
+    OpenShow,
+    ReopenShow,
+    UnblockSeats,
+)
+from schemas.events import Booking, Reason
+from schemas.ids import fresh_command_id, keyed_command_id, new_booking_id
+from tests.simulation.clocks import clock_ms
+from tests.simulation.house import DIGEST, LABELS, House
+from tests.simulation.loop import Part
+from tests.simulation.observed import Lost, Request
+
+Build = Callable[[UUID], Command]
+"""Makes the command of one attempt, given its id: a gateway makes a new booking id each time."""
+
+STAFF = 99
+
+
+class Client:
+    """Somebody with a browser: asks, waits, asks again."""
+
+    def __init__(self, house: House, user_id: int) -> None:
+        self.house = house
+        self.random = house.random
+        self.user_id = user_id
+        self.part = Part(f"client-{user_id}")
+        self._keys = 0
+        self._asked: list[tuple[UUID, Build]] = []
+        self.bookings: list[Booking] = []
+
+    async def ask(self, build: Build, *, keyed: bool = False) -> Outcome | Problem | Lost:
+        """Sends a command; with a key, again after an answer that leaves it open."""
+        random = self.random
+        if keyed:
+            self._keys += 1
+            command_id = keyed_command_id(self.user_id, f"key {self._keys}")
+            self._asked.append((command_id, build))
+        else:
+            command_id = fresh_command_id(clock_ms(self.house), random.getrandbits(74))
+        if random.random() < 0.02:
+            self.house.raising.add(command_id)
+        answer = await self._send(command_id, build)
+        for _ in range(3):
+            if not keyed or not _open(answer):
+                break
+            await asyncio.sleep(random.choice((0.01, 0.3, 1.0)) * random.random())
+            answer = await self._send(command_id, build)
+        return answer
+
+    async def ask_again(self) -> None:
+        """The same key once more, now and then for something else, or twice at the same moment."""
+        if not self._asked:
+            return
+        command_id, build = self.random.choice(self._asked)
+        draw = self.random.random()
+        if draw < 0.2:
+            await self._send(command_id, self.random.choice(self._asked)[1])
+        elif draw < 0.5:
+            await asyncio.gather(self._send(command_id, build), self._send(command_id, build))
+        else:
+            await self._send(command_id, build)
+
+    async def _send(self, command_id: UUID, build: Build) -> Outcome | Problem | Lost:
+        house, random = self.house, self.random
+        gateway = random.choice(house.gateways)
+        command = build(command_id)
+        wait_s = random.choice((0.0, 0.3, 10.0, 10.0, 10.0))
+        sent = house.observed.count()
+        request = Request(self.part.name, gateway.name, command, wait_s, sent, house.loop.time())
+        house.observed.requests.append(request)
+        house.observed.tell(self.part.name, f"asks {gateway.name}", command)
+        answer = await gateway.ask(command, wait_s)
+        request.answered, request.answered_s = house.observed.count(), house.loop.time()
+        request.answer = answer
+        house.observed.tell(self.part.name, "sees", answer)
+        if isinstance(answer, Pending) and random.random() < 0.5:
+            await self._poll(answer)
+        if isinstance(answer, Decided) and answer.decision.booking is not None:
+            self.bookings.append(answer.decision.booking)
+        return answer
+
+    async def _poll(self, pending: Pending) -> None:
+        fate = await self.house.random.choice(self.house.gateways).fate(
+            pending.position, self.house.random.choice((0.5, 5.0))
+        )
+        if isinstance(fate, Decided):
+            self.house.observed.tell(self.part.name, "learns", fate)
+            self.house.observed.polls.append((fate.position, fate.decision))
+
+
+def _open(answer: Outcome | Problem | Lost) -> bool:
+    return isinstance(answer, Lost) or (isinstance(answer, Problem) and answer.status >= 429)
+
+
+class Customer(Client):
+    """Wants seats."""
+
+    async def run(self, requests: int) -> None:
+        for _ in range(requests):
+            await asyncio.sleep(self.random.expovariate(1 / self.house.think_s))
+            draw = self.random.random()
+            if draw < 0.05:
+                await asyncio.gather(*[self._take_seats() for _ in range(3)])
+            elif draw < 0.45 or not self.bookings:
+                await self._take_seats()
+            elif draw < 0.75:
+                await self._move(self.random.choice(self.bookings))
+            elif draw < 0.8:
+                stranger = self.random.choice(self.house.customers)
+                await self._move(self.random.choice(stranger.bookings or self.bookings))
+            else:
+                await self.ask_again()
+
+    async def _take_seats(self) -> None:
+        random, house = self.random, self.house
+        show = random.choice(house.shows)
+        common: dict[str, Any] = {"show_id": show, "user_id": self.user_id}
+        if random.random() < 0.15:
+            common |= {"quantity": random.randrange(1, 4), "adjacent": random.random() < 0.7}
+        else:
+            common["seats"] = tuple(random.sample(LABELS, random.choice((1, 1, 2, 3))))
+        hold_ms = random.choice((1_000, 1_500, 4_000))
+        holding = random.random() < 0.4
+
+        def build(command_id: UUID) -> Command:
+            booking_id = new_booking_id(show, clock_ms(house), random.getrandbits(42))
+            if holding:
+                return HoldSeats(command_id=command_id, booking_id=booking_id, hold_ms=hold_ms, **common)
+            return BookSeats(command_id=command_id, booking_id=booking_id, **common)
+
+        answer = await self.ask(build, keyed=random.random() < 0.6)
+        if holding and isinstance(answer, Decided) and answer.decision.booking and random.random() < 0.6:
+            await asyncio.sleep(random.random() * 1.2 * hold_ms / 1000)
+            await self._move(answer.decision.booking)
+
+    async def _move(self, booking: Booking) -> None:
+        kind = ConfirmBooking if self.random.random() < 0.4 else CancelBooking
+        await self.ask(
+            lambda command_id: kind(
+                command_id=command_id,
+                show_id=booking.show_id,
+                user_id=self.user_id,
+                booking_id=booking.booking_id,
+            ),
+            keyed=self.random.random() < 0.5,
+        )
+
+
+class Staff(Client):
+    """Opens the shows, and later blocks seats, closes, changes, calls off, lets people in."""
+
+    async def open_shows(self) -> None:
+        await asyncio.gather(*[self._open(show) for show in self.house.shows])
+
+    async def _open(self, show: int) -> None:
+        starts_ms = clock_ms(self.house) + self.random.choice((20_000, 10**10, 10**10))
+        while True:
+            answer = await self.ask(
+                lambda command_id: OpenShow(
+                    command_id=command_id,
+                    show_id=show,
+                    user_id=self.user_id,
+                    staff=True,
+                    layout_id=1,
+                    layout_digest=DIGEST,
+                    starts_ms=starts_ms,
+                    seats_per_customer=self.random.choice((3, 10)),
+                )
+            )
+            if isinstance(answer, Decided) and answer.decision.reason is not Reason.INTERNAL_ERROR:
+                return
+            await asyncio.sleep(0.5)
+
+    async def run(self, requests: int) -> None:
+        for _ in range(requests):
+            await asyncio.sleep(self.random.expovariate(1 / self.house.think_s))
+            await self.ask(self._something(), keyed=self.random.random() < 0.5)
+            if self.random.random() < 0.2:
+                await self.ask_again()
+
+    def _something(self) -> Build:
+        random = self.random
+        common: dict[str, Any] = {
+            "show_id": random.choice(self.house.shows),
+            "user_id": self.user_id,
+            "staff": True,
+        }
+        seats = tuple(random.sample(LABELS, random.choice((1, 2))))
+        bookings = [booking for customer in self.house.customers for booking in customer.bookings]
+        booking = random.choice(bookings) if bookings else None
+        draw = random.random()
+        if draw < 0.3:
+            return lambda command_id: BlockSeats(command_id=command_id, seats=seats, **common)
+        if draw < 0.55:
+            return lambda command_id: UnblockSeats(command_id=command_id, seats=seats, **common)
+        if draw < 0.65:
+            return lambda command_id: CloseShow(command_id=command_id, **common)
+        if draw < 0.75:
+            return lambda command_id: ReopenShow(command_id=command_id, **common)
+        if draw < 0.8:
+            limit = random.choice((1, 3, 10))
+            return lambda command_id: ChangeShow(command_id=command_id, seats_per_customer=limit, **common)
+        if draw < 0.84:
+            return lambda command_id: CancelShow(command_id=command_id, **common)
+        if booking is not None:
+            common["show_id"], booking_id = booking.show_id, booking.booking_id
+            if draw < 0.94:
+                seat = random.choice(booking.seats)
+                return lambda command_id: CheckIn(
+                    command_id=command_id, booking_id=booking_id, seat=seat, **common
+                )
+            return lambda command_id: CancelBooking(command_id=command_id, booking_id=booking_id, **common)
+        return lambda command_id: ReopenShow(command_id=command_id, **common)

@@ -1,0 +1,234 @@
+"""PostgreSQL as the simulation has it: the tables of the writers and the notifier, and `commit_batch`.
+
+As strict about counts as the SQL function, in the same order, and as atomic: a refused batch writes nothing.
+What the tables mean is said in schemas/sql/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+
+from schemas.events import Booking, BookingStatus, ShowStatus, Terms
+from schemas.ids import Position
+from schemas.layout import Seating
+from seat_workers.batch import Batch, ShowRow
+from seat_workers.fold import Claim
+from seat_workers.ledger import DataRefused, Fenced, IdUsed, PartitionState, StoredShow, Unavailable
+from seat_workers.recent import ID_LIFETIME_MS, First
+
+
+class DecisionRow(msgspec.Struct, frozen=True):
+    """A row of `decisions`."""
+
+    at_ms: int
+    command: bytes
+    answer: bytes
+
+
+class ShowStateRow(msgspec.Struct, frozen=True):
+    """A row of `show_states`."""
+
+    partition: int
+    status: ShowStatus
+    terms: Terms
+    version: int
+    available: int
+
+
+class Database:
+    """All tables. Each method is one transaction."""
+
+    def __init__(self) -> None:
+        self.layouts: dict[str, Seating] = {}
+        self.partition_of_show: dict[int, int] = {}
+        self.partitions: dict[int, PartitionState] = {}
+        self.show_states: dict[int, ShowStateRow] = {}
+        self.claims: dict[tuple[int, int], Claim] = {}
+        self.bookings: dict[UUID, tuple[Booking, Position]] = {}
+        self.decisions: dict[Position, DecisionRow] = {}
+        self.command_ids: dict[UUID, tuple[Position, int]] = {}
+        self.deliveries: dict[tuple[str, str], UUID | None] = {}
+        self.consumer_offsets: dict[int, int] = {}
+        self.full = False
+        """No room on the disk: nothing can be committed."""
+        self.refused_seat: tuple[int, int] | None = None
+        """A seat (show, index) that a constraint refuses, for no good reason."""
+
+    def take(self, partitions: Sequence[int]) -> dict[int, PartitionState]:
+        decided = {position.partition for position in self.decisions}
+        taken = {}
+        for partition in partitions:
+            state = self.partitions.get(partition)
+            if state is None and partition in decided:
+                continue
+            state = state or PartitionState(0, 0, 0, 0)
+            taken[partition] = msgspec.structs.replace(state, epoch=state.epoch + 1)
+        self.partitions.update(taken)
+        return taken
+
+    def states(self, partitions: Sequence[int]) -> dict[int, PartitionState]:
+        return {p: self.partitions[p] for p in partitions if p in self.partitions}
+
+    def mark_published(self, advances: Mapping[int, tuple[int, int]]) -> None:
+        for partition, (epoch, published) in advances.items():
+            state = self.partitions.get(partition)
+            if state is not None and state.epoch == epoch and state.published_offset < published:
+                self.partitions[partition] = msgspec.structs.replace(state, published_offset=published)
+
+    def shows(self, show_ids: Sequence[int], partitions: Sequence[int]) -> list[StoredShow]:
+        """Rows of `show_states`, without bookings and blocked seats."""
+        return [
+            StoredShow(show_id, row.partition, row.status, row.terms, row.version, [], [])
+            for show_id in show_ids
+            if (row := self.show_states.get(show_id)) is not None and row.partition in partitions
+        ]
+
+    def live_bookings(self, show_ids: Sequence[int]) -> list[Booking]:
+        return [b for b, _ in self.bookings.values() if b.show_id in show_ids and b.status.live]
+
+    def blocked(self, show_ids: Sequence[int]) -> list[tuple[int, int]]:
+        return [at for at, claim in self.claims.items() if at[0] in show_ids and claim.state == "b"]
+
+    def bookings_by_id(self, booking_ids: Sequence[UUID]) -> list[Booking]:
+        return [self.bookings[one][0] for one in booking_ids if one in self.bookings]
+
+    def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, First]]:
+        found = []
+        for command_id in command_ids:
+            if command_id in self.command_ids:
+                position, _ = self.command_ids[command_id]
+                row = self.decisions[position]
+                found.append((command_id, First(position, row.at_ms, row.command, row.answer)))
+        return found
+
+    def decided(
+        self, partition: int, start: int, end: int, limit: int
+    ) -> list[tuple[int, int, bytes, bytes]]:
+        offsets = [offset for offset in range(start, end) if Position(partition, offset) in self.decisions]
+        rows = [(offset, self.decisions[Position(partition, offset)]) for offset in offsets[:limit]]
+        return [(offset, row.at_ms, row.command, row.answer) for offset, row in rows]
+
+    def held(self, partitions: Sequence[int]) -> list[tuple[int, int, int]]:
+        """Shows with holds, as (partition, show, when the first is due)."""
+        due: dict[tuple[int, int], int] = {}
+        for booking, _ in self.bookings.values():
+            state = self.show_states[booking.show_id]
+            if booking.status is BookingStatus.HELD and state.partition in partitions:
+                assert booking.expires_ms is not None
+                key = state.partition, booking.show_id
+                due[key] = min(due.get(key, booking.expires_ms), booking.expires_ms)
+        return [(*key, due_ms) for key, due_ms in due.items()]
+
+    def cancelled(self, partitions: Sequence[int]) -> list[tuple[int, int]]:
+        """Cancelled shows that still have bookings, as (partition, show)."""
+        live = {booking.show_id for booking, _ in self.bookings.values() if booking.status.live}
+        return [
+            (row.partition, show_id)
+            for show_id, row in self.show_states.items()
+            if row.status is ShowStatus.CANCELLED and row.partition in partitions and show_id in live
+        ]
+
+    def commit(self, batch: Batch) -> None:
+        """What `commit_batch` does. Raises a kind of Refused, and then has written nothing."""
+        if self.full:
+            raise Unavailable("no room on the disk")
+        self.check_partitions(batch)
+        self._check_decisions(batch)
+        self._check_claims_and_bookings(batch)
+        self._check_shows(batch)
+        self.write(batch)
+
+    def check_partitions(self, batch: Batch) -> None:
+        for partition, advance in batch.advances.items():
+            state = self.partitions.get(partition)
+            if state is None or (state.epoch, state.next_offset) != (advance.epoch, advance.expected):
+                raise Fenced(f"partition {partition} is not ours any more")
+
+    def _check_decisions(self, batch: Batch) -> None:
+        _demand(
+            {one.position for one in batch.decided}.isdisjoint(self.decisions)
+            and len({one.position for one in batch.decided}) == len(batch.decided),
+            "decisions_pkey",
+        )
+        used: set[UUID] = set()
+        for one in batch.decided:
+            if not one.first or one.command is None:
+                continue
+            command_id = one.command.command_id
+            old = self.command_ids.get(command_id)
+            if command_id in used or (old is not None and old[1] >= one.at_ms - ID_LIFETIME_MS):
+                raise IdUsed(f"the command id {command_id} has been used before")
+            used.add(command_id)
+
+    def _check_claims_and_bookings(self, batch: Batch) -> None:
+        net = batch.net
+        frees, claimed = set(net.frees), {(show, seat) for show, seat, _ in net.claims}
+        _demand(len(frees) == len(net.frees) and frees <= self.claims.keys(), "AI003: claims to free")
+        _demand(len(claimed) == len(net.claims), "claims_pkey")
+        _demand(claimed.isdisjoint(self.claims.keys() - frees), "claims_pkey")
+        if self.refused_seat is not None and self.refused_seat in claimed:
+            raise DataRefused("a constraint that nobody needs")
+        new, changed = _ids(net.new_bookings), _ids(net.changed_bookings)
+        _demand(len(new) == len(net.new_bookings) and new.isdisjoint(self.bookings), "bookings_pkey")
+        _demand(len(changed) == len(net.changed_bookings), "AI003: bookings")
+        _demand(changed <= self.bookings.keys() | new, "AI003: bookings")
+
+    def _check_shows(self, batch: Batch) -> None:
+        opened = [show.show_id for show in batch.shows if show.show_id in batch.net.opened]
+        changed = [show.show_id for show in batch.shows if show.show_id not in batch.net.opened]
+        _demand(self.show_states.keys().isdisjoint(opened), "show_states_pkey")
+        _demand(len(set(opened)) == len(opened), "show_states_pkey")
+        _demand(self.show_states.keys() >= set(changed), "AI003: shows")
+        _demand(len(set(changed)) == len(changed), "AI003: shows")
+
+    def write(self, batch: Batch) -> None:
+        """Writes all rows, unchecked."""
+        for partition, a in batch.advances.items():
+            self.partitions[partition] = PartitionState(
+                self.partitions[partition].epoch, a.next, a.published, a.last_ms
+            )
+        for one in batch.decided:
+            self.decisions[one.position] = DecisionRow(one.at_ms, one.body, one.answer)
+            if one.first and one.command is not None:
+                self.command_ids[one.command.command_id] = (one.position, one.at_ms)
+        for seat in batch.net.frees:
+            self.claims.pop(seat, None)
+        for show_id, index, claim in batch.net.claims:
+            self.claims[show_id, index] = claim
+        for booking, position in batch.net.new_bookings:
+            self.bookings[booking.booking_id] = (booking, position)
+        for booking, position in batch.net.changed_bookings:
+            self._change_booking(booking, position)
+        for show in batch.shows:
+            self._write_show(show, show.show_id in batch.net.opened)
+
+    def _change_booking(self, booking: Booking, position: Position) -> None:
+        old, _ = self.bookings[booking.booking_id]
+        changed = msgspec.structs.replace(
+            old, status=booking.status, expires_ms=booking.expires_ms, checked_in=booking.checked_in
+        )
+        self.bookings[booking.booking_id] = (changed, position)
+
+    def _write_show(self, show: ShowRow, opened: bool) -> None:
+        partition, terms = show.partition, show.terms
+        if not opened:
+            old = self.show_states[show.show_id]
+            partition = old.partition
+            terms = msgspec.structs.replace(
+                terms, layout_id=old.terms.layout_id, layout_digest=old.terms.layout_digest
+            )
+        self.show_states[show.show_id] = ShowStateRow(
+            partition, show.status, terms, show.version, show.available
+        )
+
+
+def _demand(holds: bool, what: str) -> None:
+    if not holds:
+        raise DataRefused(what)
+
+
+def _ids(rows: Iterable[tuple[Booking, Position]]) -> set[UUID]:
+    return {booking.booking_id for booking, _ in rows}

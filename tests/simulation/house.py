@@ -1,0 +1,107 @@
+"""One run: the house with all its processes, its servers and its clients, drawn from one seed."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from schemas.ids import fresh_command_id
+from schemas.layout import Layout, Money, Row, Seating, Section, encode_layout, layout_digest
+from seat_workers.worker import SeatWorker
+from tests.simulation.clocks import START_MS
+from tests.simulation.database import Database
+from tests.simulation.fake_redis import FakeRedis
+from tests.simulation.faults import Faults, Plan, drawn_plan
+from tests.simulation.loop import SimulatedLoop
+from tests.simulation.network import Network
+from tests.simulation.observed import Observed
+from tests.simulation.processes import Gateway, Notifier, Worker
+from tests.simulation.simulated_log import SimulatedLog
+from tests.simulation.stand_ins import DatabaseWire
+
+LAYOUT = Layout(
+    (
+        Section("Stalls", Money(1000, "EUR"), (Row("A", 3),)),
+        Section("Circle", Money(500, "EUR"), (Row("B", 3),)),
+    )
+)
+SEATING = Seating(LAYOUT)
+LABELS = tuple(label for section in LAYOUT.sections for row in section.rows for label in row.labels())
+DIGEST = layout_digest(encode_layout(LAYOUT))
+PARTITIONS = 2
+
+
+class House:
+    """Everything of one run. Nothing in here is shared with another run."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        telling: bool = False,
+        worker_type: type[SeatWorker] = SeatWorker,
+        database_type: type[Database] = Database,
+    ) -> None:
+        self.random = Random(seed)
+        self.loop = SimulatedLoop(self.random)
+        self.plan: Plan = drawn_plan(self.random)
+        self.only_redis_fails = self.plan.only_redis_fails()
+        self.observed = Observed(self.loop.time, telling=telling)
+        self.network = Network(self.loop, self.random, self.plan.on_the_way)
+        self.database = database_type()
+        self.database.layouts[DIGEST] = SEATING
+        self.shows = [*range(1, 1 + self.random.choice((1, 2, 3)))]
+        self.database.partition_of_show = {show: self.random.randrange(PARTITIONS) for show in self.shows}
+        self.database_away = False
+        self.redis = FakeRedis(self.loop, self.network, self.observed)
+        self.passed_ms = 0
+        """Time in which nothing happened, beside that of the loop."""
+        self.log_off_ms = 0
+        """How far the log's clock is off."""
+        self.log = SimulatedLog(
+            lambda: START_MS + int(self.loop.time() * 1000) + self.passed_ms + self.log_off_ms
+        )
+        self.log.network, self.log.observed, self.log.random = self.network, self.observed, self.random
+        self.log.away = set()
+        self.worker_type = worker_type
+        self.max_seats_in_memory = self.random.choice((2_000_000, 2_000_000, 6, 12))
+        self.in_flight = self.random.choice(((1000, 1000, 1000), (1000, 1000, 1000), (6, 4, 2)))
+        self.commit_s = self.random.choice((0.0, 0.0, 0.02, 0.1))
+        self.clocks_off = self.random.random() < 0.3
+        self.raising: set[UUID] = set()
+        """Commands on which the rules raise."""
+        self.staff: Any = None
+        self.customers: list[Any] = []
+        self.think_s = 0.05
+        self.over = False
+        self.workers = [Worker(self, f"worker-{n}") for n in range(1, 1 + self.random.choice((1, 2, 2, 3)))]
+        self.gateways = [Gateway(self, f"gateway-{n}") for n in range(1, 1 + self.random.choice((1, 2)))]
+        self.notifier = Notifier(self, "notifier")
+        self.processes = [*self.workers, *self.gateways, self.notifier]
+
+    def wire(self) -> DatabaseWire:
+        """A process's way to the database."""
+        return DatabaseWire(self.network, lambda: self.database_away, self.commit_s)
+
+    def drawn_clock_off_ms(self) -> int:
+        """How far the clock of a new process is off."""
+        if not self.clocks_off or not self.random.random() < 0.5:
+            return 0
+        return self.random.choice((-30_000, -5_000, -500, 500, 5_000, 30_000))
+
+    def new_id(self, now_ms: int) -> UUID:
+        """A command id for what a worker appends by itself."""
+        return fresh_command_id(now_ms, self.random.getrandbits(74))
+
+    def calm_down(self) -> None:
+        """No more faults: what was away is back, who slept wakes, who was cut off is heard again."""
+        for name in Faults.__struct_fields__:
+            setattr(self.network.faults, name, 0.0)
+        self.database_away = self.database.full = False
+        self.database.refused_seat = None
+        self.redis.down = False
+        self.log.away.clear()
+        for process in self.processes:
+            process.part.stop_at = None
+            process.wake(process.part)

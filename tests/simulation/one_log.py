@@ -1,0 +1,32 @@
+"""Invariant 11: a worker that finds a log which is not the database's stops, and resets nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from runtime.log import WrongLog
+from schemas.wire import COMMANDS_TOPIC
+from tests.simulation.house import PARTITIONS, House
+
+
+async def refuses_a_shorter_log(house: House) -> list[str]:
+    """Takes the last record away, starts a worker, and says what is wrong with what it then does."""
+    logs = [house.log._partition(COMMANDS_TOPIC, partition) for partition in range(PARTITIONS)]
+    cut = max(logs, key=len)
+    if not cut:
+        return []
+    worker = house.workers[0]
+    lost, before = cut.pop(), (dict(house.database.decisions), dict(house.database.claims))
+    ends = len(house.observed.exits)
+    worker.start(even_if_over=True)
+    for _ in range(20):
+        if not worker.running:
+            break
+        await asyncio.sleep(0.1)
+    complaints = []
+    if not any(isinstance(error, WrongLog) for _, error in house.observed.exits[ends:]):
+        complaints.append(f"11. one log: without {lost.partition}-{lost.offset} a worker goes on")
+    if (house.database.decisions, house.database.claims) != before:
+        complaints.append("11. one log: a worker has written something about a log that is not its own")
+    worker.kill()
+    return complaints

@@ -1,0 +1,253 @@
+"""Bugs to plant into the real code, one at a time, so that the simulation can show that it sees them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+
+from gateway.replies import Replies
+from schemas.wire import Reply
+from seat_workers import decider, fold, landing, publisher, recent
+from seat_workers.batch import Batch
+from seat_workers.decider import Decider
+from seat_workers.fold import Decided, NetChanges
+from seat_workers.follow_ups import FollowUps
+from seat_workers.ledger import Fenced, PartitionState, Refused
+from seat_workers.memory import Memory
+from seat_workers.recent import First, RecentIds
+from seat_workers.worker import SeatWorker, _NotCommitted
+from tests.simulation.database import Database
+
+Patches = Iterable[tuple[object, str, Any]]
+
+
+class Planted(msgspec.Struct, frozen=True):
+    """One bug. `seen_by`: how the complaint begins that it has to lead to."""
+
+    name: str
+    seen_by: tuple[str, ...]
+    worker: type[SeatWorker] = SeatWorker
+    database: type[Database] = Database
+    patches: Callable[[], Patches] = tuple
+
+    @contextmanager
+    def in_place(self) -> Iterator[dict[str, Any]]:
+        """While the bug is there; gives what the house is to be made of."""
+        with ExitStack() as stack:
+            for where, name, wrong in self.patches():
+                stack.enter_context(patch.object(where, name, wrong))
+            yield {"worker_type": self.worker, "database_type": self.database}
+
+
+class _PublishesFirst(SeatWorker):
+    async def _land(self, batch: Batch) -> None:
+        await self._to_publish.put(batch)
+        await landing.land(self._ledger, batch)
+
+
+class _NoEpochs(Database):
+    def check_partitions(self, batch: Batch) -> None:
+        for partition, advance in batch.advances.items():
+            if self.partitions[partition].next_offset != advance.expected:
+                raise Fenced("moved on")
+
+
+class _ChecksAfterTheCommit(Database):
+    def commit(self, batch: Batch) -> None:
+        before = dict(self.partitions)
+        try:
+            super().commit(batch)
+        except Fenced:
+            known = {show.show_id for show in batch.shows} <= self.show_states.keys() | batch.net.opened
+            if known and {b.booking_id for b, _ in batch.net.changed_bookings} <= self.bookings.keys():
+                self.write(batch)
+                self.partitions = before
+            raise
+
+
+class _MarksOneTooFar(SeatWorker):
+    async def _publish_landed(self) -> None:
+        while True:
+            batch = await self._to_publish.get()
+            await self._publisher.publish(batch.decided, batch.versions_before)
+            for partition, advance in batch.advances.items():
+                self._published[partition] = advance.next + 1
+            self._to_publish.task_done()
+
+
+class _SkipsOneRecord(SeatWorker):
+    async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
+        starts = dict(await super().assigned(partitions))
+        for partition, start in starts.items():
+            if start:
+                starts[partition] = self._owned[partition].next_offset = start + 1
+        return starts
+
+
+class _DoesNotDrain(SeatWorker):
+    async def revoked(self, partitions: Sequence[int]) -> None:
+        mine = [partition for partition in partitions if partition in self._owned]
+        for partition in mine:
+            del self._owned[partition]
+        self._memory.drop_partitions(mine)
+        self._follow_ups.drop(mine)
+
+
+class _KeepsWhatItAbandons(SeatWorker):
+    async def _settle(self) -> None:
+        landing_, batch = self._landing, self._in_flight
+        if landing_ is None or batch is None:
+            return
+        try:
+            await landing_
+        except Refused as error:
+            self._decider.undo(batch)
+            raise _NotCommitted(batch, error) from error
+        finally:
+            if landing_.done():
+                self._landing = self._in_flight = None
+        self._id_searches = 0
+        self._landed.append(batch)
+
+
+class _DoesNotPublishAgain(SeatWorker):
+    async def _republish(self, partition: int, state: PartitionState) -> None:
+        pass
+
+
+def _wall_clock() -> Patches:
+    real = vars(decider)["step"]
+    yield decider, "step", lambda show, command, now_ms: real(show, command, int(time.time() * 1000))
+
+
+def _decides_repeats_again() -> Patches:
+    yield RecentIds, "find", lambda self, command_id, now_ms: None
+
+
+def _wrong_gateway() -> Patches:
+    real, seen = publisher.replies_of, dict[str, None]()
+
+    def replies_of(decided: Iterable[Decided]) -> list[tuple[str, list[Reply]]]:
+        replies = real(decided)
+        seen.update(dict.fromkeys(gateway for gateway, _ in replies))
+        others = list(seen)[-2:]
+        return [
+            (next((one for one in others if one != gateway), gateway), reply) for gateway, reply in replies
+        ]
+
+    yield publisher, "replies_of", replies_of
+
+
+def _blind_within_a_batch() -> Patches:
+    decide, remember = Decider.decide, RecentIds.remember
+
+    def decide_blindly(self: Decider, *given: Any) -> Batch:
+        late: list[tuple[RecentIds, Any, First]] = []
+        with patch.object(RecentIds, "remember", lambda *one: late.append(one)):
+            batch = decide(self, *given)
+        for one in late:
+            remember(*one)
+        return batch
+
+    yield Decider, "decide", decide_blindly
+
+
+def _unfolded() -> Patches:
+    def one_by_one(batch: Iterable[Decided], seatings: Mapping[int, Any]) -> NetChanges:
+        every = [fold.fold([decided], seatings) for decided in batch]
+        return NetChanges(
+            [row for one in every for row in one.frees],
+            [row for one in every for row in one.claims],
+            [row for one in every for row in one.new_bookings],
+            [row for one in every for row in one.changed_bookings],
+            {show for one in every for show in one.opened},
+        )
+
+    yield decider, "fold", one_by_one
+
+
+def _keeps_memory_of_the_refused() -> Patches:
+    def undo(self: Decider, batch: Batch) -> None:
+        for one in batch.decided:
+            if one.first and one.command is not None:
+                self._recent.forget(one.command.command_id)
+
+    yield Decider, "undo", undo
+
+
+def _keeps_memory_when_taking() -> Patches:
+    yield Memory, "drop_partitions", lambda self, partitions: None
+
+
+def _without_the_second_line() -> Patches:
+    """What is remembered is believed, even of a command itself: otherwise these bugs would do no harm."""
+    yield First, "is_before", lambda self, position: True
+
+
+def _keeps_ids_of_the_refused() -> Patches:
+    yield from _without_the_second_line()
+    yield RecentIds, "forget", lambda self, command_id: None
+
+
+def _takes_unknown_for_done() -> Patches:
+    async def happened(*given: Any) -> bool:
+        return True
+
+    yield landing, "_happened", happened
+
+
+def _never_follows_up() -> Patches:
+    async def ask(self: FollowUps) -> None:
+        pass
+
+    yield FollowUps, "ask", ask
+
+
+def _ids_count_for_an_hour() -> Patches:
+    yield recent, "ID_LIFETIME_MS", 3600 * 1000
+
+
+def _keeps_places_in_flight() -> Patches:
+    def forget(self: Replies, waiting: Any) -> None:
+        self._waiting.pop(waiting.number, None)
+
+    yield Replies, "forget", forget
+
+
+def _matches_no_position() -> Patches:
+    real = Replies.placed
+
+    def placed(self: Replies, waiting: Any, position: Any) -> None:
+        real(self, waiting, msgspec.structs.replace(position, offset=max(0, position.offset - 1)))
+
+    yield Replies, "placed", placed
+
+
+PLANTED = (
+    Planted("publish before commit", ("3.",), worker=_PublishesFirst),
+    Planted("no epoch check", ("5.",), database=_NoEpochs),
+    Planted("a count checked after the commit", ("5.", "1.", "2.", "7."), database=_ChecksAfterTheCommit),
+    Planted("published offset one too far", ("3.",), worker=_MarksOneTooFar),
+    Planted("next offset one too far", ("2.", "11."), worker=_SkipsOneRecord),
+    Planted("expiry by wall clock", ("7.", "8."), patches=_wall_clock),
+    Planted("a repeat decided again", ("4.",), patches=_decides_repeats_again),
+    Planted("revoke without drain", ("5.",), worker=_DoesNotDrain),
+    Planted("an abandoned batch remembered", ("4.",), _KeepsWhatItAbandons, patches=_without_the_second_line),
+    Planted("reply to the wrong gateway", ("client's eye",), patches=_wrong_gateway),
+    Planted("a lost re-publish", ("3.",), worker=_DoesNotPublishAgain),
+    Planted("a repeat within one batch not seen", ("4.",), patches=_blind_within_a_batch),
+    Planted("an unfolded batch", ("1.", "6."), patches=_unfolded),
+    Planted("memory of a refused batch kept", ("6.", "7."), patches=_keeps_memory_of_the_refused),
+    Planted("ids of a refused batch kept", ("4.",), patches=_keeps_ids_of_the_refused),
+    Planted("memory from before the take kept", ("6.", "7."), patches=_keeps_memory_when_taking),
+    Planted("an unknown outcome taken for done", ("2.", "3.", "5.", "11."), patches=_takes_unknown_for_done),
+    Planted("nobody asks for what is due", ("8.",), patches=_never_follows_up),
+    Planted("ids count for an hour only", ("4.",), patches=_ids_count_for_an_hour),
+    Planted("places in flight kept", ("10.",), patches=_keeps_places_in_flight),
+    Planted("answers looked up one offset before", ("client's eye",), patches=_matches_no_position),
+)

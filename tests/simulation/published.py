@@ -1,0 +1,129 @@
+"""Invariants 3 and 9 as the outside sees them: what was published, when, and whether it was true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from notifier.intake import delivery_of
+from schemas.events import PublishedEvent
+from schemas.ids import Position, parse_position
+from schemas.wire import (
+    EVENTS_TOPIC,
+    SEATS_CHANNEL,
+    decode_decision,
+    decode_published_event,
+    decode_replies,
+    decode_seat_changes,
+)
+from seat_workers.fold import Decided
+from seat_workers.publisher import seat_changes
+from tests.simulation.house import PARTITIONS, House
+
+
+def published_what_was_committed(house: House) -> Iterator[str]:
+    """3. Nothing before its commit, and nothing else than what was committed."""
+    committed: dict[Position, tuple[int, bytes]] = {}
+    for commit in house.observed.commits:
+        if commit.refused is None:
+            for one in commit.batch.decided:
+                committed.setdefault(one.position, (commit.at, one.answer))
+    for message in house.observed.published:
+        for position, answer in _told(house, message.channel, message.body):
+            known = committed.get(position)
+            if known is None or known[0] > message.at:
+                yield f"3. commit, then publish: {message.part} tells {position} before its commit"
+            elif answer is not None and answer != known[1]:
+                yield f"3. commit, then publish: {message.part} tells another answer at {position}"
+
+
+def _told(house: House, channel: str, body: bytes) -> Iterator[tuple[Position, bytes | None]]:
+    if channel == "events":
+        published = decode_published_event(body)
+        yield parse_position(published.event_id.rpartition("-")[0]), None
+    elif channel == SEATS_CHANNEL:
+        for change in decode_seat_changes(body):
+            yield Position(house.database.partition_of_show[change.show_id], change.to_version), None
+    else:
+        for reply in decode_replies(body):
+            yield reply.position, bytes(reply.decision)
+
+
+def events_are_those_of_decisions(house: House) -> Iterator[str]:
+    """3. Every event is on the topic at least once, word for word, and letters come of each once."""
+    wanted: dict[str, PublishedEvent] = {}
+    for position, row in house.database.decisions.items():
+        for n, event in enumerate(decode_decision(row.answer).events):
+            wanted[f"{position}-{n}"] = PublishedEvent(f"{position}-{n}", row.at_ms, event)
+    seen: set[str] = set()
+    for partition in range(PARTITIONS):
+        for record in house.log.records(EVENTS_TOPIC, partition, 0, 10**6):
+            published = decode_published_event(record.body)
+            seen.add(published.event_id)
+            if wanted.get(published.event_id) != published:
+                yield f"3. commit, then publish: the event {published.event_id} is not as it was decided"
+    for event_id in wanted.keys() - seen:
+        yield f"3. commit, then publish: the event {event_id} was never published"
+    letters = {
+        (letter.event_id, letter.kind) for one in wanted.values() if (letter := delivery_of(one)) is not None
+    }
+    if letters != house.database.deliveries.keys():
+        odd = letters ^ house.database.deliveries.keys()
+        yield f"3. commit, then publish: letters missing or too many: {sorted(odd)}"
+
+
+def seat_changes_are_true(house: House) -> Iterator[str]:
+    """9. Seat changes between two versions are exactly what was decided between them."""
+    rows: dict[int, list[Decided]] = {}
+    for position, row in sorted(house.database.decisions.items()):
+        one = Decided.stored(position.partition, position.offset, row.at_ms, row.command, row.answer)
+        if one.command is not None and one.decision.events:
+            rows.setdefault(one.command.show_id, []).append(one)
+    for message in house.observed.published:
+        if message.channel != SEATS_CHANNEL:
+            continue
+        for change in decode_seat_changes(message.body):
+            if change.from_version < 0:
+                continue
+            between = [
+                one
+                for one in rows.get(change.show_id, [])
+                if change.from_version < one.position.offset <= change.to_version
+            ]
+            true = {c.show_id: c.changes for c in seat_changes(between, {})}.get(change.show_id, {})
+            if true != change.changes:
+                yield f"9. Redis may vanish: {message.part} tells {change}, true is {true}"
+
+
+NAMES = frozenset({"name", "username", "email", "phone", "address", "language", "password"})
+
+
+def nobody_is_named(house: House) -> Iterator[str]:
+    """12. No record of the log and no decision has a field in which a name could stand."""
+    for topic in ("aisle.commands", EVENTS_TOPIC):
+        for partition in range(PARTITIONS):
+            for record in house.log.records(topic, partition, 0, 10**6):
+                yield from _named(f"{topic} {partition}-{record.offset}", record.body)
+    for position, row in house.database.decisions.items():
+        yield from _named(f"the decision at {position}", row.answer)
+
+
+def _named(where: str, body: bytes) -> Iterator[str]:
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return
+    stack = [document]
+    while stack:
+        match stack.pop():
+            case dict() as fields:
+                if named := NAMES & fields.keys():
+                    yield f"12. nobody's name in the log: {where} has {sorted(named)}"
+                stack += fields.values()
+            case list() as items:
+                stack += items
+            case str() as text if "@" in text:
+                yield f"12. nobody's name in the log: {where} says {text!r}"
+            case _:
+                pass

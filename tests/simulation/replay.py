@@ -1,0 +1,188 @@
+"""The log decided again from its start, and what then must be stored; as `aisle verify` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import msgspec
+
+from runtime.log import Record
+from schemas.commands import Command, OpenShow
+from schemas.events import (
+    Booking,
+    BookingCancelled,
+    BookingConfirmed,
+    BookingHeld,
+    BookingStatus,
+    Decision,
+    HoldExpired,
+    HoldReleased,
+    Reason,
+    SeatsBlocked,
+    SeatsUnblocked,
+    ShowCancelled,
+    TicketCheckedIn,
+)
+from schemas.ids import Position
+from schemas.wire import decode_command, decode_decision
+from seat_workers.fold import Claim
+from seat_workers.recent import First
+from seat_workers.show import step
+from seat_workers.show_state import Show
+from tests.simulation.database import Database
+from tests.simulation.house import SEATING
+
+
+def command_of(body: bytes) -> Command | None:
+    """The command in a record; None when there is none."""
+    try:
+        command: Command = decode_command(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return command
+
+
+class SeatBook:
+    """Who has which seat, kept in the plainest way from events alone: a dict, and a complaint where two meet."""
+
+    def __init__(self) -> None:
+        self.claims: dict[tuple[int, str], tuple[str, UUID | None]] = {}
+        self.bookings: dict[UUID, tuple[Booking, Position]] = {}
+        self.cancelled: set[int] = set()
+
+    def take(self, position: Position, decision: Decision, now_ms: int) -> Iterator[str]:
+        """Follows the events of one decision."""
+        for event in decision.events:
+            match event:
+                case BookingConfirmed(booking) | BookingHeld(booking):
+                    state = "s" if isinstance(event, BookingConfirmed) else "h"
+                    if booking.show_id in self.cancelled:
+                        yield f"1. one claim: {position} sells seats of a show that was called off"
+                    for label in booking.seats:
+                        claim = self.claims.get((booking.show_id, label))
+                        if claim not in (None, ("h", booking.booking_id)):
+                            yield f"1. one claim: {position} gives {label} to a second booking"
+                        self.claims[booking.show_id, label] = (state, booking.booking_id)
+                case BookingCancelled(booking) | HoldReleased(booking) | HoldExpired(booking):
+                    for label in booking.seats:
+                        claim = self.claims.pop((booking.show_id, label), None)
+                        if claim is None or claim[1] != booking.booking_id:
+                            yield f"1. one claim: {position} frees {label}, which was not the booking's"
+                    before = self.bookings.get(booking.booking_id)
+                    if isinstance(event, HoldExpired) and (
+                        before is None or before[0].expires_ms is None or before[0].expires_ms > now_ms
+                    ):
+                        yield f"8. one rule for expiry: {position} at {now_ms} releases a hold too early"
+                case SeatsBlocked(show_id, seats):
+                    for label in seats:
+                        if (show_id, label) in self.claims:
+                            yield f"1. one claim: {position} blocks {label}, which is taken"
+                        self.claims[show_id, label] = ("b", None)
+                    continue
+                case SeatsUnblocked(show_id, seats):
+                    for label in seats:
+                        if self.claims.pop((show_id, label), None) != ("b", None):
+                            yield f"1. one claim: {position} frees {label}, which was not blocked"
+                    continue
+                case TicketCheckedIn(booking=booking):
+                    pass
+                case ShowCancelled(show_id):
+                    self.cancelled.add(show_id)
+                    continue
+                case _:
+                    continue
+            self.bookings[booking.booking_id] = (booking, position)
+
+    def overdue(self, show_id: int, now_ms: int) -> list[UUID]:
+        """Holds of a show that should have been released before anything else happened to it."""
+        return [
+            booking.booking_id
+            for booking, _ in self.bookings.values()
+            if booking.show_id == show_id
+            and booking.status is BookingStatus.HELD
+            and booking.expires_ms is not None
+            and booking.expires_ms <= now_ms
+        ]
+
+
+class Replay:
+    """One partition, decided again."""
+
+    def __init__(self, database: Database, partition: int) -> None:
+        self._database = database
+        self._partition = partition
+        self.shows: dict[int, Show] = {}
+        self.book = SeatBook()
+        self.last_ms = 0
+        self.changed_at: dict[int, int] = {}
+        """For each show the offset of its last change."""
+
+    def follow(self, records: list[Record]) -> Iterator[str]:
+        """Decides these records again; says where anything else is stored."""
+        for record in records:
+            position = Position(self._partition, record.offset)
+            now_ms = self.last_ms = max(record.at_ms, self.last_ms)
+            row = self._database.decisions.get(position)
+            if row is None:
+                yield f"2. one decision: {position} has none"
+                continue
+            if row.command != record.body:
+                yield f"2. one decision: {position} is stored with another command"
+            if row.at_ms != now_ms:
+                yield f"7. decide is pure: {position} was decided at {row.at_ms}, log time is {now_ms}"
+            stored = decode_decision(row.answer)
+            again = self._decide(record, stored, now_ms)
+            if again != stored:
+                yield f"7. decide is pure: {position} is stored as {stored}, decided again it is {again}"
+            yield from self.book.take(position, stored, now_ms)
+            command = command_of(record.body)
+            if command is not None:
+                if stored.events:
+                    self.changed_at[command.show_id] = record.offset
+                first = stored.repeats is None and stored.reason not in (
+                    Reason.KEY_REUSED,
+                    Reason.INTERNAL_ERROR,
+                )
+                if first and (late := self.book.overdue(command.show_id, now_ms)):
+                    yield f"8. one rule for expiry: {position} leaves {late} held at {now_ms}"
+
+    def _decide(self, record: Record, stored: Decision, now_ms: int) -> Decision:
+        command = command_of(record.body)
+        if command is None:
+            return Decision(Reason.MALFORMED)
+        if stored.repeats is not None or stored.reason is Reason.KEY_REUSED:
+            return self._repeat(command, stored)
+        if stored.reason is Reason.INTERNAL_ERROR:
+            return stored
+        show = self.shows.get(command.show_id)
+        if show is None and isinstance(command, OpenShow) and command.layout_digest in self._database.layouts:
+            show = self.shows[command.show_id] = Show(command.show_id, SEATING)
+        return Decision(Reason.NOT_FOUND) if show is None else step(show, command, now_ms)
+
+    def _repeat(self, command: Command, stored: Decision) -> Decision:
+        position = stored.repeats or self._database.command_ids[command.command_id][0]
+        row = self._database.decisions[position]
+        return First(position, row.at_ms, row.command, row.answer).answer_to(command)
+
+    def compare(self) -> Iterator[str]:
+        """Claims, bookings and shows as they must be stored by now."""
+        database = self._database
+        claims = {
+            (show_id, SEATING.index(label)): Claim(*claim)
+            for (show_id, label), claim in self.book.claims.items()
+        }
+        opened = {show_id: show for show_id, show in self.shows.items() if show.status is not None}
+        stored = {at: claim for at, claim in database.claims.items() if at[0] in opened}
+        if stored != claims:
+            yield f"1. one claim: claims of partition {self._partition} are {stored}, should be {claims}"
+        of_shows = {i: row for i, row in database.bookings.items() if row[0].show_id in opened}
+        for booking_id in of_shows.keys() | self.book.bookings.keys():
+            now, should = of_shows.get(booking_id), self.book.bookings.get(booking_id)
+            if now != should:
+                yield f"6. memory is a cache: booking {booking_id} is stored as {now}, should be {should}"
+        for show_id, show in opened.items():
+            row = database.show_states.get(show_id)
+            wanted = (show.status, show.terms, show.available, self.changed_at[show_id])
+            if row is None or (row.status, row.terms, row.available, row.version) != wanted:
+                yield f"6. memory is a cache: show {show_id} is stored as {row}, should be {wanted}"

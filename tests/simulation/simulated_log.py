@@ -1,0 +1,143 @@
+"""The log in memory as the parts reach it: over the network, and its clock may be set back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+
+from runtime.log import LogUnavailable, Member, Record
+from runtime.log.memory import MemoryLog, MemoryReader
+from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
+from tests.simulation.loop import current_part
+from tests.simulation.network import Line, Network
+from tests.simulation.observed import Observed, Published
+
+
+class SimulatedLog(MemoryLog):
+    """A log whose records bear the time of its clock, also where that was set back, as Kafka's do."""
+
+    network: Network
+    observed: Observed
+    random: Random
+    away: set[str]
+    """Topics that take nothing and give nothing for the time being."""
+    under_way = 0
+    """Appends that were sent and have not arrived."""
+
+    def put(self, topic: str, partition: int, body: bytes) -> int:
+        self.check(topic, partition, body)
+        held = self._partition(topic, partition)
+        held.append(Record(partition, len(held), self._clock(), body))
+        self.wake()
+        return len(held) - 1
+
+    def appender(self, topic: str) -> SimulatedAppender:  # type: ignore[override]
+        return SimulatedAppender(self, topic)
+
+    def reader(self, topic: str, group: str, member: Member) -> SimulatedReader:
+        shared = super().reader(topic, group, member)._group
+        return SimulatedReader(self, topic, shared, member)
+
+
+class SimulatedAppender:
+    """One process's appender to one topic; what it sends arrives in order."""
+
+    def __init__(self, log: SimulatedLog, topic: str) -> None:
+        self._log = log
+        self._topic = topic
+        self._line = Line()
+
+    async def append(self, partition: int, body: bytes) -> int:
+        return (await self.append_many([(partition, body)]))[0]
+
+    async def append_many(self, records: Sequence[tuple[int, bytes]]) -> list[int]:
+        network, faults = self._log.network, self._log.network.faults
+        part = current_part().name
+        if network.strikes(faults.append_refused):
+            refused = LogUnavailable("the log takes nothing now")
+            return await network.ask(list[int], line=self._line, cut=refused, cut_before=True)
+        if current_part().dead:
+            raise asyncio.CancelledError
+        self._log.under_way += 1
+        if network.strikes(faults.append_answer_lost):
+            lost = LogUnavailable("the answer to an append was lost", outcome_unknown=True)
+            return await network.ask(lambda: self._put(part, records), line=self._line, cut=lost)
+        return await network.ask(lambda: self._put(part, records), line=self._line)
+
+    def _put(self, part: str, records: Sequence[tuple[int, bytes]]) -> list[int]:
+        log, network = self._log, self._log.network
+        log.under_way -= 1
+        if self._topic in log.away:
+            raise LogUnavailable("the log is away")
+        offsets = [log.put(self._topic, partition, body) for partition, body in records]
+        for (partition, body), offset in zip(records, offsets, strict=True):
+            log.observed.tell(part, "appends to", f"{self._topic} {partition}-{offset}", body)
+            if self._topic == EVENTS_TOPIC:
+                log.observed.published.append(Published(log.observed.count(), part, "events", body))
+        if network.strikes(network.faults.append_twice):
+            for partition, body in records:
+                again = log.put(self._topic, partition, body)
+                log.observed.tell("log", "has that twice", f"{self._topic} {partition}-{again}")
+        return offsets
+
+    async def close(self) -> None:
+        """Nothing is kept here."""
+
+
+class SimulatedReader(MemoryReader):
+    """A member that can lose its partitions without being told, as one that gave no sign of life for long."""
+
+    log: SimulatedLog
+
+    async def poll(self, *, max_records: int, wait_s: float) -> dict[int, list[Record]]:
+        log: SimulatedLog = self._log  # type: ignore[assignment]
+        if current_part().dead:
+            raise asyncio.CancelledError
+        network = log.network
+        if self._topic in log.away or network.strikes(network.faults.poll_fails):
+            raise LogUnavailable("the log gives nothing now")
+        if log.random.random() < 0.3:
+            max_records = min(max_records, 1 + int(4 * log.random.random()))
+        found = await super().poll(max_records=max_records, wait_s=wait_s)
+        if found:
+            await asyncio.sleep(network.delay_s())
+        return found
+
+    async def close(self) -> None:
+        if current_part().dead:
+            raise asyncio.CancelledError
+        await super().close()
+
+    def expel(self) -> None:
+        """The group goes on without this member, which does not know it yet."""
+        if self in self._group.members:
+            self._group.members.remove(self)
+            self._group.changed()
+            self._log.wake()
+
+    def shake(self) -> None:
+        """The group gives everything back and out anew, for no reason that anybody sees."""
+        self._group.changed()
+        self._log.wake()
+
+    async def _follow_the_group(self) -> None:
+        while self._settled != self._group.generation or self not in self._group.members:
+            if self not in self._group.members:
+                self._group.members.append(self)
+                self._group.changed()
+            generation = self._group.generation
+            if self.joined != generation:
+                await self._give_back()
+                self.joined = generation
+                self._log.wake()
+                continue
+            share = self._group.share_of(self, self._log.partitions(self._topic))
+            if share is None:
+                return
+            if share:
+                self._positions = dict(await self._member.assigned(share))
+            self._settled = generation
+
+
+__all__ = ["COMMANDS_TOPIC", "EVENTS_TOPIC", "SimulatedAppender", "SimulatedLog", "SimulatedReader"]

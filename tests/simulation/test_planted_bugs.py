@@ -1,0 +1,22 @@
+"""The simulation sees: each bug that is planted into the real code is found within a bounded number of schedules."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.planted import PLANTED, Planted
+from tests.simulation.run import run
+
+WITHIN = 300
+"""Schedules."""
+
+
+@pytest.mark.parametrize("bug", PLANTED, ids=lambda bug: bug.name)
+def test_a_planted_bug_is_found(bug: Planted) -> None:
+    for seed in range(1, 1 + WITHIN):
+        with bug.in_place() as of:
+            found = [one for one in run(seed, **of).violations if one.startswith(bug.seen_by)]
+        if found:
+            assert run(seed).violations == [], "without the bug the same schedule is clean"
+            return
+    pytest.fail(f"{bug.name}: not found in {WITHIN} schedules")

@@ -1,0 +1,61 @@
+"""A worker's fake ledger with a record of what it took and committed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seat_workers.batch import Batch
+from seat_workers.ledger import PartitionState
+from tests.simulation.database import Database
+from tests.simulation.fake_ledger import FakeLedger, Wire
+from tests.simulation.network import Network
+from tests.simulation.observed import Commit, Observed
+
+
+class WatchedLedger(FakeLedger):
+    """Notes takes and commits at the moment in which the database does them."""
+
+    def __init__(
+        self, database: Database, wire: Wire, network: Network, observed: Observed, name: str
+    ) -> None:
+        super().__init__(_Watched(database, network, observed, name), wire)  # type: ignore[arg-type]
+
+
+class _Watched:
+    """The database as one worker's commits reach it."""
+
+    def __init__(self, database: Database, network: Network, observed: Observed, name: str) -> None:
+        self._database = database
+        self._network = network
+        self._observed = observed
+        self._name = name
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._database, name)
+
+    def take(self, partitions: Sequence[int]) -> dict[int, PartitionState]:
+        taken = self._database.take(partitions)
+        at = self._observed.count()
+        self._observed.takes += [(at, self._name, partition) for partition in taken]
+        for partition, state in taken.items():
+            self._observed.tell(
+                self._name,
+                f"takes partition {partition}: epoch {state.epoch}, next {state.next_offset},"
+                f" published {state.published_offset}",
+            )
+        return taken
+
+    def commit(self, batch: Batch) -> None:
+        refused: Exception | None = None
+        try:
+            self._database.commit(batch)
+        except Exception as error:
+            refused = error
+            raise
+        finally:
+            at = self._observed.count()
+            self._observed.commits.append(Commit(at, self._name, batch, refused, self._network.unheard))
+            if refused is None:
+                self._observed.tell(self._name, "commits", batch)
+            else:
+                self._observed.tell(self._name, "commit refused:", refused, batch)
