@@ -1,0 +1,63 @@
+"""`python -m tests.chaos --minutes 10 --log kafka --seed 1`: storms, one after the other, for as long as told."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops.kafka import KafkaCluster
+from tests.chaos.house import ChaosHouse
+from tests.chaos.storm import storm, tally
+
+STORM_S = 60.0
+
+
+def main(
+    minutes: Annotated[float, typer.Option(help="How long in all.")] = 10.0,
+    log: Annotated[str, typer.Option(help="kafka, postgres or both.")] = "both",
+    seed: Annotated[int, typer.Option(help="Of the first storm; each has the next one.")] = 1,
+    storm_s: Annotated[float, typer.Option(help="How long one storm is.")] = STORM_S,
+) -> None:
+    """Shakes a house until the time is up; stops at the first storm after which something is wrong."""
+    folder = Path(tempfile.mkdtemp(prefix="aisle-chaos-"))
+    logs = ["postgres", "kafka"] if log == "both" else [log]
+    try:
+        for name in logs:
+            (folder / name).mkdir()
+            asyncio.run(_shake(folder / name, name, minutes / len(logs), seed, storm_s))
+    except AssertionError as error:
+        typer.echo(f"{error}\n\nThe house is kept in {folder}.")
+        sys.exit(1)
+    shutil.rmtree(folder)
+
+
+async def _shake(folder: Path, log: str, minutes: float, seed: int, storm_s: float) -> None:
+    until = time.monotonic() + 60 * minutes
+    cluster = KafkaCluster(folder, nodes=3) if log == "kafka" else None
+    house = ChaosHouse(folder / "home", cluster)
+    if cluster is not None:
+        cluster.start()
+    try:
+        await house.start()
+        while time.monotonic() < until:
+            history = await storm(house, seconds=storm_s, seed=seed, first_user=10_000 + 100 * seed)
+            typer.echo(f"{log}, seed {seed}: {tally(history)}")
+            seed += 1
+        if house.stop() != 0:
+            raise AssertionError(f"the house did not stop in good order: {house.output.read_text()[-2000:]}")
+    finally:
+        if house.process is not None and house.process.poll() is None:
+            house.stop()
+        if cluster is not None:
+            cluster.kill()
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,144 @@
+"""What can happen to the parts of a house: killed, frozen, restarted; alone and in pairs.
+
+Each fault hits, waits until what it hit runs again, and stands in the history with both times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from ops.kafka import KafkaNode
+from tests.chaos.history import Fault, History
+from tests.chaos.house import ChaosHouse
+
+Hit = Callable[[], Coroutine[None, None, None]]
+
+PAIRS = 0.3
+"""How often another part is hit in the same moment."""
+
+FROZEN_S = (1.0, 5.0)
+NODE_GONE_S = (1.0, 5.0)
+NODE_CATCHES_UP_S = 2.0
+"""A node that comes back has to have every record before another may go."""
+
+
+class Faults:
+    """All faults of one house, by name."""
+
+    def __init__(self, house: ChaosHouse, history: History, seed: int) -> None:
+        self._house = house
+        self._history = history
+        self._random = random.Random(f"{seed}/faults")
+        self._node_is_gone = asyncio.Lock()
+        self.all: dict[str, Hit] = {
+            "redis killed": partial(self._killed, "redis"),
+            "redis frozen": partial(self._frozen, "redis"),
+            "notifier killed": partial(self._killed, "notifier"),
+            "postgres killed": partial(self._killed, "postgres"),
+            "postgres restarted": partial(self._killed, "postgres", signal.SIGINT),
+            "postgres frozen": self._database_frozen,
+            "supervisor killed": self._supervisor_killed,
+        }
+        for part in [*house.workers, *house.gateways]:
+            self.all[f"{part} killed"] = partial(self._killed, part)
+            self.all[f"{part} stopped"] = partial(self._killed, part, signal.SIGTERM)
+            self.all[f"{part} frozen"] = partial(self._frozen, part)
+        for node in [] if house.cluster is None or len(house.cluster.nodes) < 3 else house.cluster.nodes:
+            self.all[f"kafka {node.node_id} killed"] = partial(self._node_killed, node)
+            self.all[f"kafka {node.node_id} frozen"] = partial(self._node_frozen, node)
+
+    async def rage(self, stop: asyncio.Event, pause_s: tuple[float, float]) -> None:
+        """One fault or pair after the other until `stop`; returns when what was hit runs again.
+
+        Every kind of part comes before any comes again, and every fault before any comes again.
+        """
+        under_way: dict[str, asyncio.Task[None]] = {}
+        for name in self._deal():
+            if stop.is_set():
+                break
+            names = [name, self._another(name)] if self._random.random() < PAIRS else [name]
+            for one in names:
+                part = _part(one)
+                # What is down already is left alone: it could not be told when it is back.
+                if part not in under_way or under_way[part].done():
+                    if part in under_way:
+                        await under_way[part]
+                    under_way[part] = asyncio.create_task(self.all[one](), name=one)
+            if "supervisor" in under_way:
+                # A part that dies while everything starts is, as it should be, a start that has failed.
+                await under_way["supervisor"]
+            await asyncio.sleep(self._random.uniform(*pause_s))
+        await asyncio.gather(*under_way.values())
+
+    def _deal(self) -> Iterator[str]:
+        while True:
+            names = sorted(self.all)
+            self._random.shuffle(names)
+            kinds = {_kind(name): name for name in names}
+            first = sorted(kinds.values(), key=names.index)
+            yield from first
+            yield from [name for name in names if name not in first]
+
+    def _another(self, name: str) -> str:
+        return self._random.choice([other for other in sorted(self.all) if _part(other) != _part(name)])
+
+    async def _killed(self, part: str, number: signal.Signals = signal.SIGKILL) -> None:
+        async with self._noted(part, number.name):
+            old = self._house.hit(part, number)
+            await self._house.replaced(part, old)
+
+    async def _frozen(self, part: str) -> None:
+        async with self._noted(part, "frozen"):
+            pid = self._house.hit(part, signal.SIGSTOP)
+            await asyncio.sleep(self._random.uniform(*FROZEN_S))
+            if pid == self._house.pid(part):
+                self._house.hit(part, signal.SIGCONT)
+
+    async def _database_frozen(self) -> None:
+        async with self._noted("postgres", "frozen"):
+            self._house.freeze_database(signal.SIGSTOP)
+            await asyncio.sleep(self._random.uniform(*FROZEN_S))
+            self._house.freeze_database(signal.SIGCONT)
+
+    async def _supervisor_killed(self) -> None:
+        async with self._noted("supervisor", "SIGKILL"):
+            await self._house.restart_supervisor()
+
+    async def _node_killed(self, node: KafkaNode) -> None:
+        # One at a time: of three nodes, two have to be there for a record to count.
+        async with self._node_is_gone, self._noted(f"kafka {node.node_id}", "SIGKILL"):
+            node.kill()
+            await asyncio.sleep(self._random.uniform(*NODE_GONE_S))
+            node.spawn()
+            await asyncio.to_thread(node.wait_ready)
+            await asyncio.sleep(NODE_CATCHES_UP_S)
+
+    async def _node_frozen(self, node: KafkaNode) -> None:
+        async with self._node_is_gone, self._noted(f"kafka {node.node_id}", "frozen"):
+            self._house.freeze_node(node, signal.SIGSTOP)
+            await asyncio.sleep(self._random.uniform(*FROZEN_S))
+            self._house.freeze_node(node, signal.SIGCONT)
+            await asyncio.sleep(NODE_CATCHES_UP_S)
+
+    @asynccontextmanager
+    async def _noted(self, part: str, how: str) -> AsyncIterator[None]:
+        fault = Fault(part=part, how=how, began=time.monotonic(), over=float("inf"))
+        self._history.faults.append(fault)
+        try:
+            yield
+        finally:
+            fault.over = time.monotonic()
+
+
+def _part(name: str) -> str:
+    return name.rpartition(" ")[0]
+
+
+def _kind(name: str) -> str:
+    return name.split(" ")[0].rstrip("-123")

@@ -1,0 +1,78 @@
+"""Reads what PostgreSQL, the log and the seat maps have after a storm, for the checks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import asyncpg
+
+from runtime.log import Log
+from runtime.log.opening import open_log
+from schemas.wire import EVENTS_TOPIC, decode_decision, decode_published_event
+from tests.chaos.checks import Stored, StoredBooking
+from tests.chaos.house import ChaosHouse
+
+_DECIDED_S = 60.0
+_PAGE = 2_000
+
+_BOOKINGS = """
+    SELECT booking_id::text, show_id, user_id, status, seats FROM bookings WHERE show_id = ANY ($1::int[])"""
+_CLAIMS = "SELECT show_id, seat, booking_id::text FROM claims WHERE show_id = ANY ($1::int[]) AND state = 's'"
+_ANSWERS = "SELECT partition, log_offset, answer FROM decisions"
+
+
+async def read_stored(house: ChaosHouse, shows: Sequence[tuple[int, int]]) -> Stored:
+    """What is there, once nothing is under way any more. Fails when that takes over a minute."""
+    log = await open_log(house.kafka, house.database_url)
+    database = await asyncpg.connect(house.database_url)
+    try:
+        ids = [show_id for show_id, _ in shows]
+        decided = {
+            f"{partition}-{offset}-{n}"
+            for partition, offset, answer in await database.fetch(_ANSWERS)
+            for n in range(len(decode_decision(answer).events))
+        }
+        published = await _published(log, decided)
+        bookings = [
+            StoredBooking(booking_id, show_id, user_id, status, tuple(seats))
+            for booking_id, show_id, user_id, status, seats in await database.fetch(_BOOKINGS, ids)
+        ]
+        claims: dict[int, dict[str, str]] = {show_id: {} for show_id in ids}
+        for show_id, seat, booking_id in await database.fetch(_CLAIMS, ids):
+            claims[show_id][str(seat + 1)] = booking_id
+    finally:
+        await database.close()
+        await log.close()
+    return Stored(
+        bookings={booking.booking_id: booking for booking in bookings},
+        claims=claims,
+        maps={show_id: await _map(house, show_id) for show_id in ids},
+        decided_events=decided,
+        published_events=published,
+    )
+
+
+async def _published(log: Log, decided: set[str]) -> set[str]:
+    """The ids of all published events; those that are missing have a while to come."""
+    deadline = time.monotonic() + _DECIDED_S
+    found: set[str] = set()
+    read_to: dict[int, int] = {}
+    while True:
+        for partition, (_, end) in (await log.bounds(EVENTS_TOPIC)).items():
+            start = read_to.get(partition, 0)
+            while start < end:
+                for record in await log.read(EVENTS_TOPIC, partition, start, min(_PAGE, end - start)):
+                    found.add(decode_published_event(record.body).event_id)
+                    start = record.offset + 1
+            read_to[partition] = start
+        if decided <= found or time.monotonic() > deadline:
+            return found
+        await asyncio.sleep(0.2)
+
+
+async def _map(house: ChaosHouse, show_id: int) -> dict[str, str]:
+    async with house.client(1) as anybody:
+        states: str = (await anybody.get(f"/api/shows/{show_id}/seats")).json()["states"]
+    return {str(number): letter for number, letter in enumerate(states, 1)}

@@ -1,0 +1,111 @@
+"""The disk of the embedded database is full: bookings are refused for a while, and nothing is missing after."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from runtime.postgres import AWAY
+from tests.chaos.checks import complaints
+from tests.chaos.crowd import Crowd
+from tests.chaos.history import History
+from tests.chaos.house import ChaosHouse, eventually
+from tests.chaos.stored import read_stored
+
+DISK = "320m"
+FULL_S = 5.0
+MORE_LOG = "SELECT pg_switch_wal(); UPDATE partitions SET owner = owner"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own for the home, which is small; what is printed goes elsewhere."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=755", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no small disk can be had here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def small_house(small_disk: Path) -> Iterator[ChaosHouse]:
+    house = ChaosHouse(small_disk, None, workers=1, gateways=1)
+    asyncio.run(house.start())
+    yield house
+    status = house.stop()
+    shutil.copy(house.home / "postgres.log", house.output.with_suffix(".postgres.log"))
+    assert status == 0, house.output.read_text()[-4000:]
+
+
+async def test_a_full_disk_refuses_bookings_and_loses_none(
+    small_house: ChaosHouse, small_disk: Path, first_user: int
+) -> None:
+    house, history, filler = small_house, History(), small_disk / "filler"
+    shows = [(await house.make_show(2_000), 2_000) for _ in range(4)]
+    crowd = Crowd(house.client, range(first_user, first_user + 12), shows, history, seed=first_user)
+    stop = asyncio.Event()
+    living = asyncio.create_task(crowd.live(stop))
+    try:
+        await asyncio.sleep(1)
+        await asyncio.to_thread(_fill, filler)
+        await _use_up_the_log_files(house.database_url)
+        await eventually(lambda: _refused(history), "nobody is refused")
+        await asyncio.sleep(FULL_S)
+        filler.unlink()
+        before = _booked(history)
+
+        async def booked_again() -> bool:
+            return _booked(history) > before + 20
+
+        await eventually(booked_again, "nothing is booked though there is room again")
+        stop.set()
+        await living
+        await crowd.settle()
+        wrong = complaints(history, await read_stored(house, shows))
+    finally:
+        stop.set()
+        filler.unlink(missing_ok=True)
+        await asyncio.gather(living, return_exceptions=True)
+        await crowd.leave()
+        history.save(small_disk.with_suffix(".history.json"))
+    verdict = await asyncio.to_thread(house.command, "verify")
+    assert (wrong, verdict.returncode) == ([], 0), verdict.stdout + verdict.stderr
+
+
+def _fill(path: Path) -> None:
+    try:
+        with path.open("wb", buffering=0) as file:
+            while file.write(bytes(2**12)):
+                pass
+    except OSError:
+        pass
+
+
+async def _use_up_the_log_files(database_url: str) -> None:
+    """Makes PostgreSQL want new files for its write-ahead log, as an hour of bookings would."""
+    for _ in range(20):
+        try:
+            database = await asyncpg.connect(database_url, timeout=3)
+            try:
+                await database.execute(MORE_LOG, timeout=3)
+            finally:
+                database.terminate()
+        except AWAY:
+            return
+
+
+async def _refused(history: History) -> bool:
+    return any(attempt.status == 503 for wish in history.wishes for attempt in wish.attempts)
+
+
+def _booked(history: History) -> int:
+    return sum(wish.accepted is not None for wish in history.wishes)

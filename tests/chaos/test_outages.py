@@ -1,0 +1,150 @@
+"""What clients see while a part is away, and that nothing is missing afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import redis.asyncio
+
+from runtime.log import Log
+from runtime.log.opening import open_log
+from schemas.wire import COMMANDS_TOPIC
+from tests.chaos.house import ChaosHouse, eventually
+
+REDIS_AWAY_S = 4.0
+POSTGRES_AWAY_S = 6.5
+"""Longer than a worker takes at most to let go of its partitions."""
+
+
+async def test_without_redis_bookings_are_slower_and_right(house: ChaosHouse, first_user: int) -> None:
+    show_id = await house.make_show(200)
+    path = f"/api/shows/{show_id}/bookings"
+    async with house.client(first_user) as customer:
+        house.hit("redis", signal.SIGSTOP)
+        try:
+            away_until, seat = time.monotonic() + REDIS_AWAY_S, 0
+            while time.monotonic() < away_until:
+                seat += 1
+                began = time.monotonic()
+                answer = await customer.post(path, json={"seats": [str(seat)]})
+                assert answer.status_code == 201, answer.text
+                assert time.monotonic() - began < 3
+        finally:
+            house.hit("redis", signal.SIGCONT)
+        old = house.hit("redis", signal.SIGKILL)
+        await house.replaced("redis", old)
+        async with redis.asyncio.Redis.from_url(house.redis_url) as client:
+            assert await client.dbsize() == 0
+        answer = await customer.post(path, json={"seats": [str(seat), str(seat + 1)]})
+        assert (answer.status_code, answer.json()["seats"]) == (409, [str(seat)])
+        states = (await customer.get(f"/api/shows/{show_id}/seats")).json()["states"]
+        assert states == "s" * seat + "a" * (200 - seat)
+
+
+async def test_a_gateway_that_dies_between_append_and_reply_has_not_lost_the_booking(
+    house: ChaosHouse, first_user: int
+) -> None:
+    show_id = await house.make_show(10)
+    path, key = f"/api/shows/{show_id}/bookings", {"Idempotency-Key": uuid4().hex}
+    gateways = {name: house.pid(name) for name in house.gateways}
+    log = await open_log(house.kafka, house.database_url)
+    async with house.client(first_user) as customer:
+        for worker in house.workers:
+            house.hit(worker, signal.SIGSTOP)
+        try:
+            before = await _end(log)
+            asked = asyncio.create_task(customer.post(path, json={"seats": ["1"]}, headers=key))
+            await eventually(lambda: _grown(log, before), "nothing was appended")
+            for name in gateways:
+                house.hit(name, signal.SIGKILL)
+            (answer,) = await asyncio.gather(asked, return_exceptions=True)
+            assert isinstance(answer, httpx.TransportError)
+        finally:
+            for worker in house.workers:
+                house.hit(worker, signal.SIGCONT)
+        await log.close()
+        for name, old in gateways.items():
+            await house.replaced(name, old)
+        again = await customer.post(path, json={"seats": ["1"]}, headers=key | {"Prefer": "wait=20"})
+        assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
+        found = await customer.get(again.headers["location"])
+        assert found.json() == again.json()
+
+
+async def test_while_postgres_restarts_answers_come_late_or_say_try_again(
+    house: ChaosHouse, first_user: int
+) -> None:
+    show_id = await house.make_show(200)
+    path = f"/api/shows/{show_id}/bookings"
+    seen: dict[int, httpx.Response] = {}
+
+    async def book(client: httpx.AsyncClient, seat: int) -> None:
+        key = {"Idempotency-Key": f"{show_id}-{seat}"}
+        while seat not in seen or seen[seat].status_code != 201:
+            seen[seat] = await client.post(path, json={"seats": [str(seat)]}, headers=key)
+            assert seen[seat].status_code in (201, 202, 503), seen[seat].text
+            if seen[seat].status_code != 201:
+                assert "retry-after" in seen[seat].headers
+                await asyncio.sleep(0.1)
+
+    async with house.client(first_user) as client:
+        for how in (signal.SIGINT, signal.SIGKILL):
+            first = 1 + len(seen)
+            bookings = [asyncio.create_task(book(client, seat)) for seat in range(first, first + 40)]
+            old = house.hit("postgres", how)
+            await asyncio.wait_for(asyncio.gather(*bookings), 30)
+            await house.replaced("postgres", old)
+        states = (await client.get(f"/api/shows/{show_id}/seats")).json()["states"]
+        assert states == "s" * len(seen) + "a" * (200 - len(seen))
+
+
+async def test_a_batch_that_was_on_its_way_when_postgres_went_is_decided_when_it_is_back(
+    postgres_house: ChaosHouse, first_user: int
+) -> None:
+    house = postgres_house
+    show_id = await house.make_show(10)
+    blocker = await asyncpg.connect(house.database_url)
+    owner = int((await blocker.fetchval("SELECT owner FROM partitions LIMIT 1")).rpartition(":")[2])
+    (stands_by,) = (worker for worker in house.workers if house.pid(worker) != owner)
+    async with house.client(first_user) as customer:
+        # The commit waits for rows that we have, so that the server ends in the middle of it.
+        await blocker.execute("BEGIN")
+        await blocker.execute("SELECT FROM partitions FOR UPDATE")
+        path, key = f"/api/shows/{show_id}/bookings", {"Idempotency-Key": uuid4().hex}
+        asked = await customer.post(path, json={"seats": ["1"]}, headers=key | {"Prefer": "wait=1"})
+        assert asked.status_code == 202
+        house.hit("supervisor", signal.SIGSTOP)
+        house.hit(stands_by, signal.SIGSTOP)  # the one that had the batch is to have it again
+        try:
+            old = house.hit("postgres", signal.SIGKILL)
+            await asyncio.sleep(POSTGRES_AWAY_S)
+            unsure = await customer.post(path, json={"seats": ["2"]})
+            # Which of the two depends on whether this gateway knows the show's partition already.
+            assert unsure.status_code == 503
+            assert unsure.json()["code"] in ("log_unavailable", "database_unavailable")
+            assert unsure.headers["retry-after"]
+        finally:
+            house.hit("supervisor", signal.SIGCONT)
+            blocker.terminate()
+        await house.replaced("postgres", old)
+        await house.wait_until_ready()
+        fate = await customer.get(asked.headers["location"], headers={"Prefer": "wait=20"})
+        house.hit(stands_by, signal.SIGCONT)
+        assert fate.json()["status"] == "accepted", fate.text
+        found = await customer.get(f"/api/bookings/{fate.json()['booking']['id']}")
+        assert found.json() == fate.json()["booking"]
+    verdict = await asyncio.to_thread(house.command, "verify")
+    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+
+
+async def _grown(log: Log, before: int) -> bool:
+    return await _end(log) > before
+
+
+async def _end(log: Log) -> int:
+    return sum(end for _, end in (await log.bounds(COMMANDS_TOPIC)).values())

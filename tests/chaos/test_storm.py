@@ -1,0 +1,15 @@
+"""The short form of `make chaos`: every kind of part is hit at least once under load, on each log."""
+
+from __future__ import annotations
+
+from tests.chaos.house import ChaosHouse
+from tests.chaos.storm import storm
+
+KINDS = {"seat-worker", "gateway", "notifier", "postgres", "redis", "supervisor"}
+
+
+async def test_nothing_is_lost_or_done_twice_whatever_dies(house: ChaosHouse, first_user: int) -> None:
+    history = await storm(house, seconds=20, seed=first_user, first_user=first_user)
+    hit = {fault.part.rstrip("-123 ") for fault in history.faults}
+    assert hit >= KINDS | ({"kafka"} if house.kafka else set())
+    assert sum(wish.accepted is not None for wish in history.wishes) > 200

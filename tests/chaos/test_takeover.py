@@ -1,0 +1,141 @@
+"""How soon somebody else sees to the partitions of a worker that died, or went to sleep."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.chaos.house import ChaosHouse, eventually
+
+OWNERS = "SELECT partition, owner FROM partitions"
+PARTITION = "SELECT partition FROM shows WHERE show_id = $1"
+
+
+Record = Callable[[str, object], None]
+
+
+class Watch:
+    """One show on every partition, and who owns them."""
+
+    def __init__(self, house: ChaosHouse, customer: httpx.AsyncClient, database: asyncpg.Connection) -> None:
+        self.house = house
+        self._customer = customer
+        self._database = database
+        self._shows: dict[int, int] = {}
+        self._seats = 0
+
+    async def look(self) -> None:
+        """Makes shows until every partition has one, and waits until every worker is at work or by."""
+        while len(self._shows) < 4:
+            show_id = await self.house.make_show(200)
+            self._shows[await self._database.fetchval(PARTITION, show_id)] = show_id
+        await self.book(*self._shows)
+
+    async def owned_by(self, worker: str) -> list[int]:
+        pid = self.house.pid(worker)
+        rows = await self._database.fetch(OWNERS)
+        return [partition for partition, owner in rows if int(owner.rpartition(":")[2]) == pid]
+
+    async def book(self, *partitions: int) -> float:
+        """Books a seat on each of these partitions at the same time; how long the slowest took, in seconds."""
+        self._seats += 1
+        began = time.monotonic()
+        answers = await asyncio.gather(
+            *(
+                self._customer.post(
+                    f"/api/shows/{self._shows[partition]}/bookings",
+                    json={"seats": [str(self._seats)]},
+                    headers={"Prefer": "wait=15"},
+                )
+                for partition in partitions
+            )
+        )
+        assert {answer.status_code for answer in answers} <= {201}, [answer.text for answer in answers]
+        return time.monotonic() - began
+
+
+@asynccontextmanager
+async def watched(house: ChaosHouse, user_id: int) -> AsyncIterator[Watch]:
+    database = await asyncpg.connect(house.database_url)
+    try:
+        async with house.client(user_id) as customer:
+            watch = Watch(house, customer, database)
+            await watch.look()
+            yield watch
+    finally:
+        await database.close()
+
+
+@pytest.mark.kafka
+async def test_another_worker_takes_the_partitions_of_a_dead_one_within_5_s(
+    kafka_house: ChaosHouse, first_user: int, record_property: Record
+) -> None:
+    async with watched(kafka_house, first_user) as watch:
+        dead, other = await _both_at_work(watch)
+        mine = await watch.owned_by(dead)
+        kafka_house.hit("supervisor", signal.SIGSTOP)  # or it would start the dead one again at once
+        try:
+            kafka_house.hit(dead, signal.SIGKILL)
+            took_s = await watch.book(*mine)
+            assert len(await watch.owned_by(other)) == 4
+        finally:
+            kafka_house.hit("supervisor", signal.SIGCONT)
+        record_property("taken_over_s", round(took_s, 2))
+        assert took_s < 5
+
+
+@pytest.mark.kafka
+async def test_a_worker_that_is_started_again_has_its_partitions_at_once_and_holds_up_nobody(
+    kafka_house: ChaosHouse, first_user: int, record_property: Record
+) -> None:
+    async with watched(kafka_house, first_user) as watch:
+        dead, other = await _both_at_work(watch)
+        mine, others = await watch.owned_by(dead), await watch.owned_by(other)
+        old = kafka_house.hit(dead, signal.SIGKILL)
+        hers = asyncio.create_task(watch.book(*mine))
+        slowest_s = 0.0
+        while not hers.done():
+            slowest_s = max(slowest_s, await watch.book(*others))
+        record_property("back_s", round(await hers, 2))
+        record_property("others_waited_s", round(slowest_s, 2))
+        assert await hers < 5
+        assert slowest_s < 1
+        await kafka_house.replaced(dead, old)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_on_the_embedded_log_the_worker_that_stands_by_takes_over(
+    postgres_house: ChaosHouse, first_user: int, record_property: Record, how: signal.Signals
+) -> None:
+    async with watched(postgres_house, first_user) as watch:
+        first, second = postgres_house.workers
+        at_work, stands_by = (first, second) if await watch.owned_by(first) else (second, first)
+        assert len(await watch.owned_by(at_work)) == 4
+        postgres_house.hit("supervisor", signal.SIGSTOP)
+        try:
+            postgres_house.hit(at_work, how)
+            took_s = await watch.book(0, 1, 2, 3)
+            assert len(await watch.owned_by(stands_by)) == 4
+        finally:
+            postgres_house.hit(at_work, signal.SIGCONT)
+            postgres_house.hit("supervisor", signal.SIGCONT)
+        record_property("taken_over_s", round(took_s, 2))
+        assert took_s < (8 if how is signal.SIGSTOP else 2)
+
+
+async def _both_at_work(watch: Watch) -> tuple[str, str]:
+    """Waits until both workers have partitions; their names."""
+    first, second = watch.house.workers
+
+    async def at_work() -> bool:
+        return bool(await watch.owned_by(first) and await watch.owned_by(second))
+
+    await eventually(at_work, "not both workers have partitions")
+    return first, second

@@ -1,0 +1,174 @@
+"""A worker that sleeps while its partitions move on: it wakes as a zombie, and can do no harm."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from schemas.ids import Position
+from schemas.wire import decode_replies
+from tests.chaos.checks import complaints
+from tests.chaos.crowd import Crowd
+from tests.chaos.history import History
+from tests.chaos.house import ChaosHouse, eventually
+from tests.chaos.stored import read_stored
+
+pytestmark = pytest.mark.kafka
+
+TAKEN_OVER_S = 5.0
+SLEEPS = 2
+
+OWNERS = "SELECT partition, owner FROM partitions ORDER BY partition"
+LINGERING = """
+    SELECT a.application_name, a.state, a.query, now() - a.xact_start AS age
+      FROM pg_stat_activity a
+     WHERE a.application_name LIKE 'seat worker%' AND a.xact_start < now() - interval '1 s'"""
+WAITING = """
+    SELECT FROM pg_stat_activity
+     WHERE application_name LIKE 'seat worker%' AND wait_event_type = 'Lock' AND query LIKE $1"""
+STATEMENTS = {"commit": "commit_batch", "take": "INSERT INTO partitions"}
+DECISIONS = "SELECT partition, log_offset, answer FROM decisions"
+
+
+async def test_a_worker_that_slept_while_its_partitions_moved_can_do_no_harm(
+    kafka_house: ChaosHouse, first_user: int
+) -> None:
+    house, history = kafka_house, History()
+    shows = [(await house.make_show(400), 400) for _ in range(4)]
+    crowd = Crowd(house.client, range(first_user, first_user + 12), shows, history, seed=first_user)
+    stop = asyncio.Event()
+    database = await asyncpg.connect(house.database_url)
+    try:
+        async with _overheard(house) as replies:
+            living = asyncio.create_task(crowd.live(stop))
+            for _ in range(SLEEPS):
+                await _all_at_work(house, database)
+                await asyncio.sleep(1)
+                await _sleep_through_a_move(house, database)
+            await _all_at_work(house, database)
+            await asyncio.sleep(1)
+            stop.set()
+            await living
+            await crowd.settle()
+        stored = {
+            Position(partition, offset): answer
+            for partition, offset, answer in await database.fetch(DECISIONS)
+        }
+        wrong = complaints(history, await read_stored(house, shows))
+    finally:
+        stop.set()
+        await crowd.leave()
+        await database.close()
+    assert len(replies) > 100
+    assert [position for position, told in replies if stored.get(position) != told] == []
+    assert wrong == []
+    assert house.command("verify").returncode == 0
+
+
+@pytest.mark.parametrize("doing", ["commit", "take"])
+async def test_a_worker_that_falls_asleep_inside_a_statement_holds_no_lock_when_that_is_over(
+    kafka_house: ChaosHouse, first_user: int, doing: str
+) -> None:
+    house = kafka_house
+    show_id = await house.make_show(10)
+    database, blocker = [await asyncpg.connect(house.database_url) for _ in range(2)]
+    try:
+        async with house.client(first_user) as customer:
+            await _all_at_work(house, database)
+            partition = await database.fetchval("SELECT partition FROM shows WHERE show_id = $1", show_id)
+            owner = (await _owners(database))[partition]
+            worker = next(name for name in house.workers if house.pid(name) == owner)
+            # The statement waits for a row that we have, so that the worker is asleep when it goes on.
+            holding = blocker.transaction()
+            await holding.start()
+            await blocker.execute("SELECT FROM partitions WHERE partition = $1 FOR UPDATE", partition)
+            booking = asyncio.create_task(
+                customer.post(f"/api/shows/{show_id}/bookings", json={"seats": ["1"]})
+            )
+            if doing == "take":
+                house.hit(worker, signal.SIGKILL)
+                await house.replaced(worker, owner)
+            await eventually(lambda: _waits(database, STATEMENTS[doing]), "no statement waits for our row")
+            house.hit(worker, signal.SIGSTOP)
+            await holding.rollback()
+            await asyncio.sleep(1.5)
+            assert await database.fetch(LINGERING) == []
+            await blocker.execute("SET lock_timeout = '500ms'; UPDATE partitions SET owner = owner")
+            answer = await booking
+            assert answer.status_code == 201, answer.text
+
+            async def moved() -> bool:
+                return house.pid(worker) not in (await _owners(database)).values()
+
+            await eventually(moved, "its partitions stay with it", TAKEN_OVER_S)
+            house.hit(worker, signal.SIGCONT)
+            again = await customer.post(f"/api/shows/{show_id}/bookings", json={"seats": ["1"]})
+            assert (again.status_code, again.json()["code"]) == (409, "seat_taken")
+    finally:
+        for name in house.workers:
+            house.hit(name, signal.SIGCONT)
+        await blocker.close()
+        await database.close()
+    assert house.command("verify").returncode == 0
+
+
+async def _sleep_through_a_move(house: ChaosHouse, database: asyncpg.Connection) -> None:
+    """Stops a worker until all its partitions are another's; meanwhile it holds nothing in PostgreSQL."""
+    victim = house.workers[0]
+    pid = house.hit(victim, signal.SIGSTOP)
+    try:
+        began = asyncio.get_running_loop().time()
+        while pid in (owners := await _owners(database)).values():
+            slept_s = asyncio.get_running_loop().time() - began
+            assert slept_s < TAKEN_OVER_S, f"{victim} sleeps, and still owns {owners}"
+            assert await database.fetch(LINGERING) == []
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1)
+        assert await database.fetch(LINGERING) == []
+    finally:
+        house.hit(victim, signal.SIGCONT)
+
+
+async def _all_at_work(house: ChaosHouse, database: asyncpg.Connection) -> None:
+    async def at_work() -> bool:
+        return set((await _owners(database)).values()) == {house.pid(worker) for worker in house.workers}
+
+    await eventually(at_work, "not every worker has partitions")
+
+
+async def _waits(database: asyncpg.Connection, statement: str) -> bool:
+    """Whether a worker's statement waits for a lock."""
+    return bool(await database.fetch(WAITING, f"%{statement}%"))
+
+
+async def _owners(database: asyncpg.Connection) -> dict[int, int]:
+    """partition → process id of its worker."""
+    return {partition: int(owner.rpartition(":")[2]) for partition, owner in await database.fetch(OWNERS)}
+
+
+@asynccontextmanager
+async def _overheard(house: ChaosHouse) -> AsyncIterator[list[tuple[Position, bytes]]]:
+    """All replies that workers publish: position and decision."""
+    heard: list[tuple[Position, bytes]] = []
+    client = redis.asyncio.Redis.from_url(house.redis_url)
+    pubsub = client.pubsub(ignore_subscribe_messages=True)
+    await pubsub.psubscribe("aisle.replies.*")
+
+    async def listen() -> None:
+        async for message in pubsub.listen():
+            heard.extend((reply.position, bytes(reply.decision)) for reply in decode_replies(message["data"]))
+
+    listening = asyncio.create_task(listen())
+    try:
+        yield heard
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await pubsub.aclose()  # type: ignore[no-untyped-call]
+        await client.aclose()
