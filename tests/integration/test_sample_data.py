@@ -106,7 +106,7 @@ async def test_the_example_avoids_seats_that_are_taken_and_shows_the_demo_user_h
     assert second.seats == ("K10", "K11"), "row J is full"
     await database.execute(
         "INSERT INTO bookings SELECT gen_random_uuid(), $1, user_id, 'confirmed', array_fill('x'::text, ARRAY[9]), 0,"
-        " 'EUR', 0, NULL, 0, 0 FROM users WHERE username = 'demo'",
+        " 'EUR', 0, NULL, NULL, 0, 0 FROM users WHERE username = 'demo'",
         first.show_id,
     )
     third = await load(database_url, log, settings=settings())
