@@ -71,6 +71,8 @@ class House:
         self.clocks_off = self.random.random() < 0.3
         self.raising: set[UUID] = set()
         """Commands on which the rules raise."""
+        self.requests_under_way = 0
+        """Requests that clients sent and that have not arrived."""
         self.staff: Any = None
         self.customers: list[Any] = []
         self.think_s = 0.05

@@ -208,6 +208,7 @@ class Gateway(Process):
         answer: asyncio.Future[Any] = house.loop.create_future()
 
         def arrive() -> None:
+            house.requests_under_way -= 1
             if not self.running or not hasattr(self, "commands"):
                 house.loop.call_later(0.001, _lose, answer, context=WORLD.context)
                 return
@@ -215,6 +216,7 @@ class Gateway(Process):
             self.pending.append(answer)
             house.loop.spawn(self.part, _serve(self.part, serve, answer))
 
+        house.requests_under_way += 1
         house.loop.call_later(house.network.delay_s(), arrive, context=WORLD.context)
         if house.network.strikes(house.network.faults.http_cut):
             patience_s = 20 * house.network.delay_s()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -161,9 +162,22 @@ class Replay:
         return Decision(Reason.NOT_FOUND) if show is None else step(show, command, now_ms)
 
     def _repeat(self, command: Command, stored: Decision) -> Decision:
-        position = stored.repeats or self._database.command_ids[command.command_id][0]
-        row = self._database.decisions[position]
-        return First(position, row.at_ms, row.command, row.answer).answer_to(command)
+        firsts = [stored.repeats] if stored.repeats is not None else self._firsts()[command.command_id]
+        answers = []
+        for position in firsts:
+            row = self._database.decisions[position]
+            answers.append(First(position, row.at_ms, row.command, row.answer).answer_to(command))
+        # An id that was used again after its time has several firsts: one of them was the one in force.
+        return stored if stored in answers else answers[0] if answers else Decision(Reason.NOT_FOUND)
+
+    def _firsts(self) -> dict[UUID, list[Position]]:
+        """For each command id, where it was decided and not only answered again."""
+        firsts: dict[UUID, list[Position]] = defaultdict(list)
+        for position, row in self._database.decisions.items():
+            command, decision = command_of(row.command), decode_decision(row.answer)
+            if command is not None and decision.repeats is None and decision.reason is not Reason.KEY_REUSED:
+                firsts[command.command_id].append(position)
+        return firsts
 
     def compare(self) -> Iterator[str]:
         """Claims, bookings and shows as they must be stored by now."""

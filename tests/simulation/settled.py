@@ -10,8 +10,8 @@ from tests.simulation.processes import Worker
 def unsettled(house: House) -> str | None:
     """What is still to be done, as a complaint in case it never is; None when there is nothing."""
     database = house.database
-    if house.log.under_way:
-        return f"2. one decision: {house.log.under_way} appends are under way"
+    if house.requests_under_way or house.log.under_way:
+        return "2. one decision: requests and appends are under way"
     for partition in range(PARTITIONS):
         end = len(house.log.records(COMMANDS_TOPIC, partition, 0, 10**6))
         state = database.partitions.get(partition)
