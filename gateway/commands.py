@@ -75,8 +75,9 @@ class Commands:
             self._replies.forget(waiting)
             raise
         self._replies.placed(waiting, position)
-        if wait_s <= 0 and not waiting.outcome.done():
-            waiting.outcome.set_result(None)
+        if wait_s <= 0:
+            # Also where the decision was quicker than the log's answer: who does not wait is always told alike.
+            return Pending(position)
         return await waiting.outcome or Pending(position)
 
     async def decided(self, position: Position, wait_s: float) -> Decided | None:
