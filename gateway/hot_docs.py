@@ -110,7 +110,7 @@ def hot_paths() -> dict[str, dict[str, Any]]:
                 [_BOOKING, *WAITING_PARAMETERS],
                 {"200": _json("BookingBody", "The booking as it is now.")}
                 | _pending()
-                | _refused("hold_expired", "already_confirmed", "already_cancelled", "show_started"),
+                | _refused("hold_expired", "already_confirmed", "already_cancelled"),
             )
         },
         "/api/bookings/{booking_id}": {

@@ -22,14 +22,21 @@ _LONGEST_PAUSE_S = 2.0
 async def land(ledger: Ledger, batch: Batch) -> None:
     """Returns once the batch is certainly committed; raises Refused when it certainly never will be."""
     pause_s = _FIRST_PAUSE_S
+    unknown = False
     while True:
         try:
             await ledger.commit(batch)
             return
+        except Fenced:
+            # An earlier try whose connection was lost may have gone on in the server and be in the way of this.
+            if unknown and await _happened(ledger, batch):
+                return
+            raise
         except Unavailable as error:
             log.warning("PostgreSQL cannot commit now", error=str(error), retry_s=pause_s)
         except OutcomeUnknown as error:
             log.warning("a commit's outcome is unknown; looking", error=str(error))
+            unknown = True
             if await _happened(ledger, batch):
                 return
         await asyncio.sleep(pause_s)

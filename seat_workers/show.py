@@ -245,7 +245,8 @@ def _move_booking(show: Show, command: ConfirmBooking | CancelBooking, now_ms: i
         return Decision(outcome)
     if isinstance(command, ConfirmBooking) and show.status is ShowStatus.CANCELLED:
         return _not_open(show)
-    if not command.staff:
+    if isinstance(command, CancelBooking) and not command.staff:
+        # A hold may be confirmed for as long as it lasts, also when the show starts or closes meanwhile.
         if now_ms >= show.terms.starts_ms:
             return Decision(Reason.SHOW_STARTED)
         if booking.checked_in:

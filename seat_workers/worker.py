@@ -252,6 +252,7 @@ class SeatWorker:
             await self._remember_used_ids(batch)
         elif len(batch.decided) > 1:
             self._one_by_one = len(batch.decided)
+            self._id_searches = 0  # each of them may be looked for once more
         else:
             position = batch.decided[0].position
             if position in self._decider.poisoned:

@@ -222,6 +222,29 @@ async def test_after_a_commit_of_unknown_outcome_the_next_offset_tells(house: Ho
     assert await house.db.fetchval("SELECT count(*) FROM claims") == 12
 
 
+class TardyLedger(Ledger):
+    """Loses the connection at every other commit, which PostgreSQL finishes when the next try has begun."""
+
+    late: Batch | None = None
+
+    async def commit(self, batch: Batch) -> None:
+        if self.late is not batch:
+            self.late = batch
+            raise OutcomeUnknown("cut off, and still running")
+        await super().commit(batch)
+        await super().commit(batch)
+
+
+async def test_a_commit_that_went_on_after_its_connection_was_lost_is_not_taken_for_another_writers(
+    house: House,
+) -> None:
+    house.put(house.open_show(7))
+    async with house.working(house.worker(TardyLedger(house.connect))):
+        for seat in range(1, 5):
+            assert (await house.decision(house.put(house.book(7, str(seat))))).reason is None
+    assert await house.db.fetchval("SELECT count(*) FROM claims") == 4
+
+
 async def test_everything_committed_is_published_again_from_where_it_was_not_marked(house: House) -> None:
     house.put(house.open_show(7))
     async with house.working():

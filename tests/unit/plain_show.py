@@ -234,9 +234,9 @@ class PlainShow:
         refuse_if(confirm and booking.status == "confirmed", "already_confirmed")
         self._refuse_what_is_over(booking)
         refuse_if(confirm and self.status == "cancelled", "show_cancelled")
-        refuse_if(not command.staff and now_ms >= self.starts_ms, "show_started")
-        refuse_if(not command.staff and booking.checked_in, "checked_in")
         if not confirm:
+            refuse_if(not command.staff and now_ms >= self.starts_ms, "show_started")
+            refuse_if(not command.staff and booking.checked_in, "checked_in")
             event = self._give_back(booking)
             return Answer(booking=facts(booking), events=(event,))
         event = self._move(booking, "confirmed", "BookingConfirmed")

@@ -194,6 +194,14 @@ def test_after_the_start_only_staff_cancels() -> None:
     assert ask(show, CancelBooking, by=STAFF, at=STARTS_MS, booking_id=booking_id).reason is None
 
 
+def test_a_hold_may_be_confirmed_after_the_start_for_as_long_as_it_lasts() -> None:
+    show = opened()
+    booking_id = id_of(hold(show, "A1", at=STARTS_MS - 1))
+    confirmed = ask(show, ConfirmBooking, at=STARTS_MS, booking_id=booking_id)
+    assert confirmed.booking is not None
+    assert confirmed.booking.status is BookingStatus.CONFIRMED
+
+
 def test_a_closed_show_still_lets_what_is_held_be_confirmed_and_what_is_booked_be_cancelled() -> None:
     show = opened()
     held, booked = id_of(hold(show, "A1")), id_of(book(show, "A2"))
