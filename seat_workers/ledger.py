@@ -21,6 +21,7 @@ from schemas.ids import Position
 from schemas.layout import Seating, decode_layout
 from seat_workers.batch import Batch, arguments, transposed
 from seat_workers.recent import First
+from seat_workers.stored_show import BookingColumns, StoredShow, received_numbers
 
 
 class Refused(Exception):
@@ -56,17 +57,14 @@ class PartitionState(msgspec.Struct, frozen=True):
     last_ms: int
 
 
-class StoredShow(msgspec.Struct, frozen=True):
-    """A show as PostgreSQL has it."""
+class ShowSize(msgspec.Struct, frozen=True):
+    """What a show costs to load."""
 
     show_id: int
     partition: int
-    status: ShowStatus
-    terms: Terms
-    version: int
-    bookings: list[Booking]
-    """Live ones only."""
-    blocked: list[int]
+    layout_digest: str
+    claims: int
+    """Seats that are not available."""
 
 
 _TAKE = """
@@ -84,18 +82,32 @@ _PUBLISHED = """
     UPDATE partitions t SET published_offset = p.published
       FROM unnest($1::int[], $2::bigint[], $3::bigint[]) p (partition, epoch, published)
      WHERE t.partition = p.partition AND t.epoch = p.epoch AND t.published_offset < p.published"""
+_SIZES = """
+    SELECT s.show_id, s.partition, s.layout_digest, coalesce(l.total_seats, 0) - s.available
+      FROM show_states s LEFT JOIN layouts l ON l.digest = s.layout_digest
+     WHERE s.show_id = ANY ($1::int[]) AND s.partition = ANY ($2::int[])"""
 _SHOWS = """
-    SELECT show_id, partition, status, version, layout_id, layout_digest, starts_ms, seats_per_customer,
-           sales_start_ms, sales_end_ms
-      FROM show_states WHERE show_id = ANY ($1::int[]) AND partition = ANY ($2::int[])"""
+    SELECT s.show_id, s.partition, s.status, s.version, s.layout_id, s.layout_digest, s.starts_ms,
+           s.seats_per_customer, s.sales_start_ms, s.sales_end_ms, b.*, c.*
+      FROM show_states s
+     CROSS JOIN LATERAL (
+           SELECT string_agg(uuid_send(booking_id), ''::bytea ORDER BY booking_id) AS ids,
+                  string_agg(int8send(user_id), ''::bytea ORDER BY booking_id) AS users,
+                  string_agg(int8send(created_ms), ''::bytea ORDER BY booking_id) AS created_ms,
+                  string_agg(int8send(coalesce(expires_ms, 0)), ''::bytea ORDER BY booking_id) AS expires_ms,
+                  string_agg(int4send(cardinality(seats)), ''::bytea ORDER BY booking_id) AS sizes,
+                  array_agg(checked_in) FILTER (WHERE checked_in IS NOT NULL) AS check_ins
+             FROM bookings WHERE show_id = s.show_id AND status IN ('held', 'confirmed')) b
+     CROSS JOIN LATERAL (
+           SELECT string_agg(int4send(seat), ''::bytea ORDER BY booking_id, seat)
+                  FILTER (WHERE state <> 'b') AS claimed,
+                  string_agg(int4send(seat), ''::bytea) FILTER (WHERE state = 'b') AS blocked
+             FROM claims WHERE show_id = s.show_id) c
+     WHERE s.show_id = ANY ($1::int[]) AND s.partition = ANY ($2::int[])"""
 _BOOKING_COLUMNS = (
     "booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, checked_in"
 )
-_LIVE_BOOKINGS = f"""
-    SELECT {_BOOKING_COLUMNS} FROM bookings
-     WHERE show_id = ANY ($1::int[]) AND status IN ('held', 'confirmed')"""
 _BOOKINGS = f"SELECT {_BOOKING_COLUMNS} FROM bookings WHERE booking_id = ANY ($1::uuid[])"
-_BLOCKED = "SELECT show_id, seat FROM claims WHERE show_id = ANY ($1::int[]) AND state = 'b'"
 _HELD = """
     SELECT s.partition, b.show_id, min(b.expires_ms) AS due_ms
       FROM bookings b JOIN show_states s USING (show_id)
@@ -122,7 +134,7 @@ _TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58")
 
 
 class Ledger:
-    """Two connections to PostgreSQL: one that only commits, one that only reads and takes partitions."""
+    """Connections to PostgreSQL: one only commits, one reads and takes partitions, one loads big shows."""
 
     def __init__(self, connect: Callable[[str], Awaitable[Any]]) -> None:
         self._connect = connect
@@ -139,7 +151,7 @@ class Ledger:
         return connection
 
     async def close(self) -> None:
-        for connection in self._connections.values():
+        for connection in list(self._connections.values()):
             try:
                 await connection.close(timeout=2)
             except AWAY:
@@ -172,37 +184,27 @@ class Ledger:
             columns = [(partition, *advance) for partition, advance in sorted(advances.items())]
             await connection.execute(_PUBLISHED, *transposed(columns, 3))
 
-    async def load_shows(self, show_ids: Sequence[int], partitions: Sequence[int]) -> list[StoredShow]:
+    async def show_sizes(self, show_ids: Sequence[int], partitions: Sequence[int]) -> list[ShowSize]:
         """Those of the shows that have been opened on one of these partitions."""
         connection = await self._connection("read")
-        rows = await connection.fetch(_SHOWS, show_ids, partitions)
-        found = [row["show_id"] for row in rows]
-        bookings: dict[int, list[Booking]] = {show_id: [] for show_id in found}
-        blocked: dict[int, list[int]] = {show_id: [] for show_id in found}
-        for row in await connection.fetch(_LIVE_BOOKINGS, found):
-            booking = _booking(row)
-            bookings[booking.show_id].append(booking)
-        for row in await connection.fetch(_BLOCKED, found):
-            blocked[row["show_id"]].append(row["seat"])
-        return [
-            StoredShow(
-                show_id=row["show_id"],
-                partition=row["partition"],
-                status=ShowStatus(row["status"]),
-                terms=Terms(
-                    layout_id=row["layout_id"],
-                    layout_digest=row["layout_digest"],
-                    starts_ms=row["starts_ms"],
-                    seats_per_customer=row["seats_per_customer"],
-                    sales_start_ms=row["sales_start_ms"],
-                    sales_end_ms=row["sales_end_ms"],
-                ),
-                version=row["version"],
-                bookings=bookings[row["show_id"]],
-                blocked=blocked[row["show_id"]],
-            )
-            for row in rows
-        ]
+        return [ShowSize(*row) for row in await connection.fetch(_SIZES, show_ids, partitions)]
+
+    async def load_shows(
+        self, show_ids: Sequence[int], partitions: Sequence[int], *, aside: bool = False
+    ) -> list[StoredShow]:
+        """As `show_sizes`, with all that is in them.
+
+        `aside`: on a connection for this alone, so that the others need not wait. One call at a time.
+        """
+        connection = await self._connection("load" if aside else "read")
+        try:
+            rows = await connection.fetch(_SHOWS, show_ids, partitions)
+        except asyncio.CancelledError:
+            if aside:
+                self._connections.pop("load", None)
+                connection.terminate()
+            raise
+        return [_stored_show(row) for row in rows]
 
     async def unfinished(
         self, partitions: Sequence[int]
@@ -282,6 +284,33 @@ def _refusal(error: asyncpg.PostgresError) -> Exception:
 
 def _partition_state(row: Any) -> PartitionState:
     return PartitionState(row["epoch"], row["next_offset"], row["published_offset"], row["last_ms"])
+
+
+def _stored_show(row: Any) -> StoredShow:
+    return StoredShow(
+        show_id=row["show_id"],
+        partition=row["partition"],
+        status=ShowStatus(row["status"]),
+        terms=Terms(
+            layout_id=row["layout_id"],
+            layout_digest=row["layout_digest"],
+            starts_ms=row["starts_ms"],
+            seats_per_customer=row["seats_per_customer"],
+            sales_start_ms=row["sales_start_ms"],
+            sales_end_ms=row["sales_end_ms"],
+        ),
+        version=row["version"],
+        bookings=BookingColumns.received(
+            ids=row["ids"] or b"",
+            users=row["users"] or b"",
+            created_ms=row["created_ms"] or b"",
+            expires_ms=row["expires_ms"] or b"",
+            sizes=row["sizes"] or b"",
+            seats=row["claimed"] or b"",
+            check_ins=row["check_ins"] or (),
+        ),
+        blocked=received_numbers("I", row["blocked"] or b""),
+    )
 
 
 _STATUSES = {status.value: status for status in BookingStatus}

@@ -7,27 +7,29 @@ layout says so, and never changes.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from heapq import nsmallest
-from itertools import pairwise
+from itertools import islice, pairwise
 from uuid import UUID
 
 from schemas.events import Booking, BookingStatus
 from schemas.layout import Seating
-from seat_workers.packed_keys import PackedKeys
+from seat_workers.packed_keys import IN_ONE_GO, PackedKeys
+from seat_workers.stored_show import BookingColumns
 
 _LAST = 2**32 - 1
+_NOT_YET = -1
 
 
 class LiveBookings(MutableMapping[UUID, Booking]):
     """Live bookings of one show, by id."""
 
     __slots__ = (
-        "_checked_in",
         "_created",
         "_first",
         "_held",
         "_keys",
+        "_let_in",
         "_next",
         "_seating",
         "_show_id",
@@ -45,7 +47,33 @@ class LiveBookings(MutableMapping[UUID, Booking]):
         """For each taken seat, the next one of the same booking."""
         self._held: dict[int, int] = {}
         """Number → when it expires, for those that are held."""
-        self._checked_in: dict[int, dict[str, int]] = {}
+        self._let_in = array("q")
+        """For each seat, when its holder was let in, Unix milliseconds; empty before the first one was."""
+
+    def fill(self, stored: BookingColumns) -> Iterator[None]:
+        """Takes stored bookings while there are none. To be used only when there is nothing more to go on with."""
+        yield from self._keys.fill(stored.ids_high, stored.ids_low)
+        self._users, self._created = stored.users[:], stored.created_ms[:]
+        seats, following, at = stored.seats, self._next, 0
+        for start in range(0, len(stored.sizes), IN_ONE_GO):
+            for size in stored.sizes[start : start + IN_ONE_GO]:
+                self._first.append(seats[at])
+                last = at + size - 1
+                while at < last:
+                    following[seats[at]] = seats[at + 1]
+                    at += 1
+                following[seats[at]] = _LAST
+                at += 1
+            yield
+        for start in range(0, len(stored.expires_ms), IN_ONE_GO):
+            for number, expires_ms in enumerate(stored.expires_ms[start : start + IN_ONE_GO], start):
+                if expires_ms:
+                    self._held[number] = expires_ms
+            yield
+        for start in range(0, len(stored.check_ins), IN_ONE_GO):
+            for label, at_ms in stored.let_in(start, start + IN_ONE_GO):
+                self._note_let_in(label, at_ms)
+            yield
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -73,7 +101,11 @@ class LiveBookings(MutableMapping[UUID, Booking]):
             currency=seating.currency,
             created_ms=self._created[number],
             expires_ms=expires_ms,
-            checked_in=self._checked_in.get(number, {}),
+            checked_in={
+                seating.label(seat): self._let_in[seat] for seat in seats if self._let_in[seat] != _NOT_YET
+            }
+            if self._let_in
+            else {},
         )
 
     def __setitem__(self, booking_id: UUID, booking: Booking) -> None:
@@ -106,8 +138,13 @@ class LiveBookings(MutableMapping[UUID, Booking]):
             self._held.pop(number, None)
         else:
             self._held[number] = booking.expires_ms
-        if booking.checked_in:
-            self._checked_in[number] = booking.checked_in
+        for label, at_ms in booking.checked_in.items():
+            self._note_let_in(label, at_ms)
+
+    def _note_let_in(self, label: str, at_ms: int) -> None:
+        if not self._let_in:
+            self._let_in = array("q", [_NOT_YET]) * len(self._seating)
+        self._let_in[self._seating.index(label)] = at_ms
 
     def __delitem__(self, booking_id: UUID) -> None:
         try:
@@ -115,7 +152,14 @@ class LiveBookings(MutableMapping[UUID, Booking]):
         except KeyError:
             raise KeyError(booking_id) from None
         self._held.pop(number, None)
-        self._checked_in.pop(number, None)
+        if self._let_in:
+            for seat in self._seats(number):
+                self._let_in[seat] = _NOT_YET
+
+    def held(self) -> Iterator[tuple[UUID, int, list[int]]]:
+        """Of each that is held: its id, when it expires, the indexes of its seats."""
+        for number, expires_ms in self._held.items():
+            yield UUID(int=self._keys.key(number)), expires_ms, self._seats(number)
 
     def smallest(self, count: int) -> list[UUID]:
         """The `count` smallest ids, in order."""
@@ -150,6 +194,17 @@ class SeatsOfCustomers(Mapping[int, int]):
         if number < 0:
             raise KeyError(user_id)
         return self._counts[number]
+
+    def fill(self, users: Iterable[int], sizes: Iterable[int]) -> Iterator[None]:
+        """Counts bookings, each of a customer and of so many seats, while none is counted."""
+        counts: dict[int, int] = {}
+        bookings = zip(users, sizes, strict=True)
+        while some := list(islice(bookings, IN_ONE_GO)):
+            for user_id, seats in some:
+                counts[user_id] = counts.get(user_id, 0) + seats
+            yield
+        yield from self._keys.fill(array("Q", bytes(8 * len(counts))), array("Q", counts))
+        self._counts = array("I", counts.values())
 
     def add(self, user_id: int, seats: int) -> None:
         """A customer has so many seats more, or less where it is negative."""

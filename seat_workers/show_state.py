@@ -5,13 +5,16 @@ What may happen to it is said in show.py; here is only what it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from heapq import heapify, heappop, heappush
+from array import array
+from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush
 from uuid import UUID
 
 from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.layout import Seating
 from seat_workers.live_bookings import LiveBookings, SeatsOfCustomers
+from seat_workers.packed_keys import IN_ONE_GO
+from seat_workers.stored_show import BookingColumns, StoredShow
 
 AVAILABLE, HELD, SOLD, BLOCKED = b"ahsb"
 
@@ -62,14 +65,35 @@ class Show:
         bookings: Iterable[Booking],
         blocked: Iterable[int],
     ) -> None:
-        """Fills a fresh show from stored rows. `blocked`: indexes of blocked seats."""
-        self.status, self.terms, self.version = status, terms, version
-        for booking in bookings:
-            self.claim(booking)
-        for seat in blocked:
+        """Fills a fresh show from live bookings. `blocked`: indexes of blocked seats."""
+        columns = BookingColumns.of(bookings, self.seating)
+        blocked_seats = array("I", blocked)
+        for _ in self.fill(StoredShow(self.show_id, 0, status, terms, version, columns, blocked_seats)):
+            pass
+
+    def fill(self, stored: StoredShow) -> Iterator[None]:
+        """Fills a fresh show from what is stored, a few milliseconds' worth each time it is asked to go on.
+
+        A show of 100,000 seats takes a tenth of a second: whoever fills it may let others run in between. It
+        is to be used only when there is nothing more to go on with.
+        """
+        self.status, self.terms, self.version = stored.status, stored.terms, stored.version
+        columns = stored.bookings
+        yield from self.bookings.fill(columns)
+        yield from self.seats_of_customer.fill(columns.users, columns.sizes)
+        for start in range(0, len(columns.seats), IN_ONE_GO):
+            for seat in columns.seats[start : start + IN_ONE_GO]:
+                self.states[seat] = SOLD
+            yield
+        for n, (booking_id, expires_ms, seats) in enumerate(self.bookings.held(), 1):
+            for seat in seats:
+                self.states[seat] = HELD
+            heappush(self.expiries, (expires_ms, booking_id))
+            if n % (IN_ONE_GO // 4) == 0:
+                yield
+        for seat in stored.blocked:
             self.states[seat] = BLOCKED
-            self.available -= 1
-        heapify(self.expiries)
+        self.available -= len(columns.seats) + len(stored.blocked)
 
     def next_expiry_ms(self) -> int | None:
         """When the next hold is due, in log time; None when nothing is held."""

@@ -2,7 +2,8 @@
 
 Whatever has arrived on all partitions is one batch. While it commits, the next one is read and decided on
 top of it; when a commit is refused, everything decided on top is dropped with it, loaded again and decided
-again. Nothing is published before its commit has returned.
+again. Nothing is published before its commit has returned. A partition that waits for a big show to be loaded
+is left out until that is there; its records stay in order.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import structlog
 
 from runtime.log import LogUnavailable, Reader, Record, WrongLog
+from seat_workers.backlog import Backlog, Read
 from seat_workers.batch import Batch
 from seat_workers.decider import CommandFailed, Decider, Owned, decoded
 from seat_workers.fold import Decided
@@ -29,6 +31,7 @@ MAX_RECORDS = 500
 """Of one partition in one batch, so that a storm on one show does not delay the others."""
 
 _WAIT_S = 0.25
+_WAIT_WHILE_LOADING_S = 0.01
 _UNPUBLISHED_BATCHES = 4
 _REPUBLISH_PAGE = 500
 _LETTING_GO_S = 5.0
@@ -53,6 +56,7 @@ class SeatWorker:
         self._follow_ups = follow_ups
         self._name = name
         self._memory = Memory(ledger)
+        self._backlog = Backlog()
         self._recent = RecentIds()
         self._owned: dict[int, Owned] = {}
         self._published: dict[int, int] = {}
@@ -64,6 +68,10 @@ class SeatWorker:
         self._one_by_one = 0
         """How many more commands to commit one at a time, after PostgreSQL has refused a batch."""
         self._id_searches = 0
+
+    @property
+    def shows_in_memory(self) -> int:
+        return self._memory.shows
 
     async def run(self, reader: Reader, stop: asyncio.Event) -> None:
         """Works until `stop`, then finishes what is in flight and gives the partitions back."""
@@ -118,6 +126,7 @@ class SeatWorker:
             await self._abandon()
         for partition in mine:
             del self._owned[partition]
+        self._backlog.drop(mine)
         self._memory.drop_partitions(mine)
         self._follow_ups.drop(mine)
         log.info("partitions let go", partitions=sorted(mine))
@@ -125,54 +134,69 @@ class SeatWorker:
     # --- one turn: read, decide, commit ---
 
     async def _turn(self, reader: Reader) -> None:
+        held_up = self._memory.held_up()
+        wait_s = _WAIT_WHILE_LOADING_S if held_up else _WAIT_S
+        if self._backlog.any_but(held_up):
+            wait_s = 0.0
         try:
-            arrived = await reader.poll(max_records=MAX_RECORDS, wait_s=_WAIT_S)
+            arrived = await reader.poll(max_records=MAX_RECORDS, wait_s=wait_s)
         except LogUnavailable as error:
             log.warning("the log does not answer", error=str(error))
             await asyncio.sleep(_WAIT_S)
             return
+        left_in_the_log = self._receive(arrived, reader)
         try:
-            if not arrived:
-                if self._landing is not None and self._landing.done():
-                    await self._settle()
-                return
-            for portion in self._portions(arrived):
+            if portion := self._next_portion():
                 await self._decide_and_land(portion)
-                if self._one_by_one:
-                    self._one_by_one -= 1
-                    await self._settle()
+            elif self._landing is not None and self._landing.done():
+                await self._settle()
+            elif left_in_the_log:
+                await asyncio.sleep(_WAIT_WHILE_LOADING_S)
         except _NotCommitted as failure:
             await self._recover(failure, reader)
         except CommandFailed as failure:
             self._decider.poisoned.add(failure.position)
             await self._go_back(reader)
 
-    def _portions(self, arrived: Mapping[int, Sequence[Record]]) -> Iterable[list[Record]]:
-        records = [
-            record
-            for partition, of_partition in sorted(arrived.items())
-            if partition in self._owned
-            for record in of_partition
-        ]
-        if self._one_by_one:
-            return [[record] for record in records]
-        return [records] if records else []
+    def _receive(self, arrived: Mapping[int, Sequence[Record]], reader: Reader) -> bool:
+        """Puts what has arrived into the backlog. Returns whether there was no room for some of it."""
+        no_room = False
+        for partition, records in arrived.items():
+            if partition not in self._owned:
+                continue
+            if self._backlog.has_room(partition):
+                self._backlog.add(partition, [(record, decoded(record)) for record in records])
+            else:
+                no_room = True
+                reader.seek(partition, records[0].offset)
+        return no_room
 
-    async def _decide_and_land(self, records: list[Record]) -> None:
+    def _next_portion(self) -> list[Read]:
+        """What is decided next: whatever can be, or, after PostgreSQL has refused a batch, one command alone."""
+        held_up = self._memory.held_up()
+        if self._one_by_one:
+            return self._backlog.take_one(held_up)
+        return self._backlog.take(MAX_RECORDS, held_up)
+
+    async def _decide_and_land(self, read: list[Read]) -> None:
         for batch in self._landed:
             ended = [(at.partition, booking) for booking, at in batch.net.ended()]
             self._memory.forget_ended(ended)
         self._landed.clear()
-        uncommitted = self._in_flight.shows if self._in_flight else ()
-        self._memory.trim({(row.partition, row.show_id) for row in uncommitted})
-        read = [(record, decoded(record)) for record in records]
         asked = [(record.partition, command) for record, command in read if command is not None]
-        await patiently(lambda: self._memory.load_for(asked))
+        needed = {(partition, command.show_id) for partition, command in asked}
+        uncommitted = self._in_flight.shows if self._in_flight else ()
+        self._memory.trim(needed | {(row.partition, row.show_id) for row in uncommitted})
+        held_up = await patiently(lambda: self._memory.load_for(asked))
+        self._backlog.put_back([one for one in read if one[0].partition in held_up])
+        read = [one for one in read if one[0].partition not in held_up]
+        if not read:
+            return
         batch = self._decider.decide(read, self._owned, self._published)
         # Of every show that was asked for, changed or not: a refused batch may have said otherwise before.
-        for partition, show_id in {(partition, command.show_id) for partition, command in asked}:
+        for partition, show_id in needed:
             show = self._memory.find(partition, show_id)
-            if show is not None:
+            if show is not None and partition not in held_up:
                 self._follow_ups.note(partition, show)
         try:
             await self._settle()
@@ -181,6 +205,9 @@ class SeatWorker:
             raise
         self._in_flight = batch
         self._landing = asyncio.create_task(self._land(batch), name="commit")
+        if self._one_by_one:
+            self._one_by_one -= 1
+            await self._settle()
 
     # --- commit, publish ---
 
@@ -281,4 +308,5 @@ class SeatWorker:
             if state.epoch != owned.epoch:
                 raise Fenced(f"partition {partition} was taken by another writer")
             owned.next_offset, owned.last_ms = state.next_offset, state.last_ms
+            self._backlog.drop([partition])
             reader.seek(partition, state.next_offset)

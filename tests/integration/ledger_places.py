@@ -38,7 +38,7 @@ class DirectWire:
     async def connect(self) -> None:
         pass
 
-    async def ask(self, effect: Callable[[], T]) -> T:
+    async def ask(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
         return effect()
 
     async def commit(self, effect: Callable[[], T]) -> T:

@@ -22,8 +22,10 @@ from schemas.events import BookingStatus
 from schemas.ids import Position
 from seat_workers.batch import Batch
 from seat_workers.fold import Claim
-from seat_workers.ledger import DataRefused, Fenced, IdUsed, Ledger, OutcomeUnknown
+from seat_workers.ledger import DataRefused, Fenced, IdUsed, Ledger, OutcomeUnknown, ShowSize
 from seat_workers.recent import ID_LIFETIME_MS
+from seat_workers.show_state import Show
+from seat_workers.stored_show import StoredShow
 from tests.integration.ledger_places import DIGEST, SEATING, Fake, Place, Real, Writer
 
 
@@ -78,6 +80,19 @@ def book(writer: Writer, *seats: str, **fields: Any) -> BookSeats:
     return command
 
 
+def as_remembered(stored: StoredShow | Show) -> tuple[object, ...]:
+    """All that a writer has in its memory of a show's seats."""
+    show = Show(stored.show_id, SEATING)
+    if isinstance(stored, Show):
+        show = stored
+    else:
+        for _ in show.fill(stored):
+            pass
+    holds = sorted(one for one in show.expiries if show.holds_until(one[1], one[0]))
+    customers = dict(show.seats_of_customer)
+    return bytes(show.states), show.available, dict(show.bookings), customers, holds
+
+
 async def refused(ledger: Ledger, place: Place, batch: Batch, kind: type[Exception]) -> None:
     """The batch is refused so, and nothing of it is written."""
     before = (await ledger.states([0, 1]), await place.claims(), await ledger.decisions(0, 0, 100, 100))
@@ -114,9 +129,12 @@ async def test_what_was_committed_is_read_back(ledger: Ledger, place: Place, wri
     assert (state.epoch, state.next_offset, state.published_offset, state.last_ms) == (1, 4, 1, 2_000)
     (show,) = await ledger.load_shows([7, 8], [0])
     assert (show.status, show.terms, show.version) == (writer.show.status, writer.show.terms, 3)
-    assert {booking.booking_id: booking for booking in show.bookings} == writer.show.bookings
-    assert show.blocked == [5]
+    assert as_remembered(show) == as_remembered(writer.show)
+    (aside,) = await ledger.load_shows([7, 8], [0], aside=True)
+    assert aside == show
     assert await ledger.load_shows([7], [1]) == [], "it is on another partition"
+    assert await ledger.show_sizes([7, 8], [0]) == [ShowSize(7, 0, DIGEST, 4)]
+    assert await ledger.show_sizes([7], [1]) == []
     assert await place.claims() == {
         (1, "h", held.booking_id),
         (2, "s", booked.booking_id),
@@ -135,7 +153,7 @@ async def test_an_ended_booking_is_found_by_its_id_alone(ledger: Ledger, writer:
     await ledger.commit(writer.batch(booked))
     await ledger.commit(writer.batch(ask(writer, CancelBooking, booking_id=booked.booking_id)))
     (show,) = await ledger.load_shows([7], [0])
-    assert show.bookings == []
+    assert as_remembered(show) == as_remembered(Show(7, SEATING))
     (booking,) = await ledger.load_bookings([booked.booking_id, writer.id()])
     assert (booking.status, booking.seats) == (BookingStatus.CANCELLED, ("A1",))
 
@@ -167,6 +185,31 @@ async def test_who_was_let_in_is_kept_also_within_the_batch_of_the_booking(
         [("A1", 4_000)],
         [("A2", 4_000)],
     ]
+    (show,) = await ledger.load_shows([7], [0])
+    assert as_remembered(show) == as_remembered(writer.show)
+
+
+async def test_bookings_of_many_seats_are_loaded_each_with_its_own(ledger: Ledger, writer: Writer) -> None:
+    ids = [writer.id() for _ in range(3)]
+    wanted = ((ids[2], ("A4", "A1"), 3), (ids[0], ("A6", "A2", "A3"), 2), (ids[1], ("A5",), 3))
+    commands = [
+        ask(writer, BookSeats, booking_id=booking_id, seats=seats, user_id=user_id)
+        for booking_id, seats, user_id in wanted
+    ]
+    await ledger.commit(writer.batch(*commands, at_ms=5_000))
+    (show,) = await ledger.load_shows([7], [0])
+    assert as_remembered(show) == as_remembered(writer.show)
+
+
+async def test_another_show_s_claims_are_not_loaded_with_it(ledger: Ledger, writer: Writer) -> None:
+    other = Writer(partition=1, show_id=8)
+    await ledger.take([1], "test")
+    await ledger.commit(
+        other.batch(open_show(other), book(other, "A1"), ask(other, BlockSeats, seats=("A3",)))
+    )
+    await ledger.commit(writer.batch(book(writer, "A2"), ask(writer, BlockSeats, seats=("A4", "A3"))))
+    loaded = {show.show_id: as_remembered(show) for show in await ledger.load_shows([7, 8], [0, 1])}
+    assert loaded == {7: as_remembered(writer.show), 8: as_remembered(other.show)}
 
 
 async def test_what_waits_to_be_done_is_found(ledger: Ledger, writer: Writer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ import pytest
 
 from runtime.log.memory import MemoryLog
 from schemas.events import Reason
-from schemas.ids import Position
+from schemas.ids import Position, new_booking_id
 from schemas.wire import EVENTS_TOPIC, decode_published_event
 from seat_workers.batch import Batch
 from seat_workers.ledger import Fenced, Ledger, OutcomeUnknown
@@ -199,6 +199,21 @@ async def test_a_command_whose_rows_postgresql_refuses_is_an_internal_error_and_
         assert (await house.decision(house.put(house.book(7, "4")))).reason is None
 
 
+async def test_more_old_ids_than_are_remembered_at_once_get_their_first_answers(house: House) -> None:
+    house.put(house.open_show(7))
+    old = [house.book(7, "1"), house.book(7, "2")]
+    async with house.working():
+        first = [await house.decision(house.put(command)) for command in old]
+    worker = house.worker()
+    worker._recent._limit = 1  # so that looking for one id makes room by forgetting the other
+    again = [house.put(house.book(7, *command.seats, command_id=command.command_id)) for command in old]
+    async with house.working(worker):
+        decisions = [await house.decision(position) for position in again]
+    assert [one.reason for one in decisions] == [None, None]
+    assert [one.booking for one in decisions] == [one.booking for one in first]
+    assert [one.repeats for one in decisions] == [Position(0, 1), Position(0, 2)]
+
+
 class ShakyLedger(Ledger):
     """Loses the connection at every other commit, before or after PostgreSQL has committed."""
 
@@ -313,9 +328,9 @@ async def test_memory_forgets_the_shows_that_were_not_asked_for_the_longest(
     loads: list[int] = []
 
     class Counting(Ledger):
-        async def load_shows(self, show_ids: Any, partitions: Any) -> Any:
+        async def load_shows(self, show_ids: Any, partitions: Any, *, aside: bool = False) -> Any:
             loads.extend(show_ids)
-            return await super().load_shows(show_ids, partitions)
+            return await super().load_shows(show_ids, partitions, aside=aside)
 
     worker = house.worker(Counting(house.connect))
     monkeypatch.setattr(worker._memory, "_max_seats", 250)  # two shows of 100 seats, and a half
@@ -357,3 +372,133 @@ async def test_a_batch_that_was_let_go_of_in_haste_is_decided_again_by_its_next_
     assert decision.reason is None
     assert decision.repeats is None, "it is no repeat of itself"
     assert await house.db.fetchval("SELECT booking_id FROM bookings") == booked.booking_id
+
+
+BIG = 20_000
+
+
+class GatedLedger(Ledger):
+    """Big shows come only once the gate is open."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house.connect)
+        self.gate = asyncio.Event()
+        self.begun = 0
+        self.dropped = 0
+
+    async def load_shows(self, show_ids: Any, partitions: Any, *, aside: bool = False) -> Any:
+        if aside:
+            self.begun += 1
+            try:
+                await self.gate.wait()
+            except asyncio.CancelledError:
+                self.dropped += 1
+                raise
+        return await super().load_shows(show_ids, partitions, aside=aside)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Returns when that is so."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - nobody would tell
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def big_house(database_url: str) -> AsyncIterator[House]:
+    """Show 7 on partition 0, all of its seats but four sold one by one; show 8 on partition 1, 9 beside 7."""
+    log = MemoryLog(lambda: int(time.time() * 1000))
+    await log.create(2)
+    house = House(database_url, log)
+    await house.open(BIG)
+    async with house.working():
+        for show_id, partition in ((7, 0), (8, 1), (9, 0)):
+            await house.decision(house.put(house.open_show(show_id, seats_per_customer=2), partition))
+    sold = [(new_booking_id(7, 1_000 + seat, seat * 7), seat) for seat in range(BIG - 4)]
+    await house.db.copy_records_to_table(
+        "bookings",
+        columns=[
+            *("booking_id", "show_id", "user_id", "status", "seats", "total", "currency", "created_ms"),
+            *("partition", "log_offset"),
+        ],
+        records=[
+            (one, 7, 100 + seat // 2, "confirmed", [str(seat + 1)], 1000, "EUR", 1, 0, 0)
+            for one, seat in sold
+        ],
+    )
+    await house.db.copy_records_to_table("claims", records=[(7, seat, b"s", one) for one, seat in sold])
+    await house.db.execute("UPDATE show_states SET available = 4 WHERE show_id = 7")
+    yield house
+    await house.db.close()
+
+
+async def test_a_big_show_that_is_being_loaded_holds_up_its_own_partition_only(big_house: House) -> None:
+    house, ledger = big_house, GatedLedger(big_house)
+    free = [str(seat) for seat in range(BIG - 3, BIG + 1)]
+    worker = house.worker(ledger)
+    async with house.working(worker):
+        held_up = [house.book(7, free[0], user_id=1), house.book(9, "1"), house.book(7, "1", user_id=2)]
+        positions = [house.put(command, partition=0) for command in held_up]
+        await until(lambda: ledger.begun == 1)
+        for seat in range(1, 6):
+            elsewhere = await house.decision(house.put(house.book(8, str(seat), user_id=seat), partition=1))
+            assert elsewhere.reason is None
+            held_up = [house.book(7, free[1], user_id=10 + seat), house.book(7, free[2], user_id=102)]
+            positions += [house.put(command, partition=0) for command in held_up]
+        await until(lambda: len(worker._backlog._waiting[0]) == len(positions))
+        assert await house.db.fetchval("SELECT next_offset FROM partitions WHERE partition = 0") == 2
+        ledger.gate.set()
+        decisions = [await house.decision(position) for position in positions]
+        reasons = [decision.reason for decision in decisions]
+    taken, over = Reason.SEAT_TAKEN, Reason.LIMIT_EXCEEDED
+    assert reasons == [None, None, taken, None, over, *(4 * [taken, over])]
+    assert ledger.begun == 1
+    state = await house.db.fetchrow("SELECT available, version FROM show_states WHERE show_id = 7")
+    assert tuple(state) == (2, positions[3].offset)
+
+
+async def test_what_waits_for_a_big_show_is_left_in_the_log_past_a_limit(
+    big_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seat_workers.backlog.MAX_WAITING", 3)
+    house, ledger = big_house, GatedLedger(big_house)
+    worker = house.worker(ledger)
+    positions = []
+    async with house.working(worker):
+        for user_id in range(1, 11):
+            positions.append(house.put(house.book(7, str(BIG), user_id=user_id), partition=0))
+            await until(lambda: ledger.begun == 1)
+            assert (
+                await house.decision(house.put(house.book(8, str(user_id), user_id=user_id), 1))
+            ).reason is None
+        assert len(worker._backlog._waiting[0]) <= 4
+        ledger.gate.set()
+        reasons = [(await house.decision(position)).reason for position in positions]
+    assert reasons == [None] + 9 * [Reason.SEAT_TAKEN]
+
+
+async def test_a_load_does_not_outlive_the_partition_it_was_for(big_house: House) -> None:
+    house, ledger = big_house, GatedLedger(big_house)
+    position = house.put(house.book(7, str(BIG)), partition=0)
+    async with house.working(house.worker(ledger)):
+        await until(lambda: ledger.begun == 1)
+        async with house.working():  # everything is given back, and given out anew
+            await until(lambda: ledger.begun == 2)
+            assert ledger.dropped == 1, "what was loaded under the old epoch does not count"
+            ledger.gate.set()
+            assert (await house.decision(position)).reason is None
+    epoch = await house.db.fetchval("SELECT epoch FROM partitions WHERE partition = 0")
+    assert epoch > 2
+
+
+async def test_a_big_show_that_cannot_be_loaded_stops_the_worker(big_house: House) -> None:
+    await big_house.db.execute("DELETE FROM claims WHERE show_id = 7 AND seat = 5")
+
+    async def work() -> None:
+        async with big_house.working() as worker:
+            await until(lambda: 0 in worker._owned)
+            big_house.put(big_house.book(7, str(BIG)), partition=0)
+            await until(lambda: not worker._owned)
+
+    with pytest.raises(ValueError, match="aisle verify"):
+        await work()

@@ -6,6 +6,7 @@ What the tables mean is said in schemas/sql/.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
@@ -16,8 +17,9 @@ from schemas.ids import Position
 from schemas.layout import Seating
 from seat_workers.batch import Batch, ShowRow
 from seat_workers.fold import Claim
-from seat_workers.ledger import DataRefused, Fenced, IdUsed, PartitionState, StoredShow, Unavailable
+from seat_workers.ledger import DataRefused, Fenced, IdUsed, PartitionState, ShowSize, Unavailable
 from seat_workers.recent import ID_LIFETIME_MS, First
+from seat_workers.stored_show import BookingColumns, StoredShow
 
 
 class DecisionRow(msgspec.Struct, frozen=True):
@@ -78,19 +80,50 @@ class Database:
             if state is not None and state.epoch == epoch and state.published_offset < published:
                 self.partitions[partition] = msgspec.structs.replace(state, published_offset=published)
 
-    def shows(self, show_ids: Sequence[int], partitions: Sequence[int]) -> list[StoredShow]:
-        """Rows of `show_states`, without bookings and blocked seats."""
+    def show_sizes(self, show_ids: Sequence[int], partitions: Sequence[int]) -> list[ShowSize]:
         return [
-            StoredShow(show_id, row.partition, row.status, row.terms, row.version, [], [])
+            ShowSize(
+                show_id,
+                row.partition,
+                row.terms.layout_digest,
+                len(self.layouts[row.terms.layout_digest]) - row.available,
+            )
             for show_id in show_ids
             if (row := self.show_states.get(show_id)) is not None and row.partition in partitions
         ]
 
+    def shows(self, show_ids: Sequence[int], partitions: Sequence[int]) -> list[StoredShow]:
+        return [
+            StoredShow(
+                one.show_id,
+                one.partition,
+                (row := self.show_states[one.show_id]).status,
+                row.terms,
+                row.version,
+                self._booking_columns(one.show_id),
+                array(
+                    "I", sorted(seat for seat, claim in self._claims_of(one.show_id) if claim.state == "b")
+                ),
+            )
+            for one in self.show_sizes(show_ids, partitions)
+        ]
+
+    def _booking_columns(self, show_id: int) -> BookingColumns:
+        """Bookings from one table and seats from another, as the real ledger reads them."""
+        rows = sorted(self.live_bookings([show_id]), key=lambda booking: booking.booking_id)
+        claimed = sorted(
+            (claim.booking_id, seat)
+            for seat, claim in self._claims_of(show_id)
+            if claim.booking_id is not None
+        )
+        columns = BookingColumns.of(rows, self.layouts[self.show_states[show_id].terms.layout_digest])
+        return msgspec.structs.replace(columns, seats=array("I", [seat for _, seat in claimed]))
+
+    def _claims_of(self, show_id: int) -> list[tuple[int, Claim]]:
+        return [(seat, claim) for (of_show, seat), claim in self.claims.items() if of_show == show_id]
+
     def live_bookings(self, show_ids: Sequence[int]) -> list[Booking]:
         return [b for b, _ in self.bookings.values() if b.show_id in show_ids and b.status.live]
-
-    def blocked(self, show_ids: Sequence[int]) -> list[tuple[int, int]]:
-        return [at for at, claim in self.claims.items() if at[0] in show_ids and claim.state == "b"]
 
     def bookings_by_id(self, booking_ids: Sequence[UUID]) -> list[Booking]:
         return [self.bookings[one][0] for one in booking_ids if one in self.bookings]

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from runtime.postgres import AWAY
 from schemas.events import Booking
 from schemas.layout import Seating
 from seat_workers.batch import Batch
-from seat_workers.ledger import Ledger, OutcomeUnknown, PartitionState, StoredShow, Unavailable
+from seat_workers.ledger import Ledger, OutcomeUnknown, PartitionState, ShowSize, Unavailable
 from seat_workers.recent import First
+from seat_workers.stored_show import StoredShow
 from tests.simulation.database import Database
 
 T = TypeVar("T")
+
+_BIG_SHOW_TAKES_S = 0.1
 
 
 class Wire(Protocol):
@@ -27,8 +30,9 @@ class Wire(Protocol):
         """Raises one of AWAY when the database lets nobody in."""
         ...
 
-    async def ask(self, effect: Callable[[], T]) -> T:
-        """Runs `effect` over there. Raises what it raises, or one of AWAY, whether or not it has run."""
+    async def ask(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
+        """Runs `effect` over there, which takes about so long. Raises what it raises, or one of AWAY, whether or
+        not it has run."""
         ...
 
     async def commit(self, effect: Callable[[], T]) -> T:
@@ -43,25 +47,25 @@ class FakeLedger(Ledger):
         self._database = database
         self._wire = wire
         self._connected: set[str] = set()
-        self._reading = False
+        self._busy: set[str] = set()
 
     async def close(self) -> None:
         self._connected.clear()
 
-    async def _read(self, effect: Callable[[], T]) -> T:
-        if self._reading:
+    async def _read(self, effect: Callable[[], T], use: str = "read", takes_s: float = 0.0) -> T:
+        if use in self._busy:
             raise asyncpg.InterfaceError("cannot perform operation: another operation is in progress")
-        self._reading = True
+        self._busy.add(use)
         try:
-            if "read" not in self._connected:
+            if use not in self._connected:
                 await self._wire.connect()
-                self._connected.add("read")
-            return await self._wire.ask(effect)
+                self._connected.add(use)
+            return await self._wire.ask(effect, takes_s)
         except AWAY:
-            self._connected.discard("read")
+            self._connected.discard(use)
             raise
         finally:
-            self._reading = False
+            self._busy.discard(use)
 
     async def take(self, partitions: Sequence[int], owner: str) -> dict[int, PartitionState]:
         return await self._read(lambda: self._database.take(sorted(partitions)))
@@ -73,19 +77,21 @@ class FakeLedger(Ledger):
         if "read" in self._connected:
             await self._read(lambda: self._database.mark_published(dict(advances)))
 
-    async def load_shows(self, show_ids: Sequence[int], partitions: Sequence[int]) -> list[StoredShow]:
-        shows = await self._read(lambda: self._database.shows(show_ids, partitions))
-        found = [show.show_id for show in shows]
-        bookings = await self._read(lambda: self._database.live_bookings(found))
-        blocked = await self._read(lambda: self._database.blocked(found))
-        return [
-            msgspec.structs.replace(
-                show,
-                bookings=[booking for booking in bookings if booking.show_id == show.show_id],
-                blocked=[seat for show_id, seat in blocked if show_id == show.show_id],
+    async def show_sizes(self, show_ids: Sequence[int], partitions: Sequence[int]) -> list[ShowSize]:
+        return await self._read(lambda: self._database.show_sizes(show_ids, partitions))
+
+    async def load_shows(
+        self, show_ids: Sequence[int], partitions: Sequence[int], *, aside: bool = False
+    ) -> list[StoredShow]:
+        if not aside:
+            return await self._read(lambda: self._database.shows(show_ids, partitions))
+        try:
+            return await self._read(
+                lambda: self._database.shows(show_ids, partitions), "load", _BIG_SHOW_TAKES_S
             )
-            for show in shows
-        ]
+        except asyncio.CancelledError:
+            self._connected.discard("load")
+            raise
 
     async def unfinished(
         self, partitions: Sequence[int]

@@ -66,6 +66,8 @@ class House:
         self.log.away = set()
         self.worker_type = worker_type
         self.max_seats_in_memory = self.random.choice((2_000_000, 2_000_000, 6, 12))
+        self.max_claims_at_once = self.random.choice((4_000, 2, 0))
+        """Above it, shows are loaded aside."""
         self.in_flight = self.random.choice(((1000, 1000, 1000), (1000, 1000, 1000), (6, 4, 2)))
         self.commit_s = self.random.choice((0.0, 0.0, 0.02, 0.1))
         self.clocks_off = self.random.random() < 0.3

@@ -94,6 +94,7 @@ class _DoesNotDrain(SeatWorker):
         mine = [partition for partition in partitions if partition in self._owned]
         for partition in mine:
             del self._owned[partition]
+        self._backlog.drop(mine)
         self._memory.drop_partitions(mine)
         self._follow_ups.drop(mine)
 
@@ -184,6 +185,26 @@ def _keeps_memory_when_taking() -> Patches:
     yield Memory, "drop_partitions", lambda self, partitions: None
 
 
+def _keeps_loads_of_what_is_lost() -> Patches:
+    def drop(self: Memory, shows: Iterable[tuple[int, int]]) -> None:
+        for key in shows:
+            show = self._shows.pop(key, None)
+            if show is not None:
+                self._seats -= len(show.states)
+
+    yield Memory, "drop", drop
+
+
+def _decides_while_loading() -> Patches:
+    load_for = Memory.load_for
+
+    async def load_and_go_on(self: Memory, *given: Any) -> set[int]:
+        await load_for(self, *given)
+        return set()
+
+    yield Memory, "load_for", load_and_go_on
+
+
 def _without_the_second_line() -> Patches:
     """What is remembered is believed, even of a command itself: otherwise these bugs would do no harm."""
     yield First, "is_before", lambda self, position: True
@@ -245,6 +266,8 @@ PLANTED = (
     Planted("memory of a refused batch kept", ("6.", "7."), patches=_keeps_memory_of_the_refused),
     Planted("ids of a refused batch kept", ("4.",), patches=_keeps_ids_of_the_refused),
     Planted("memory from before the take kept", ("6.", "7."), patches=_keeps_memory_when_taking),
+    Planted("a load from before the take kept", ("6.", "7."), patches=_keeps_loads_of_what_is_lost),
+    Planted("a partition that waits for a show not left out", ("7.",), patches=_decides_while_loading),
     Planted("an unknown outcome taken for done", ("2.", "3.", "5.", "11."), patches=_takes_unknown_for_done),
     Planted("nobody asks for what is due", ("8.",), patches=_never_follows_up),
     Planted("ids count for an hour only", ("4.",), patches=_ids_count_for_an_hour),

@@ -118,6 +118,7 @@ class Worker(Process):
         publisher = Publisher(house.redis.client(), house.log.appender(EVENTS_TOPIC))
         self.worker = house.worker_type(ledger, publisher, follow_ups, self.part.name)
         self.worker._memory._max_seats = house.max_seats_in_memory
+        self.worker._memory._max_claims_at_once = house.max_claims_at_once
         self.reader = house.log.reader(COMMANDS_TOPIC, "workers", _Watched(self))
         await self.worker.run(self.reader, self.stop)
         await ledger.close()

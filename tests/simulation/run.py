@@ -118,11 +118,14 @@ async def _good_end(house: House) -> list[str]:
         if not any(worker.running for worker in house.workers):
             break
         await asyncio.sleep(0.1)
+    # A take that was on the way for long, of a worker killed since, may come after all: then nobody marks anything.
+    took = {partition: part for _, part, partition in house.observed.takes}
+    let_go = {partition: part for _, part, partition in house.observed.let_go}
     violations = [
         f"3. commit, then publish: partition {partition} was left with {state.published_offset} published of"
         f" {state.next_offset}"
         for partition, state in house.database.partitions.items()
-        if state.published_offset != state.next_offset
+        if state.published_offset != state.next_offset and took[partition] == let_go.get(partition)
     ]
     if house.random.random() < 0.1:
         violations += await refuses_a_shorter_log(house)

@@ -27,8 +27,8 @@ class DatabaseWire:
     async def connect(self) -> None:
         await self._network.ask(self._check)
 
-    async def ask(self, effect: Callable[[], T]) -> T:
-        return await self._run(effect, self._network.faults.read_cut, 0.0)
+    async def ask(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
+        return await self._run(effect, self._network.faults.read_cut, takes_s)
 
     async def commit(self, effect: Callable[[], T]) -> T:
         return await self._run(effect, self._network.faults.commit_cut, self._commit_s)

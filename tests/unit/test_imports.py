@@ -25,7 +25,7 @@ MAY_IMPORT = {
 }
 """Of ours; nothing but `loadtest` and the tests imports `ops`."""
 
-PURE_WRITER = ("show", "show_state", "live_bookings", "packed_keys", "best_seats", "fold")
+PURE_WRITER = ("show", "show_state", "stored_show", "live_bookings", "packed_keys", "best_seats", "fold")
 
 PURE = [
     *(CHECKOUT / "seat_workers" / f"{name}.py" for name in PURE_WRITER),

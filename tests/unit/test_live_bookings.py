@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import random
 import sys
+from array import array
 from uuid import UUID
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.events import Booking, BookingStatus
+from schemas.events import Booking, BookingStatus, ShowStatus
 from schemas.ids import new_booking_id
 from schemas.layout import Layout, Money, Row, Seating, Section, numbered, problems
 from seat_workers.live_bookings import LiveBookings, SeatsOfCustomers
-from seat_workers.packed_keys import PackedKeys
+from seat_workers.packed_keys import IN_ONE_GO, PackedKeys
+from seat_workers.show_state import BLOCKED, Show
+from seat_workers.stored_show import BookingColumns, StoredShow
 
 STEPS = st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=200)
 
@@ -59,6 +64,81 @@ def test_live_bookings_do_as_a_dictionary_does(steps: list[tuple[bool, int]]) ->
         assert live.smallest(3) == sorted(plain)[:3]
 
 
+CHUNKS = st.lists(st.tuples(st.integers(1, 3), st.sampled_from(["sold", "held", "let in"])), max_size=25)
+
+
+@given(CHUNKS, st.integers(0, 2**32).map(random.Random))
+def test_a_show_filled_at_once_is_as_one_that_was_booked_bit_by_bit(
+    chunks: list[tuple[int, str]], rng: random.Random
+) -> None:
+    seating = Seating(numbered(82, Money(100, "EUR")))
+    seats = rng.sample(range(80), 80)
+    bookings = []
+    for n, (size, kind) in enumerate(chunks, 1):
+        labels = tuple(seating.label(seat) for seat in sorted(seats.pop() for _ in range(size)))
+        held = kind == "held"
+        bookings.append(
+            Booking(
+                UUID(int=rng.getrandbits(128)),
+                show_id=7,
+                user_id=n % 4,
+                status=BookingStatus.HELD if held else BookingStatus.CONFIRMED,
+                seats=labels,
+                total=100 * size,
+                currency="EUR",
+                created_ms=n,
+                expires_ms=1_000 + n if held else None,
+                checked_in=dict.fromkeys(labels[:2], 5_000 + n) if kind == "let in" else {},
+            )
+        )
+    one_by_one, at_once = Show(7, seating), Show(7, seating)
+    for booking in bookings:
+        one_by_one.claim(booking)
+    one_by_one.states[80:] = bytes([BLOCKED, BLOCKED])
+    at_once.restore(ShowStatus.OPEN, one_by_one.terms, 3, bookings, [80, 81])
+    assert at_once.bookings == one_by_one.bookings == {one.booking_id: one for one in bookings}
+    assert at_once.seats_of_customer == one_by_one.seats_of_customer
+    assert at_once.states == one_by_one.states
+    assert at_once.available == one_by_one.available - 2
+    assert at_once.next_expiry_ms() == one_by_one.next_expiry_ms()
+    for booking in bookings:
+        ended = msgspec.structs.replace(booking, status=BookingStatus.CANCELLED, expires_ms=None)
+        at_once.free(ended)
+        at_once.claim(
+            msgspec.structs.replace(booking, booking_id=UUID(int=rng.getrandbits(128)), checked_in={})
+        )
+    assert not any(booking.checked_in for booking in at_once.bookings.values()), "who was let in is forgotten"
+    assert len(at_once.bookings) == len(bookings)
+
+
+def test_filling_a_big_house_pauses_often() -> None:
+    seating = Seating(numbered(20_000, Money(100, "EUR")))
+    show = Show(7, seating)
+    columns = BookingColumns(
+        ids_high=array("Q", range(20_000)),
+        ids_low=array("Q", bytes(8 * 20_000)),
+        users=array("q", range(20_000)),
+        created_ms=array("q", bytes(8 * 20_000)),
+        expires_ms=array("q", range(20_000)),
+        sizes=array("I", [1]) * 20_000,
+        seats=array("I", range(20_000)),
+    )
+    stored = StoredShow(7, 0, ShowStatus.OPEN, show.terms, 1, columns, array("I"))
+    assert len(list(show.fill(stored))) > 20_000 // IN_ONE_GO * 5
+    assert show.available == 0
+    assert show.states.decode() == "s" + 19_999 * "h"
+    assert show.next_expiry_ms() == 1
+    assert len({show.bookings[UUID(int=n << 64)].seats for n in range(20_000)}) == 20_000
+
+
+def test_bookings_and_claims_that_do_not_fit_are_not_taken_for_a_show() -> None:
+    numbers = array("q", [1])
+    with pytest.raises(ValueError, match="aisle verify"):
+        BookingColumns(
+            array("Q", [1]), array("Q", [1]), numbers, numbers, numbers, array("I", [2]), array("I", [5])
+        )
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3))))
 def test_seats_of_customers_are_counted_up_and_down(bookings: list[tuple[int, int]]) -> None:
     counts = SeatsOfCustomers()
@@ -79,7 +159,9 @@ def test_a_sold_out_house_takes_less_than_100_bytes_a_seat() -> None:
         booking = Booking(booking_id, 7, 10**6 + seat, BookingStatus.CONFIRMED, (), 1, "EUR", 1)
         live.add(booking, [seat])
         customers.add(booking.user_id, 1)
-    arrays = [getattr(live, name) for name in ("_users", "_created", "_first", "_next")] + [customers._counts]
+        live.change(msgspec.structs.replace(booking, checked_in={seating.label(seat): seat}))
+    names = ("_users", "_created", "_first", "_next", "_let_in")
+    arrays = [getattr(live, name) for name in names] + [customers._counts]
     for keys in (live._keys, customers._keys):
         arrays += [keys._high, keys._low, keys._table]
     assert sum(sys.getsizeof(one) for one in arrays) + seats < 100 * seats
