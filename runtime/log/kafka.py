@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition, errors
+from aiokafka.admin import AIOKafkaAdminClient
 
 from runtime.log import LogIdentity, LogUnavailable, Member, Record, WrongLog
 from runtime.log.kafka_appender import KafkaAppender
 from runtime.log.kafka_reader import LONG_SESSION_MS, SESSION_MS, KafkaReader
-from runtime.log.kafka_topics import administer, check, create, describe
+from runtime.log.kafka_topics import Cluster, administer, check, create, describe
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 
 LOOK_UP_S = 10.0
+ASK_ANOTHER_S = 20.0
+"""How long another node is asked when one does not answer in the middle of opening the log."""
+
+T = TypeVar("T")
 
 
 class KafkaLog:
@@ -33,20 +40,13 @@ class KafkaLog:
         self._one_at_a_time = asyncio.Lock()
 
     async def identity(self) -> LogIdentity:
-        async with administer(self._bootstrap) as admin:
-            cluster = await describe(admin, self._topics)
-            for name in self._topics:
-                if name not in cluster.topics:
-                    raise WrongLog(f"Kafka at {self._bootstrap} has no topic {name}; `aisle up` creates it")
-            await check(admin, self._bootstrap, [cluster.topics[name] for name in self._topics])
+        cluster = await self._administered(self._checked)
         topics = " ".join(f"{name}={cluster.topics[name].topic_id}" for name in self._topics)
         return LogIdentity(kind="kafka", cluster=cluster.cluster_id, topic=topics)
 
     async def create(self, partitions: int) -> None:
-        async with administer(self._bootstrap) as admin:
-            await create(admin, self._topics, partitions)
-            cluster = await describe(admin, self._topics)
-            await check(admin, self._bootstrap, list(cluster.topics.values()))
+        await self._administered(lambda admin: create(admin, self._topics, partitions))
+        await self._administered(self._checked)
 
     async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
         async with self._one_at_a_time:
@@ -80,6 +80,28 @@ class KafkaLog:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             await consumer.stop()
+
+    async def _checked(self, admin: AIOKafkaAdminClient) -> Cluster:
+        cluster = await describe(admin, self._topics)
+        for name in self._topics:
+            if name not in cluster.topics:
+                raise WrongLog(f"Kafka at {self._bootstrap} has no topic {name}; `aisle up` creates it")
+        await check(admin, self._bootstrap, [cluster.topics[name] for name in self._topics])
+        return cluster
+
+    async def _administered(self, work: Callable[[AIOKafkaAdminClient], Awaitable[T]]) -> T:
+        """What `work` returns. A node that goes in the middle of it is not the cluster: another one is asked."""
+        deadline = time.monotonic() + ASK_ANOTHER_S
+        while True:
+            found = False
+            try:
+                async with administer(self._bootstrap) as admin:
+                    found = True
+                    return await work(admin)
+            except LogUnavailable as error:
+                if not found or error.__cause__ is None or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.2)
 
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:

@@ -15,6 +15,7 @@ import asyncpg
 from runtime.log import LogIdentity, LogUnavailable, Member, Record, WrongLog
 from runtime.log.postgres_appender import PostgresAppender
 from runtime.log.postgres_reader import PostgresReader
+from runtime.postgres import AWAY
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 
 CONNECT_S = 5.0
@@ -120,5 +121,5 @@ class PostgresLog:
                 return await what(self._connection)
             except asyncpg.UndefinedTableError:
                 raise WrongLog("the database has no tables for the log; run `aisle migrate` first") from None
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except (*AWAY, asyncpg.PostgresError) as error:
                 raise LogUnavailable(f"PostgreSQL does not answer: {error!r}") from error

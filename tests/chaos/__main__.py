@@ -42,9 +42,9 @@ async def _shake(folder: Path, log: str, minutes: float, seed: int, storm_s: flo
     until = time.monotonic() + 60 * minutes
     cluster = KafkaCluster(folder, nodes=3) if log == "kafka" else None
     house = ChaosHouse(folder / "home", cluster)
-    if cluster is not None:
-        cluster.start()
     try:
+        if cluster is not None:
+            cluster.start()
         await house.start()
         while time.monotonic() < until:
             history = await storm(house, seconds=storm_s, seed=seed, first_user=10_000 + 100 * seed)
@@ -53,8 +53,7 @@ async def _shake(folder: Path, log: str, minutes: float, seed: int, storm_s: flo
         if house.stop() != 0:
             raise AssertionError(f"the house did not stop in good order: {house.output.read_text()[-2000:]}")
     finally:
-        if house.process is not None and house.process.poll() is None:
-            house.stop()
+        house.end()
         if cluster is not None:
             cluster.kill()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,11 +16,23 @@ from tests.kafka_fixture import need_kafka
 
 _users = itertools.count(20_000, 100)
 
+TIMEOUT_S = 300
+"""Of a test: the first one on a log starts a whole house, which takes its time on a busy machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives the tests of this folder their time."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+
 
 @pytest.fixture(scope="session")
 def _houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], ChaosHouse]]:
     running: dict[str, ChaosHouse] = {}
     clusters: list[KafkaCluster] = []
+    # Whoever ends the tests with SIGTERM, as a time-out does, wants everything ended that they have started.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def start(log: str) -> ChaosHouse:
         if log not in running:
@@ -39,11 +53,10 @@ def _houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         assert not any(endings.values()), {log: running[log].output.read_text()[-4000:] for log in endings}
     finally:
         for house in running.values():
-            if house.process is not None and house.process.poll() is None:
-                house.process.kill()
-                house.process.wait()
+            house.end()
         for cluster in clusters:
             cluster.kill()
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(params=["postgres", pytest.param("kafka", marks=pytest.mark.kafka)])

@@ -1,9 +1,8 @@
-"""Clients who book, cancel and repeat themselves without mercy, and write down what they saw."""
+"""All clients of a storm, and how each of them talks to Aisle: asks, repeats and writes down what was answered."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import httpx
 
 from tests.chaos.history import Attempt, History, Wish
+from tests.chaos.wishes import Wishes
 
 THINK_S = 0.12
 """What a client waits between two wishes, on average."""
@@ -23,57 +23,33 @@ _PREFERENCES = ("wait=5", "wait=5", "wait=1", "respond-async", None)
 class Client:
     """One customer with a connection of their own."""
 
-    def __init__(
-        self,
-        user_id: int,
-        http: httpx.AsyncClient,
-        shows: Sequence[tuple[int, int]],
-        history: History,
-        seed: int,
-    ) -> None:
-        """`shows`: the number of each and how many seats it has."""
-        self._user_id = user_id
+    def __init__(self, http: httpx.AsyncClient, wishes: Wishes, history: History) -> None:
         self._http = http
-        self._shows = shows
+        self._wishes = wishes
         self._history = history
-        self._random = random.Random(f"{seed}/{user_id}")
-        self._wishes = 0
-        self._mine: list[tuple[int, str]] = []
+        self._random = wishes.random
 
     async def live(self, stop: asyncio.Event) -> None:
         """Wishes one thing after the other until `stop`."""
         while not stop.is_set():
-            await self._pursue(self._next_wish())
+            wishes = self._wishes.next()
+            self._history.wishes += wishes
+            await asyncio.gather(*(self._pursue(wish) for wish in wishes))
             await asyncio.sleep(self._random.expovariate(1 / THINK_S))
 
     async def settle(self) -> None:
         """Sends what has no certain answer again until it has one, and asks for the fate of every 202."""
         deadline = time.monotonic() + _SETTLE_S
         for wish in self._history.wishes:
-            if wish.user_id != self._user_id:
+            if wish.user_id != self._wishes.user_id:
                 continue
             for attempt in wish.attempts:
-                if attempt.status == 202 and (attempt.fate is None or attempt.fate["status"] == "pending"):
-                    await self._ask_fate(attempt, deadline)
+                await self._ask_fate(attempt, deadline)
             while wish.key is not None and not wish.outcomes and time.monotonic() < deadline:
-                if (await self._attempt(wish, None)).status not in (200, 201, 202, 409):
+                attempt = await self._attempt(wish, None)
+                await self._ask_fate(attempt, deadline)
+                if not wish.outcomes:
                     await asyncio.sleep(0.3)
-
-    def _next_wish(self) -> Wish:
-        self._wishes += 1
-        key = None if self._random.random() < 0.05 else f"wish-{self._wishes}"
-        if self._mine and self._random.random() < 0.15 + 0.03 * len(self._mine):
-            show_id, booking_id = self._mine.pop(self._random.randrange(len(self._mine)))
-            path = f"/api/bookings/{booking_id}/cancel"
-            wish = Wish(user_id=self._user_id, show_id=show_id, path=path, key=key, booking_id=booking_id)
-        else:
-            show_id, size = self._random.choice(self._shows)
-            numbers = self._random.sample(range(1, size + 1), self._random.choice((1, 1, 2, 3)))
-            path = f"/api/shows/{show_id}/bookings"
-            seats = tuple(map(str, numbers))
-            wish = Wish(user_id=self._user_id, show_id=show_id, path=path, key=key, seats=seats)
-        self._history.wishes.append(wish)
-        return wish
 
     async def _pursue(self, wish: Wish) -> None:
         prefer = self._random.choice(_PREFERENCES)
@@ -88,17 +64,16 @@ class Client:
             await self._attempt(wish, prefer)
         if wish.key is not None and self._random.random() < 0.05:
             await self._attempt(wish, None)
-        if wish.books and wish.accepted is not None:
-            self._mine.append((wish.show_id, wish.accepted["id"]))
+        if wish.accepted is not None:
+            self._wishes.granted(wish)
 
     async def _attempt(self, wish: Wish, prefer: str | None) -> Attempt:
         headers = {} if wish.key is None else {"Idempotency-Key": wish.key}
         if prefer is not None:
             headers["Prefer"] = prefer
-        body = {"seats": list(wish.seats)} if wish.books else {}
         sent = time.monotonic()
         try:
-            answer = await self._http.post(wish.path, json=body, headers=headers)
+            answer = await self._http.post(wish.path, json=wish.request, headers=headers)
         except httpx.TransportError as error:
             attempt = Attempt(sent=sent, ended=time.monotonic(), error=type(error).__name__)
         else:
@@ -115,16 +90,19 @@ class Client:
         return attempt
 
     async def _ask_fate(self, attempt: Attempt, deadline: float) -> None:
-        while time.monotonic() < deadline:
+        """Asks what became of a 202 until it is known; of another answer, nothing."""
+        while attempt.status == 202 and (attempt.fate is None or attempt.fate.get("status") == "pending"):
+            if time.monotonic() > deadline:
+                return
             try:
                 answer = await self._http.get(attempt.location, headers={"Prefer": "wait=5"})
             except httpx.TransportError:
                 await asyncio.sleep(0.2)
                 continue
-            attempt.fate = _json(answer)
-            if answer.status_code == 200 and attempt.fate["status"] != "pending":
-                return
-            await asyncio.sleep(0.2)
+            if answer.status_code == 200:
+                attempt.fate, attempt.fate_at = _json(answer), time.monotonic()
+            else:
+                await asyncio.sleep(0.2)
 
 
 class Crowd:
@@ -137,13 +115,19 @@ class Crowd:
         shows: Sequence[tuple[int, int]],
         history: History,
         seed: int,
+        *,
+        brief_holds_until: float = 0.0,
     ) -> None:
-        """`connect` makes the connection of a user."""
+        """`connect` makes the connection of a user; `shows`: the number of each and how many seats it has.
+
+        Until the monotonic time `brief_holds_until`, some holds are as short as there are.
+        """
         self._connections = [connect(user_id) for user_id in users]
         self._clients = [
-            Client(user_id, http, shows, history, seed)
+            Client(http, Wishes(user_id, shows, f"{seed}/{user_id}", brief_holds_until), history)
             for user_id, http in zip(users, self._connections, strict=True)
         ]
+        history.clock_s = time.time() - time.monotonic()
 
     async def live(self, stop: asyncio.Event) -> None:
         await asyncio.gather(*(client.live(stop) for client in self._clients))

@@ -53,14 +53,27 @@ class Faults:
             self.all[f"kafka {node.node_id} killed"] = partial(self._node_killed, node)
             self.all[f"kafka {node.node_id} frozen"] = partial(self._node_frozen, node)
 
-    async def rage(self, stop: asyncio.Event, pause_s: tuple[float, float]) -> None:
-        """One fault or pair after the other until `stop`; returns when what was hit runs again.
+    async def rage(self, until: float, pause_s: tuple[float, float]) -> None:
+        """One fault or pair after the other until this monotonic time, and at least until every kind of part
+        has been hit; returns when what was hit runs again.
 
         Every kind of part comes before any comes again, and every fault before any comes again.
         """
         under_way: dict[str, asyncio.Task[None]] = {}
+        try:
+            await self._hit(under_way, until, pause_s)
+            await asyncio.gather(*under_way.values())
+        finally:
+            for hit in under_way.values():
+                hit.cancel()
+            await asyncio.gather(*under_way.values(), return_exceptions=True)
+
+    async def _hit(
+        self, under_way: dict[str, asyncio.Task[None]], until: float, pause_s: tuple[float, float]
+    ) -> None:
+        kinds = {_kind(name) for name in self.all}
         for name in self._deal():
-            if stop.is_set():
+            if time.monotonic() >= until and not kinds - {_kind(part) for part in under_way}:
                 break
             names = [name, self._another(name)] if self._random.random() < PAIRS else [name]
             for one in names:
@@ -74,7 +87,6 @@ class Faults:
                 # A part that dies while everything starts is, as it should be, a start that has failed.
                 await under_way["supervisor"]
             await asyncio.sleep(self._random.uniform(*pause_s))
-        await asyncio.gather(*under_way.values())
 
     def _deal(self) -> Iterator[str]:
         while True:
@@ -96,15 +108,19 @@ class Faults:
     async def _frozen(self, part: str) -> None:
         async with self._noted(part, "frozen"):
             pid = self._house.hit(part, signal.SIGSTOP)
-            await asyncio.sleep(self._random.uniform(*FROZEN_S))
-            if pid == self._house.pid(part):
-                self._house.hit(part, signal.SIGCONT)
+            try:
+                await asyncio.sleep(self._random.uniform(*FROZEN_S))
+            finally:
+                if pid == self._house.pid(part):
+                    self._house.hit(part, signal.SIGCONT)
 
     async def _database_frozen(self) -> None:
         async with self._noted("postgres", "frozen"):
             self._house.freeze_database(signal.SIGSTOP)
-            await asyncio.sleep(self._random.uniform(*FROZEN_S))
-            self._house.freeze_database(signal.SIGCONT)
+            try:
+                await asyncio.sleep(self._random.uniform(*FROZEN_S))
+            finally:
+                self._house.freeze_database(signal.SIGCONT)
 
     async def _supervisor_killed(self) -> None:
         async with self._noted("supervisor", "SIGKILL"):
@@ -122,8 +138,10 @@ class Faults:
     async def _node_frozen(self, node: KafkaNode) -> None:
         async with self._node_is_gone, self._noted(f"kafka {node.node_id}", "frozen"):
             self._house.freeze_node(node, signal.SIGSTOP)
-            await asyncio.sleep(self._random.uniform(*FROZEN_S))
-            self._house.freeze_node(node, signal.SIGCONT)
+            try:
+                await asyncio.sleep(self._random.uniform(*FROZEN_S))
+            finally:
+                self._house.freeze_node(node, signal.SIGCONT)
             await asyncio.sleep(NODE_CATCHES_UP_S)
 
     @asynccontextmanager

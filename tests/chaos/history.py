@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+
+Kind = Literal["book", "hold", "confirm", "cancel"]
 
 
 class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -22,6 +24,8 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
     replayed: bool = False
     fate: Any = None
     """For a 202: what its Location said in the end."""
+    fate_at: float = 0.0
+    """When it said so."""
 
     @property
     def code(self) -> str:
@@ -29,41 +33,84 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
         return str(self.body.get("code", "")) if isinstance(self.body, dict) else ""
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """What a client knows for certain of a wish, from one attempt."""
+
+    status: int
+    """As if the answer had been waited for: 201, 200 or 409."""
+    body: Any
+    at: float
+    """When it was known: the decision is no later."""
+
+
 class Wish(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a client wants once: one request, sent as often as it takes, under one Idempotency-Key."""
 
     user_id: int
     show_id: int
-    path: str
+    kind: Kind
     key: str | None
     seats: tuple[str, ...] = ()
-    """Of a booking; a wish that names none is about `booking_id`."""
+    quantity: int = 0
+    """How many of the best seats, side by side, where no seats are named."""
+    hold_s: int = 0
+    """How long a hold is to last."""
     booking_id: str = ""
+    """What is to be confirmed or cancelled."""
     attempts: list[Attempt] = msgspec.field(default_factory=list)
 
     @property
-    def books(self) -> bool:
-        """Whether it makes a booking; else it cancels one."""
-        return bool(self.seats)
+    def makes(self) -> bool:
+        """Whether it makes a booking; else it moves one."""
+        return self.kind in ("book", "hold")
 
     @property
-    def outcomes(self) -> list[tuple[Attempt, int, Any]]:
-        """What is known for certain: (attempt, status as if it had been waited for, body)."""
-        known: list[tuple[Attempt, int, Any]] = []
+    def path(self) -> str:
+        if self.makes:
+            return f"/api/shows/{self.show_id}/{'bookings' if self.kind == 'book' else 'holds'}"
+        return f"/api/bookings/{self.booking_id}/{self.kind}"
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The body that is sent."""
+        request: dict[str, Any] = {"hold_s": self.hold_s} if self.hold_s else {}
+        if self.seats:
+            request["seats"] = list(self.seats)
+        elif self.quantity:
+            request["quantity"] = self.quantity
+        return request
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """All that is known for certain."""
+        known = []
         for attempt in self.attempts:
             if attempt.status in (200, 201, 409):
-                known.append((attempt, attempt.status, attempt.body))
+                known.append(Outcome(attempt.status, attempt.body, attempt.ended))
             elif attempt.status == 202 and attempt.fate is not None:
                 if attempt.fate["status"] == "accepted":
-                    known.append((attempt, 201 if self.books else 200, attempt.fate["booking"]))
+                    status, body = 201 if self.makes else 200, attempt.fate["booking"]
+                    known.append(Outcome(status, body, attempt.fate_at))
                 elif attempt.fate["status"] == "refused":
-                    known.append((attempt, attempt.fate["problem"]["status"], attempt.fate["problem"]))
+                    problem = attempt.fate["problem"]
+                    known.append(Outcome(problem["status"], problem, attempt.fate_at))
         return known
 
     @property
     def accepted(self) -> Any:
         """The booking as it was answered, or None."""
-        return next((body for _, status, body in self.outcomes if status < 300), None)
+        return next((outcome.body for outcome in self.outcomes if outcome.status < 300), None)
+
+    @property
+    def refused(self) -> Outcome | None:
+        """The refusal, if it was one."""
+        return next((outcome for outcome in self.outcomes if outcome.status >= 400), None)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether more may have been done than is known: without a key, each attempt counts for itself."""
+        unknown = sum(attempt.status in (0, 503) for attempt in self.attempts)
+        return bool(unknown) and (self.key is None or not self.outcomes)
 
 
 class Fault(msgspec.Struct, kw_only=True):
@@ -80,6 +127,8 @@ class History(msgspec.Struct, kw_only=True):
 
     wishes: list[Wish] = msgspec.field(default_factory=list)
     faults: list[Fault] = msgspec.field(default_factory=list)
+    clock_s: float = 0.0
+    """What has to be added to a time here for the time of day, in Unix seconds."""
 
     def save(self, path: Path) -> None:
         """Keeps it, to be looked at when something was wrong."""

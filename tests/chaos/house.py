@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
@@ -14,8 +16,8 @@ import msgspec
 from ops.embedded_postgres import EmbeddedPostgres
 from ops.embedded_redis import EmbeddedRedis
 from ops.kafka import KafkaCluster, KafkaNode
-from ops.leftovers import Record
-from tests.e2e.running import RunningAisle
+from ops.leftovers import Record, end_leftovers
+from tests.e2e.running import AISLE, RunningAisle
 
 SOON_S = 60.0
 
@@ -35,6 +37,24 @@ class ChaosHouse(RunningAisle):
         self.cluster = cluster
         self.workers = [f"seat-worker-{n}" for n in range(1, workers + 1)]
         self.gateways = [f"gateway-{n}" for n in range(1, gateways + 1)]
+
+    def launch(self) -> None:
+        """Starts the supervisor so that it stops when the tests end, whatever ends them."""
+        die_with_parent = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*die_with_parent, AISLE, "up"], env=self.environment, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def end(self) -> None:
+        """Ends every process of the house at once, in whatever state a test has left it."""
+        for part in [*self.workers, *self.gateways, "redis", "notifier"]:
+            self.hit(part, signal.SIGCONT)
+        self.freeze_database(signal.SIGCONT)
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        end_leftovers(self.home / "run")
 
     @property
     def kafka(self) -> str | None:

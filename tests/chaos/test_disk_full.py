@@ -32,18 +32,22 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
     if mounted.returncode != 0:
         pytest.skip(f"no small disk can be had here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 @pytest.fixture
 def small_house(small_disk: Path) -> Iterator[ChaosHouse]:
     house = ChaosHouse(small_disk, None, workers=1, gateways=1)
-    asyncio.run(house.start())
-    yield house
-    status = house.stop()
-    shutil.copy(house.home / "postgres.log", house.output.with_suffix(".postgres.log"))
-    assert status == 0, house.output.read_text()[-4000:]
+    try:
+        asyncio.run(house.start())
+        yield house
+        assert house.stop() == 0, house.output.read_text()[-4000:]
+    finally:
+        house.end()
+        shutil.copy(house.home / "postgres.log", house.output.with_suffix(".postgres.log"))
 
 
 async def test_a_full_disk_refuses_bookings_and_loses_none(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tests.chaos.house import ChaosHouse
-from tests.chaos.storm import storm
+from tests.chaos.storm import granted, storm
 
 KINDS = {"seat-worker", "gateway", "notifier", "postgres", "redis", "supervisor"}
 
 
 async def test_nothing_is_lost_or_done_twice_whatever_dies(house: ChaosHouse, first_user: int) -> None:
-    history = await storm(house, seconds=20, seed=first_user, first_user=first_user)
+    history = await storm(house, seconds=12, seed=first_user, first_user=first_user)
     hit = {fault.part.rstrip("-123 ") for fault in history.faults}
     assert hit >= KINDS | ({"kafka"} if house.kafka else set())
-    assert sum(wish.accepted is not None for wish in history.wishes) > 200
+    assert set(granted(history)) == {"book", "hold", "confirm", "cancel"}

@@ -1,0 +1,78 @@
+"""What a client of a storm wants next: to book and hold, seats or a number of them, to confirm and to cancel.
+
+Without mercy: the same booking is confirmed and cancelled in the same moment, confirmed twice, cancelled twice.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tests.chaos.history import Kind, Wish
+
+HOLD_S = 300
+BRIEF_HOLD_S = 30
+"""The shortest hold there is: it runs out while the storm goes on."""
+
+_NO_KEY = 0.05
+_MOVES: dict[str, dict[tuple[Kind, ...], int]] = {
+    "held": {("confirm",): 11, ("cancel",): 5, ("confirm", "cancel"): 2, ("confirm", "confirm"): 1, (): 1},
+    "confirmed": {("cancel",): 10, ("confirm",): 1, ("cancel", "cancel"): 1},
+    "cancelled": {("cancel",): 1, ("confirm",): 1, (): 6},
+    "released": {("cancel",): 1, ("confirm",): 1, (): 6},
+}
+"""What is done next to a booking in this status, all at the same time, and how often of all times."""
+
+
+class _Mine(msgspec.Struct, frozen=True):
+    show_id: int
+    booking_id: str
+    status: str
+
+
+class Wishes:
+    """The wishes of one customer; the same seed wishes the same as long as it is granted the same."""
+
+    def __init__(
+        self, user_id: int, shows: Sequence[tuple[int, int]], seed: str, brief_holds_until: float
+    ) -> None:
+        self.user_id = user_id
+        self.random = random.Random(seed)
+        self._shows = shows
+        self._brief_holds_until = brief_holds_until
+        self._made = 0
+        self._mine: list[_Mine] = []
+
+    def next(self) -> list[Wish]:
+        """What is wished next: one thing or, of one booking, several at the same time."""
+        if self._mine and self.random.random() < 0.2 + 0.04 * len(self._mine):
+            mine = self._mine.pop(self.random.randrange(len(self._mine)))
+            moves = _MOVES[mine.status]
+            (kinds,) = self.random.choices([*moves], [*moves.values()])
+            return [self._wish(mine.show_id, kind, booking_id=mine.booking_id) for kind in kinds]
+        show_id, size = self.random.choice(self._shows)
+        kind: Kind = self.random.choice(("book", "hold"))
+        which: dict[str, Any] = {"hold_s": self._hold_s()} if kind == "hold" else {}
+        if self.random.random() < 0.3:
+            which["quantity"] = self.random.randint(1, 4)
+        else:
+            numbers = self.random.sample(range(1, size + 1), self.random.choice((1, 1, 2, 3)))
+            which["seats"] = tuple(map(str, numbers))
+        return [self._wish(show_id, kind, **which)]
+
+    def granted(self, wish: Wish) -> None:
+        """A wish came true: its booking may be moved on."""
+        self._mine.append(_Mine(wish.show_id, wish.accepted["id"], wish.accepted["status"]))
+
+    def _wish(self, show_id: int, kind: Kind, **which: Any) -> Wish:
+        self._made += 1
+        key = None if self.random.random() < _NO_KEY else f"wish-{self._made}"
+        return Wish(user_id=self.user_id, show_id=show_id, kind=kind, key=key, **which)
+
+    def _hold_s(self) -> int:
+        brief = time.monotonic() < self._brief_holds_until and self.random.random() < 0.3
+        return BRIEF_HOLD_S if brief else HOLD_S
