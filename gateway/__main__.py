@@ -1,7 +1,9 @@
 """`python -m gateway`"""
 
-from gateway.app import serve
+from functools import partial
+
+from gateway.app import SERVICE, serve
 from runtime.process import run_service
 
 if __name__ == "__main__":
-    run_service("gateway", serve)
+    run_service(SERVICE, partial(serve, metrics=True))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any, Literal
 
+import msgspec
 from litestar import Response, Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from gateway.account_limits import AccountLimits
 from gateway.auth import ACCESS_LIFETIME_S, Caller, Tokens
 from gateway.documents import BEARER, problem_responses
-from gateway.logins import Logins
+from gateway.logins import Login, Logins
 from gateway.pages import DEFAULT_LIMIT, MAX_LIMIT
 from gateway.password_resets import PasswordResets
 from gateway.problems import Problem
@@ -36,8 +38,13 @@ MAX_BODY = 16 * 1024
 
 
 @post("/signup", responses=problem_responses("email_taken", "username_taken"))
-async def sign_up(data: JSONBody[SignupBody], users: NamedDependency[Users]) -> Response[UserBody]:
+async def sign_up(
+    data: JSONBody[SignupBody],
+    users: NamedDependency[Users],
+    account_limits: NamedDependency[AccountLimits],
+) -> Response[UserBody]:
     """Make an account. A welcome letter is sent."""
+    await account_limits.count("signup", data.email)
     user = await users.sign_up(data)
     return Response(user, status_code=201, headers={"Location": f"/api/users/{user.id}"})
 
@@ -48,10 +55,13 @@ async def log_in(
     users: NamedDependency[Users],
     logins: NamedDependency[Logins],
     tokens: NamedDependency[Tokens],
+    account_limits: NamedDependency[AccountLimits],
 ) -> TokensBody:
     """Log in with a user name or an e-mail address."""
-    row = await users.check_password(data.username, data.password)
-    return _pair(tokens, row["user_id"], row["role"], await logins.start(row["user_id"]))
+    async with account_limits.guess(data.username):
+        row = await users.check_password(data.username, data.password)
+        login = await logins.start(row["user_id"], row["password_hash"])
+    return _pair(tokens, login)
 
 
 @post("/token/refresh", status_code=200, responses=problem_responses("token_invalid", "token_expired"))
@@ -59,8 +69,7 @@ async def refresh(
     data: JSONBody[RefreshBody], logins: NamedDependency[Logins], tokens: NamedDependency[Tokens]
 ) -> TokensBody:
     """Get a new pair for a refresh token, which is spent by this. One that was spent before ends the login."""
-    user_id, role, fresh = await logins.renew(data.refresh)
-    return _pair(tokens, user_id, role, fresh)
+    return _pair(tokens, await logins.renew(data.refresh))
 
 
 @post("/logout", status_code=204, responses=problem_responses("token_invalid"))
@@ -79,34 +88,50 @@ async def me(caller: NamedDependency[Caller], users: NamedDependency[Users]) -> 
     "/me", guards=[logged_in], security=BEARER, responses=problem_responses("email_taken", "bad_credentials")
 )
 async def change_me(
-    data: JSONBody[ChangeMeBody], caller: NamedDependency[Caller], users: NamedDependency[Users]
+    data: JSONBody[ChangeMeBody],
+    caller: NamedDependency[Caller],
+    users: NamedDependency[Users],
+    account_limits: NamedDependency[AccountLimits],
 ) -> UserBody:
     """Change one's own account. A new password needs the old one and ends every login."""
-    return await users.change_me(caller.user_id, data)
+    if data.old_password is msgspec.UNSET:
+        return await users.change_me(caller.user_id, data)
+    async with account_limits.guess(str(caller.user_id)):
+        return await users.change_me(caller.user_id, data)
 
 
 @delete("/me", guards=[logged_in], security=BEARER, responses=problem_responses("bad_credentials"))
 async def forget_me(
-    data: JSONBody[ForgetMeBody], caller: NamedDependency[Caller], users: NamedDependency[Users]
+    data: JSONBody[ForgetMeBody],
+    caller: NamedDependency[Caller],
+    users: NamedDependency[Users],
+    account_limits: NamedDependency[AccountLimits],
 ) -> None:
     """Have one's name, e-mail address and logins forgotten. Bookings stay, without a name."""
-    await users.forget_me(caller.user_id, data.password)
+    async with account_limits.guess(str(caller.user_id)):
+        await users.forget_me(caller.user_id, data.password)
 
 
 @post("/password/forgot", status_code=202)
 async def forgot_password(
-    data: JSONBody[ForgotPasswordBody], password_resets: NamedDependency[PasswordResets]
+    data: JSONBody[ForgotPasswordBody],
+    password_resets: NamedDependency[PasswordResets],
+    account_limits: NamedDependency[AccountLimits],
 ) -> Response[bytes]:
     """Ask for a one-time link by e-mail. The answer is the same whether there is such an account or not."""
+    await account_limits.count("link", data.email)
     await password_resets.ask(data.email)
     return Response(b"", status_code=202, media_type="text/plain")
 
 
 @post("/password/reset", status_code=204)
 async def reset_password(
-    data: JSONBody[ResetPasswordBody], password_resets: NamedDependency[PasswordResets]
+    data: JSONBody[ResetPasswordBody],
+    password_resets: NamedDependency[PasswordResets],
+    account_limits: NamedDependency[AccountLimits],
 ) -> None:
     """Set a new password with the token of a one-time link. Ends every login."""
+    await account_limits.count("reset", data.token)
     await password_resets.spend(data.token, data.password)
 
 
@@ -173,6 +198,6 @@ def account_routes() -> Router:
     )
 
 
-def _pair(tokens: Tokens, user_id: FromPath[int], role: str, refresh_token: str) -> TokensBody:
-    access = tokens.issue_access(user_id, role, time.time())
-    return TokensBody(access, refresh_token, ACCESS_LIFETIME_S)
+def _pair(tokens: Tokens, login: Login) -> TokensBody:
+    access = tokens.issue_access(login.user_id, login.role, time.time(), login.since_us)
+    return TokensBody(access, login.refresh, ACCESS_LIFETIME_S)

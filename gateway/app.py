@@ -4,34 +4,60 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, NamedTuple
 
+from gateway.addresses import Addresses
 from gateway.auth import Tokens
+from gateway.catalogue_memory import CatalogueMemory
+from gateway.catalogue_reading import CatalogueRoutes
 from gateway.cold import build_cold
 from gateway.commands import Commands
 from gateway.cors import Cors
+from gateway.event_stream import EventStream
+from gateway.events_live import EventsLive
 from gateway.front import App, Front
 from gateway.health import Health
 from gateway.hot import HotRoutes
 from gateway.inbox import inbox_routes
 from gateway.limits import InFlight
+from gateway.live import LiveSeats
+from gateway.live_routes import LiveRoutes
 from gateway.logins import Logins
+from gateway.measures import GatewayMeasures
 from gateway.movies import Movies
+from gateway.my_live import MyLive
+from gateway.origins import Origins
 from gateway.password_resets import PasswordResets
 from gateway.passwords import Passwords
+from gateway.rate_limits import RateLimits
 from gateway.replies import Replies
+from gateway.report_figures import ReportFigures
+from gateway.report_query import ReportReader
+from gateway.seat_pictures import SeatPictures
+from gateway.security_headers import headers_for
 from gateway.serving import listener_for, serve_app
+from gateway.show_changes import ShowChanges
 from gateway.show_maker import ShowMaker
+from gateway.show_notes import ShowNotes
+from gateway.show_requests import ShowRequests
 from gateway.shows import Shows
+from gateway.socket_limits import SocketLimits
+from gateway.socket_logins import SocketLogins
 from gateway.standings import Standings
+from gateway.stored_seats import StoredSeats
+from gateway.ticket_pdf import TicketRoutes
+from gateway.ticket_printing import TicketPrinter
 from gateway.upkeep import forget_expired_logins
 from gateway.users import Users
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, open_log
+from runtime.metrics_server import telling
 from runtime.process import settle_gc
 from runtime.settings import SettingError, Settings
 from schemas.wire import COMMANDS_TOPIC
+
+SERVICE = "gateway"
 
 
 class Gateway(NamedTuple):
@@ -39,14 +65,21 @@ class Gateway(NamedTuple):
 
     app: App
     tasks: list[asyncio.Task[Any]]
+    measures: GatewayMeasures
+    end_waits: Callable[[], None]
+    """Answers at once who waits for a decision: for the end, when there is no more time to wait."""
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """One gateway, from start to drained."""
+async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = False) -> None:
+    """One gateway, from start to drained; tells its metrics if asked to."""
     with listener_for(settings) as listener:
-        async with open_gateway(settings) as gateway:
+        async with (
+            open_gateway(settings) as gateway,
+            telling(settings, SERVICE, gateway.measures) if metrics else contextlib.nullcontext(),
+        ):
             settle_gc()
-            await serve_app(gateway.app, listener, stop, gateway.tasks)
+            headers = headers_for(settings.public_url, settings.cors_origins)
+            await serve_app(gateway.app, listener, stop, gateway.tasks, gateway.end_waits, headers)
 
 
 @contextlib.asynccontextmanager
@@ -75,37 +108,95 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         passwords = Passwords()
         stack.callback(passwords.close)
 
-        replies = Replies(pool, redis_client)
+        pictures = SeatPictures(StoredSeats(pool))
+        stack.push_async_callback(pictures.close)
+        replies = Replies(pool, redis_client, pictures)
         in_flight = InFlight(
             settings.max_in_flight, settings.max_in_flight_show, settings.max_in_flight_customer
         )
-        commands = Commands(pool, appender, replies, in_flight)
+        rate_limits = RateLimits(redis_client, settings)
+        commands = Commands(pool, appender, replies, in_flight, rate_limits.commands)
         partitions = sorted(await log.bounds(COMMANDS_TOPIC))
         logins = Logins(pool)
         show_maker = ShowMaker(pool, commands, appender, partitions, settings.timezone, settings.currency)
+        movies, shows = Movies(pool), Shows(pool)
+        memory = CatalogueMemory(pool, commands.told)
+        await memory.refresh()
+        show_changes = ShowChanges(commands, ShowRequests(pool), shows, memory)
+        stack.push_async_callback(show_changes.close)
+        reports_pool = await postgres.create_pool(
+            settings.database_url,
+            f"{settings.process or 'gateway'}, reports",
+            min_size=1,
+            max_size=3,
+            synchronous_commit=False,
+        )
+        stack.push_async_callback(reports_pool.close)
+        figures = ReportFigures(reports_pool)
+        printer = TicketPrinter()
+        stack.callback(printer.close)
         cold = build_cold(
             tokens=tokens,
+            rate_limits=rate_limits,
             users=Users(pool, passwords, standings),
             logins=logins,
             password_resets=PasswordResets(pool, passwords, standings),
-            movies=Movies(pool),
-            shows=Shows(pool),
+            movies=movies,
+            shows=shows,
             show_maker=show_maker,
+            show_changes=show_changes,
+            show_notes=ShowNotes(pool),
+            memory=memory,
+            reports=ReportReader(reports_pool, figures),
             health=Health(pool, log),
             embedded_inbox=settings.smtp_url is None,
             more_routes=inbox_routes(settings.home) if settings.smtp_url is None else [],
         )
-        app: App = Front(HotRoutes(tokens, commands, pool), cold)
+        socket_logins = SocketLogins(tokens)
+        socket_limits = SocketLimits(limited=settings.rate_limits)
+        events = EventStream(log)
+        live_seats = LiveSeats(pictures)
+        live = LiveRoutes(
+            show=live_seats.serve,
+            mine=MyLive(socket_logins, socket_limits, commands, events),
+            events=EventsLive(socket_logins, socket_limits, commands, events),
+            origins=Origins(settings.public_url, settings.cors_origins),
+            limits=socket_limits,
+            rate=rate_limits.requests,
+        )
+        app: App = Front(
+            HotRoutes(
+                tokens,
+                commands,
+                pool,
+                CatalogueRoutes(memory, movies, shows),
+                TicketRoutes(tokens, pool, printer),
+                pictures,
+            ),
+            live,
+            cold,
+            Addresses(settings.trusted_proxies),
+            rate_limits.requests,
+        )
         if settings.cors_origins:
             app = Cors(app, settings.cors_origins)
+        measures = GatewayMeasures(replies, in_flight)
         tasks = [
             _start(stack, "replies", replies.listen()),
             _start(stack, "look-ups", replies.look_up()),
             _start(stack, "standings", standings.watch()),
             _start(stack, "openings", show_maker.watch()),
+            _start(stack, "catalogue memory", memory.watch()),
+            _start(stack, "show changes", show_changes.watch()),
+            _start(stack, "rate limits", rate_limits.tell()),
+            _start(stack, "pictures", pictures.run()),
+            _start(stack, "live seats", live_seats.run()),
+            _start(stack, "live events", events.run()),
+            _start(stack, "live logins", socket_logins.watch()),
+            _start(stack, "report figures", figures.keep_gathering()),
             _start(stack, "upkeep", forget_expired_logins(logins)),
         ]
-        yield Gateway(app, tasks)
+        yield Gateway(measures.counted(app), tasks, measures, replies.end_waits)
 
 
 def _start(

@@ -6,17 +6,15 @@ it expires; what an account lost since the token was issued is looked up every t
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import jwt
 import msgspec
 
 from gateway.problems import Problem
+from gateway.signing_keys import read_signing_keys
 from gateway.standings import Standing
-from runtime.settings import SettingError
 
 ACCESS_LIFETIME_S = 3600
 ISSUER = "aisle"
@@ -25,7 +23,6 @@ ROLES = ("customer", "staff", "admin")
 _MAX_REMEMBERED = 50_000
 _MAX_HEADER = 4096
 _CLOCK_LEEWAY_S = 60
-_MIN_KEY_BYTES = 32
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -43,39 +40,34 @@ class Caller(msgspec.Struct, frozen=True):
         return self.role == "admin"
 
 
-class _Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    kid: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    alg: Literal["HS256"]
-    key: str
-
-
 class Tokens:
     """Issues and checks access tokens.
 
-    `keys` is the value of AISLE_JWT_KEYS: a JSON list of `{"kid", "alg": "HS256", "key": base64url}`. The
-    first signs, all verify: a new key is put first, and the old one taken away once its last token has run
-    out. `standings` says what changed about accounts lately. Raises SettingError for keys that are none.
+    `keys` is the value of AISLE_JWT_KEYS (gateway/signing_keys.py). `standings` says what changed about
+    accounts lately. Raises SettingError for keys that are none.
     """
 
     def __init__(self, keys: str | None, standings: Mapping[int, Standing]) -> None:
-        self._keys = _read_keys(keys)
-        self._signing = next(iter(self._keys))
+        self._keys = read_signing_keys(keys)
+        self._signing = next(iter(self._keys.values()))
         self._standings = standings
         self._jwt = jwt.PyJWT()
         self._remembered: dict[bytes | None, tuple[int, int, int, Caller]] = {}
 
-    def issue_access(self, user_id: int, role: str, now_s: float) -> str:
-        """A token that says who someone is for the next hour."""
+    def issue_access(self, user_id: int, role: str, now_s: float, since_us: int = 0) -> str:
+        """A token that says who someone is for the next hour; `since_us` as in gateway/standings.py."""
         issued_s = int(now_s)
-        claims = {
+        claims: dict[str, Any] = {
             "sub": str(user_id),
             "role": role,
             "iat": issued_s,
             "exp": issued_s + ACCESS_LIFETIME_S,
             "iss": ISSUER,
         }
-        key = self._keys[self._signing]
-        return self._jwt.encode(claims, key, algorithm="HS256", headers={"kid": self._signing})
+        if since_us:
+            claims["since"] = since_us
+        key = self._signing
+        return self._jwt.encode(claims, key.private, algorithm=key.algorithm, headers={"kid": key.kid})
 
     def verify(self, authorization: bytes | None, now_s: float) -> Caller:
         """Who calls, from the value of the Authorization header.
@@ -86,27 +78,29 @@ class Tokens:
         remembered = self._remembered.get(authorization)
         if remembered is None:
             remembered = self._remember(authorization, now_s)
-        expires_s, issued_s, user_id, caller = remembered
+        expires_s, since_us, user_id, caller = remembered
         if now_s >= expires_s:
             self._remembered.pop(authorization, None)
             raise Problem("token_expired", "The access token has expired: refresh it, or log in again.")
         standing = self._standings.get(user_id)
-        if standing is not None and not standing.accepts(caller.role, issued_s):
+        if standing is not None and not standing.accepts(caller.role, since_us):
             raise _invalid("The account has changed since this token was issued: log in again.")
         return caller
 
     def _remember(self, authorization: bytes | None, now_s: float) -> tuple[int, int, int, Caller]:
         claims = self._claims(_bearer(authorization))
         subject, role, expires_s, issued_s = (claims[name] for name in ("sub", "role", "exp", "iat"))
+        since_us = claims.get("since", 0)
         if not (
             (subject.isascii() and subject.isdigit() and len(subject) <= 16)
             and role in ROLES
             and isinstance(expires_s, int)
             and isinstance(issued_s, int)
+            and isinstance(since_us, int)
             and issued_s <= now_s + _CLOCK_LEEWAY_S
         ):
             raise _invalid("The access token is not one of Aisle's: log in again.")
-        checked = (expires_s, issued_s, int(subject), Caller(int(subject), role))
+        checked = (expires_s, since_us, int(subject), Caller(int(subject), role))
         if now_s < expires_s:
             if len(self._remembered) >= _MAX_REMEMBERED:
                 del self._remembered[next(iter(self._remembered))]
@@ -116,11 +110,12 @@ class Tokens:
     def _claims(self, token: str) -> dict[str, Any]:
         try:
             key = self._keys[jwt.get_unverified_header(token).get("kid", "")]
+            # The algorithm is the key's, whatever the token says.
             # The times are checked by the caller, against the caller's clock.
             return self._jwt.decode(
                 token,
-                key,
-                algorithms=["HS256"],
+                key.public,
+                algorithms=[key.algorithm],
                 issuer=ISSUER,
                 options={
                     "require": ["sub", "role", "iat", "exp", "iss"],
@@ -146,21 +141,3 @@ def _bearer(authorization: bytes | None) -> str:
 
 def _invalid(detail: str) -> Problem:
     return Problem("token_invalid", detail)
-
-
-def _read_keys(value: str | None) -> dict[str, bytes]:
-    wanted = 'AISLE_JWT_KEYS: a JSON list of {"kid": …, "alg": "HS256", "key": 32 bytes or more in base64url}'
-    if value is None:
-        raise SettingError(f"{wanted} is wanted")
-    try:
-        keys = msgspec.json.decode(value, type=list[_Key])
-        secrets = {key.kid: _base64url(key.key) for key in keys}
-    except (msgspec.DecodeError, binascii.Error, ValueError) as error:
-        raise SettingError(f"{wanted} is wanted: {error}") from None
-    if not keys or len(secrets) != len(keys) or min(map(len, secrets.values())) < _MIN_KEY_BYTES:
-        raise SettingError(f"{wanted} is wanted, with at least one key and each kid once")
-    return secrets
-
-
-def _base64url(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

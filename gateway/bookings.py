@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import random
 import time
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from gateway.auth import Caller, Tokens
+from gateway.auth import Tokens
 from gateway.bodies import decode_body, invalid
+from gateway.booking_commands import book_command, hold_command, move_command, no_booking
 from gateway.commands import Commands, Outcome, Pending
 from gateway.http import Exchange
 from gateway.problems import Problem
 from gateway.refusals import problem_of
 from gateway.waiting import Preference, command_id_for, preference_of
-from schemas.api import (
-    MAX_SEATS_PER_REQUEST,
-    BookRequest,
-    HoldRequest,
-    PendingBody,
-    booking_body,
-)
-from schemas.commands import BookSeats, CancelBooking, Command, ConfirmBooking, HoldSeats
-from schemas.ids import new_booking_id, show_of_booking
+from schemas.api import BookRequest, HoldRequest, PendingBody, booking_body
+from schemas.commands import CancelBooking, Command, ConfirmBooking
 from schemas.wire import encode
 
 _BOOK_REQUEST = msgspec.json.Decoder(BookRequest)
@@ -45,15 +37,16 @@ class BookingRoutes:
         exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_BOOK_REQUEST, await exchange.body())
-        await self._submit(exchange, BookSeats(**_asked(exchange, caller, show_id, request)), made=201)
+        command_id = command_id_for(exchange, caller.user_id)
+        await self._submit(exchange, book_command(caller, show_id, request, command_id), made=201)
 
     async def hold(self, exchange: Exchange, show_id: int) -> None:
         """POST /api/shows/{id}/holds"""
         exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_HOLD_REQUEST, await exchange.body())
-        asked = _asked(exchange, caller, show_id, request)
-        await self._submit(exchange, HoldSeats(hold_ms=request.hold_s * 1000, **asked), made=201)
+        command_id = command_id_for(exchange, caller.user_id)
+        await self._submit(exchange, hold_command(caller, show_id, request, command_id), made=201)
 
     async def confirm(self, exchange: Exchange, booking_id: UUID) -> None:
         """POST /api/bookings/{id}/confirm"""
@@ -70,13 +63,7 @@ class BookingRoutes:
         caller = self._tokens.verify(exchange.authorization, time.time())
         if (await exchange.body(required=False)).strip() not in (b"", b"{}"):
             raise invalid(("body", "this call takes no body"))
-        command = kind(
-            command_id=command_id_for(exchange, caller.user_id),
-            show_id=_show_of(booking_id),
-            user_id=caller.user_id,
-            staff=caller.staff,
-            booking_id=booking_id,
-        )
+        command = move_command(kind, caller, booking_id, command_id_for(exchange, caller.user_id))
         try:
             await self._submit(exchange, command, made=200)
         except Problem as problem:
@@ -86,60 +73,6 @@ class BookingRoutes:
         preference = preference_of(exchange)
         outcome = await self._commands.submit(command, wait_s=preference.wait_s)
         await tell(exchange, outcome, preference, made=made)
-
-
-def _asked(
-    exchange: Exchange, caller: Caller, show_id: int, request: BookRequest | HoldRequest
-) -> dict[str, Any]:
-    """What booking and holding have in common, as the fields of their commands."""
-    return {
-        "command_id": command_id_for(exchange, caller.user_id),
-        "show_id": show_id,
-        "user_id": caller.user_id,
-        "staff": caller.staff,
-        "booking_id": new_booking_id(show_id, int(time.time() * 1000), random.getrandbits(42)),
-        "seats": checked_seats(request, caller),
-        "quantity": request.quantity or 0,
-        "section": request.section,
-        "adjacent": request.adjacent is not False,
-        "customer_id": request.user_id or 0,
-    }
-
-
-def checked_seats(request: BookRequest | HoldRequest, caller: Caller) -> tuple[str, ...]:
-    """The labels asked for; none where a quantity is. Raises Problem for a request that cannot be meant."""
-    if request.user_id is not None and not caller.staff:
-        raise Problem("forbidden", "Only staff can book for somebody else; leave user_id out.")
-    seats, quantity = request.seats, request.quantity
-    if quantity is not None:
-        if seats is not None:
-            raise invalid(("seats", "name seats or a quantity, not both"))
-        if quantity > MAX_SEATS_PER_REQUEST:
-            raise _too_many("quantity", quantity)
-        return ()
-    for field in ("section", "adjacent"):
-        if getattr(request, field) is not None:
-            raise invalid((field, "this goes with a quantity"))
-    if not seats:
-        raise invalid(("seats", "name at least one seat, or a quantity"))
-    if len(seats) > MAX_SEATS_PER_REQUEST:
-        raise _too_many("seats", len(seats))
-    if len(seats) > 1 and len(set(seats)) != len(seats):
-        raise invalid(
-            *((f"seats[{n}]", "named before") for n, label in enumerate(seats) if label in seats[:n])
-        )
-    for n, label in enumerate(seats):
-        if not label.isprintable():
-            raise invalid((f"seats[{n}]", "a label has no control characters"))
-    return seats
-
-
-def _too_many(field: str, count: int) -> Problem:
-    return Problem(
-        "too_many_seats",
-        f"At most {MAX_SEATS_PER_REQUEST} seats in a request; send several.",
-        errors=[(field, f"{count} seats")],
-    )
 
 
 async def tell(exchange: Exchange, outcome: Outcome, preference: Preference, *, made: int) -> None:
@@ -167,15 +100,3 @@ async def tell(exchange: Exchange, outcome: Outcome, preference: Preference, *, 
 def applied(preference: Preference) -> list[tuple[bytes, bytes]]:
     """The header Preference-Applied, where there was one to apply."""
     return [] if preference.applied is None else [(b"preference-applied", preference.applied)]
-
-
-def _show_of(booking_id: UUID) -> int:
-    try:
-        return show_of_booking(booking_id)
-    except ValueError:
-        raise no_booking(booking_id) from None
-
-
-def no_booking(booking_id: UUID) -> Problem:
-    """There is no such booking."""
-    return Problem("not_found", f"There is no booking {booking_id}; yours are at /api/me/bookings.")

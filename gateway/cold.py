@@ -10,17 +10,24 @@ from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
+from gateway.account_limits import provide_account_limits
 from gateway.accounts import account_routes
 from gateway.auth import Tokens
 from gateway.catalogue import catalogue_routes
+from gateway.catalogue_memory import CatalogueMemory
 from gateway.docs import OpenApiDocument, docs_routes
 from gateway.failures import answer_problem
 from gateway.health import Health, health_routes
 from gateway.logins import Logins
 from gateway.movies import Movies
 from gateway.password_resets import PasswordResets
+from gateway.rate_limits import RateLimits
+from gateway.report_query import ReportReader
+from gateway.reports import report_routes
 from gateway.requests import JsonBody, JsonRequest, provide_caller, provide_exchange
+from gateway.show_changes import ShowChanges
 from gateway.show_maker import ShowMaker
+from gateway.show_notes import ShowNotes
 from gateway.shows import Shows
 from gateway.site import site_routes
 from gateway.users import Users
@@ -38,12 +45,17 @@ default) or `Prefer: respond-async`; what is not decided in time is answered 202
 def build_cold(
     *,
     tokens: Tokens,
+    rate_limits: RateLimits,
     users: Users,
     logins: Logins,
     password_resets: PasswordResets,
     movies: Movies,
     shows: Shows,
     show_maker: ShowMaker,
+    show_changes: ShowChanges,
+    show_notes: ShowNotes,
+    memory: CatalogueMemory,
+    reports: ReportReader,
     health: Health,
     embedded_inbox: bool,
     more_routes: list[Any],
@@ -51,23 +63,30 @@ def build_cold(
     """The framework's application. `more_routes` are those of other parts, such as the inbox."""
     provided = {
         "tokens": tokens,
+        "rate_limits": rate_limits,
         "users": users,
         "logins": logins,
         "password_resets": password_resets,
         "movies": movies,
         "shows": shows,
         "show_maker": show_maker,
+        "show_changes": show_changes,
+        "show_notes": show_notes,
+        "memory": memory,
+        "reports": reports,
         "health": health,
     }
     dependencies: dict[str, Any] = {
         name: Provide(_always(value), sync_to_thread=False) for name, value in provided.items()
     }
     dependencies["caller"] = Provide(provide_caller, sync_to_thread=False)
+    dependencies["account_limits"] = Provide(provide_account_limits, sync_to_thread=False)
     dependencies["exchange"] = Provide(provide_exchange, sync_to_thread=False)
     return Litestar(
         [
             account_routes(),
             catalogue_routes(),
+            report_routes(),
             health_routes(),
             *docs_routes(),
             *site_routes(embedded_inbox),
@@ -82,7 +101,7 @@ def build_cold(
             title="Aisle",
             version="1",
             description=_ABOUT,
-            tags=[Tag("Bookings"), Tag("Movies and shows"), Tag("Accounts"), Tag("Probes")],
+            tags=[Tag("Bookings"), Tag("Movies and shows"), Tag("Accounts"), Tag("Reports"), Tag("Probes")],
             components=Components(
                 security_schemes={
                     "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),

@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.limits import InFlight
 from gateway.problems import Problem
+from gateway.rate_limits import Limit
 from gateway.replies import Decided, Replies
 from runtime.log import Appender, LogUnavailable
 from schemas.commands import Command, ReplyTo
@@ -31,14 +32,19 @@ Outcome = Decided | Pending
 
 
 class Commands:
-    """Sends commands of this gateway through the log."""
+    """Sends commands of this gateway through the log. `limit` is how often a customer may; None: always."""
 
-    def __init__(self, pool: Any, appender: Appender, replies: Replies, in_flight: InFlight) -> None:
+    def __init__(
+        self, pool: Any, appender: Appender, replies: Replies, in_flight: InFlight, limit: Limit | None = None
+    ) -> None:
         self._pool = pool
         self._appender = appender
         self._replies = replies
         self._in_flight = in_flight
+        self._limit = limit
         self._partitions: dict[int, int] = {}
+        self.told: dict[int, int] = {}
+        """Show → the offset of the last decision on it that somebody here waited for."""
 
     async def partition_of(self, show_id: int) -> int:
         """The partition that a show has for good. Raises Problem `not_found`."""
@@ -59,6 +65,8 @@ class Commands:
         taken, `log_unavailable` with `outcome: "unknown"` where the log may have it all the same.
         """
         show_id, user_id = command.show_id, command.user_id
+        if self._limit is not None and not command.staff:
+            self._limit.spend(user_id)
         partition = await self.partition_of(show_id)
         self._in_flight.enter(show_id, user_id)
         waiting = self._replies.expect(
@@ -78,7 +86,13 @@ class Commands:
         if wait_s <= 0:
             # Also where the decision was quicker than the log's answer: who does not wait is always told alike.
             return Pending(position)
-        return await waiting.outcome or Pending(position)
+        decided = await waiting.outcome
+        if decided is None:
+            return Pending(position)
+        if len(self.told) >= _MAX_SHOWS_KNOWN:
+            self.told.clear()
+        self.told[show_id] = position.offset
+        return decided
 
     async def decided(self, position: Position, wait_s: float) -> Decided | None:
         """The decision at a position, waited for; None when it was not there in time."""

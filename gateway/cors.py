@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.front import App
 from gateway.http import Receive, Scope, Send
+from gateway.whole_answers import SCOPE_KEY
 
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE"),
@@ -18,13 +19,16 @@ _PREFLIGHT = [
 ]
 _EXPOSED = (
     b"access-control-expose-headers",
-    b"ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, X-Request-Id",
+    b"Allow, Content-Disposition, ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After,"
+    b" WWW-Authenticate, X-Request-Id",
 )
-_VARY = (b"vary", b"Origin")
 
 
 class Cors:
-    """Wraps an application; access is by token, never by cookie, so credentials need no leave."""
+    """Wraps an application; access is by token, never by cookie, so credentials need no leave.
+
+    That answers vary by Origin is said on all of them (gateway/security_headers.py).
+    """
 
     def __init__(self, app: App, origins: Sequence[str]) -> None:
         self._app = app
@@ -36,7 +40,7 @@ class Cors:
         if scope["type"] != "http" or origin not in self._origins:
             await self._app(scope, receive, send)
             return
-        allowed = [(b"access-control-allow-origin", origin), _VARY]
+        allowed = [(b"access-control-allow-origin", origin)]
         if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
             await send({"type": "http.response.start", "status": 204, "headers": [*allowed, *_PREFLIGHT]})
             await send({"type": "http.response.body", "body": b""})
@@ -47,4 +51,5 @@ class Cors:
                 message["headers"] = [*message["headers"], *allowed, _EXPOSED]
             await send(message)
 
+        scope.pop(SCOPE_KEY, None)  # so that the answer comes by here
         await self._app(scope, receive, answer)

@@ -1,4 +1,4 @@
-"""Days and instants in filters."""
+"""Days and instants, as clients give them."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ def in_range(field: str, instant: datetime) -> datetime:
     if not _FIRST <= instant < _LAST:
         raise invalid((field, f"a time from {_FIRST.year} to {_LAST.year - 1} is wanted"))
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def optional_in_range(field: str, instant: datetime | None) -> datetime | None:
+    """`in_range`, where there is an instant."""
+    return None if instant is None else in_range(field, instant)
 
 
 def to_ms(instant: datetime) -> int:

@@ -14,8 +14,9 @@ from litestar.exceptions import NotFoundException
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath
 
+from gateway.catalogue_docs import catalogue_paths, complete_catalogue
 from gateway.documents import described
-from gateway.hot_docs import PROBLEM_SCHEMA, SHOW_RESPONSES, WAITING_PARAMETERS, body_schemas, hot_paths
+from gateway.hot_docs import PROBLEM_SCHEMA, body_schemas, hot_paths
 
 _ASSETS = {
     "swagger-ui.css": "text/css; charset=utf-8",
@@ -85,15 +86,13 @@ def _swagger_file(name: str) -> bytes:
 
 def _complete(document: dict[str, Any]) -> dict[str, Any]:
     paths = {path: dict(item) for path, item in document["paths"].items()}
-    for path, item in hot_paths().items():
+    for path, item in (*hot_paths().items(), *catalogue_paths().items()):
         paths.setdefault(path, {}).update(item)
     for path, item in paths.items():
         for method in _METHODS:
             if method in item:
                 item[method] = _told(path, item[method])
-    create_show = paths["/api/shows"]["post"]
-    create_show["parameters"] = [*create_show.get("parameters", []), *WAITING_PARAMETERS]
-    create_show["responses"] |= SHOW_RESPONSES
+    complete_catalogue(paths)
     # msgspec knows more about its own types than the framework, what they are for among it.
     schemas = {**document["components"]["schemas"], **body_schemas()}
     components = {**document["components"], "schemas": dict(sorted(schemas.items()))}
@@ -128,6 +127,8 @@ def _problems_of(path: str, operation: dict[str, Any]) -> dict[str, list[str]]:
         codes["403"] = ["forbidden"]
     if "{" in path:
         codes["404"] = ["not_found"]
+    if not path.startswith("/health/"):
+        codes["429"] = ["rate_limited"]
     return codes
 
 

@@ -15,6 +15,7 @@ from litestar.di import NamedDependency
 from gateway.documents import problem_responses
 from gateway.problems import Problem
 from runtime.log import Log, LogUnavailable, WrongLog
+from runtime.postgres import AWAY
 from schemas.wire import COMMANDS_TOPIC
 
 _CHECKED_FOR_S = 0.5
@@ -70,7 +71,7 @@ class Health:
             async with asyncio.timeout(_PATIENCE_S):
                 opening = await self._pool.fetchval(_OPENING_SQL, patience_s)
                 rows = await self._pool.fetch(_NEXT_SQL)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*AWAY, asyncpg.PostgresError) as error:
             return [f"the database: {str(error) or type(error).__name__}"]
         try:
             async with asyncio.timeout(_PATIENCE_S):

@@ -9,25 +9,39 @@ from uuid import UUID
 
 from gateway.auth import Tokens
 from gateway.bookings import BookingRoutes
+from gateway.catalogue_reading import CatalogueRoutes
 from gateway.commands import Commands
 from gateway.failures import problem_for
 from gateway.http import Exchange, Receive, Scope, Send
 from gateway.looking import LookRoutes
 from gateway.problems import Problem
 from gateway.seat_map import SeatMapRoutes
+from gateway.seat_pictures import SeatPictures
+from gateway.ticket_pdf import TicketRoutes
 from schemas.ids import MAX_SHOW_ID, MAX_USER_ID
 
 Handler = Callable[[Exchange], Awaitable[None]]
-_Methods = dict[str, Handler]
+_Methods = dict[str, Handler | None]
+"""None: the framework has a handler for it."""
 
 
 class HotRoutes:
-    """Booking, cancelling, polling, seat maps and bookings, in front of the framework."""
+    """Booking, cancelling, polling, seat maps, bookings and the catalogue, in front of the framework."""
 
-    def __init__(self, tokens: Tokens, commands: Commands, pool: Any) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        commands: Commands,
+        pool: Any,
+        catalogue: CatalogueRoutes,
+        tickets: TicketRoutes,
+        pictures: SeatPictures,
+    ) -> None:
+        self._catalogue = catalogue
+        self._tickets = tickets
         self._bookings = BookingRoutes(tokens, commands)
-        self._looks = LookRoutes(tokens, commands, pool)
-        self._seats = SeatMapRoutes(pool)
+        self._looks = LookRoutes(tokens, commands, pool, pictures)
+        self._seats = SeatMapRoutes(pictures)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answers the request, if it is for one of these routes; says whether it was."""
@@ -36,6 +50,8 @@ class HotRoutes:
             return False
         exchange = Exchange(scope, receive, send)
         handler = methods.get("GET" if exchange.method == "HEAD" else exchange.method)
+        if handler is None and exchange.method in methods:
+            return False
         try:
             if handler is None:
                 allowed = ", ".join(methods)
@@ -60,6 +76,21 @@ class HotRoutes:
             case ["", "api", "shows", number, "seats"]:
                 if (show_id := _number(number, MAX_SHOW_ID)) is not None:
                     return {"GET": partial(self._seats.seats, show_id=show_id)}
+            case ["", "api", "shows", number]:
+                show = partial(self._catalogue.show, number=number)
+                return {"GET": show, "PATCH": None}
+            case ["", "api", "shows"]:
+                return {"GET": self._catalogue.shows, "POST": None}
+            case ["", "api", "movies"]:
+                return {"GET": self._catalogue.movies, "POST": None}
+            case ["", "api", "movies", number]:
+                movie = partial(self._catalogue.movie, number=number)
+                return {"GET": movie, "PATCH": None, "DELETE": None}
+            case ["", "api", "movies", number, "shows"]:
+                return {"GET": partial(self._catalogue.shows_of_movie, number=number)}
+            case ["", "api", "bookings", text, "ticket.pdf"]:
+                if (booking_id := _uuid(text)) is not None:
+                    return {"GET": partial(self._tickets.ticket, booking_id=booking_id)}
             case ["", "api", "bookings", text, "confirm"]:
                 if (booking_id := _uuid(text)) is not None:
                     return {"POST": partial(self._bookings.confirm, booking_id=booking_id)}

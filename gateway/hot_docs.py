@@ -122,6 +122,26 @@ def hot_paths() -> dict[str, dict[str, Any]]:
             ),
             "delete": _cancel("DeleteBooking"),
         },
+        "/api/bookings/{booking_id}/ticket.pdf": {
+            "get": _operation(
+                "GetTicketPdf",
+                "The tickets of a confirmed booking as a PDF, a page for each seat; for its owner and staff.",
+                [_BOOKING, {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}],
+                {
+                    "200": {
+                        "description": "The tickets; ETag names these very bytes.",
+                        "headers": {
+                            "ETag": {"schema": {"type": "string"}},
+                            "Content-Disposition": {"schema": {"type": "string"}},
+                        },
+                        "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
+                    },
+                    "304": _plain("Unchanged."),
+                    "409": _problems("not_confirmed", "already_cancelled", "hold_expired"),
+                    "503": _problems("overloaded", "database_unavailable"),
+                },
+            )
+        },
         "/api/bookings/{booking_id}/cancel": {"post": _cancel("CancelBooking")},
         "/api/me/bookings": {
             "get": _operation(
@@ -221,20 +241,11 @@ def _pending() -> dict[str, Any]:
 
 
 def _refused(*codes: str) -> dict[str, Any]:
+    return {"409": _problems(*codes), "422": _problems("key_reused")}
+
+
+def _problems(*codes: str) -> dict[str, Any]:
     return {
-        "409": {
-            "description": described(*codes),
-            "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}},
-        },
-        "422": {
-            "description": described("key_reused"),
-            "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}},
-        },
+        "description": described(*codes),
+        "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}},
     }
-
-
-SHOW_RESPONSES = {
-    "201": _json("ShowBody", "Created, and opened by its writer; Location is the show."),
-    "202": _json("PendingShowBody", "Created, and to be opened; Location is where to ask."),
-}
-"""What creating a show answers."""

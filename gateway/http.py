@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
 from gateway.bodies import invalid
 from gateway.problems import Problem
+from gateway.whole_answers import SCOPE_KEY, whole_body, write_whole
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -28,10 +29,32 @@ def request_id_of(given: bytes | None) -> bytes:
     return b"%016x" % random.getrandbits(64)
 
 
+def query_parameters(query: bytes, known: Collection[str]) -> dict[str, str]:
+    """A query's parameters. Raises Problem `validation` for an unknown or repeated one."""
+    if not query:
+        return {}
+    if len(query) > _MAX_QUERY:
+        raise Problem("uri_too_long", f"A query has at most {_MAX_QUERY} bytes.")
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise invalid(("query", "percent-encoded UTF-8 is wanted")) from None
+    parameters: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in known:
+            raise invalid((name[:60], "there is no such parameter here"))
+        if name in parameters:
+            raise invalid((name, "give it once"))
+        if "\0" in value:
+            raise invalid((name, "NUL is not allowed"))
+        parameters[name] = value
+    return parameters
+
+
 class Exchange:
     """One request and the way to answer it."""
 
-    __slots__ = ("headers", "method", "query", "receive", "request_id", "send")
+    __slots__ = ("_cycle", "headers", "method", "query", "receive", "request_id", "send")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
@@ -40,6 +63,8 @@ class Exchange:
         self.request_id = request_id_of(self.headers.get(b"x-request-id"))
         self.receive = receive
         self.send = send
+        # Out of the scope: the two name each other, and would be left to the collector.
+        self._cycle = scope.pop(SCOPE_KEY, None)
 
     @property
     def authorization(self) -> bytes | None:
@@ -50,13 +75,9 @@ class Exchange:
         declared = self.headers.get(b"content-length")
         if declared is not None and (not declared.isdigit() or int(declared) > MAX_BODY):
             raise _too_large()
-        message = await self.receive()
-        body: bytes = message.get("body", b"")
-        while message.get("more_body"):
-            message = await self.receive()
-            body += message.get("body", b"")
-            if len(body) > MAX_BODY:
-                raise _too_large()
+        body = whole_body(self._cycle) if self._cycle is not None else None
+        if body is None:
+            body = await self._receive_body()
         if len(body) > MAX_BODY:
             raise _too_large()
         if body:
@@ -69,26 +90,17 @@ class Exchange:
             raise Problem("invalid_json", "Send a JSON object as the body.")
         return body
 
+    async def _receive_body(self) -> bytes:
+        body, more = b"", True
+        while more and len(body) <= MAX_BODY:
+            message = await self.receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        return body
+
     def parameters(self, *known: str) -> dict[str, str]:
         """The query's parameters. Raises Problem `validation` for an unknown or repeated one."""
-        if not self.query:
-            return {}
-        if len(self.query) > _MAX_QUERY:
-            raise Problem("uri_too_long", f"A query has at most {_MAX_QUERY} bytes.")
-        try:
-            pairs = parse_qsl(self.query.decode("ascii"), keep_blank_values=True, errors="strict")
-        except ValueError:
-            raise invalid(("query", "percent-encoded UTF-8 is wanted")) from None
-        parameters: dict[str, str] = {}
-        for name, value in pairs:
-            if name not in known:
-                raise invalid((name[:60], "there is no such parameter here"))
-            if name in parameters:
-                raise invalid((name, "give it once"))
-            if "\0" in value:
-                raise invalid((name, "NUL is not allowed"))
-            parameters[name] = value
-        return parameters
+        return query_parameters(self.query, known) if self.query else {}
 
     async def answer(
         self,
@@ -98,31 +110,21 @@ class Exchange:
         content_type: bytes = _JSON,
     ) -> None:
         """Sends a whole answer."""
-        await self.send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [
-                    (b"content-type", content_type),
-                    (b"content-length", b"%d" % len(body)),
-                    (b"x-request-id", self.request_id),
-                    (b"cache-control", b"no-store"),
-                    *headers,
-                ],
-            }
-        )
-        await self.send({"type": "http.response.body", "body": body})
+        await self._send_whole(status, [(b"content-type", content_type), *headers], body)
 
     async def refuse(self, problem: Problem) -> None:
         """Sends a problem."""
-        body = problem.body()
-        headers = [
-            *problem.headers(),
+        await self._send_whole(problem.status, problem.headers(), problem.body())
+
+    async def _send_whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        headers += (
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", self.request_id),
             (b"cache-control", b"no-store"),
-        ]
-        await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        )
+        if self._cycle is not None and write_whole(self._cycle, status, headers, body):
+            return
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
 

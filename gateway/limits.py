@@ -20,6 +20,11 @@ class InFlight:
         self._shows: defaultdict[int, int] = defaultdict(int)
         self._customers: defaultdict[int, int] = defaultdict(int)
 
+    @property
+    def total(self) -> int:
+        """Commands that are not decided yet."""
+        return self._total
+
     def enter(self, show_id: int, user_id: int) -> None:
         """Counts one more. Raises Problem: `overloaded`, or `rate_limited` for one customer's own."""
         if self._total >= self._in_all:

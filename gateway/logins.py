@@ -13,21 +13,30 @@ import secrets
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from gateway.problems import Problem
+from gateway.standings import since_us
 
 REFRESH_LIFETIME_S = 86_400
 _SECRET_BYTES = 32
 
+# The lock makes a login and a change of the password come one after the other: a login by the old password
+# either ends with the change or does not begin.
 _START_SQL = """
+WITH who AS (
+    SELECT user_id, role, tokens_from FROM users
+     WHERE user_id = $2 AND active AND password_hash IS NOT DISTINCT FROM $5 FOR SHARE
+)
 INSERT INTO logins (login_id, user_id, refresh_hash, expires_at)
-SELECT $1, user_id, $3, now() + make_interval(secs => $4) FROM users WHERE user_id = $2 AND active
+SELECT $1, user_id, $3, now() + make_interval(secs => $4) FROM who
+RETURNING user_id, (SELECT role FROM who) AS role, (SELECT tokens_from FROM who) AS tokens_from
 """
 _ROTATE_SQL = """
 UPDATE logins l SET refresh_hash = $3, expires_at = now() + make_interval(secs => $4)
   FROM users u
  WHERE l.login_id = $1 AND l.refresh_hash = $2 AND l.expires_at > now() AND u.user_id = l.user_id AND u.active
-RETURNING u.user_id, u.role
+RETURNING u.user_id, u.role, u.tokens_from
 """
 _END_SQL = (
     "DELETE FROM logins WHERE login_id = $1 RETURNING refresh_hash = $2 AND expires_at <= now() AS expired"
@@ -38,20 +47,34 @@ DELETE FROM logins WHERE expires_at < now() - interval '1 hour'
 """
 
 
+class Login(msgspec.Struct, frozen=True):
+    """A login that was started or renewed: whose it is, their role now, and the next refresh token."""
+
+    user_id: int
+    role: str
+    since_us: int
+    """What an access token has to carry: see `standings.since_us`."""
+    refresh: str
+
+
 class Logins:
     """Starts, renews and ends logins."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def start(self, user_id: int) -> str:
-        """A new login's first refresh token."""
+    async def start(self, user_id: int, password_hash: str | None) -> Login:
+        """A new login, for an account whose password still has this hash. Raises Problem `bad_credentials`."""
         login_id, secret = UUID(bytes=secrets.token_bytes(16), version=4), secrets.token_bytes(_SECRET_BYTES)
-        await self._pool.execute(_START_SQL, login_id, user_id, _hash(secret), float(REFRESH_LIFETIME_S))
-        return _write(login_id, secret)
+        row = await self._pool.fetchrow(
+            _START_SQL, login_id, user_id, _hash(secret), float(REFRESH_LIFETIME_S), password_hash
+        )
+        if row is None:
+            raise wrong_credentials()
+        return _login(row, login_id, secret)
 
-    async def renew(self, refresh: str) -> tuple[int, str, str]:
-        """Spends a refresh token: whose it is, their role now, and the next one.
+    async def renew(self, refresh: str) -> Login:
+        """Spends a refresh token.
 
         Raises Problem `token_expired` or `token_invalid`; a spent token ends the login.
         """
@@ -64,7 +87,7 @@ class Logins:
             if await self._pool.fetchval(_END_SQL, login_id, _hash(secret)):
                 raise Problem("token_expired", "The refresh token has expired: log in again.")
             raise _no_token()
-        return row["user_id"], row["role"], _write(login_id, fresh)
+        return _login(row, login_id, fresh)
 
     async def end(self, refresh: str) -> None:
         """Ends the login that a refresh token belongs to, spent or not. Ending it twice is fine."""
@@ -76,12 +99,18 @@ class Logins:
         await self._pool.execute(_END_EXPIRED_SQL)
 
 
+def wrong_credentials() -> Problem:
+    """The problem of whoever is not let in; the same for every reason."""
+    return Problem("bad_credentials", "User name or password is wrong: check both and try again.")
+
+
+def _login(row: asyncpg.Record, login_id: UUID, secret: bytes) -> Login:
+    refresh = base64.urlsafe_b64encode(login_id.bytes + secret).decode()
+    return Login(row["user_id"], row["role"], since_us(row["tokens_from"]), refresh)
+
+
 def _hash(secret: bytes) -> bytes:
     return hashlib.sha256(secret).digest()
-
-
-def _write(login_id: UUID, secret: bytes) -> str:
-    return base64.urlsafe_b64encode(login_id.bytes + secret).decode()
 
 
 def _read(refresh: str) -> tuple[UUID, bytes]:

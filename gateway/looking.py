@@ -10,12 +10,14 @@ import msgspec
 
 from gateway.auth import Tokens
 from gateway.bodies import invalid
-from gateway.bookings import RETRY_AFTER, applied, no_booking
+from gateway.booking_commands import no_booking
+from gateway.bookings import RETRY_AFTER, applied
 from gateway.commands import Commands
 from gateway.http import Exchange
 from gateway.pages import DEFAULT_LIMIT, MAX_LIMIT, cut, read_cursor
 from gateway.problems import Problem
 from gateway.refusals import problem_of
+from gateway.seat_pictures import SeatPictures
 from gateway.waiting import preference_of
 from schemas.api import AcceptedBody, BookingBody, BookingsPage, PendingBody, RefusedBody, booking_body
 from schemas.commands import SeatsAsked
@@ -32,20 +34,24 @@ _BOOKINGS = f"""
     SELECT {_COLUMNS} FROM bookings
      WHERE user_id = $1 AND booking_id < $2 AND ($3::text IS NULL OR status = $3)
      ORDER BY booking_id DESC LIMIT $4"""
+# A partition that no worker has taken yet has no row, but may have shows and commands.
 _DECISION = """
-    SELECT p.next_offset, d.command, d.answer
-      FROM partitions p LEFT JOIN decisions d ON d.partition = p.partition AND d.log_offset = $2
-     WHERE p.partition = $1"""
+    SELECT coalesce(p.next_offset, 0) AS next_offset, d.command, d.answer
+      FROM (SELECT $1::int AS partition) asked
+      LEFT JOIN partitions p ON p.partition = asked.partition
+      LEFT JOIN decisions d ON d.partition = asked.partition AND d.log_offset = $2
+     WHERE p.partition IS NOT NULL OR EXISTS (SELECT 1 FROM shows s WHERE s.partition = asked.partition)"""
 _LAST_ID = UUID(int=2**128 - 1)
 
 
 class LookRoutes:
     """What shows bookings and decisions; each handler takes the exchange and what its path names."""
 
-    def __init__(self, tokens: Tokens, commands: Commands, pool: Any) -> None:
+    def __init__(self, tokens: Tokens, commands: Commands, pool: Any, pictures: SeatPictures) -> None:
         self._tokens = tokens
         self._commands = commands
         self._pool = pool
+        self._pictures = pictures
 
     async def fate(self, exchange: Exchange, position_text: str) -> None:
         """GET /api/commands/{partition}-{offset}"""
@@ -68,6 +74,8 @@ class LookRoutes:
         decision = decode_decision(answer)
         if not (caller.staff or _asked_by(command_bytes, caller.user_id)):
             raise Problem("not_found", "There is no such command of yours; take the address from Location.")
+        if (booking := decision.booking) is not None:
+            self._pictures.decided(booking.show_id, (decision.repeats or position).offset)
         body = _fate_body(position, decision)
         await exchange.answer(200, encode(body), headers)
 
@@ -87,6 +95,7 @@ class LookRoutes:
             raise no_booking(booking_id)
         if row["user_id"] != caller.user_id and not caller.staff:
             raise Problem("not_yours", "This booking is somebody else's; only its owner and staff see it.")
+        self._pictures.decided(row["show_id"], row["log_offset"])
         await exchange.answer(200, encode(_from_row(row)))
 
     async def bookings_of(self, exchange: Exchange, user_id: int | None) -> None:
@@ -106,6 +115,8 @@ class LookRoutes:
             _BOOKINGS, caller.user_id if user_id is None else user_id, before, status, limit + 1
         )
         page, cursor = cut(rows, limit, lambda row: (row["booking_id"],))
+        for row in page:
+            self._pictures.decided(row["show_id"], row["log_offset"])
         await exchange.answer(200, encode(BookingsPage([_from_row(row) for row in page], cursor)))
 
 

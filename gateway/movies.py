@@ -36,9 +36,9 @@ _DELETE_SQL = "DELETE FROM movies WHERE movie_id = $1 RETURNING movie_id"
 _LIST_SQL = f"""
 SELECT {MOVIE_COLUMNS}, lower(m.title) AS sort_title FROM movies m
  WHERE ($1::text IS NULL OR (lower(m.title), m.movie_id) > ($1, $2))
-   AND ($3::text IS NULL OR position(lower($3) IN lower(concat(m.title, E'\\n', m.description))) > 0)
-   AND ($4::text IS NULL OR EXISTS (SELECT 1 FROM unnest(m.genres) g WHERE lower(g) = lower($4)))
-   AND ($5::text IS NULL OR lower(m.language) = lower($5))
+   AND ($3::text IS NULL OR position(fold_text($3) IN m.folded) > 0)
+   AND ($4::text IS NULL OR EXISTS (SELECT 1 FROM unnest(m.genres) g WHERE fold_text(g) = fold_text($4)))
+   AND ($5::text IS NULL OR fold_text(m.language) = fold_text($5))
    AND ($6::date IS NULL OR EXISTS (
            SELECT 1 FROM shows s LEFT JOIN show_states st ON st.show_id = s.show_id
             WHERE s.movie_id = m.movie_id AND (s.starts_at AT TIME ZONE s.timezone)::date = $6
@@ -49,7 +49,7 @@ SELECT {MOVIE_COLUMNS}, lower(m.title) AS sort_title FROM movies m
 
 
 class MovieFilter(msgspec.Struct, frozen=True):
-    """Which movies to list; None leaves a criterion out."""
+    """Which movies to list; None leaves a criterion out. Words count whatever their case and accents."""
 
     search: str | None = None
     genre: str | None = None

@@ -11,12 +11,13 @@ import asyncpg
 from gateway.bodies import invalid
 from gateway.passwords import Passwords
 from gateway.standings import Standings
-from gateway.users import PASSWORD_SQL, refuse_weak
+from gateway.users import LOCK_SQL, PASSWORD_SQL, refuse_weak
 
 LINK_LIFETIME_S = 1800
 _MAX_LINKS = 5
 
-# One statement whether there is such an account or not, so that both take the same time.
+# One statement whether there is such an account or not, and in both cases something that the disk has to take
+# before it is answered, so that both take the same time.
 _ASK_SQL = """
 WITH who AS (
     SELECT user_id FROM users u WHERE active AND password_hash IS NOT NULL AND lower(email) = lower($1)
@@ -24,15 +25,17 @@ WITH who AS (
 ), link AS (
     INSERT INTO password_resets (token_hash, user_id, expires_at)
     SELECT $2, user_id, now() + make_interval(secs => $4) FROM who
+), letter AS (
+    INSERT INTO letters_wanted (user_id, kind, data)
+    SELECT user_id, 'password_reset', jsonb_build_object('token', $3::text) FROM who
 )
-INSERT INTO letters_wanted (user_id, kind, data)
-SELECT user_id, 'password_reset', jsonb_build_object('token', $3::text) FROM who
+SELECT pg_logical_emit_message(true, 'aisle', '')
 """
 _SPEND_SQL = """
 DELETE FROM password_resets WHERE token_hash = $1 AND expires_at > now() RETURNING user_id
 """
 _WHOSE_SQL = """
-SELECT u.username, u.email FROM password_resets r JOIN users u USING (user_id)
+SELECT user_id, u.username, u.email FROM password_resets r JOIN users u USING (user_id)
  WHERE r.token_hash = $1 AND r.expires_at > now() AND u.active
 """
 
@@ -58,10 +61,10 @@ class PasswordResets:
         refuse_weak(password, row["username"], row["email"])
         password_hash = await self._passwords.hash(password)
         async with self._pool.acquire() as connection, connection.transaction():
-            user_id = await connection.fetchval(_SPEND_SQL, _hash(token))
-            if user_id is None:
+            await connection.execute(LOCK_SQL, row["user_id"])
+            if await connection.fetchval(_SPEND_SQL, _hash(token)) is None:
                 raise _no_link()
-            await connection.execute(PASSWORD_SQL, user_id, password_hash)
+            await connection.execute(PASSWORD_SQL, row["user_id"], password_hash)
         await self._standings.refresh()
 
 

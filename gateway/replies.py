@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import msgspec
 import redis.exceptions
 import structlog
 
+from runtime.postgres import AWAY
 from schemas.events import Decision
 from schemas.ids import Position
-from schemas.wire import decode_decision, decode_replies, replies_channel
+from schemas.wire import SEATS_CHANNEL, decode_decision, decode_replies, replies_channel
 
 log = structlog.get_logger()
 
@@ -27,6 +28,7 @@ LOOK_UP_AFTER_S = 0.25
 _TICK_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 _LOOK_UPS_AT_ONCE = 2_000
+_SEATS = SEATS_CHANNEL.encode()
 
 _LOOK_UP = """
     SELECT d.partition, d.log_offset, d.answer
@@ -56,23 +58,53 @@ class Waiting:
         self.pause_s = LOOK_UP_AFTER_S
 
 
-class Replies:
-    """Matches decisions with the requests of this gateway that wait for them."""
+class SeatFeed(Protocol):
+    """Who wants to know of seat changes. They come in front of the replies to what changed them."""
 
-    def __init__(self, pool: Any, redis_client: Any) -> None:
+    def feed_began(self) -> None:
+        """From now on every change is heard."""
+
+    def feed_ended(self) -> None:
+        """Changes are not heard any more."""
+
+    def hear(self, message: bytes) -> None:
+        """One message of seat changes. Raises msgspec.MsgspecError for one that is none."""
+
+    def doubt(self) -> None:
+        """A reply was found elsewhere, maybe ahead of the changes."""
+
+
+class Replies:
+    """Matches decisions with the requests of this gateway that wait for them.
+
+    Seat changes come over the same connection, since Redis keeps the order of what is published only there.
+    """
+
+    def __init__(self, pool: Any, redis_client: Any, seats: SeatFeed | None = None) -> None:
         self.gateway = secrets.token_hex(6)
         """The name under which workers reply to this gateway."""
         self._pool = pool
         self._redis = redis_client
+        self._seats = seats
         self._waiting: dict[int, Waiting] = {}
         self._next_number = 0
+        self.heard = self.found = 0
+        """Decisions that came over Redis, and those that were looked up."""
+        self._waits_end = False
 
     def expect(self, give_up_at: float, on_decided: Callable[[], None] | None = None) -> Waiting:
         """Somebody waits from now on, to loop time `give_up_at`. `on_decided` is called once, late or not."""
         self._next_number += 1
         waiting = Waiting(self._next_number, give_up_at, on_decided)
         self._waiting[waiting.number] = waiting
+        if self._waits_end:
+            waiting.outcome.set_result(None)
         return waiting
+
+    @property
+    def awaited(self) -> int:
+        """Commands whose decision is wanted."""
+        return len(self._waiting)
 
     def placed(self, waiting: Waiting, position: Position) -> None:
         """The command stands in the log: from now on it can be looked up."""
@@ -84,26 +116,39 @@ class Replies:
         if self._waiting.pop(waiting.number, None) is not None and waiting.on_decided is not None:
             waiting.on_decided()
 
-    def _decide(self, number: int, position: Position, answer: bytes | memoryview) -> None:
+    def end_waits(self) -> None:
+        """The gateway stops: who waits now, or comes to wait, is told at once that it is not decided yet."""
+        self._waits_end = True
+        for waiting in self._waiting.values():
+            if not waiting.outcome.done():
+                waiting.outcome.set_result(None)
+
+    def _decide(self, number: int, position: Position, answer: bytes | memoryview) -> bool:
+        """Tells whoever waits under this number; says whether anybody did."""
         waiting = self._waiting.pop(number, None)
         if waiting is None:
-            return
+            return False
         if not waiting.outcome.done():
             waiting.outcome.set_result(Decided(position, decode_decision(answer)))
         if waiting.on_decided is not None:
             waiting.on_decided()
+        return True
 
     async def listen(self) -> None:
         """Hears replies from Redis, for ever."""
         pause_s = LOOK_UP_AFTER_S
         while True:
-            pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+            pubsub = self._redis.pubsub(ignore_subscribe_messages=self._seats is None)
             try:
                 await pubsub.subscribe(replies_channel(self.gateway))
+                if self._seats is not None:
+                    await pubsub.subscribe(SEATS_CHANNEL)
                 pause_s = LOOK_UP_AFTER_S
                 async for message in pubsub.listen():
+                    if self._seats is not None and self._for_seats(message, self._seats):
+                        continue
                     for reply in decode_replies(message["data"]):
-                        self._decide(reply.request, reply.position, reply.decision)
+                        self.heard += self._decide(reply.request, reply.position, reply.decision)
             except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
                 log.warning("Redis is gone; answers are looked up", error=str(error), retry_s=pause_s)
                 await asyncio.sleep(pause_s)
@@ -111,31 +156,57 @@ class Replies:
             except msgspec.MsgspecError as error:
                 log.error("a reply cannot be read", error=str(error))
             finally:
+                if self._seats is not None:
+                    self._seats.feed_ended()
                 await _close(pubsub)
+
+    @staticmethod
+    def _for_seats(message: dict[str, Any], seats: SeatFeed) -> bool:
+        """Passes on what is not a reply."""
+        if message["type"] != "message":
+            if message["type"] == "subscribe" and message["channel"] == _SEATS:
+                seats.feed_began()
+            return True
+        if message["channel"] != _SEATS:
+            return False
+        seats.hear(message["data"])
+        return True
 
     async def look_up(self) -> None:
         """Ends waits whose time is up and looks answers up that did not come, for ever."""
         loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(_TICK_S)
-            now = loop.time()
-            due: list[Waiting] = []
-            for waiting in self._waiting.values():
-                if waiting.give_up_at <= now and not waiting.outcome.done():
-                    waiting.outcome.set_result(None)
-                if waiting.position is not None and waiting.look_up_at <= now:
-                    due.append(waiting)
-            if not due:
-                continue
-            try:
-                await self._look_up(due[:_LOOK_UPS_AT_ONCE])
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-                log.warning("answers cannot be looked up now", error=str(error))
-            for waiting in due:
-                waiting.look_up_at = loop.time() + waiting.pause_s
-                waiting.pause_s = min(waiting.pause_s * 2, _LONGEST_PAUSE_S)
+        looking: asyncio.Task[None] | None = None
+        try:
+            while True:
+                await asyncio.sleep(_TICK_S)
+                if looking is not None and looking.done():
+                    looking.result()
+                    looking = None
+                now = loop.time()
+                due: list[Waiting] = []
+                for waiting in self._waiting.values():
+                    if waiting.give_up_at <= now and not waiting.outcome.done():
+                        waiting.outcome.set_result(None)
+                    if waiting.position is not None and waiting.look_up_at <= now:
+                        due.append(waiting)
+                # Beside this loop: a database that does not answer must not hold up those whose time is up.
+                if due and looking is None:
+                    looking = asyncio.create_task(self._look_up(due), name="look-up")
+        finally:
+            if looking is not None:
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)
 
     async def _look_up(self, due: list[Waiting]) -> None:
+        try:
+            await self._ask(due[:_LOOK_UPS_AT_ONCE])
+        except (*AWAY, asyncpg.PostgresError) as error:
+            log.warning("answers cannot be looked up now", error=str(error))
+        for waiting in due:
+            waiting.look_up_at = asyncio.get_running_loop().time() + waiting.pause_s
+            waiting.pause_s = min(waiting.pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _ask(self, due: list[Waiting]) -> None:
         by_position: dict[Position, list[int]] = {}
         for waiting in due:
             assert waiting.position is not None
@@ -143,10 +214,12 @@ class Replies:
         rows = await self._pool.fetch(
             _LOOK_UP, [p.partition for p in by_position], [p.offset for p in by_position]
         )
+        if rows and self._seats is not None:
+            self._seats.doubt()
         for partition, offset, answer in rows:
             position = Position(partition, offset)
             for number in by_position[position]:
-                self._decide(number, position, answer)
+                self.found += self._decide(number, position, answer)
 
 
 async def _close(pubsub: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from typing import Any, ClassVar, cast
-from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Request
@@ -12,17 +11,17 @@ from litestar.connection import ASGIConnection
 from litestar.dto import AbstractDTO
 from litestar.handlers import BaseRouteHandler
 
+from gateway.accepting import check_accept
 from gateway.auth import Caller, Tokens
-from gateway.bodies import decode_body, invalid
+from gateway.bodies import decode_body
 from gateway.http import Exchange, Receive, Scope, Send
 from gateway.problems import Problem
+from gateway.queries import read_query
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 _CALLER = "aisle.caller"
-_MAX_QUERY_FIELDS = 50
 _GIVEN_BY_US = frozenset({"request", "data", "state", "scope", "headers", "cookies", "body", "socket"})
-_ANSWERS = ("application/json", "application/problem+json", "application/*", "*/*")
 
 
 def logged_in(connection: Connection, _: BaseRouteHandler) -> None:
@@ -65,38 +64,14 @@ def _caller_of(connection: Connection) -> Caller:
 
 def json_accepted(connection: Connection, _: BaseRouteHandler) -> None:
     """Guard: the answer is JSON, so that has to be acceptable."""
-    accept = connection.headers.get("accept", "")
-    ranges = [part.partition(";") for part in accept.lower().split(",") if part.strip()]
-    if ranges and not any(kind.strip() in _ANSWERS and not _refused(options) for kind, _, options in ranges):
-        raise Problem("not_acceptable", "The answer is application/json: allow that in Accept.")
-
-
-def _refused(options: str) -> bool:
-    return any(option.strip() in ("q=0", "q=0.0", "q=0.00", "q=0.000") for option in options.split(";"))
+    check_accept(connection.headers.get("accept", ""), "application/json")
 
 
 def query_known(connection: Connection, handler: BaseRouteHandler) -> None:
     """Guard: a query has only fields that the call knows, each once, in UTF-8 and without NUL."""
     raw = connection.scope["query_string"]
-    if not raw:
-        return
-    try:
-        pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_QUERY_FIELDS
-        )
-    except UnicodeDecodeError:
-        raise invalid(("query", "percent-encoded UTF-8 is wanted")) from None
-    except ValueError:
-        raise invalid(("query", f"at most {_MAX_QUERY_FIELDS} fields")) from None
-    known = _query_names(handler) - set(connection.path_params)
-    names = [name for name, _ in pairs]
-    errors = [
-        (name[:60], "there is no such field here") for name in dict.fromkeys(names) if name not in known
-    ]
-    errors += [(name, "this field may be given once") for name in known if names.count(name) > 1]
-    errors += [(name, "NUL is not allowed") for name, value in pairs if name in known and "\0" in value]
-    if errors:
-        raise invalid(*errors)
+    if raw:
+        read_query(raw, _query_names(handler) - set(connection.path_params))
 
 
 def _query_names(handler: BaseRouteHandler) -> set[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import uvicorn
 
 from gateway.bounded_http import BoundedHttp
+from gateway.bounded_websocket import MAX_MESSAGE, PING_EVERY_S, PONG_WITHIN_S, BoundedWebSocket
 from gateway.front import App
 from runtime.process import CannotStart, run_until
 from runtime.settings import Settings
@@ -18,27 +19,40 @@ from runtime.settings import Settings
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
 DRAIN_S = 20
+LAST_ANSWERS_S = 15
+"""So long after the stop, what still waits for its decision is answered that it is not decided yet."""
 
 
 async def serve_app(
-    app: App, listener: socket.socket, stop: asyncio.Event, tasks: Sequence[asyncio.Task[Any]]
+    app: App,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    tasks: Sequence[asyncio.Task[Any]],
+    end_waits: Callable[[], None],
+    headers: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Serves until `stop`, then takes no more connections and finishes what was begun, 20 s at most.
 
-    Raises as soon as one of the tasks beside it ends.
+    `headers` go with every answer. Raises as soon as one of the tasks beside it ends. `end_waits` is called in
+    time for who waits for a decision to be answered: after a while, or at once where the task that answers
+    may be the one that ended.
     """
     server = _Server(
         uvicorn.Config(
             app,
             loop="none",
             http=BoundedHttp,
-            ws="websockets-sansio",
+            ws=BoundedWebSocket,
+            ws_max_size=MAX_MESSAGE,
+            ws_ping_interval=PING_EVERY_S,
+            ws_ping_timeout=PONG_WITHIN_S,
             ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            headers=list(headers),
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=DRAIN_S,
@@ -48,8 +62,11 @@ async def serve_app(
     try:
         await run_until(stop, serving, *tasks)
     finally:
+        patience_s = LAST_ANSWERS_S if stop.is_set() else 0
+        ending = asyncio.get_running_loop().call_later(patience_s, end_waits)
         server.should_exit = True
         await serving
+        ending.cancel()
 
 
 def listener_for(settings: Settings) -> socket.socket:

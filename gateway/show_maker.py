@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import zoneinfo
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,11 +14,13 @@ import structlog
 
 from gateway.bodies import invalid
 from gateway.commands import Commands, Decided, Outcome
-from gateway.days import in_range
+from gateway.days import in_range, optional_in_range
 from gateway.movies import no_movie
 from gateway.new_shows import NewShow, Placed, insert_show, placed, unopened
 from gateway.problems import Problem
+from gateway.show_terms import term_errors
 from runtime.log import Appender, LogUnavailable
+from runtime.postgres import AWAY
 from schemas.api_catalogue import NewShowBody
 from schemas.events import Reason
 from schemas.layout import Money, numbered, problems
@@ -114,13 +114,7 @@ class ShowMaker:
             await asyncio.sleep(_SWEEP_EVERY_S)
             try:
                 await self.open_forgotten()
-            except (
-                OSError,
-                TimeoutError,
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                LogUnavailable,
-            ) as error:
+            except (*AWAY, asyncpg.PostgresError, LogUnavailable) as error:
                 _log.warning("shows cannot be opened just now", error=str(error) or type(error).__name__)
 
     async def _place(self, show: NewShow) -> Placed:
@@ -149,15 +143,10 @@ class ShowMaker:
             layout = numbered(wanted.total_seats, price)
             errors += [("price", message) for field, message in problems(layout) if ".price" in field]
         starts_at = in_range("starts_at", wanted.starts_at)
-        sales_start_at = _optional("sales_start_at", wanted.sales_start_at)
-        sales_end_at = _optional("sales_end_at", wanted.sales_end_at)
-        if sales_start_at and sales_start_at >= starts_at:
-            errors.append(("sales_start_at", "sales start before the show does"))
-        if sales_end_at and sales_start_at and sales_end_at <= sales_start_at:
-            errors.append(("sales_end_at", "sales end after they have started"))
+        sales_start_at = optional_in_range("sales_start_at", wanted.sales_start_at)
+        sales_end_at = optional_in_range("sales_end_at", wanted.sales_end_at)
         timezone = wanted.timezone or self._timezone
-        if not _is_timezone(timezone):
-            errors.append(("timezone", "a time zone such as Europe/Berlin is wanted"))
+        errors += term_errors(starts_at, sales_start_at, sales_end_at, timezone)
         if errors or layout is None:
             raise invalid(*errors)
         return NewShow(
@@ -170,11 +159,3 @@ class ShowMaker:
             sales_start_at=sales_start_at,
             sales_end_at=sales_end_at,
         )
-
-
-def _optional(field: str, instant: datetime | None) -> datetime | None:
-    return None if instant is None else in_range(field, instant)
-
-
-def _is_timezone(name: str) -> bool:
-    return name in zoneinfo.available_timezones()

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import msgspec
 import structlog
 
+from runtime.postgres import AWAY
+
 POLL_EVERY_S = 0.5
 _KEPT_FOR_S = 3600 + 300
 # Asked again every time: a change becomes visible a moment after the time it bears.
 _OVERLAP = timedelta(seconds=10)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _CHANGED_SQL = """
-SELECT clock_timestamp() AS asked_at, u.user_id, u.role, u.active,
-       coalesce(extract(epoch FROM u.tokens_from), 0)::float8 AS tokens_from_s
+SELECT clock_timestamp() AS asked_at, u.user_id, u.role, u.active, u.tokens_from
   FROM (SELECT 1) one LEFT JOIN users u
     ON u.changed_at > coalesce($1::timestamptz, now() - make_interval(secs => $2))
 """
@@ -34,11 +36,20 @@ class Standing(msgspec.Struct, frozen=True):
 
     role: str
     active: bool
-    tokens_from_s: float
+    since_us: int
 
-    def accepts(self, role: str, issued_s: int) -> bool:
-        """Whether a token issued then, for this role, still says what is the case."""
-        return self.active and role == self.role and issued_s >= int(self.tokens_from_s)
+    def accepts(self, role: str, since_us: int) -> bool:
+        """Whether a token for this role, of a login that saw the account as of then, still holds."""
+        return self.active and role == self.role and since_us >= self.since_us
+
+
+def since_us(tokens_from: datetime | None) -> int:
+    """When an account last ended its tokens, in µs since 1970, 0 for never.
+
+    An access token carries this as its login found it. So no clocks are compared: a token of the same second
+    is refused if its login saw the account before the change, and good if after.
+    """
+    return 0 if tokens_from is None else (tokens_from - _EPOCH) // timedelta(microseconds=1)
 
 
 class Standings:
@@ -58,7 +69,7 @@ class Standings:
         now_s = time.monotonic()
         for row in rows:
             if row["user_id"] is not None:
-                standing = Standing(row["role"], row["active"], row["tokens_from_s"])
+                standing = Standing(row["role"], row["active"], since_us(row["tokens_from"]))
                 self.changed[row["user_id"]] = standing
                 self._seen_s[row["user_id"]] = now_s
         self._asked_at = rows[0]["asked_at"]
@@ -74,7 +85,7 @@ class Standings:
             try:
                 await self.refresh()
                 failing = False
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (*AWAY, asyncpg.PostgresError) as error:
                 if not failing:
                     _log.warning("account changes cannot be read", error=str(error) or type(error).__name__)
                 failing = True

@@ -8,6 +8,7 @@ import asyncpg
 import structlog
 
 from gateway.logins import Logins
+from runtime.postgres import AWAY
 
 _EVERY_S = 600.0
 
@@ -20,5 +21,5 @@ async def forget_expired_logins(logins: Logins) -> None:
         await asyncio.sleep(_EVERY_S)
         try:
             await logins.forget_expired()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*AWAY, asyncpg.PostgresError) as error:
             _log.warning("expired logins stay for now", error=str(error) or type(error).__name__)

@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 
 from gateway.bodies import invalid
+from gateway.logins import wrong_credentials
 from gateway.pages import cut, read_cursor
 from gateway.passwords import Passwords, weakness
 from gateway.problems import Problem
@@ -41,26 +42,38 @@ _BY_EMAIL_SQL = f"SELECT {_COLUMNS} FROM users WHERE active AND lower(email) = l
 _TAKEN_SQL = """
 SELECT lower(username) = lower($1) AS username FROM users WHERE lower(username) = lower($1) OR lower(email) = lower($2)
 """
+# A new address makes links good no more that went to the old one; a new password is only for who knew the last.
 _CHANGE_SQL = f"""
+WITH links AS (
+    DELETE FROM password_resets USING users u
+     WHERE password_resets.user_id = $1 AND u.user_id = $1 AND u.email <> $4::text
+)
 UPDATE users SET name = coalesce($2, name), language = coalesce($3, language), email = coalesce($4, email)
- WHERE user_id = $1 AND active RETURNING {_COLUMNS}
+ WHERE user_id = $1 AND active AND ($5::text IS NULL OR password_hash = $5) RETURNING {_COLUMNS}
 """
-PASSWORD_SQL = """
+LOCK_SQL = "SELECT FROM users WHERE user_id = $1 FOR NO KEY UPDATE"
+"""Comes first in a transaction that ends logins, so that none that begins meanwhile is overlooked."""
+_NOW = "changed_at = clock_timestamp()"
+# Always later than before, whatever the clock does.
+_TOKENS_END = "tokens_from = greatest(clock_timestamp(), tokens_from + interval '1 microsecond')"
+PASSWORD_SQL = f"""
 WITH ended AS (DELETE FROM logins WHERE user_id = $1), links AS (DELETE FROM password_resets WHERE user_id = $1)
-UPDATE users SET password_hash = $2, changed_at = clock_timestamp(), tokens_from = clock_timestamp()
- WHERE user_id = $1
+UPDATE users SET password_hash = $2, {_NOW}, {_TOKENS_END} WHERE user_id = $1 AND active
 """
 """Sets a password and ends every login; links that were sent are good no more."""
-_FORGET_SQL = """
+_FORGET_SQL = f"""
 WITH ended AS (DELETE FROM logins WHERE user_id = $1), links AS (DELETE FROM password_resets WHERE user_id = $1)
 UPDATE users SET username = NULL, email = NULL, name = '', password_hash = NULL, active = false, role = 'customer',
-                 changed_at = clock_timestamp()
+                 {_NOW}, {_TOKENS_END}
  WHERE user_id = $1
 """
 _GRANT_SQL = f"""
-WITH ended AS (DELETE FROM logins WHERE user_id = $1 AND $3 IS FALSE)
-UPDATE users SET role = coalesce($2, role), active = coalesce($3, active), changed_at = clock_timestamp()
+UPDATE users SET role = coalesce($2, role), active = coalesce($3, active), {_NOW}
  WHERE user_id = $1 AND username IS NOT NULL RETURNING {_COLUMNS}
+"""
+_SHUT_SQL = f"""
+WITH ended AS (DELETE FROM logins WHERE user_id = $1)
+UPDATE users SET {_TOKENS_END} WHERE user_id = $1
 """
 _LIST_SQL = f"""
 SELECT {_COLUMNS} FROM users
@@ -98,7 +111,7 @@ class Users:
         """
         row = await self._pool.fetchrow(_BY_EMAIL_SQL if "@" in name else _BY_NAME_SQL, name)
         if not await self._passwords.matches(row["password_hash"] if row else None, password):
-            raise Problem("bad_credentials", "User name or password is wrong: check both and try again.")
+            raise wrong_credentials()
         return row
 
     async def get(self, user_id: int) -> UserBody:
@@ -121,23 +134,31 @@ class Users:
         new_hash = None if password is None else await self._passwords.hash(password)
         try:
             async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(LOCK_SQL, user_id)
                 changed = await connection.fetchrow(
-                    _CHANGE_SQL, user_id, _given(change.name), _given(change.language), email
+                    _CHANGE_SQL,
+                    user_id,
+                    _given(change.name),
+                    _given(change.language),
+                    email,
+                    None if new_hash is None else row["password_hash"],
                 )
-                if new_hash is not None:
+                if new_hash is not None and changed is not None:
                     await connection.execute(PASSWORD_SQL, user_id, new_hash)
         except asyncpg.UniqueViolationError:
             raise _taken(username=False) from None
+        if changed is None:
+            raise _no_account() if new_hash is None else wrong_credentials()
         if new_hash is not None:
             await self._standings.refresh()
-        if changed is None:
-            raise _no_account()
         return user_body(changed)
 
     async def forget_me(self, user_id: int, password: str) -> None:
         """Forgets name, e-mail address and logins; bookings stay, without a name. Raises Problem."""
         await self._refuse_wrong(await self._row(user_id), password)
-        await self._pool.execute(_FORGET_SQL, user_id)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(LOCK_SQL, user_id)
+            await connection.execute(_FORGET_SQL, user_id)
         await self._standings.refresh()
 
     async def grant(self, user_id: int, change: ChangeUserBody) -> AccountBody:
@@ -146,7 +167,10 @@ class Users:
             raise _no_account()
         if change.role is msgspec.UNSET and change.active is msgspec.UNSET:
             return account_body(await self._row(user_id))
-        row = await self._pool.fetchrow(_GRANT_SQL, user_id, _given(change.role), _given(change.active))
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(_GRANT_SQL, user_id, _given(change.role), _given(change.active))
+            if change.active is False:
+                await connection.execute(_SHUT_SQL, user_id)
         if row is None:
             raise _no_account()
         await self._standings.refresh()

@@ -32,8 +32,11 @@ def preference_of(exchange: Exchange, default_s: float = DEFAULT_WAIT_S) -> Pref
 def command_id_for(exchange: Exchange, user_id: int) -> UUID:
     """The command's id: derived from the Idempotency-Key where there is one, else a new one."""
     header = exchange.headers.get(b"idempotency-key")
-    if header is None:
+    return command_id_of(None if header is None else read_key(header.decode("latin-1")), user_id)
+
+
+def command_id_of(key: str | None, user_id: int) -> UUID:
+    """The id of the command that this customer's key names; without a key, a new one."""
+    if key is None:
         return fresh_command_id(int(time.time() * 1000), random.getrandbits(74))
-    key = read_key(header.decode("latin-1"))
-    assert key is not None
     return keyed_command_id(user_id, key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from notifier.service import notify
+from notifier.service import SERVICE, notify
 from runtime import postgres
 from runtime.log.opening import bind_log, open_log
 from runtime.process import run_service, settle_gc
@@ -30,7 +30,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             async with pool.acquire() as connection:
                 await bind_log(connection, log)
             settle_gc()
-            await notify(settings, pool, log, stop)
+            await notify(settings, pool, log, stop, metrics=True)
         finally:
             await log.close()
     finally:
@@ -38,4 +38,4 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
-    run_service("notifier", main)
+    run_service(SERVICE, main)

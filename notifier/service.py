@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
@@ -15,13 +16,16 @@ from notifier.facts import Facts
 from notifier.inbox import Inbox
 from notifier.intake import EventIntake, WantedIntake
 from notifier.mailer import Mailer, MailServer, read_server
+from notifier.measures import MeasuredDeliveries
 from notifier.message import BadAddress, Mailbox, parse_mailbox
 from notifier.sender import Sender
 from runtime.log import Log
+from runtime.metrics_server import telling
 from runtime.postgres import Pool
 from runtime.process import run_until
 from runtime.settings import SettingError, Settings
 
+SERVICE = "notifier"
 STOP_S = 20.0
 """How long the letter in hand may take when the service is told to stop; then it is cut off and sent again."""
 _BACKLOG_EVERY_S = 30.0
@@ -29,8 +33,10 @@ _BACKLOG_EVERY_S = 30.0
 _log = structlog.get_logger()
 
 
-async def notify(settings: Settings, pool: Pool, log: Log, stop: asyncio.Event) -> None:
-    """Runs until `stop`. Raises SettingError and WrongLog."""
+async def notify(
+    settings: Settings, pool: Pool, log: Log, stop: asyncio.Event, *, metrics: bool = False
+) -> None:
+    """Runs until `stop`, and tells its metrics if asked to. Raises SettingError and WrongLog."""
     sender_mailbox = _mail_from(settings)
     inbox: Inbox | None = None
     if settings.smtp_url is None:
@@ -40,7 +46,7 @@ async def notify(settings: Settings, pool: Pool, log: Log, stop: asyncio.Event) 
         )
     else:
         server = _mail_server(settings.smtp_url)
-    deliveries = Deliveries(pool, f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
+    deliveries = MeasuredDeliveries(pool, f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
     composer = Composer(Facts(pool), sender_mailbox, settings.public_url)
     mailer = Mailer(server, sender_mailbox)
     sender = Sender(deliveries, composer, mailer)
@@ -51,8 +57,10 @@ async def notify(settings: Settings, pool: Pool, log: Log, stop: asyncio.Event) 
         asyncio.create_task(_tell_backlog(deliveries), name="backlog"),
     ]
     _log.info("sending letters", server=f"{server.host}:{server.port}", embedded=inbox is not None)
+    telling_metrics = telling(settings, SERVICE, deliveries) if metrics else contextlib.nullcontext()
     try:
-        await run_until(stop, *tasks)
+        async with telling_metrics:
+            await run_until(stop, *tasks)
     finally:
         stop.set()
         tasks[-1].cancel()

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Annotated, NoReturn
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
 
 import asyncpg
 import msgspec
@@ -25,6 +26,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+users_app = typer.Typer(help="Accounts.", no_args_is_help=True)
+app.add_typer(users_app, name="users")
 
 _INTERNAL = ("listen_fd", "supervisor", "process")
 
@@ -206,6 +210,59 @@ def psql(context: typer.Context) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in psql is psql's
         status = child.wait()
     sys.exit(status)
+
+
+@users_app.command("create")
+def create_users(
+    role: Annotated[
+        Literal["customer", "staff", "admin"], typer.Option(help="What they may do.")
+    ] = "customer",
+    username: Annotated[str, typer.Option(help="With --count what the names begin with.")] = "",
+    email: Annotated[str, typer.Option(help="Where letters go.")] = "",
+    name: Annotated[str, typer.Option(help="How letters address them.")] = "",
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+    count: Annotated[int, typer.Option(min=0, max=1_000_000, help="This many, for tests.")] = 0,
+    tokens: Annotated[
+        Path | None, typer.Option(help="With --count: a file for their access tokens, one a line.")
+    ] = None,
+) -> None:
+    """Make an account, or with --count and --tokens many for tests, which have no password unless one is given."""
+    from ops import users
+
+    if bool(count) != (tokens is not None):
+        sys.exit("aisle: --count and --tokens go together: the tokens are all that there is of test accounts")
+    if count and (email or name):
+        sys.exit("aisle: --email and --name are for one account, without --count")
+    if not count and not (username and email):
+        sys.exit("aisle: --username and --email are wanted, or --count and --tokens")
+    settings = _settings()
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+    with database(settings, "users create") as url:
+        try:
+            if tokens is not None:
+                signing = users.signing_tokens(settings)
+                prefix = username or users.made_up_prefix()
+                making = users.create_many(
+                    url, count, prefix=prefix, role=role, password=password, tokens=signing, file=tokens
+                )
+                asyncio.run(making)
+                print(
+                    f"{prefix}-1 to {prefix}-{count} are made; {tokens} has their tokens, good for an hour."
+                )
+            else:
+                given = password if password is not None else users.made_up_password()
+                user_id = asyncio.run(
+                    users.create_user(
+                        url, username=username, email=email, name=name, role=role, password=given
+                    )
+                )
+                print(f"{username} is made, as {role}, number {user_id}.")
+                if password is None:
+                    print(f"The password, shown only now: {given}")
+        except users.CannotCreate as error:
+            sys.exit(f"aisle: {error}")
 
 
 @app.command()

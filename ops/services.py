@@ -17,6 +17,12 @@ _log = structlog.get_logger()
 _ONLY_FOR_THE_START = ("AISLE_ADMIN_PASSWORD", "AISLE_STAFF_PASSWORD")
 
 
+def services(gateways: int, workers: int) -> list[str]:
+    """What the services of a house with so many gateways and seat workers are called."""
+    numbered = (("gateway", gateways), ("seat-worker", workers))
+    return ["notifier", *(f"{kind}-{n}" for kind, count in numbered for n in range(1, count + 1))]
+
+
 def gateways(environment: Mapping[str, str], count: int, listen_fd: int) -> list[Program]:
     """Gateways that share the listening socket `listen_fd`."""
     return [

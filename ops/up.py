@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from ops.logs import bound_log
 from ops.migrations import migrate
 from ops.readiness import until_ready
 from ops.sample_data import SampleData, load
-from ops.services import gateways, notifier, seat_workers, server_program
+from ops.services import gateways, notifier, seat_workers, server_program, services
 from ops.supervisor import Program, Supervisor
 from ops.welcome import welcome
+from runtime.metrics_server import telling_for
 from runtime.process import CannotStart
 from runtime.settings import Settings
 
@@ -100,6 +102,7 @@ class _House:
         self._supervisor = supervisor
         self._run_folder = run_folder
         self._listener: socket.socket | None = None
+        self._metrics = AsyncExitStack()
         self._stages: list[list[str]] = []
         """What has been started, in the opposite order of stopping; what is in one stage stops together."""
 
@@ -107,6 +110,7 @@ class _House:
         """Starts everything; returns once bookings can be made, with what there is to try."""
         settings = self._settings
         listener = await asyncio.to_thread(self._take_over)
+        await self._tell_metrics()
         database_url = settings.database_url or await self._serve(EmbeddedPostgres(settings.home))
         redis_url = settings.redis_url or await self._serve(EmbeddedRedis(settings.home))
         await migrate(database_url)
@@ -128,10 +132,17 @@ class _House:
 
     async def stop(self) -> None:
         """Stops what was started: gateways first, the database last."""
+        await self._metrics.aclose()
         if self._listener is not None:
             self._listener.close()
         for stage in reversed(self._stages):
             await self._supervisor.stop(stage)
+
+    async def _tell_metrics(self) -> None:
+        """Has the port of metrics, for all services."""
+        settings = self._settings
+        names = services(settings.gateways, settings.workers)
+        await self._metrics.enter_async_context(telling_for(settings, os.getpid(), names))
 
     def _take_over(self) -> socket.socket:
         """Ends what an earlier supervisor left behind and takes the port."""

@@ -61,6 +61,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str
     currency: str
     rate_limits: bool
+    rate_limit_address: int
+    """Requests a second; five times as many at once."""
+    rate_limit_customer: int
+    """Booking requests a second; two and a half times as many at once."""
+    rate_limit_accounts: int
+    """Sign-ups, log-ins and the like a minute from one address; twice as many at once."""
+    rate_limit_logins: int
+    """Failed log-ins and the like a minute for one account, and as many at once."""
     max_in_flight: int
     max_in_flight_show: int
     max_in_flight_customer: int
@@ -112,6 +120,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         timezone=take("AISLE_TIMEZONE", _timezone, "UTC"),
         currency=take("AISLE_CURRENCY", _currency, "EUR"),
         rate_limits=take("AISLE_RATE_LIMITS", _choice("on", "off"), "on") == "on",
+        rate_limit_address=take("AISLE_RATE_LIMIT_ADDRESS", _number(1, 1_000_000), 500),
+        rate_limit_customer=take("AISLE_RATE_LIMIT_CUSTOMER", _number(1, 1_000_000), 100),
+        rate_limit_accounts=take("AISLE_RATE_LIMIT_ACCOUNTS", _number(1, 1_000_000), 120),
+        rate_limit_logins=take("AISLE_RATE_LIMIT_LOGINS", _number(1, 1_000_000), 10),
         max_in_flight=take("AISLE_MAX_IN_FLIGHT", _number(1, 1_000_000), 20_000),
         max_in_flight_show=take("AISLE_MAX_IN_FLIGHT_SHOW", _number(1, 1_000_000), 5_000),
         max_in_flight_customer=take("AISLE_MAX_IN_FLIGHT_CUSTOMER", _number(1, 1_000_000), 100),

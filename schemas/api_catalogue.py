@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.ids import MAX_SHOW_ID
-from schemas.layout import MAX_SEATS, Layout, Money
+from schemas.layout import MAX_SEATS, Label, Layout, Money
 from schemas.text import LINE, LINK, NOT_BLANK, PROSE
 
 MAX_SEATS_PER_CUSTOMER = 10_000
@@ -24,6 +24,9 @@ Tongue = Annotated[str, msgspec.Meta(max_length=40, pattern=LINE)]
 Rating = Annotated[str, msgspec.Meta(max_length=20, pattern=LINE)]
 PosterUrl = Annotated[str, msgspec.Meta(max_length=2000, pattern=LINK)]
 ScreenName = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=NOT_BLANK)]
+TimezoneName = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=LINE)]
+SeatsPerCustomer = Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS_PER_CUSTOMER)]
+Note = Annotated[str, msgspec.Meta(max_length=500, pattern=PROSE)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """RFC 3339 with an offset."""
 Status = Literal["opening", "scheduled", "on_sale", "closed", "cancelled", "past"]
@@ -81,13 +84,49 @@ class NewShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     starts_at: Instant
     total_seats: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS)] | None = None
     layout: Layout | None = None
-    seats_per_customer: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS_PER_CUSTOMER)] = 10
+    seats_per_customer: SeatsPerCustomer = 10
     price: Money | None = None
     """Of every seat, with `total_seats`; free when left out."""
     sales_start_at: Instant | None = None
     sales_end_at: Instant | None = None
-    timezone: Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=LINE)] | None = None
+    timezone: TimezoneName | None = None
     """What letters, tickets and dates in filters mean by a day and an hour, such as Europe/Berlin."""
+
+
+class ChangeShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is left out stays; null takes a sales time away. Movie, seats and prices never change."""
+
+    screen_name: ScreenName | msgspec.UnsetType = msgspec.UNSET
+    starts_at: Instant | msgspec.UnsetType = msgspec.UNSET
+    timezone: TimezoneName | msgspec.UnsetType = msgspec.UNSET
+    seats_per_customer: SeatsPerCustomer | msgspec.UnsetType = msgspec.UNSET
+    sales_start_at: Instant | msgspec.UnsetType | None = msgspec.UNSET
+    sales_end_at: Instant | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class WithheldSeatsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seats to withhold from sale, or to put back on sale, any number; `note` says why, for the staff."""
+
+    seats: Annotated[tuple[Label, ...], msgspec.Meta(min_length=1, max_length=MAX_SEATS)]
+    note: Note = ""
+
+
+class SeatsNoteBody(msgspec.Struct, frozen=True):
+    """Seats that staff blocked or unblocked, with what they noted."""
+
+    action: Literal["block", "unblock"]
+    seats: list[str]
+    """As they were asked for, those included that were in that state before."""
+    note: str
+    user_id: int
+    at: str
+
+
+class SeatsNotesPage(msgspec.Struct, frozen=True):
+    """What was blocked and unblocked in a show, newest first."""
+
+    items: list[SeatsNoteBody]
+    next_cursor: str | None
 
 
 class PriceBody(msgspec.Struct, frozen=True):

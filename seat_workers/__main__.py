@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
 import time
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, check_bounds, open_log
+from runtime.metrics_server import telling
 from runtime.process import lasting_name, run_service, settle_gc
 from runtime.settings import SettingError, Settings
 from schemas.ids import fresh_command_id
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 from seat_workers.follow_ups import FollowUps
-from seat_workers.ledger import Ledger
+from seat_workers.measures import MeasuredLedger, MeasuredMember, WorkerMeasures
 from seat_workers.publisher import Publisher
 from seat_workers.worker import SeatWorker
 
 GROUP = "aisle-seat-workers"
+SERVICE = "seat-worker"
 
 _NEXT_OFFSETS = "SELECT partition, next_offset FROM partitions"
 
 
-async def work(settings: Settings, stop: asyncio.Event) -> None:
-    """Runs one seat worker until `stop`."""
+async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False) -> None:
+    """Runs one seat worker until `stop`, and tells its metrics if asked to."""
     if settings.database_url is None or settings.redis_url is None:
         raise SettingError("AISLE_DATABASE_URL and AISLE_REDIS_URL are needed; `aisle up` sets them itself")
     database_url = settings.database_url
@@ -38,7 +42,8 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     log = await open_log(settings.kafka, database_url, instance=lasting_name(settings))
     events = log.appender(EVENTS_TOPIC)
     commands = log.appender(COMMANDS_TOPIC)
-    ledger = Ledger(connect)
+    measures = WorkerMeasures(log)
+    ledger = MeasuredLedger(connect, measures)
     redis_client = redis.connect(settings.redis_url)
     try:
         connection = await connect("seat worker, start")
@@ -50,8 +55,12 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
         name = f"{socket.gethostname()}:{os.getpid()}"
         follow_ups = FollowUps(ledger, commands, _clock_ms, _new_id)
         worker = SeatWorker(ledger, Publisher(redis_client, events), follow_ups, name)
-        settle_gc()
-        await worker.run(log.reader(COMMANDS_TOPIC, GROUP, worker), stop)
+        measures.shows_in_memory = lambda: worker.shows_in_memory
+        telling_metrics = telling(settings, SERVICE, measures) if metrics else contextlib.nullcontext()
+        async with telling_metrics:
+            settle_gc()
+            member = MeasuredMember(worker, measures)
+            await worker.run(log.reader(COMMANDS_TOPIC, GROUP, member), stop)
     finally:
         await commands.close()
         await events.close()
@@ -69,4 +78,4 @@ def _new_id(now_ms: int) -> UUID:
 
 
 if __name__ == "__main__":
-    run_service("seat-worker", work)
+    run_service(SERVICE, partial(work, metrics=True))

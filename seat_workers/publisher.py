@@ -28,6 +28,8 @@ from schemas.events import (
     PublishedEvent,
     SeatsBlocked,
     SeatsUnblocked,
+    ShowEvent,
+    TicketCheckedIn,
 )
 from schemas.wire import SEATS_CHANNEL, Reply, ShowSeatChanges, encode, replies_channel
 from seat_workers.fold import Decided
@@ -92,20 +94,28 @@ class Publisher:
 
 
 def seat_changes(decided: Iterable[Decided], versions_before: Mapping[int, int]) -> list[ShowSeatChanges]:
-    """What these decisions changed, one entry a show, the latest letter per seat."""
+    """What these decisions changed, one entry a show, the latest letter per seat.
+
+    A show whose status or terms changed has to be loaded again: that is rare, and not worth a message.
+    """
     changes: dict[int, dict[str, str]] = defaultdict(dict)
     versions: dict[int, int] = {}
+    before = dict(versions_before)
     for one in decided:
         for event in one.decision.events:
             letter = _letter(event)
-            if letter is None:
-                continue
-            show_id, seats = _seats(event)
-            changes[show_id].update(dict.fromkeys(seats, letter))
+            if letter is not None:
+                show_id, seats = _seats(event)
+                changes[show_id].update(dict.fromkeys(seats, letter))
+            elif isinstance(event, ShowEvent):
+                show_id = event.show_id
+                before[show_id] = UNKNOWN_VERSION
+            elif isinstance(event, TicketCheckedIn):
+                show_id = event.booking.show_id  # its version moves on, its seats stay as they are
             versions[show_id] = one.position.offset
     return [
-        ShowSeatChanges(show_id, versions_before.get(show_id, UNKNOWN_VERSION), versions[show_id], seats)
-        for show_id, seats in changes.items()
+        ShowSeatChanges(show_id, before.get(show_id, UNKNOWN_VERSION), version, changes.get(show_id, {}))
+        for show_id, version in versions.items()
     ]
 
 

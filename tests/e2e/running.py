@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,14 +23,17 @@ _READY_S = 60
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, and nobody on the one after it."""
+    """A port that nobody listens on now, and nobody on the one after it.
+
+    Below those that connections get for their own end, of which one could take it before we do.
+    """
     while True:
+        port = random.randrange(12_000, 32_000)
         with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
             try:
+                first.bind(("127.0.0.1", port))
                 second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
+            except OSError:
                 continue
             return port
 

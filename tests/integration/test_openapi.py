@@ -23,6 +23,9 @@ DELETE /api/movies/{movie_id} · GET /api/movies/{movie_id}/shows
 GET /api/shows · POST /api/shows · GET /api/shows/{show_id} · GET /api/shows/{show_id}/seats
 POST /api/shows/{show_id}/bookings · GET /api/bookings/{booking_id} · DELETE /api/bookings/{booking_id}
 POST /api/bookings/{booking_id}/cancel · GET /api/me/bookings · GET /api/users/{user_id}/bookings
+PATCH /api/shows/{show_id} · POST /api/shows/{show_id}/close · POST /api/shows/{show_id}/reopen
+POST /api/shows/{show_id}/cancel · POST /api/shows/{show_id}/block · POST /api/shows/{show_id}/unblock
+GET /api/bookings/{booking_id}/ticket.pdf
 GET /api/commands/{position} · GET /health/live · GET /health/ready
 """
 
@@ -75,7 +78,9 @@ def test_every_call_says_its_body_its_token_and_its_problems(document: dict[str,
     for call, operation in operations(document).items():
         assert operation["summary"], call
         assert "application/problem+json" in operation["responses"]["default"]["content"], call
-        if call.startswith(("POST", "PATCH")) and not call.endswith(("/cancel", "/confirm")):
+        if call.startswith(("POST", "PATCH")) and not call.endswith(
+            ("/cancel", "/confirm", "/close", "/reopen")
+        ):
             assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"], call
             assert {"400", "413", "415"} <= set(operation["responses"]), call
         if operation.get("security"):
@@ -86,6 +91,19 @@ def test_every_call_says_its_body_its_token_and_its_problems(document: dict[str,
     assert "GET /api/shows/{show_id}/seats" in public
     assert "POST /api/shows/{show_id}/bookings" not in public
     assert "POST /api/shows" not in public
+
+
+def test_examples_are_as_their_schemas_say(document: dict[str, Any]) -> None:
+    seen = 0
+    for call, operation in operations(document).items():
+        told = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for content in (content for one in told for content in one.get("content", {}).values()):
+            if "example" in content:
+                schema = content["schema"] | {"components": document["components"]}
+                errors = list(jsonschema.Draft202012Validator(schema).iter_errors(content["example"]))
+                assert not errors, (call, errors)
+                seen += 1
+    assert seen > 20
 
 
 async def test_answers_are_as_the_document_says(
@@ -120,6 +138,12 @@ async def test_answers_are_as_the_document_says(
         decided = booking["decided"]
         check(await me.get(f"/api/commands/{decided['partition']}-{decided['offset']}"), "AcceptedBody")
         check(await me.get(f"{path}/seats"), "SeatMapBody")
+        check(await admin.patch(path, json={"screen_name": "2"}), "ShowBody")
+        check(await admin.post(f"{path}/block", json={"seats": ["9"]}), "ShowBody")
+        late = await admin.post(f"{path}/close", headers={"Prefer": "respond-async"})
+        check(late, "PendingBody")
+        check(await me.get(path), "ShowBody")
+        check(await me.get(f"/api/movies/{movie['id']}"), "MovieBody")
         check(await me.get("/api/me/bookings"), "BookingsPage")
         check(await me.get("/api/movies"), "MoviesPage")
         check(await me.get("/api/shows"), "ShowsPage")

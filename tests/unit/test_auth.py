@@ -16,6 +16,7 @@ from gateway.standings import Standing
 from runtime.settings import SettingError
 
 NOW = 1_800_000_000.5
+ENDED_US = 1_799_999_999_000_001
 
 
 def key(kid: str, secret: bytes = b"s" * 32, alg: str = "HS256") -> dict[str, str]:
@@ -91,6 +92,8 @@ def test_without_a_bearer_token_nobody_is_known(authorization: bytes | None) -> 
         forged({"role": "king"}),
         forged({"role": ["admin"]}),
         forged({"exp": float("inf")}),
+        forged({"since": "0"}),
+        forged({"since": 1e300}),
     ],
 )
 def test_what_is_not_ours_is_refused(authorization: bytes) -> None:
@@ -99,7 +102,7 @@ def test_what_is_not_ours_is_refused(authorization: bytes) -> None:
 
 def test_a_token_without_a_signature_is_refused() -> None:
     claims = {"sub": "1", "role": "admin", "iat": int(NOW), "exp": int(NOW) + 3600, "iss": "aisle"}
-    unsigned = jwt.encode(claims, None, algorithm="none", headers={"kid": "a"})
+    unsigned = jwt.encode(claims, "", algorithm="none", headers={"kid": "a"})
     assert refusal(tokens(), header(unsigned)) == "token_invalid"
 
 
@@ -121,17 +124,18 @@ def test_keys_are_rotated_without_logging_anyone_out() -> None:
 @pytest.mark.parametrize(
     ("standing", "good"),
     [
-        (Standing("customer", active=True, tokens_from_s=0), True),
-        (Standing("customer", active=True, tokens_from_s=NOW - 5), True),
-        (Standing("customer", active=False, tokens_from_s=0), False),
-        (Standing("staff", active=True, tokens_from_s=0), False),
-        (Standing("customer", active=True, tokens_from_s=NOW + 1), False),
+        (Standing("customer", active=True, since_us=0), True),
+        (Standing("customer", active=True, since_us=ENDED_US - 1), True),
+        (Standing("customer", active=True, since_us=ENDED_US), True),
+        (Standing("customer", active=False, since_us=ENDED_US), False),
+        (Standing("staff", active=True, since_us=ENDED_US), False),
+        (Standing("customer", active=True, since_us=ENDED_US + 1), False),
     ],
 )
 def test_what_an_account_lost_counts_for_remembered_tokens(standing: Standing, good: bool) -> None:
     standings: dict[int, Standing] = {}
     subject = tokens(standings=standings)
-    token = header(subject.issue_access(7, "customer", NOW))
+    token = header(subject.issue_access(7, "customer", NOW, ENDED_US))
     other = header(subject.issue_access(8, "customer", NOW))
     assert subject.verify(token, NOW).user_id == 7
     standings[7] = standing

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 
 import pytest
 
@@ -11,7 +13,17 @@ from gateway.problems import Problem
 
 
 @pytest.mark.parametrize(
-    "password", ["password123", "PASSWORD123", "1234567890", "qwertyuiop", "aaaaaaaaaaaa", "abababababab"]
+    "password",
+    [
+        "password123",
+        "PASSWORD123",
+        "1234567890",
+        "qwertyuiop",
+        "manchester",
+        "adminadmin123",
+        "aaaaaaaaaaaa",
+        "abababababab",
+    ],
 )
 def test_the_commonest_passwords_are_refused(password: str) -> None:
     assert weakness(password, "ada", "ada@example.com")
@@ -38,6 +50,25 @@ async def test_passwords_are_argon2id_of_the_agreed_cost_and_match_themselves_on
         assert not await passwords.matches("nonsense", "correct horse 1")
     finally:
         passwords.close()
+
+
+async def test_hashing_yields_to_everything_else_and_is_one_at_a_time() -> None:
+    passwords = Passwords()
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    running: list[int] = []
+
+    def look() -> tuple[int, int]:
+        running.append(1)
+        seen = os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), len(running)
+        running.pop()
+        return seen
+
+    try:
+        seen = await asyncio.gather(*(passwords._run(look) for _ in range(20)))
+    finally:
+        passwords.close()
+    assert set(seen) == {(19, 1)}
+    assert os.getpriority(os.PRIO_PROCESS, 0) == ours, "only that thread's"
 
 
 async def test_the_same_characters_match_however_they_were_composed() -> None:

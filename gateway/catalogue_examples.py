@@ -1,0 +1,66 @@
+"""Examples of the catalogue's bodies, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_NEW_MOVIE: dict[str, Any] = {
+    "title": "Le Fabuleux Destin d'Amélie Poulain",
+    "duration_minutes": 122,
+    "description": "A waitress in Montmartre decides to change the lives of those around her.",
+    "genres": ["Comedy", "Romance"],
+    "language": "French",
+    "rating": "12",
+    "poster_url": "https://example.com/posters/amelie.jpg",
+}
+MOVIE: dict[str, Any] = {"id": 12, **_NEW_MOVIE}
+
+_LAYOUT: dict[str, Any] = {
+    "sections": [
+        {
+            "name": "Stalls",
+            "price": {"amount": 1450, "currency": "EUR"},
+            "rows": [{"name": "A", "seats": 12, "aisles_after": [4, 8]}, {"name": "B", "seats": 12}],
+        },
+        {
+            "name": "Balcony",
+            "price": {"amount": 950, "currency": "EUR"},
+            "rows": [{"name": "K", "seats": ["K1", "K2", "Loge"]}],
+        },
+    ]
+}
+_NEW_SHOW: dict[str, Any] = {
+    "movie_id": 12,
+    "screen_name": "Screen 2",
+    "starts_at": "2026-11-28T19:30:00Z",
+    "layout": _LAYOUT,
+    "seats_per_customer": 6,
+    "sales_start_at": "2026-11-22T09:00:00Z",
+    "timezone": "Europe/Paris",
+}
+SHOW: dict[str, Any] = {
+    "id": 7,
+    "movie": MOVIE,
+    "screen_name": "Screen 2",
+    "starts_at": "2026-11-28T19:30:00.000Z",
+    "timezone": "Europe/Paris",
+    "status": "on_sale",
+    "total_seats": 27,
+    "available_seats": 19,
+    "seats_per_customer": 6,
+    "prices": [{"section": section["name"], "price": section["price"]} for section in _LAYOUT["sections"]],
+    "sales_start_at": "2026-11-22T09:00:00.000Z",
+    "sales_end_at": None,
+}
+PENDING = {"command": "3-18211", "status": "pending"}
+PENDING_SHOW = {"command": "3-18211", "show_id": 7, "status": "pending"}
+
+BODIES: dict[str, Any] = {
+    "AddMovie": _NEW_MOVIE,
+    "ChangeMovie": {"rating": "16"},
+    "CreateShow": _NEW_SHOW,
+    "ChangeShow": {"starts_at": "2026-11-28T20:00:00Z", "screen_name": "Screen 1", "sales_end_at": None},
+    "BlockSeats": {"seats": ["A1", "A2"], "note": "Camera position"},
+    "UnblockSeats": {"seats": ["A1", "A2"]},
+}
+"""Operation id → what a client may send."""

@@ -1,0 +1,79 @@
+"""Tables as CSV (RFC 4180, UTF-8), and whether a client wants them so."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from functools import lru_cache
+
+from babel.numbers import get_currency_precision
+
+from gateway.problems import Problem
+
+Cell = str | int | float | Decimal | bool | None
+
+CSV = "text/csv"
+_JSON = "application/json"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def lines(rows: Iterable[Sequence[Cell]]) -> bytes:
+    """Rows as lines of CSV. Text that a spreadsheet would run as a formula begins with an apostrophe."""
+    out = io.StringIO()
+    csv.writer(out).writerows([_safe(cell) for cell in row] for row in rows)
+    return out.getvalue().encode()
+
+
+def decimal(amount: int, currency: str) -> Decimal:
+    """Minor units as an amount in the currency's own unit: 1250 EUR is 12.50, 1250 JPY is 1250."""
+    return Decimal(amount).scaleb(-_digits(currency))
+
+
+@lru_cache(maxsize=256)
+def _digits(currency: str) -> int:
+    return get_currency_precision(currency)
+
+
+def _safe(cell: Cell) -> Cell:
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, Decimal):
+        return f"{cell:f}"
+    return "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def wants_csv(accept: str) -> bool:
+    """Whether the header Accept asks for CSV rather than JSON; JSON where it likes both as well.
+
+    Raises Problem `not_acceptable` when it allows neither.
+    """
+    ranges = [_media_range(part) for part in accept.lower().split(",") if part.strip()]
+    if not ranges:
+        return False
+    as_json, as_csv = _liking(ranges, _JSON), _liking(ranges, CSV)
+    if max(as_json, as_csv)[0] <= 0:
+        raise Problem("not_acceptable", f"A report is {_JSON} or {CSV}: allow one of them in Accept.")
+    return as_csv > as_json
+
+
+def _media_range(part: str) -> tuple[str, float]:
+    kind, *options = (piece.strip() for piece in part.split(";"))
+    for option in options:
+        if option.startswith("q="):
+            try:
+                return kind, float(option[2:])
+            except ValueError:
+                return kind, 0.0
+    return kind, 1.0
+
+
+def _liking(ranges: list[tuple[str, float]], kind: str) -> tuple[float, int]:
+    """How much a kind is wanted, by the range that names it most exactly; and how exactly that is."""
+    group = kind.partition("/")[0] + "/*"
+    for exactness, name in ((2, kind), (1, group), (0, "*/*")):
+        wanted = [quality for given, quality in ranges if given == name]
+        if wanted:
+            return max(wanted), exactness
+    return 0.0, 0

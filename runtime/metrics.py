@@ -1,0 +1,131 @@
+"""Metrics in Prometheus' text format: plain numbers that are counted on the way and put into words when asked for.
+
+Counting is an addition in the process's one thread, so it takes no lock. Who is asked makes families of what was
+counted; every sample carries the label `process`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from prometheus_client import ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+
+__all__ = [
+    "CONTENT_TYPE",
+    "Histogram",
+    "Measures",
+    "counter",
+    "exposition",
+    "gauge",
+    "histogram",
+    "joined",
+]
+
+_ASKED_FOR_S = 2.0
+"""What cannot be found out within this time is left out."""
+
+_process = ProcessCollector(registry=None)
+
+Values = Mapping[tuple[str, ...], float]
+"""The values of labels → the number."""
+
+
+class Measures(Protocol):
+    """Who has something to tell."""
+
+    def metrics(self) -> AsyncIterator[Metric]:
+        """Families as of now. What takes too long, or cannot be had, is left out."""
+        ...
+
+
+class Histogram:
+    """How often something was how large. `bounds` are the upper ends of its buckets, themselves included."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Upper ends and how many were no larger, as Prometheus wants them."""
+        seen, told = 0, []
+        for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
+            seen += count
+            told.append((bound, float(seen)))
+        return told
+
+
+def counter(name: str, what: str, labels: Sequence[str], values: Values) -> Metric:
+    """A number that only grows; its samples are called `<name>_total`."""
+    family = CounterMetricFamily(name, what, labels=labels)
+    for key, value in list(values.items()):
+        family.add_metric(key, value)
+    return family
+
+
+def gauge(name: str, what: str, labels: Sequence[str], values: Values) -> Metric:
+    """A number as it is now."""
+    family = GaugeMetricFamily(name, what, labels=labels)
+    for key, value in list(values.items()):
+        family.add_metric(key, value)
+    return family
+
+
+def histogram(
+    name: str, what: str, labels: Sequence[str], values: Mapping[tuple[str, ...], Histogram]
+) -> Metric:
+    """Distributions, one for each combination of labels."""
+    family = HistogramMetricFamily(name, what, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, buckets=value.buckets(), sum_value=value.total)
+    return family
+
+
+async def exposition(measures: Measures, process: str) -> bytes:
+    """What there is to tell of this process, its memory, files and processor time among it."""
+    families: list[Metric] = list(_process.collect())
+    try:
+        async with asyncio.timeout(_ASKED_FOR_S):
+            async for family in measures.metrics():
+                families.append(family)  # noqa: PERF401 - what came in time is told
+    except TimeoutError:
+        pass
+    for family in families:
+        family.samples = [_of(process, sample) for sample in family.samples]
+    return generate_latest(_Families(families))
+
+
+def joined(texts: Iterable[bytes]) -> bytes:
+    """The expositions of several processes as one: each family once, with the samples of all."""
+    families: dict[str, Metric] = {}
+    for text in texts:
+        for family in text_string_to_metric_families(text.decode()):
+            families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            families[family.name].samples += family.samples
+    return generate_latest(_Families(families.values()))
+
+
+class _Families(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._families)
+
+
+def _of(process: str, sample: Sample) -> Sample:
+    return sample._replace(labels={"process": process, **sample.labels})

@@ -1,0 +1,160 @@
+"""Where metrics are told: on AISLE_METRICS_PORT, or by a child of `aisle up` to its supervisor, who has that port.
+
+The port speaks as much HTTP as Prometheus does: GET /metrics, one answer a connection. Children listen on abstract
+Unix sockets named after their supervisor and themselves, which vanish with them and leave nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+from runtime.metrics import CONTENT_TYPE, Measures, exposition, gauge, joined
+from runtime.process import CannotStart
+from runtime.settings import Settings
+
+Tell = Callable[[], Awaitable[bytes]]
+
+_MAX_CONNECTIONS = 20
+_MAX_HEAD = 8 * 1024
+_PATIENCE_S = 5.0
+_CHILD_S = 3.0
+
+
+@contextlib.asynccontextmanager
+async def telling(settings: Settings, service: str, measures: Measures) -> AsyncIterator[None]:
+    """Tells the metrics of this process as long as the block runs. Raises CannotStart for a port that is taken."""
+    process = settings.process or service
+
+    async def tell() -> bytes:
+        return await exposition(measures, process)
+
+    if settings.supervisor is None:
+        async with _serving(settings, tell):
+            yield
+        return
+    server = await asyncio.start_unix_server(_to_supervisor(tell), _socket(settings.supervisor, process))
+    try:
+        yield
+    finally:
+        server.close()
+
+
+@contextlib.asynccontextmanager
+async def telling_for(settings: Settings, supervisor: int, processes: Sequence[str]) -> AsyncIterator[None]:
+    """Tells the metrics of all these children of the process `supervisor`, as `telling` does of one."""
+
+    async def tell() -> bytes:
+        texts = await asyncio.gather(*(_ask(supervisor, process) for process in processes))
+        answering: dict[tuple[str, ...], float] = {
+            (process,): text is not None for process, text in zip(processes, texts, strict=True)
+        }
+        up = exposition(_Answering(answering), "aisle")
+        return joined([await up, *filter(None, texts)])
+
+    async with _serving(settings, tell):
+        yield
+
+
+class _Answering:
+    """Which children answer."""
+
+    def __init__(self, answering: dict[tuple[str, ...], float]) -> None:
+        self._answering = answering
+
+    async def metrics(self) -> AsyncIterator[Any]:
+        yield gauge(
+            "aisle_process_up", "Whether a process of `aisle up` answers.", ["process"], self._answering
+        )
+
+
+def _socket(supervisor: int, process: str) -> str:
+    return f"\0aisle-metrics-{supervisor}-{process}"
+
+
+def _to_supervisor(tell: Tell) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                writer.write(await tell())
+                await writer.drain()
+        writer.close()
+
+    return answer
+
+
+async def _ask(supervisor: int, process: str) -> bytes | None:
+    """What a child tells; None when it does not answer."""
+    try:
+        async with asyncio.timeout(_CHILD_S):
+            reader, writer = await asyncio.open_unix_connection(_socket(supervisor, process))
+            try:
+                return await reader.read() or None
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return None
+
+
+@contextlib.asynccontextmanager
+async def _serving(settings: Settings, tell: Tell) -> AsyncIterator[None]:
+    open_connections = 0
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_connections
+        open_connections += 1
+        try:
+            if open_connections <= _MAX_CONNECTIONS:
+                async with asyncio.timeout(_PATIENCE_S):
+                    writer.write(await _answer(await reader.readuntil(b"\r\n\r\n"), tell))
+                    await writer.drain()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            open_connections -= 1
+            writer.close()
+
+    try:
+        server = await asyncio.start_server(connected, settings.host, settings.metrics_port, limit=_MAX_HEAD)
+    except OSError as error:
+        raise CannotStart(_complaint(error, settings)) from None
+    try:
+        yield
+    finally:
+        server.close()
+
+
+async def _answer(head: bytes, tell: Tell) -> bytes:
+    method, _, rest = head.partition(b"\r\n")[0].partition(b" ")
+    path = rest.partition(b" ")[0].partition(b"?")[0]
+    if path != b"/metrics":
+        return _http(b"404 Not Found", b"Metrics are at /metrics.\n", [])
+    if method not in (b"GET", b"HEAD"):
+        return _http(b"405 Method Not Allowed", b"", [b"Allow: GET, HEAD"])
+    body = await tell()
+    answer = _http(b"200 OK", body, [b"Content-Type: " + CONTENT_TYPE.encode()])
+    return answer[: -len(body)] if method == b"HEAD" else answer
+
+
+def _http(status: bytes, body: bytes, headers: Iterable[bytes]) -> bytes:
+    lines = [
+        b"HTTP/1.1 " + status,
+        b"Content-Length: %d" % len(body),
+        b"Connection: close",
+        *headers,
+        b"",
+        body,
+    ]
+    return b"\r\n".join(lines)
+
+
+def _complaint(error: OSError, settings: Settings) -> str:
+    asked = f"AISLE_METRICS_PORT={settings.metrics_port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{asked}: this port of {settings.host} is in use; stop what has it or set another"
+    if error.errno == errno.EACCES:
+        return f"{asked}: this user may not listen on it; set one above 1023"
+    return f"{asked} AISLE_HOST={settings.host!r}: {error.strerror or error}"

@@ -1,0 +1,141 @@
+"""What a seat worker tells of itself. It is counted beside the worker: around its ledger and its place in the group."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from prometheus_client.core import Metric
+
+from runtime.log import Log, LogUnavailable, Member, WrongLog
+from runtime.metrics import Histogram, counter, gauge, histogram
+from schemas.wire import COMMANDS_TOPIC
+from seat_workers.batch import Batch
+from seat_workers.ledger import Ledger, PartitionState
+
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+_TIMES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_BOUNDS_S = 1.0
+
+
+class WorkerMeasures:
+    """Counts of one worker since it started."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.shows_in_memory: Callable[[], int] = lambda: 0
+        self.next_offsets: dict[int, int] = {}
+        """Partitions that are ours, and the first position without a decision."""
+        self.epochs: dict[int, int] = {}
+        """How often partitions had been taken when we took them."""
+        self._decided: defaultdict[tuple[str, ...], int] = defaultdict(int)
+        self._sizes = Histogram(_SIZES)
+        self._commit_s = Histogram(_TIMES_S)
+        self._refused = 0
+
+    def committed(self, batch: Batch, took_s: float) -> None:
+        """A batch is in PostgreSQL."""
+        self._sizes.observe(len(batch.decided))
+        self._commit_s.observe(took_s)
+        for one in batch.decided:
+            reason = one.decision.reason
+            self._decided[
+                type(one.command).__name__ if one.command is not None else "none",
+                "accepted" if reason is None else reason.value,
+            ] += 1
+        for partition, advance in batch.advances.items():
+            if partition in self.next_offsets:
+                self.next_offsets[partition] = advance.next
+
+    def refused(self) -> None:
+        """PostgreSQL did not take a batch, or nobody knows; it is tried or decided again."""
+        self._refused += 1
+
+    async def metrics(self) -> AsyncIterator[Metric]:
+        yield counter(
+            "aisle_commands_decided",
+            "Commands decided, by type and outcome.",
+            ["command", "outcome"],
+            self._decided,
+        )
+        yield histogram("aisle_batch_commands", "Commands in a committed batch.", [], {(): self._sizes})
+        yield histogram("aisle_commit_seconds", "Time of one commit of a batch.", [], {(): self._commit_s})
+        yield counter(
+            "aisle_commits_refused",
+            "Commits that failed and were tried or decided again.",
+            [],
+            {(): self._refused},
+        )
+        yield gauge("aisle_shows_in_memory", "Shows loaded.", [], {(): self.shows_in_memory()})
+        ours = {str(partition): partition for partition in sorted(self.next_offsets)}
+        yield gauge(
+            "aisle_partition_epoch",
+            "How often a partition of ours has been taken.",
+            ["partition"],
+            {(name,): self.epochs[p] for name, p in ours.items()},
+        )
+        yield gauge(
+            "aisle_partition_next_offset",
+            "The first position without a decision.",
+            ["partition"],
+            {(name,): self.next_offsets[p] for name, p in ours.items()},
+        )
+        ends = await self._ends()
+        yield gauge(
+            "aisle_partition_lag",
+            "Commands in the log without a decision.",
+            ["partition"],
+            {(name,): max(0, ends[p] - self.next_offsets[p]) for name, p in ours.items() if p in ends},
+        )
+
+    async def _ends(self) -> Mapping[int, int]:
+        """Where the partitions end in the log; none when it does not say."""
+        try:
+            async with asyncio.timeout(_BOUNDS_S):
+                bounds = await self._log.bounds(COMMANDS_TOPIC)
+        except (OSError, TimeoutError, LogUnavailable, WrongLog):
+            return {}
+        return {partition: end for partition, (_, end) in bounds.items()}
+
+
+class MeasuredLedger(Ledger):
+    """The ledger, with its commits counted."""
+
+    def __init__(self, connect: Callable[[str], Awaitable[Any]], measures: WorkerMeasures) -> None:
+        super().__init__(connect)
+        self._measures = measures
+
+    async def take(self, partitions: Sequence[int], owner: str) -> dict[int, PartitionState]:
+        taken = await super().take(partitions, owner)
+        self._measures.epochs |= {partition: state.epoch for partition, state in taken.items()}
+        return taken
+
+    async def commit(self, batch: Batch) -> None:
+        began = time.perf_counter()
+        try:
+            await super().commit(batch)
+        except Exception:
+            self._measures.refused()
+            raise
+        self._measures.committed(batch, time.perf_counter() - began)
+
+
+class MeasuredMember:
+    """The worker as a member of its group, with its partitions noted."""
+
+    def __init__(self, member: Member, measures: WorkerMeasures) -> None:
+        self._member = member
+        self._measures = measures
+
+    async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
+        taken = await self._member.assigned(partitions)
+        self._measures.next_offsets.update(taken)
+        return taken
+
+    async def revoked(self, partitions: Sequence[int]) -> None:
+        for partition in partitions:
+            self._measures.next_offsets.pop(partition, None)
+        await self._member.revoked(partitions)

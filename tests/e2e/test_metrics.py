@@ -1,0 +1,97 @@
+"""Metrics of a whole house on one port, before and after a process was killed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import httpx
+
+from tests.e2e.running import RunningAisle
+
+SOON_S = 20
+SERVICES = {"gateway-1", "gateway-2", "seat-worker-1", "notifier"}
+PARTITIONS = 8
+
+
+async def told(house: RunningAisle) -> dict[str, float]:
+    """Samples as they stand there: `name{labels}` → value."""
+    async with httpx.AsyncClient() as client:
+        text = (await client.get(f"http://127.0.0.1:{house.port + 1}/metrics")).text
+    return {name: float(value) for name, value in re.findall(r"^(\w+\{.*\}) (\S+)$", text, re.MULTILINE)}
+
+
+def total(samples: dict[str, float], name: str, *labels: str) -> float:
+    """The sum over all processes."""
+    return sum(
+        value
+        for key, value in samples.items()
+        if key.startswith(name + "{") and all(label in key for label in labels)
+    )
+
+
+def processes(samples: dict[str, float]) -> set[str]:
+    return {
+        found[1]
+        for key, value in samples.items()
+        if value and (found := re.match(r'aisle_process_up\{process="(.*)"\}', key))
+    }
+
+
+async def test_one_port_tells_of_every_process_and_again_after_one_was_killed(tmp_path: Path) -> None:
+    house = RunningAisle(tmp_path / "home", {"AISLE_GATEWAYS": "2"})
+    try:
+        await house.start()
+        show = await house.make_show(20)
+        async with house.client(1) as client:
+            for seat in ("1", "2", "3"):
+                assert (
+                    await client.post(f"/api/shows/{show}/bookings", json={"seats": [seat]})
+                ).status_code == 201
+            assert (
+                await client.post(f"/api/shows/{show}/bookings", json={"seats": ["1"]})
+            ).status_code == 409
+        async with asyncio.timeout(SOON_S):
+            while True:
+                now = await told(house)
+                if (
+                    processes(now) == SERVICES
+                    and total(now, "aisle_letters_total", 'outcome="sent"')
+                    + total(now, "aisle_letters_total", 'outcome="skipped"')
+                    >= 3
+                ):
+                    break
+                await asyncio.sleep(0.1)
+        assert total(now, "aisle_requests_total", 'route="book"', 'status="201"') == 3
+        assert total(now, "aisle_requests_total", 'route="book"', 'status="409"') == 1
+        assert total(now, "aisle_commands_decided_total", 'command="BookSeats"', 'outcome="accepted"') == 3
+        assert total(now, "aisle_commands_decided_total", 'outcome="seat_taken"') == 1
+        assert total(now, "aisle_replies_total") >= 4
+        assert total(now, "aisle_commands_in_flight") == 0
+        assert total(now, "aisle_partition_lag") == 0
+        assert total(now, "process_resident_memory_bytes", 'process="seat-worker-1"') > 2**20
+
+        assert total(now, "aisle_partition_epoch") == PARTITIONS
+        house.kill("seat_workers")
+        async with asyncio.timeout(SOON_S):
+            while True:
+                now = await told(house)
+                if total(now, "aisle_partition_epoch") == 2 * PARTITIONS:
+                    break
+                await asyncio.sleep(0.1)
+        assert processes(now) == SERVICES
+    finally:
+        assert house.stop() == 0
+
+
+async def test_a_metrics_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> None:
+    house = RunningAisle(tmp_path / "home", {})
+    house.environment["AISLE_METRICS_PORT"] = str(house.port)
+    house.launch()
+    assert house.process is not None
+    assert house.process.wait(timeout=60) == 1
+    said = house.output.read_text()
+    assert f"AISLE_METRICS_PORT={house.port}: this port of 127.0.0.1 is in use" in said
+    assert "Traceback" not in said
+    assert not (house.home / "postgres").exists()

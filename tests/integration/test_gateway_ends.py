@@ -1,0 +1,53 @@
+"""A gateway that has to end answers those who wait for a decision: what the log has is 202, never a 500."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.replies import Replies
+from runtime.settings import Settings
+from tests.integration.gateway_server import KEYS, Server, serving
+
+
+class Broken(Exception):
+    """What nobody expected."""
+
+
+async def test_when_a_task_of_a_gateway_dies_who_waits_is_answered_that_it_is_not_decided_yet(
+    settings: Callable[..., Settings], database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = settings(jwt_keys=KEYS, database_url=database_url, redis_url=redis_url, partitions=2)
+    dies = asyncio.Event()
+    answers: list[httpx.Response] = []
+
+    async def look_up(_: Any) -> None:
+        await dies.wait()
+        raise Broken
+
+    async def ask() -> None:
+        async with serving(made, worker=False) as server, server.client(1, "staff") as staff:
+            movie = (await staff.post("/api/movies", json={"title": "M", "duration_minutes": 9})).json()["id"]
+            starts_at = "2098-01-01T00:00:00Z"
+            show = {"movie_id": movie, "screen_name": "1", "starts_at": starts_at, "total_seats": 9}
+            waiting = asyncio.create_task(staff.post("/api/shows", json=show, headers={"Prefer": "wait=30"}))
+            await _appended(server)
+            dies.set()
+            answers.append(await waiting)
+
+    monkeypatch.setattr(Replies, "look_up", look_up)
+    with pytest.raises(Broken):
+        await ask()
+    (answer,) = answers
+    assert (answer.status_code, answer.headers["retry-after"]) == (202, "1"), answer.text
+
+
+async def _appended(server: Server) -> None:
+    while True:
+        if await server.sql("SELECT FROM log"):
+            return
+        await asyncio.sleep(0.02)

@@ -1,0 +1,168 @@
+"""Token buckets of several gateways, shared by a real Redis, and what holds while there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+
+from gateway.problems import Problem
+from gateway.rate_limits import Limit, RateLimits
+from ops.embedded import run_servers
+from ops.embedded_redis import EmbeddedRedis
+from runtime.redis import connect
+from runtime.settings import Settings
+
+
+class Gateways:
+    """The limits of some gateways on one Redis, all with a clock that stands still."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self.url = url
+        self.settings = settings
+        self.now_s = 1000.0
+        self.clients: list[redis.asyncio.Redis] = []
+
+    def one_more(self) -> RateLimits:
+        self.clients.append(connect(self.url))
+        return RateLimits(self.clients[-1], self.settings, lambda: self.now_s)
+
+
+@pytest.fixture
+async def gateways(redis_url: str, settings: Callable[..., Settings]) -> AsyncIterator[Gateways]:
+    slow = settings(
+        rate_limit_customer=20, rate_limit_address=1, rate_limit_logins=10, rate_limit_accounts=20
+    )
+    made = Gateways(redis_url, slow)
+    yield made
+    for client in made.clients:
+        await client.aclose()
+
+
+def spent(limit: Limit, key: int, at_most: int = 10_000) -> int:
+    """How many tokens could be had at once."""
+    for count in range(at_most):
+        try:
+            limit.spend(key)
+        except Problem:
+            return count
+    return at_most
+
+
+async def took(limits: RateLimits, account: str, address: str) -> bool:
+    try:
+        await limits.take((limits.accounts, address), (limits.logins, account))
+    except Problem:
+        return False
+    return True
+
+
+async def test_what_one_gateway_gave_another_does_not_give_again(gateways: Gateways) -> None:
+    one, other = gateways.one_more(), gateways.one_more()
+    results = [await took(limits, "ada", "a") for _ in range(8) for limits in (one, other)]
+    assert sum(results) == 10
+    assert results == [True] * 10 + [False] * 6
+
+
+async def test_a_take_takes_from_all_or_from_none(gateways: Gateways) -> None:
+    limits = gateways.one_more()
+    for n in range(40):
+        assert await took(limits, f"account {n}", "a")
+    assert not await took(limits, "ada", "a")
+    assert [await took(limits, "ada", "b") for _ in range(11)] == [True] * 10 + [False]
+
+
+async def test_what_is_given_back_can_be_had_again(gateways: Gateways) -> None:
+    one, other = gateways.one_more(), gateways.one_more()
+    for limits in (one, other) * 30:
+        await limits.take((limits.logins, "ada"))
+        await limits.give_back((limits.logins, "ada"))
+
+
+async def test_the_one_who_is_refused_is_told_how_long_to_wait(gateways: Gateways) -> None:
+    limits = gateways.one_more()
+    for _ in range(10):
+        await limits.take((limits.logins, "ada"))
+    with pytest.raises(Problem, match="Too many tries for this account") as refused:
+        await limits.take((limits.logins, "ada"), (limits.accounts, "a"))
+    assert (refused.value.code, refused.value.status, refused.value.retry_after_s) == ("rate_limited", 429, 6)
+    assert dict(refused.value.headers())[b"retry-after"] == b"6"
+    assert spent(limits.commands, 7) == 50
+    with pytest.raises(Problem, match="booking requests of this account") as refused:
+        limits.commands.spend(7)
+    assert (refused.value.code, refused.value.retry_after_s) == ("rate_limited", 1)
+
+
+async def test_what_is_spent_here_is_heard_there_and_owed(gateways: Gateways) -> None:
+    one, other = gateways.one_more(), gateways.one_more()
+    assert spent(one.commands, 7) == 50
+    assert spent(other.commands, 7) == 50, "it could not have heard yet"
+    await one.tell_once()
+    await other.tell_once()
+    await asyncio.sleep(0)
+    assert spent(other.commands, 7) == 0
+    gateways.now_s += 1.0
+    assert spent(other.commands, 7) == 0, "a burst too much was had, so it is owed first"
+    assert spent(other.commands, 8) == 50
+
+
+async def test_a_little_is_not_worth_telling(gateways: Gateways) -> None:
+    limits = gateways.one_more()
+    for customer in range(100):
+        assert spent(limits.commands, customer, at_most=4) == 4
+    assert not limits.untold
+    assert spent(limits.commands, 1, at_most=1) == 1
+    assert [key for _, key in limits.untold] == [1]
+
+
+async def test_what_is_spent_while_redis_is_asked_still_counts(gateways: Gateways) -> None:
+    limits = gateways.one_more()
+    assert spent(limits.commands, 7, at_most=20) == 20
+    telling = asyncio.create_task(limits.tell_once())
+    await asyncio.sleep(0)
+    assert spent(limits.commands, 7, at_most=10) == 10
+    await telling
+    # Redis has a clock of its own, which may have gone on by a moment.
+    assert 20 <= spent(limits.commands, 7) <= 25
+
+
+async def test_redis_forgets_a_bucket_once_it_is_full_and_knows_nobodys_name(gateways: Gateways) -> None:
+    limits = gateways.one_more()
+    await limits.take((limits.logins, "x"), (limits.accounts, "a"))
+    for key, longest_s in ((b"aisle.limit.logins.x", 6), (b"aisle.limit.accounts.a", 3)):
+        assert 0 < await gateways.clients[0].pttl(key) <= longest_s * 1000
+
+
+async def test_off_lifts_all_and_asks_nobody(redis_url: str, settings: Callable[..., Settings]) -> None:
+    nobody = connect("unix:///nonexistent/redis.sock")
+    limits = RateLimits(nobody, settings(rate_limits=False))
+    assert spent(limits.commands, 7, at_most=1000) == 1000
+    for _ in range(100):
+        await limits.take((limits.logins, "ada"))
+    await limits.give_back((limits.logins, "ada"))
+    assert not limits.untold
+    await nobody.aclose()
+
+
+async def test_without_redis_each_gateway_keeps_the_limits_for_itself_until_it_is_back(
+    tmp_path: Path, settings: Callable[..., Settings]
+) -> None:
+    server = EmbeddedRedis(tmp_path)
+    gateways = Gateways(server.url, settings(rate_limit_logins=10, rate_limit_customer=20))
+    one, other = gateways.one_more(), gateways.one_more()
+    try:
+        for limits in (one, other):
+            assert [await took(limits, "ada", "a") for _ in range(11)] == [True] * 10 + [False]
+            assert spent(limits.commands, 7) == 50
+            await limits.tell_once()
+            assert spent(limits.commands, 7) == 0
+        gateways.now_s += 2.0
+        with run_servers(server):
+            assert [await took(one, "bob", "b") for _ in range(5)] == [True] * 5
+            assert [await took(other, "bob", "b") for _ in range(6)] == [True] * 5 + [False]
+    finally:
+        for client in gateways.clients:
+            await client.aclose()

@@ -1,0 +1,68 @@
+"""What a seat worker tells of itself, from real batches on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from runtime.log.memory import MemoryLog
+from runtime.metrics import exposition
+from schemas.wire import COMMANDS_TOPIC
+from seat_workers.measures import MeasuredLedger, MeasuredMember, WorkerMeasures
+from tests.integration.house import House
+
+
+async def told(measures: WorkerMeasures) -> dict[str, float]:
+    """Samples by name and labels, as `name value value`."""
+    text = (await exposition(measures, "w")).decode()
+    return {
+        " ".join(
+            [sample.name, *(value for name, value in sorted(sample.labels.items()) if name != "process")]
+        ): (sample.value)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_commands_batches_and_partitions_are_told(database_url: str) -> None:
+    log = MemoryLog(lambda: 1_800_000_000_000)
+    await log.create(2)
+    house = House(database_url, log)
+    await house.open()
+    measures = WorkerMeasures(log)
+    worker = house.worker(MeasuredLedger(house.connect, measures))
+    measures.shows_in_memory = lambda: worker.shows_in_memory
+    stop = asyncio.Event()
+    reader = log.reader(COMMANDS_TOPIC, "workers", MeasuredMember(worker, measures))
+    running = asyncio.create_task(worker.run(reader, stop))
+    try:
+        house.put(house.open_show(7))
+        house.put(house.book(7, "1", "2"))
+        house.put(house.book(7, "2", user_id=2))
+        house.put(b"no command")
+        await house.decision(house.put(house.book(7, "3")))
+        # PostgreSQL shows a commit before the worker hears of it.
+        while (now := await told(measures))["aisle_batch_commands_sum"] < 5:
+            assert not running.done()
+            await asyncio.sleep(0.01)
+        assert now["aisle_commands_decided_total OpenShow accepted"] == 1
+        assert now["aisle_commands_decided_total BookSeats accepted"] == 2
+        assert now["aisle_commands_decided_total BookSeats seat_taken"] == 1
+        assert now["aisle_commands_decided_total none malformed"] == 1
+        assert now["aisle_batch_commands_sum"] == 5
+        assert now["aisle_batch_commands_count"] == now["aisle_commit_seconds_count"] >= 1
+        assert now["aisle_commit_seconds_sum"] > 0
+        assert now["aisle_commits_refused_total"] == 0
+        assert now["aisle_shows_in_memory"] == 1
+        assert (now["aisle_partition_next_offset 0"], now["aisle_partition_next_offset 1"]) == (5, 0)
+        assert now["aisle_partition_epoch 0"] == 1
+        assert (now["aisle_partition_lag 0"], now["aisle_partition_lag 1"]) == (0, 0)
+    finally:
+        stop.set()
+        await running
+    house.put(house.book(7, "4"))
+    gone = await told(measures)
+    assert not any(name.startswith("aisle_partition") for name in gone), "the partitions were given back"
+    await worker._ledger.close()
+    await house.db.close()

@@ -1,0 +1,146 @@
+"""Who watches a show: what each of them is sent, in what order, and how often."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway import audience as module
+from gateway.audience import Audience
+from gateway.picture import Picture, ShowTerms
+from gateway.shown_layout import ShownLayout
+from schemas.layout import Money, encode_layout, numbered
+from schemas.wire import ShowSeatChanges
+
+LAYOUT = ShownLayout(encode_layout(numbered(5, Money(1000, "EUR"))))
+FAR_MS = 2.0**52
+
+
+class Watcher:
+    """Keeps the frames it is sent."""
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self._came = asyncio.Event()
+
+    def push(self, frame: bytes) -> None:
+        self.frames.append(frame)
+        self._came.set()
+
+    @property
+    def messages(self) -> list[Any]:
+        return [json.loads(frame[2:]) for frame in self.frames]
+
+    async def until(self, version: int) -> None:
+        """Waits until it has been told of this version."""
+        async with asyncio.timeout(10):
+            while self.messages[-1].get("version", 0) < version:
+                self._came.clear()
+                await self._came.wait()
+
+
+class House:
+    """A picture with its audience."""
+
+    def __init__(self) -> None:
+        self.picture = Picture(7, LAYOUT, 10, [], ShowTerms("open", int(FAR_MS) * 2))
+        self.audience = Audience(self.picture, 0)
+        self.picture.watchers = self.audience
+
+    def joined(self) -> Watcher:
+        watcher = Watcher()
+        self.audience.join(watcher, 0)
+        return watcher
+
+    def change(self, version: int, **letters: str) -> None:
+        changes = {label.removeprefix("seat"): letter for label, letter in letters.items()}
+        assert self.picture.hear(ShowSeatChanges(7, self.picture.version, version, changes))
+
+
+@pytest.fixture
+async def house() -> House:
+    return House()
+
+
+def changes(version: int, **letters: str) -> dict[str, Any]:
+    told = {label.removeprefix("seat"): letter for label, letter in letters.items()}
+    return {"type": "changes", "version": version, "changes": told}
+
+
+async def test_the_first_change_goes_out_at_once_and_the_next_ones_together(house: House) -> None:
+    watcher = house.joined()
+    assert watcher.messages == [{"type": "seats", "version": 10, "states": "aaaaa"}]
+    house.change(11, seat1="h")
+    assert watcher.messages[1:] == [changes(11, seat1="h")]
+    house.change(12, seat1="s", seat2="h")
+    house.change(14, seat2="a", seat3="s")
+    assert len(watcher.frames) == 2
+    await watcher.until(14)
+    assert watcher.messages[2:] == [changes(14, seat1="s", seat2="a", seat3="s")]
+
+
+async def test_all_are_sent_the_very_same_bytes_a_few_hundred_at_a_time(house: House) -> None:
+    watchers = [house.joined() for _ in range(1_000)]
+    house.change(11, seat1="s")
+    told = sum(len(watcher.frames) == 2 for watcher in watchers)
+    assert 0 < told < len(watchers), "the others have their turn in between"
+    await watchers[-1].until(11)
+    assert len({id(watcher.frames[0]) for watcher in watchers}) == 1
+    assert len({id(watcher.frames[1]) for watcher in watchers}) == 1
+
+
+async def test_who_comes_in_between_has_the_seats_as_they_are_and_is_told_no_change_twice(
+    house: House,
+) -> None:
+    first = house.joined()
+    house.change(11, seat1="s")
+    house.change(12, seat2="s")
+    late = house.joined()
+    assert late.messages == [{"type": "seats", "version": 12, "states": "ssaaa"}]
+    await first.until(12)
+    house.change(13, seat3="s")
+    await late.until(13)
+    assert late.messages[1:] == [changes(13, seat3="s")]
+    assert [message["version"] for message in first.messages] == [10, 11, 12, 13]
+
+
+async def test_while_many_are_being_told_what_is_new_waits_and_comes_in_order(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
+    monkeypatch.setattr(module, "TOGETHER_S", 0.0)
+    watchers = [house.joined() for _ in range(30)]
+    for version in range(11, 61):
+        house.change(version, seat1="hs"[version % 2], seat2="sa"[version % 2])
+        await asyncio.sleep(0)
+    for watcher in watchers:
+        await watcher.until(60)
+        versions = [message["version"] for message in watcher.messages]
+        assert versions == sorted(set(versions))
+        assert watcher.messages[-1] == changes(60, seat1="h", seat2="s")
+
+
+async def test_a_status_is_told_once_and_to_who_comes_later(house: House) -> None:
+    watcher = house.joined()
+    closed = msgspec.structs.replace(house.picture.terms, status="closed")
+    house.picture.replace(11, [(0, ord("s"))], closed)
+    assert watcher.messages[1:] == [{"type": "show", "status": "closed"}, changes(11, seat1="s")]
+    house.audience.tell_status(0)
+    assert len(watcher.frames) == 3
+    assert [message["type"] for message in house.joined().messages] == ["seats", "show"]
+    house.audience.tell_status(FAR_MS * 2)
+    assert watcher.messages[-1] == {"type": "show", "status": "past"}
+
+
+async def test_who_has_left_is_told_nothing_more(house: House) -> None:
+    gone, there = house.joined(), house.joined()
+    house.audience.leave(gone)
+    house.change(11, seat1="s")
+    assert (len(gone.frames), len(there.frames), len(house.audience)) == (1, 2, 1)
+    house.audience.leave(there)
+    house.audience.close()
+    assert not house.audience

@@ -1,0 +1,214 @@
+"""Metrics: what is counted, how it is told, and how several processes become one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.limits import InFlight
+from gateway.measures import GatewayMeasures, route_of
+from gateway.replies import Replies
+from runtime.metrics import Histogram, counter, exposition, gauge, histogram, joined
+from runtime.metrics_server import telling, telling_for
+from runtime.process import CannotStart
+from runtime.settings import Settings
+
+
+class Some:
+    """Measures with one family of each kind."""
+
+    async def metrics(self) -> AsyncIterator[Metric]:
+        sizes = Histogram((1, 10))
+        for value in (1, 2, 10, 11):
+            sizes.observe(value)
+        yield counter("a_counter", "Counted.", ["kind"], {("x",): 3})
+        yield gauge("a_gauge", "Now.", [], {(): 1.5})
+        yield histogram("a_histogram", "Sizes.", ["of"], {("all",): sizes})
+
+
+def samples(text: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+def sample(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    return name, frozenset(labels.items())
+
+
+async def test_every_sample_says_its_process() -> None:
+    told = samples(await exposition(Some(), "gateway-1"))
+    assert told[sample("a_counter_total", kind="x", process="gateway-1")] == 3
+    assert told[sample("a_gauge", process="gateway-1")] == 1.5
+    assert told[sample("process_open_fds", process="gateway-1")] > 2
+    buckets = {
+        le: told[sample("a_histogram_bucket", le=le, of="all", process="gateway-1")]
+        for le in ("1", "10", "+Inf")
+    }
+    assert buckets == {"1": 1, "10": 3, "+Inf": 4}
+    assert told[sample("a_histogram_sum", of="all", process="gateway-1")] == 24
+
+
+async def test_what_takes_too_long_is_left_out_and_the_rest_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Some):
+        async def metrics(self) -> AsyncIterator[Metric]:
+            yield gauge("a_gauge", "Now.", [], {(): 1})
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr("runtime.metrics._ASKED_FOR_S", 0.01)
+    assert samples(await exposition(Slow(), "p"))[sample("a_gauge", process="p")] == 1
+
+
+async def test_joined_each_family_stands_once_with_the_samples_of_all() -> None:
+    texts = [await exposition(Some(), name) for name in ("one", "two")]
+    text = joined(texts)
+    for kind in ("a_counter_total counter", "a_gauge gauge", "a_histogram histogram"):
+        assert text.count(b"# TYPE " + kind.encode() + b"\n") == 1
+    told = samples(text)
+    assert told == samples(texts[0]) | samples(texts[1])
+    assert len(told) == len(samples(texts[0])) + len(samples(texts[1]))
+
+
+@pytest.fixture
+def with_port(settings: Callable[..., Settings]) -> Settings:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return settings(metrics_port=free.getsockname()[1])
+
+
+async def test_a_process_of_its_own_tells_on_the_port(with_port: Settings) -> None:
+    url = f"http://127.0.0.1:{with_port.metrics_port}"
+    async with telling(with_port, "gateway", Some()), httpx.AsyncClient(base_url=url) as client:
+        answer = await client.get("/metrics?x=1")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert samples(answer.content)[sample("a_gauge", process="gateway")] == 1.5
+        head = await client.head("/metrics")
+        assert (head.status_code, head.content) == (200, b"")
+        assert (await client.get("/")).status_code == 404
+        assert (await client.post("/metrics")).status_code == 405
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", with_port.metrics_port)
+
+
+async def test_a_head_without_end_is_not_gathered(with_port: Settings) -> None:
+    async with telling(with_port, "gateway", Some()):
+        reader, writer = await asyncio.open_connection("127.0.0.1", with_port.metrics_port)
+        writer.write(b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 100_000)
+        try:
+            assert await reader.read() == b""
+        except ConnectionResetError:
+            pass
+        writer.close()
+
+
+async def test_a_port_that_is_taken_is_said_by_its_setting(with_port: Settings) -> None:
+    with (
+        socket.create_server(("127.0.0.1", with_port.metrics_port)),
+        pytest.raises(
+            CannotStart,
+            match=rf"AISLE_METRICS_PORT={with_port.metrics_port}: this port of 127.0.0.1 is in use",
+        ),
+    ):
+        async with telling(with_port, "gateway", Some()):
+            pass
+
+
+async def test_a_supervisor_tells_for_its_children_and_which_of_them_answer(with_port: Settings) -> None:
+    supervisor = os.getpid()
+
+    def child(name: str) -> Any:
+        own = msgspec.structs.replace(with_port, supervisor=supervisor, process=name)
+        return telling(own, "gateway", Some())
+
+    url = f"http://127.0.0.1:{with_port.metrics_port}/metrics"
+    names = ["gateway-1", "gateway-2", "notifier"]
+    async with telling_for(with_port, supervisor, names), httpx.AsyncClient() as client:
+        async with child("gateway-1"), child("gateway-2"):
+            told = samples((await client.get(url)).content)
+            up = {name: told[sample("aisle_process_up", process=name)] for name in names}
+            assert up == {"gateway-1": 1, "gateway-2": 1, "notifier": 0}
+            assert told[sample("a_counter_total", kind="x", process="gateway-2")] == 3
+            assert sample("process_open_fds", process="aisle") in told
+        told = samples((await client.get(url)).content)
+        assert not any(told[sample("aisle_process_up", process=name)] for name in names)
+        async with child("gateway-1"):  # started again under its name
+            told = samples((await client.get(url)).content)
+            assert told[sample("a_gauge", process="gateway-1")] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("POST", "/api/shows/7/bookings", "book"),
+        ("POST", "/api/shows/7/holds", "hold"),
+        ("GET", "/api/shows/7/seats", "seat_map"),
+        ("POST", "/api/shows/7/close", "catalogue"),
+        ("GET", "/api/shows", "catalogue"),
+        ("PATCH", "/api/movies/3", "catalogue"),
+        ("GET", "/api/bookings/0198", "booking"),
+        ("DELETE", "/api/bookings/0198", "cancel"),
+        ("POST", "/api/bookings/0198/cancel", "cancel"),
+        ("POST", "/api/bookings/0198/confirm", "confirm"),
+        ("GET", "/api/bookings/0198/ticket.pdf", "ticket"),
+        ("GET", "/api/me/bookings", "bookings"),
+        ("GET", "/api/users/3/bookings", "bookings"),
+        ("GET", "/api/users/3", "account"),
+        ("POST", "/api/token/refresh", "account"),
+        ("GET", "/api/commands/3-1", "poll"),
+        ("GET", "/api/reports/sales", "report"),
+        ("GET", "/health/ready", "probe"),
+        ("GET", "/", "page"),
+        ("GET", "/docs", "page"),
+        ("GET", "/api", "page"),
+        ("GET", "/api/x/y/z/a/b", "other"),
+        ("GET", "/api/bookings/x/y", "other"),
+        ("OPTIONS", "*", "page"),
+    ],
+)
+def test_requests_are_told_by_kind(method: str, path: str, route: str) -> None:
+    assert route_of(method, path) == route
+
+
+async def test_requests_and_sockets_are_counted_as_they_come_and_go() -> None:
+    in_flight = InFlight(10, 10, 10)
+    measures = GatewayMeasures(Replies(None, None), in_flight)
+    inside: list[dict[Any, float]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        in_flight.enter(1, 1)
+        inside.append(samples(await exposition(measures, "g")))
+        in_flight.leave(1, 1)
+        if scope["path"] == "/api/me":
+            raise RuntimeError
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 201, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    async def send(message: Any) -> None:
+        pass
+
+    counted = measures.counted(app)
+    await counted({"type": "http", "method": "POST", "path": "/api/shows/1/bookings"}, None, send)
+    await counted({"type": "websocket", "path": "/api/shows/1/live"}, None, send)
+    with pytest.raises(RuntimeError):
+        await counted({"type": "http", "method": "GET", "path": "/api/me"}, None, send)
+    assert inside[0][sample("aisle_requests_open", process="g")] == 1
+    assert inside[0][sample("aisle_commands_in_flight", process="g")] == 1
+    assert inside[1][sample("aisle_sockets", kind="show", process="g")] == 1
+    told = samples(await exposition(measures, "g"))
+    assert told[sample("aisle_requests_total", route="book", status="201", process="g")] == 1
+    assert told[sample("aisle_requests_total", route="account", status="500", process="g")] == 1
+    assert told[sample("aisle_request_seconds_count", route="book", process="g")] == 1
+    assert told[sample("aisle_requests_open", process="g")] == 0
+    assert told[sample("aisle_sockets", kind="show", process="g")] == 0

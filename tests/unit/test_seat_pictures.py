@@ -1,0 +1,356 @@
+"""A gateway's pictures of seats: what they hear, what they miss, and when they ask PostgreSQL again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Collection
+
+import pytest
+
+from gateway import seat_pictures
+from gateway.picture import NOT_OPENED, Picture, ShowTerms
+from gateway.problems import Problem
+from gateway.seat_pictures import ALONE_S, COMPARE_EVERY_S, FED_S, SeatPictures
+from gateway.shown_layout import ShownLayout
+from gateway.stored_seats import StoredPicture
+from schemas.layout import Money, encode_layout, numbered
+from schemas.wire import ShowSeatChanges, encode
+
+SHOW, SEATS = 7, 20
+TERMS = ShowTerms("open", 2**52)
+LAYOUT = ShownLayout(encode_layout(numbered(SEATS, Money(1000, "EUR"))))
+
+
+class FakeStored:
+    """What PostgreSQL has; counts how often it is asked, and answers late while `held`."""
+
+    def __init__(self) -> None:
+        self.version = NOT_OPENED
+        self.letters = bytearray(b"a" * SEATS)
+        self.terms = TERMS
+        self.pictures_read = 0
+        self.versions_read = 0
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    def book(self, version: int, *seats: int, letter: str = "s") -> ShowSeatChanges:
+        """Commits a change; gives what would be published of it."""
+        change = ShowSeatChanges(SHOW, self.version, version, {str(seat): letter for seat in seats})
+        self.version = version
+        for seat in seats:
+            self.letters[seat - 1] = ord(letter)
+        return change
+
+    async def picture(self, show_id: int, known_version: int) -> StoredPicture | None:
+        self.pictures_read += 1
+        self.asked.set()
+        claims = [(seat, letter) for seat, letter in enumerate(self.letters) if letter != ord("a")]
+        read = StoredPicture(1, self.version, self.terms, claims if self.version != known_version else [])
+        await self.go_on.wait()
+        return read if show_id < 1000 else None
+
+    async def versions(self, show_ids: Collection[int]) -> dict[int, int]:
+        self.versions_read += 1
+        return dict.fromkeys(show_ids, self.version)
+
+    async def layout(self, layout_id: int) -> ShownLayout:
+        return LAYOUT
+
+
+class Clock:
+    """Time that passes only when told, but for a tick at each look."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        self.now += 1e-6
+        return self.now
+
+
+class House:
+    """Pictures with what is around them."""
+
+    def __init__(self) -> None:
+        self.stored = FakeStored()
+        self.clock = Clock()
+        self.pictures = SeatPictures(self.stored, self.clock)  # type: ignore[arg-type]
+
+    def publish(self, *changes: ShowSeatChanges) -> None:
+        self.pictures.hear(encode(changes))
+
+    async def states(self) -> str:
+        return (await self.pictures.current(SHOW)).states.decode()
+
+    def true_states(self) -> str:
+        return self.stored.letters.decode()
+
+
+class Heard:
+    """Watchers that replay what they are told."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.states = dict(zip(LAYOUT.seating.labels, picture.states.decode(), strict=True))
+
+    def changed(self, changes: dict[str, str]) -> None:
+        self.states |= changes
+
+    def replayed(self) -> str:
+        return "".join(self.states.values())
+
+
+@pytest.fixture
+async def house() -> House:
+    return House()
+
+
+@pytest.fixture
+async def fed(house: House) -> House:
+    house.pictures.feed_began()
+    house.stored.book(10, 1)
+    assert await house.states() == house.true_states()
+    return house
+
+
+async def test_a_picture_is_read_once_and_then_moves_on_by_what_is_published(fed: House) -> None:
+    for version in range(11, 19):
+        fed.publish(fed.stored.book(version, version))
+        picture = fed.pictures.good(SHOW)
+        assert picture is not None
+        assert (picture.version, picture.states.decode()) == (version, fed.true_states())
+    assert fed.stored.pictures_read == 1
+
+
+async def test_after_a_gap_it_is_read_again_before_it_is_shown(fed: House) -> None:
+    fed.stored.book(11, 2)  # never heard of
+    fed.publish(fed.stored.book(12, 3))
+    assert fed.pictures.good(SHOW) is None
+    assert await fed.states() == fed.true_states()
+    assert fed.stored.pictures_read == 2
+
+
+async def test_an_unknown_version_before_means_reading_again(fed: House) -> None:
+    change = fed.stored.book(11, 2)
+    fed.publish(ShowSeatChanges(SHOW, -1, 11, change.changes))
+    assert fed.pictures.good(SHOW) is None
+    assert await fed.states() == fed.true_states()
+    fed.publish(ShowSeatChanges(SHOW, -1, 11, {"5": "s"}))
+    assert fed.pictures.good(SHOW) is not None, "what it has already changes nothing"
+
+
+async def test_what_is_heard_while_it_is_read_is_not_lost(house: House) -> None:
+    house.pictures.feed_began()
+    house.stored.book(10, 1)
+    house.stored.go_on.clear()
+    reading = asyncio.create_task(house.states())
+    await house.stored.asked.wait()
+    for version in (11, 12):  # the statement has seen neither
+        house.publish(house.stored.book(version, version))
+    house.stored.go_on.set()
+    assert await reading == house.true_states()
+    assert house.stored.pictures_read == 1
+
+
+async def test_a_gap_while_it_is_read_means_reading_again(house: House) -> None:
+    house.pictures.feed_began()
+    house.stored.go_on.clear()
+    reading = asyncio.create_task(house.states())
+    await house.stored.asked.wait()
+    house.stored.book(11, 5)
+    house.publish(house.stored.book(12, 6))
+    house.stored.go_on.set()
+    await reading
+    assert house.pictures.good(SHOW) is None
+    assert await house.states() == house.true_states()
+
+
+async def test_many_who_ask_at_once_share_one_reading(house: House) -> None:
+    house.stored.go_on.clear()
+    asking = [asyncio.create_task(house.states()) for _ in range(50)]
+    await house.stored.asked.wait()
+    house.stored.go_on.set()
+    assert set(await asyncio.gather(*asking)) == {house.true_states()}
+    assert house.stored.pictures_read == 1
+
+
+async def test_without_a_feed_a_picture_is_shown_for_a_quarter_of_a_second_at_most(house: House) -> None:
+    await house.states()
+    house.stored.book(10, 1)
+    house.clock.now += ALONE_S - 0.01
+    assert house.pictures.good(SHOW) is not None
+    house.clock.now += 0.02
+    assert house.pictures.good(SHOW) is None
+    assert await house.states() == house.true_states()
+
+
+@pytest.mark.parametrize("what", ["doubt", "feed_began", "feed_ended"])
+async def test_what_makes_all_pictures_doubtful_has_them_compared_before_they_are_shown(
+    fed: House, what: str
+) -> None:
+    fed.stored.book(11, 2)
+    getattr(fed.pictures, what)()
+    assert fed.pictures.good(SHOW) is None
+    assert await fed.states() == fed.true_states()
+
+
+async def test_a_version_that_somebody_was_told_of_is_in_the_picture(fed: House) -> None:
+    fed.stored.book(11, 2)
+    fed.pictures.decided(SHOW, 10)
+    assert fed.pictures.good(SHOW) is not None
+    fed.pictures.decided(SHOW, 11)
+    assert fed.pictures.good(SHOW) is None
+    assert (await fed.pictures.current(SHOW)).version == 11
+
+
+async def test_a_reading_that_began_before_the_doubt_settles_nothing(fed: House) -> None:
+    fed.pictures.doubt()
+    fed.stored.go_on.clear()
+    fed.stored.asked.clear()
+    reading = asyncio.create_task(fed.states())
+    await fed.stored.asked.wait()
+    fed.stored.book(11, 2)
+    fed.pictures.doubt()
+    fed.stored.go_on.set()
+    await reading
+    assert fed.pictures.good(SHOW) is None
+    assert await fed.states() == fed.true_states()
+
+
+async def test_what_the_feed_keeps_silent_about_is_found_by_comparing(fed: House) -> None:
+    fed.stored.book(11, 2)
+    fed.clock.now += COMPARE_EVERY_S
+    await fed.pictures.compare()
+    assert fed.pictures.good(SHOW) is not None, "it may be on its way"
+    fed.clock.now += COMPARE_EVERY_S
+    await fed.pictures.compare()
+    assert fed.pictures.good(SHOW) is None
+    assert await fed.states() == fed.true_states()
+
+
+async def test_a_feed_that_is_late_is_waited_for_and_pictures_are_not_read_over_and_over(fed: House) -> None:
+    late = [fed.stored.book(11, 2)]
+    for version in range(12, 18):
+        fed.clock.now += COMPARE_EVERY_S
+        await fed.pictures.compare()
+        assert fed.pictures.good(SHOW) is not None
+        late.append(fed.stored.book(version, version))
+        fed.publish(late.pop(0))
+    assert fed.stored.pictures_read == 1
+    fed.clock.now += FED_S
+    assert fed.pictures.good(SHOW) is None, "but not for ever"
+
+
+async def test_pictures_that_nobody_looks_at_are_not_compared(fed: House) -> None:
+    fed.clock.now += seat_pictures.LOOKED_AT_S + 1
+    await fed.pictures.compare()
+    assert fed.stored.versions_read == 0
+    picture = await fed.pictures.current(SHOW)
+    fed.pictures.watch(picture, Heard(picture))
+    fed.clock.now += seat_pictures.LOOKED_AT_S + 1
+    await fed.pictures.compare()
+    assert fed.stored.versions_read == 1
+
+
+async def test_watchers_are_told_everything_whatever_is_lost_on_the_way(house: House) -> None:
+    chance = random.Random(4)
+    picture = await house.pictures.current(SHOW)
+    heard = Heard(picture)
+    house.pictures.watch(picture, heard)
+    for version in range(1, 2_000):
+        change = house.stored.book(
+            version, *chance.sample(range(1, SEATS + 1), chance.randint(0, 4)), letter=chance.choice("ahsb")
+        )
+        if chance.random() < 0.8:
+            house.publish(change)
+        if chance.random() < 0.1:
+            house.publish(change)
+        if chance.random() < 0.05:
+            getattr(house.pictures, chance.choice(["feed_began", "feed_ended", "doubt"]))()
+        house.clock.now += chance.random() * 0.2
+        if chance.random() < 0.3:
+            await house.pictures.compare()
+        if chance.random() < 0.2:
+            house.stored.go_on.clear() if house.stored.go_on.is_set() else house.stored.go_on.set()
+        await asyncio.sleep(0)
+    house.stored.go_on.set()
+    for _ in range(3):
+        house.clock.now += FED_S + 1
+        await house.pictures.compare()
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert picture.version == house.stored.version
+    assert heard.replayed() == picture.states.decode() == house.true_states()
+
+
+async def test_a_state_that_was_restored_replaces_a_newer_one(fed: House) -> None:
+    picture = await fed.pictures.current(SHOW)
+    heard = Heard(picture)
+    fed.pictures.watch(picture, heard)
+    fed.stored.book(3, 9)
+    fed.stored.letters[0] = ord("a")
+    await fed.pictures.compare()
+    assert await fed.states() == fed.true_states() == heard.replayed()
+    assert (await fed.pictures.current(SHOW)).version == 3
+
+
+async def test_an_unknown_show_is_not_found(house: House) -> None:
+    with pytest.raises(Problem, match="no show 1000") as refused:
+        await house.pictures.current(1000)
+    assert refused.value.code == "not_found"
+
+
+async def test_a_database_that_is_away_fails_those_who_ask_and_only_them(house: House) -> None:
+    async def away(*_: object) -> None:
+        raise ConnectionRefusedError
+
+    whole, house.stored.picture = house.stored.picture, away  # type: ignore[method-assign,assignment]
+    for _ in range(2):
+        with pytest.raises(ConnectionRefusedError):
+            await house.states()
+    house.stored.picture = whole  # type: ignore[method-assign]
+    assert await house.states() == house.true_states()
+
+
+async def test_only_so_many_pictures_are_kept_and_watched_ones_stay(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seat_pictures, "MAX_SEATS", 5 * SEATS)
+    house.pictures.feed_began()
+    watched = await house.pictures.current(1)
+    house.pictures.watch(watched, Heard(watched))
+    for show_id in range(2, 100):
+        await house.pictures.current(show_id)
+    kept = [show_id for show_id in range(1, 100) if house.pictures.good(show_id) is not None]
+    assert kept == [1, 96, 97, 98, 99]
+
+
+def test_tag_and_body_are_those_of_the_version() -> None:
+    picture = Picture(SHOW, LAYOUT, 10, [(0, ord("s"))], TERMS)
+    assert picture.etag == b'"7.10"'
+    assert picture.body() is picture.body()
+    before = picture.body()
+    assert picture.hear(ShowSeatChanges(SHOW, 10, 11, {"2": "h"}))
+    assert picture.etag == b'"7.11"'
+    assert picture.body() == before.replace(b'"version":10', b'"version":11').replace(b'"sa', b'"sh')
+    assert picture.message() == b'{"type":"seats","version":11,"states":"sh%b"}' % (b"a" * 18)
+
+
+@pytest.mark.parametrize(
+    ("terms", "status"),
+    [
+        (ShowTerms(None, 100), "opening"),
+        (ShowTerms("open", 100), "on_sale"),
+        (ShowTerms("open", 50), "past"),
+        (ShowTerms("closed", 50), "past"),
+        (ShowTerms("cancelled", 50), "cancelled"),
+        (ShowTerms("closed", 100), "closed"),
+        (ShowTerms("open", 100, 51), "scheduled"),
+        (ShowTerms("open", 100, 50), "on_sale"),
+        (ShowTerms("open", 100, None, 51), "on_sale"),
+        (ShowTerms("open", 100, None, 50), "closed"),
+    ],
+)
+def test_a_status_follows_from_the_terms_and_the_clock(terms: ShowTerms, status: str) -> None:
+    assert terms.status_at(50) == status

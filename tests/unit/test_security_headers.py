@@ -1,0 +1,19 @@
+"""What every answer tells browsers."""
+
+from __future__ import annotations
+
+from gateway.security_headers import headers_for, with_policy
+
+
+def test_a_site_behind_tls_is_to_be_reached_by_tls_only() -> None:
+    assert "strict-transport-security" in dict(headers_for("https://tickets.example"))
+    assert "strict-transport-security" not in dict(headers_for("http://127.0.0.1:8080"))
+
+
+def test_what_is_no_page_can_be_none_and_pages_keep_their_own_policy() -> None:
+    strict = dict(with_policy([(b"content-type", b"application/json")]))
+    assert b"default-src 'none'" in strict[b"content-security-policy"]
+    assert b"frame-ancestors 'none'" in strict[b"content-security-policy"]
+    assert strict[b"x-frame-options"] == b"DENY"
+    page = [(b"Content-Security-Policy", b"frame-ancestors 'self'")]
+    assert with_policy(page) == page
