@@ -111,6 +111,11 @@ class CpuMeter:
             used[part] += process.cpu_s  # type: ignore[assignment]  # Counter counts ints by its stub alone
         return used
 
+    def pids(self, part: str) -> list[int]:
+        """The processes of a part, as they are now."""
+        found = tree(processes(), self._roots)
+        return [process.pid for process in found if part_of(process.name, _arguments(process.pid)) == part]
+
 
 def _arguments(pid: int) -> list[str]:
     try:

@@ -38,6 +38,7 @@ class OneRequest(msgspec.Struct, frozen=True, tag_field="type", tag=True):
     method: str
     path: str
     body: str
+    headers: dict[str, str] = {}
 
 
 Asks = FreshSeats | OneRequest
@@ -99,8 +100,9 @@ def _confirmation(held: Answer, middle: bytes) -> bytes:
 
 def _one_request(asks: OneRequest, host: str, tokens: Sequence[str]) -> Source:
     body = asks.body.encode()
+    headers = "".join(f"{name}: {value}\r\n" for name, value in asks.headers.items())
     requests = [
-        f"{asks.method} {asks.path} HTTP/1.1\r\nHost: {host}\r\n{_authorization(token)}"
+        f"{asks.method} {asks.path} HTTP/1.1\r\nHost: {host}\r\n{_authorization(token)}{headers}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         + body
         for token in tokens

@@ -115,7 +115,9 @@ def _results(plan: Plan, at: str, runs: list[Measured], house: House | None) -> 
             summarise(s.case, s.title, [run for run in runs if run.case == s.case]) for s in plan.scenarios
         ],
         answered=sum(
-            run.tally.ever.get(201, 0) for run in runs if run.case.startswith(("bookings-", "holds-"))
+            run.tally.ever.get(201, 0)
+            for run in runs
+            if run.case.startswith(("bookings-", "holds-", "login-storm-"))
         ),
         runs=runs,
     )

@@ -33,7 +33,7 @@ class SeatSupply:
         """At least `wanted` seats, evenly over the shows. Say with `used` how many were asked for."""
         each = -(-wanted // self._among)
         if not self._shows or self._next_seat + each - 1 > SEATS_A_SHOW:
-            self._shows = await self._make_shows(max(each, SEATS_A_SHOW))
+            self._shows = await self._make_shows(max(each, SEATS_A_SHOW), self._among)
             self._next_seat = 1
             last = max(each, SEATS_A_SHOW)
         else:
@@ -47,7 +47,12 @@ class SeatSupply:
         """`requests` of the seats given last have been asked for."""
         self._next_seat += -(-requests // self._among)
 
-    async def _make_shows(self, seats: int) -> list[int]:
+    async def one_show(self, seats: int) -> int:
+        """A new show of its own, on sale."""
+        (show_id,) = await self._make_shows(seats, 1)
+        return show_id
+
+    async def _make_shows(self, seats: int, count: int) -> list[int]:
         token = self._staff_token()
         if not self._movie_id:
             movie = await self._client.ask(
@@ -59,7 +64,7 @@ class SeatSupply:
             self._movie_id = movie["id"]
         starts_at = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         made: list[int] = []
-        for number in range(self._among):
+        for number in range(count):
             show = await self._client.ask(
                 "POST",
                 "/api/shows",

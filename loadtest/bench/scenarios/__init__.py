@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from loadtest.bench.scenarios.bookings import Bookings
+from loadtest.bench.scenarios.catalogue import MOVIES, SHOW, Reading
+from loadtest.bench.scenarios.login_storm import LoginStorm
 from loadtest.bench.scenarios.nothing import Nothing
+from loadtest.bench.scenarios.seat_maps import SeatMaps
 from loadtest.bench.stage import Measured, Stage
 
 CONNECTIONS = (1, 64, 256)
@@ -35,5 +38,12 @@ def all_scenarios() -> Sequence[Scenario]:
     return (
         *(Bookings(connections) for connections in CONNECTIONS),
         Bookings(256, hold_first=True),
+        SeatMaps(64, known=True),
+        SeatMaps(64, known=False),
+        LoginStorm(64),
+        Reading("movies", MOVIES, 64),
+        Reading("movies", MOVIES, 64, known=True),
+        Reading("show", SHOW, 64),
+        Reading("show", SHOW, 64, known=True),
         Nothing(64),
     )

@@ -26,9 +26,13 @@ class Bookings:
         if hold_first:
             self.title = f"{connections}, hold + confirm"
 
-    async def measure(self, stage: Stage) -> Measured:
+    def seats_wanted(self, stage: Stage) -> int:
+        """How many seats a run can ask for."""
         rate = min(SEATS_A_SECOND, SEATS_A_SECOND_EACH * self.connections)
-        fresh = await stage.seats.fresh(int(rate * (stage.warm_up_s + stage.measured_s)))
+        return int(rate * (stage.warm_up_s + stage.measured_s))
+
+    async def measure(self, stage: Stage) -> Measured:
+        fresh = await stage.seats.fresh(self.seats_wanted(stage))
         order = Order(
             host=stage.host,
             port=stage.port,

@@ -1,0 +1,66 @@
+"""The seat map of 2,000 seats, asked for over and over by clients who have it already, or who do not."""
+
+from __future__ import annotations
+
+import re
+
+from loadtest.bench.client import Client, SetupError
+from loadtest.bench.orders import Order
+from loadtest.bench.requests import OneRequest
+from loadtest.bench.stage import Measured, Stage
+
+SEATS = 2_000
+SOLD = 500
+_AT_ONCE = 10
+_ETAG = re.compile(rb"\r\netag: (\S+)\r\n", re.IGNORECASE)
+
+
+class SeatMaps:
+    """`connections` keep-alive connections that ask for one map; a quarter of its seats are sold.
+
+    `known`: each sends the tag of the map as it is and is answered 304.
+    """
+
+    def __init__(self, connections: int, *, known: bool) -> None:
+        self.connections = connections
+        self.known = known
+        status = 304 if known else 200
+        self.case = f"seats-{status}"
+        self.title = f"seat map, {status}"
+        self._show_id = 0
+
+    async def measure(self, stage: Stage) -> Measured:
+        if not self._show_id:
+            self._show_id = await _partly_sold(stage)
+        path = f"/api/shows/{self._show_id}/seats"
+        async with Client(stage.host, stage.port) as client:
+            answer = await client.call("GET", path)
+        etag = _ETAG.search(answer.raw)
+        if answer.status != 200 or etag is None:
+            raise SetupError(f"GET {path}: {answer.status}, {'no' if etag is None else 'an'} ETag")
+        headers = {"If-None-Match": etag[1].decode()} if self.known else {}
+        order = Order(
+            host=stage.host,
+            port=stage.port,
+            tokens=("",),
+            asks=OneRequest("GET", path, "", headers),
+            expected=(304,) if self.known else (200,),
+            connections=self.connections,
+            warm_up_s=stage.warm_up_s,
+            measured_s=stage.measured_s,
+        )
+        return await stage.drive(self.case, order, stage.cpu)
+
+
+async def _partly_sold(stage: Stage) -> int:
+    show_id = await stage.seats.one_show(SEATS)
+    tokens = stage.tokens()
+    async with Client(stage.host, stage.port) as client:
+        for number in range(0, SOLD, _AT_ONCE):
+            await client.ask(
+                "POST",
+                f"/api/shows/{show_id}/bookings",
+                token=tokens[number % len(tokens)],
+                body={"quantity": _AT_ONCE, "adjacent": False},
+            )
+    return show_id
