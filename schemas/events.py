@@ -200,10 +200,20 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     `already_used`: when."""
     events: tuple[Event, ...] = ()
     """What happened, in order; holds that ran out before the command come first, even when it is refused."""
-    booking: Booking | None = None
-    """The booking that the command was about, as it is now."""
+    about_last: bool = False
+    """Whether the last event's booking is the one that the command was about: it is told once."""
+    booking_apart: Booking | None = msgspec.field(default=None, name="booking")
+    """The booking that the command was about, where no event tells of it."""
     repeats: Position | None = None
     """Where the first decision on this command id stands, when this one only says it again."""
+
+    @property
+    def booking(self) -> Booking | None:
+        """The booking that the command was about, as it is now."""
+        if not self.about_last:
+            return self.booking_apart
+        booking: Booking = self.events[-1].booking  # type: ignore[union-attr]
+        return booking
 
 
 class PublishedEvent(msgspec.Struct, frozen=True):

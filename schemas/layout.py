@@ -19,6 +19,7 @@ MAX_SEATS = 100_000
 MAX_LABEL = 16
 MAX_PRICE = 10**9
 _DIGITS = "0123456789"
+_FOUND_LATELY = 512
 _MAX_DIGITS = len(str(MAX_SEATS))
 
 Name = Annotated[str, msgspec.Meta(max_length=60)]
@@ -148,6 +149,7 @@ class Seating:
         "__weakref__",
         "_ends",
         "_given",
+        "_lately",
         "_numbered",
         "_odd_names",
         "_rows",
@@ -171,6 +173,8 @@ class Seating:
         """Whether a row's name ends in a digit, so that it is not plain where the number begins."""
         self._given: dict[str, int] = {}
         """Label → index, for labels that the layout spells out."""
+        self._lately: dict[str, int] = {}
+        """What was found last: a command's seats are looked up several times on its way."""
         start = 0
         for section in layout.sections:
             for row in section.rows:
@@ -208,6 +212,14 @@ class Seating:
 
     def find(self, label: str) -> int:
         """The index of a label, or -1 when there is no such seat."""
+        seat = self._lately.get(label)
+        if seat is None:
+            if len(self._lately) >= _FOUND_LATELY:
+                self._lately.clear()
+            seat = self._lately[label] = self._look_up(label)
+        return seat
+
+    def _look_up(self, label: str) -> int:
         name = label.rstrip(_DIGITS)
         row = self._numbered.get(name)
         if row is not None:

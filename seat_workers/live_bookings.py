@@ -109,37 +109,36 @@ class LiveBookings(MutableMapping[UUID, Booking]):
         )
 
     def __setitem__(self, booking_id: UUID, booking: Booking) -> None:
-        if booking_id in self:
-            self.change(booking)
-        else:
-            self.add(booking, [self._seating.index(label) for label in booking.seats])
+        self.put(booking, [self._seating.index(label) for label in booking.seats])
 
-    def add(self, booking: Booking, seats: list[int]) -> None:
-        """A booking that is not here yet. `seats`: the indexes of its seats, in layout order."""
-        number = self._keys.add(booking.booking_id.int)
-        if number == len(self._users):
-            self._users.append(booking.user_id)
-            self._created.append(booking.created_ms)
-            self._first.append(seats[0])
-        else:
-            self._users[number], self._created[number] = booking.user_id, booking.created_ms
-            self._first[number] = seats[0]
-        for seat, following in pairwise(seats):
-            self._next[seat] = following
-        self._next[seats[-1]] = _LAST
-        self._mark(number, booking)
+    def put(self, booking: Booking, seats: list[int]) -> bool:
+        """Takes a booking in, or the changes of one that is here, whose seats never change.
 
-    def change(self, booking: Booking) -> None:
-        """A booking that is here, whose status or check-ins have changed; its seats never do."""
-        self._mark(self._keys.find(booking.booking_id.int), booking)
-
-    def _mark(self, number: int, booking: Booking) -> None:
-        if booking.expires_ms is None:
-            self._held.pop(number, None)
-        else:
+        `seats`: the indexes of its seats, in layout order. Returns whether it is new.
+        """
+        number, new = self._keys.put(booking.booking_id.int)
+        if new:
+            if number == len(self._users):
+                self._users.append(booking.user_id)
+                self._created.append(booking.created_ms)
+                self._first.append(seats[0])
+            else:
+                self._users[number], self._created[number] = booking.user_id, booking.created_ms
+                self._first[number] = seats[0]
+            for seat, following in pairwise(seats):
+                self._next[seat] = following
+            self._next[seats[-1]] = _LAST
+        if booking.expires_ms is not None:
             self._held[number] = booking.expires_ms
+        elif self._held:
+            self._held.pop(number, None)
         for label, at_ms in booking.checked_in.items():
             self._note_let_in(label, at_ms)
+        return new
+
+    def held_until(self, booking_id: UUID) -> int | None:
+        """When this booking expires, in Unix milliseconds; None when it is not held."""
+        return self._held.get(self._keys.find(booking_id.int)) if self._held else None
 
     def _note_let_in(self, label: str, at_ms: int) -> None:
         if not self._let_in:
@@ -195,6 +194,11 @@ class SeatsOfCustomers(Mapping[int, int]):
             raise KeyError(user_id)
         return self._counts[number]
 
+    def of(self, user_id: int) -> int:
+        """How many this customer has, none included."""
+        number = self._keys.find(user_id)
+        return self._counts[number] if number >= 0 else 0
+
     def fill(self, users: Iterable[int], sizes: Iterable[int]) -> Iterator[None]:
         """Counts bookings, each of a customer and of so many seats, while none is counted."""
         counts: dict[int, int] = {}
@@ -208,12 +212,12 @@ class SeatsOfCustomers(Mapping[int, int]):
 
     def add(self, user_id: int, seats: int) -> None:
         """A customer has so many seats more, or less where it is negative."""
-        number = self._keys.find(user_id)
-        if number < 0:
-            number = self._keys.add(user_id)
-            if number == len(self._counts):
-                self._counts.append(0)
-            self._counts[number] = 0
-        self._counts[number] += seats
-        if not self._counts[number]:
-            self._keys.remove(user_id)
+        number, new = self._keys.put(user_id)
+        if not new:
+            self._counts[number] += seats
+            if not self._counts[number]:
+                self._keys.remove(user_id)
+        elif number == len(self._counts):
+            self._counts.append(seats)
+        else:
+            self._counts[number] = seats

@@ -52,20 +52,27 @@ class PackedKeys:
         place = self._place(key)
         return -1 if place < 0 else self._table[place] - 1
 
-    def add(self, key: int) -> int:
-        """The number of a key that is not here yet. It is either one given back or the next one."""
+    def put(self, key: int) -> tuple[int, bool]:
+        """The key's number, and whether the key is new: its number is then one given back, or the next one."""
         if 3 * self._used >= 2 * len(self._table):
             self._make_room()
+        high, low, table, mask = key >> 64, key & _LOW, self._table, self._mask
+        place = (low ^ high) * _MIX >> 32 & mask
+        while held := table[place]:
+            if held != _GONE and self._low[held - 1] == low and self._high[held - 1] == high:
+                return held - 1, False
+            place = place + 1 & mask
         if self._free:
             number = self._free.pop()
-            self._high[number], self._low[number] = key >> 64, key & _LOW
+            self._high[number], self._low[number] = high, low
         else:
             number = len(self._low)
-            self._high.append(key >> 64)
-            self._low.append(key & _LOW)
-        self._put(key, number)
+            self._high.append(high)
+            self._low.append(low)
+        table[place] = number + 1
+        self._used += 1
         self._live += 1
-        return number
+        return number, True
 
     def fill(self, high: array[int], low: array[int]) -> Iterator[None]:
         """Takes distinct keys, given as upper and lower 64 bits, while there are none: number n for the n-th.
@@ -106,20 +113,15 @@ class PackedKeys:
             place = place + 1 & mask
         return -1
 
-    def _put(self, key: int, number: int) -> None:
-        table, mask = self._table, self._mask
-        place = ((key & _LOW) ^ (key >> 64)) * _MIX >> 32 & mask
-        while table[place]:
-            place = place + 1 & mask
-        table[place] = number + 1
-        self._used += 1
-
     def _make_room(self) -> None:
-        held = [number for number in self._table if number not in (_EMPTY, _GONE)]
-        self._make_table(len(held))
-        self._used = 0
-        for one in held:
-            self._put(self._high[one - 1] << 64 | self._low[one - 1], one - 1)
+        kept = [held for held in self._table if held not in (_EMPTY, _GONE)]
+        table, mask = self._make_table(len(kept))
+        for held in kept:
+            place = (self._low[held - 1] ^ self._high[held - 1]) * _MIX >> 32 & mask
+            while table[place]:
+                place = place + 1 & mask
+            table[place] = held
+        self._used = len(kept)
 
     def _make_table(self, keys: int) -> tuple[array[int], int]:
         size = _SMALLEST

@@ -40,7 +40,9 @@ class First(msgspec.Struct, frozen=True):
         if request_of(decode_command(self.command)) != request_of(command):
             return Decision(Reason.KEY_REUSED)
         first = decode_decision(self.answer)
-        return msgspec.structs.replace(first, events=(), repeats=self.position)
+        return msgspec.structs.replace(
+            first, events=(), about_last=False, booking_apart=first.booking, repeats=self.position
+        )
 
 
 class RecentIds:
@@ -48,20 +50,22 @@ class RecentIds:
 
     def __init__(self, limit: int = 32_768) -> None:
         self._limit = limit
-        self._firsts: OrderedDict[UUID, First] = OrderedDict()  # a plain dict forgets its oldest slowly
+        # By the ids' numbers, which hash faster. A plain dict forgets its oldest slowly.
+        self._firsts: OrderedDict[int, First] = OrderedDict()
 
     def find(self, command_id: UUID, now_ms: int) -> First | None:
         """The first decision on this id, unless that is so long ago that the id counts no more."""
-        first = self._firsts.get(command_id)
+        first = self._firsts.get(command_id.int)
         if first is not None and first.at_ms < now_ms - ID_LIFETIME_MS:
             return None
         return first
 
     def remember(self, command_id: UUID, first: First) -> None:
-        self._firsts.pop(command_id, None)
-        self._firsts[command_id] = first
-        if len(self._firsts) > self._limit:
-            self._firsts.popitem(last=False)
+        firsts, number = self._firsts, command_id.int
+        firsts[number] = first
+        firsts.move_to_end(number)
+        if len(firsts) > self._limit:
+            firsts.popitem(last=False)
 
     def forget(self, command_id: UUID) -> None:
-        self._firsts.pop(command_id, None)
+        self._firsts.pop(command_id.int, None)

@@ -113,6 +113,8 @@ def step(show: Show, command: Command, now_ms: int) -> Decision:
 
 def expire(show: Show, now_ms: int) -> tuple[Event, ...]:
     """The holds that have run out by `now_ms`, the one rule for expiry: in order of time, then of id."""
+    if not show.expiries or show.expiries[0][0] > now_ms:
+        return ()
     due = show.next_expiry_ms()
     if due is None or due > now_ms:
         return ()
@@ -177,7 +179,7 @@ def _take_seats(show: Show, command: BookSeats | HoldSeats, now_ms: int) -> Deci
     if isinstance(seats, Decision):
         return seats
     owner = command.owner_id
-    if show.seats_of_customer.get(owner, 0) + len(seats) > terms.seats_per_customer:
+    if show.seats_of_customer.of(owner) + len(seats) > terms.seats_per_customer:
         return Decision(Reason.LIMIT_EXCEEDED, limit=terms.seats_per_customer)
     seating = show.seating
     outcome = TRANSITIONS[None, type(command)]
@@ -196,7 +198,7 @@ def _take_seats(show: Show, command: BookSeats | HoldSeats, now_ms: int) -> Deci
     )
     if booking.booking_id in show.bookings or booking.booking_id in show.past:
         return Decision(Reason.VALIDATION)
-    return Decision(events=(event_type(booking),), booking=booking)
+    return Decision(events=(event_type(booking),), about_last=True)
 
 
 def _asked_for(show: Show, labels: tuple[str, ...]) -> list[int] | Decision:
@@ -252,7 +254,7 @@ def _move_booking(show: Show, command: ConfirmBooking | CancelBooking, now_ms: i
         if booking.checked_in:
             return Decision(Reason.CHECKED_IN)
     event = _move(booking, type(command))
-    return Decision(events=(event,), booking=event.booking)
+    return Decision(events=(event,), about_last=True)
 
 
 def _move(booking: Booking, command: type[Command]) -> BookingEvent:
@@ -331,9 +333,9 @@ def _check_in(show: Show, command: CheckIn, now_ms: int) -> Decision:
         return Decision(Reason.SEAT_UNKNOWN, (command.seat,))
     used_ms = booking.checked_in.get(command.seat)
     if used_ms is not None:
-        return Decision(Reason.ALREADY_USED, (command.seat,), limit=used_ms, booking=booking)
+        return Decision(Reason.ALREADY_USED, (command.seat,), limit=used_ms, booking_apart=booking)
     used = msgspec.structs.replace(booking, checked_in={**booking.checked_in, command.seat: now_ms})
-    return Decision(events=(TicketCheckedIn(used, command.seat),), booking=used)
+    return Decision(events=(TicketCheckedIn(used, command.seat),), about_last=True)
 
 
 def _not_open(show: Show) -> Decision:

@@ -106,8 +106,7 @@ class Show:
 
     def holds_until(self, booking_id: UUID, expires_ms: int) -> bool:
         """Whether this booking is held until then: not so for a left-over of a hold that ended otherwise."""
-        booking = self.bookings.get(booking_id)
-        return booking is not None and booking.expires_ms == expires_ms
+        return self.bookings.held_until(booking_id) == expires_ms
 
     def indexes(self, labels: Iterable[str]) -> list[int]:
         """The indexes of seats of this show, in the order given."""
@@ -118,10 +117,7 @@ class Show:
         """A booking takes its seats, or a held one keeps them for good."""
         letter = _LETTER[booking.status]
         seats = self.indexes(booking.seats)
-        if booking.booking_id in self.bookings:
-            self.bookings.change(booking)
-        else:
-            self.bookings.add(booking, seats)
+        if self.bookings.put(booking, seats):
             self.seats_of_customer.add(booking.user_id, len(seats))
             self.available -= len(seats)
         for seat in seats:

@@ -111,7 +111,7 @@ class KnownSales:
             command = (
                 CancelShow(**ids) if who == "show" else CancelBooking(booking_id=booking.booking_id, **ids)
             )
-            decision = Decision(events=(BookingCancelled(booking),), booking=booking)
+            decision = Decision(events=(BookingCancelled(booking),), about_last=True)
             self._note(show, booking, who)
         else:
             seats = tuple(f"A{n}" for n in range(1, dice.randrange(2, 6)))
@@ -134,13 +134,13 @@ class KnownSales:
             )
             match kind:
                 case "hold":
-                    decision = Decision(events=(BookingHeld(booking),), booking=booking)
+                    decision = Decision(events=(BookingHeld(booking),), about_last=True)
                 case "refuse":
                     decision = Decision(Reason.SEAT_TAKEN, seats=seats)
                 case "junk":
                     decision = Decision(Reason.MALFORMED)
                 case _:
-                    decision = Decision(events=(BookingConfirmed(booking),), booking=booking)
+                    decision = Decision(events=(BookingConfirmed(booking),), about_last=True)
                     self._note(show, booking, "")
                     self._live.append((show, booking))
         partition = show.show_id % 3

@@ -29,7 +29,9 @@ def test_packed_keys_do_as_a_dictionary_does(steps: list[tuple[bool, int]]) -> N
     for add, n in steps:
         key = n << 90 | n  # far apart and close by in their low bits
         if add and key not in plain:
-            plain[key] = keys.add(key)
+            plain[key], new = keys.put(key)
+            assert new
+            assert keys.put(key) == (plain[key], False)
             assert plain[key] < 41, "numbers are given out again"
         elif not add and key in plain:
             assert keys.remove(key) == plain.pop(key)
@@ -157,9 +159,9 @@ def test_a_sold_out_house_takes_less_than_100_bytes_a_seat() -> None:
     for seat in range(seats):
         booking_id = new_booking_id(7, seat, rng.getrandbits(42))
         booking = Booking(booking_id, 7, 10**6 + seat, BookingStatus.CONFIRMED, (), 1, "EUR", 1)
-        live.add(booking, [seat])
+        live.put(booking, [seat])
         customers.add(booking.user_id, 1)
-        live.change(msgspec.structs.replace(booking, checked_in={seating.label(seat): seat}))
+        live.put(msgspec.structs.replace(booking, checked_in={seating.label(seat): seat}), [seat])
     names = ("_users", "_created", "_first", "_next", "_let_in")
     arrays = [getattr(live, name) for name in names] + [customers._counts]
     for keys in (live._keys, customers._keys):
