@@ -62,6 +62,8 @@ class Appender(Protocol):
     async def append(self, partition: int, body: bytes) -> int:
         """Appends one record; returns its offset once it is durable.
 
+        An event may become durable a moment later, if nothing can be stored meanwhile that says it was published.
+
         Raises LogUnavailable; WrongLog for a partition that the topic does not have; ValueError for a body
         over MAX_BODY_BYTES. Records appended to a partition by one caller, one await after the other, stand
         in that order; so do records of calls made without awaiting in between.

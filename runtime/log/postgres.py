@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -93,7 +94,12 @@ class PostgresLog:
         return records
 
     def appender(self, topic: str) -> PostgresAppender:
-        return PostgresAppender(self._connect, topic, notify=topic == COMMANDS_TOPIC)
+        if topic == COMMANDS_TOPIC:
+            return PostgresAppender(self._connect, topic, notify=True)
+        # An event is not waited for until it is on the disk. That it was published is stored by a later commit
+        # of this very server, whose write-ahead log has the event in front of it: either both are there after
+        # a crash, or the event is published again.
+        return PostgresAppender(partial(self._connect, synchronous_commit="off"), topic, notify=False)
 
     def reader(self, topic: str, group: str, member: Member) -> PostgresReader:
         return PostgresReader(self._connect_reader, topic, group, member, bounds=BOUNDS)
