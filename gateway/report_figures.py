@@ -19,8 +19,8 @@ from runtime.postgres import AWAY
 _PORTION = 1_000
 """Decisions of each partition that are gathered at once."""
 _EVERY_S = 5.0
-_REST = 9
-"""Pause for so many times as long as a portion took: a tenth of one core, no more."""
+_REST = 24.0
+"""Pause for so many times as long as a portion took: a twenty-fifth of one core, no more."""
 _PATIENCE_S = 8.0
 
 # One gatherer at a time. The next statement sees what the one before has gathered.
