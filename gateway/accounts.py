@@ -37,7 +37,7 @@ from schemas.api_accounts import (
 MAX_BODY = 16 * 1024
 
 
-@post("/signup", responses=problem_responses("email_taken", "username_taken"))
+@post("/signup", operation_id="SignUp", responses=problem_responses("email_taken", "username_taken"))
 async def sign_up(
     data: JSONBody[SignupBody],
     users: NamedDependency[Users],
@@ -49,7 +49,7 @@ async def sign_up(
     return Response(user, status_code=201, headers={"Location": f"/api/users/{user.id}"})
 
 
-@post("/login", status_code=200, responses=problem_responses("bad_credentials"))
+@post("/login", operation_id="LogIn", status_code=200, responses=problem_responses("bad_credentials"))
 async def log_in(
     data: JSONBody[LoginBody],
     users: NamedDependency[Users],
@@ -64,7 +64,12 @@ async def log_in(
     return _pair(tokens, login)
 
 
-@post("/token/refresh", status_code=200, responses=problem_responses("token_invalid", "token_expired"))
+@post(
+    "/token/refresh",
+    operation_id="RefreshTokens",
+    status_code=200,
+    responses=problem_responses("token_invalid", "token_expired"),
+)
 async def refresh(
     data: JSONBody[RefreshBody], logins: NamedDependency[Logins], tokens: NamedDependency[Tokens]
 ) -> TokensBody:
@@ -72,20 +77,24 @@ async def refresh(
     return _pair(tokens, await logins.renew(data.refresh))
 
 
-@post("/logout", status_code=204, responses=problem_responses("token_invalid"))
+@post("/logout", operation_id="LogOut", status_code=204, responses=problem_responses("token_invalid"))
 async def log_out(data: JSONBody[RefreshBody], logins: NamedDependency[Logins]) -> None:
     """End the login that the refresh token belongs to."""
     await logins.end(data.refresh)
 
 
-@get("/me", guards=[logged_in], security=BEARER)
+@get("/me", operation_id="GetMe", guards=[logged_in], security=BEARER)
 async def me(caller: NamedDependency[Caller], users: NamedDependency[Users]) -> UserBody:
     """One's own account."""
     return await users.get(caller.user_id)
 
 
 @patch(
-    "/me", guards=[logged_in], security=BEARER, responses=problem_responses("email_taken", "bad_credentials")
+    "/me",
+    operation_id="ChangeMe",
+    guards=[logged_in],
+    security=BEARER,
+    responses=problem_responses("email_taken", "bad_credentials"),
 )
 async def change_me(
     data: JSONBody[ChangeMeBody],
@@ -100,7 +109,13 @@ async def change_me(
         return await users.change_me(caller.user_id, data)
 
 
-@delete("/me", guards=[logged_in], security=BEARER, responses=problem_responses("bad_credentials"))
+@delete(
+    "/me",
+    operation_id="ForgetMe",
+    guards=[logged_in],
+    security=BEARER,
+    responses=problem_responses("bad_credentials"),
+)
 async def forget_me(
     data: JSONBody[ForgetMeBody],
     caller: NamedDependency[Caller],
@@ -112,7 +127,7 @@ async def forget_me(
         await users.forget_me(caller.user_id, data.password)
 
 
-@post("/password/forgot", status_code=202)
+@post("/password/forgot", operation_id="ForgotPassword", status_code=202)
 async def forgot_password(
     data: JSONBody[ForgotPasswordBody],
     password_resets: NamedDependency[PasswordResets],
@@ -124,7 +139,7 @@ async def forgot_password(
     return Response(b"", status_code=202, media_type="text/plain")
 
 
-@post("/password/reset", status_code=204)
+@post("/password/reset", operation_id="ResetPassword", status_code=204)
 async def reset_password(
     data: JSONBody[ResetPasswordBody],
     password_resets: NamedDependency[PasswordResets],
@@ -135,7 +150,7 @@ async def reset_password(
     await password_resets.spend(data.token, data.password)
 
 
-@get("/users", guards=[admin_only], security=BEARER)
+@get("/users", operation_id="ListUsers", guards=[admin_only], security=BEARER)
 async def list_users(
     users: NamedDependency[Users],
     role: FromQuery[Literal["customer", "staff", "admin"] | None] = None,
@@ -148,7 +163,7 @@ async def list_users(
     return await users.page(role, active, search, limit, cursor)
 
 
-@get("/users/{user_id:int}", guards=[logged_in], security=BEARER)
+@get("/users/{user_id:int}", operation_id="GetUser", guards=[logged_in], security=BEARER)
 async def get_user(
     user_id: FromPath[int], caller: NamedDependency[Caller], users: NamedDependency[Users]
 ) -> UserBody:
@@ -158,7 +173,7 @@ async def get_user(
     return await users.get(user_id)
 
 
-@patch("/users/{user_id:int}", guards=[admin_only], security=BEARER)
+@patch("/users/{user_id:int}", operation_id="ChangeUser", guards=[admin_only], security=BEARER)
 async def change_user(
     user_id: FromPath[int],
     data: JSONBody[ChangeUserBody],

@@ -34,6 +34,8 @@ def decode_body(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     # the first error was not looked at yet, so it may turn out not to be JSON.
     try:
         given = msgspec.json.decode(body)
+    except msgspec.ValidationError:
+        raise invalid(first) from None  # a number that no type holds
     except _NOT_JSON as error:
         raise _invalid_json(error) from None
     raise invalid(*(_every_error(decoder.type, given) or [first]))

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from gateway.http import request_id_of
 from gateway.problems import Problem
 from gateway.whole_answers import SCOPE_KEY
 
@@ -33,9 +35,10 @@ class BoundedHttp(HttpToolsProtocol):
     _head_bytes = 0
     _in_head = False
     _in_message = False
+    _reads = True
     _refusal: Problem | None = None
-    _refused = False
     _told = False
+    _answering: RequestResponseCycle | None = None
     _patience: asyncio.TimerHandle | None = None
     _waiting_since = 0.0
 
@@ -45,23 +48,28 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_more()
+        if self._busy and self._answering is not None:
+            # uvicorn tells the last request only, not those before it.
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
+        self._reads = False
         self._wait_no_more()
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if not self._reads:
             return
         super().data_received(data)
         if self._in_head:
             # One field without an end never gets to on_header.
             self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD and not self._refused:
+            if self._head_bytes > MAX_HEAD and self._reads:
                 self._refusal = _too_large()
                 self.send_400_response("")
-        if self._in_message and self._patience is None and not self._refused:
+        if self._patience is None and self._reads and (self._in_message or not self._busy):
             self._wait_for(HEAD_WITHIN_S)
 
     def on_message_begin(self) -> None:
@@ -86,6 +94,8 @@ class BoundedHttp(HttpToolsProtocol):
         version = self.parser.get_http_version()
         if version not in _VERSIONS or (version == "1.1" and b"host" not in names):
             self._refuse(Problem("validation", "HTTP/1.1 with the header Host is spoken here."))
+        if b"transfer-encoding" in names and not self._chunked():
+            self._refuse(Problem("validation", "Of the transfer encodings, 'chunked' alone is understood."))
         if len(set(names)) < len(names):
             repeated = sorted(name.decode() for name in _ONCE if names.count(name) > 1)
             if repeated:
@@ -94,14 +104,28 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = False
         self.scope[SCOPE_KEY] = self.cycle  # type: ignore[literal-required]
 
+    def _chunked(self) -> bool:
+        given = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
+        return given == [b"chunked"]
+
     def on_message_complete(self) -> None:
         self._in_message = False
         self._wait_no_more()
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    @property
+    def _busy(self) -> bool:
+        """Whether an answer is still to be given."""
+        cycle = self._answering
+        return cycle is not None and not (cycle.response_complete or cycle.disconnected)
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._refused:
+        if not self._reads:
             self._tell_refusal()
         elif self._in_message and not self._in_head and self.cycle.response_complete:
             # Answered before its body had come, so that the rest of it is for nothing.
@@ -109,7 +133,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Reads no more, and says why once the requests before are answered: answers go in order."""
-        self._refused = True
+        self._reads = False
         self._wait_no_more()
         if self._in_message and not self._in_head and not self.cycle.response_complete:
             # Its head was good, so that it waits for a body that will not come.
@@ -120,8 +144,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._tell_refusal()
 
     def _tell_refusal(self) -> None:
-        busy = self.cycle is not None and not (self.cycle.response_complete or self.cycle.disconnected)
-        if busy or self.pipeline or self._told or self.transport.is_closing():
+        if self._busy or self.pipeline or self._told or self.transport.is_closing():
             return
         self._told = True
         refusal = self._refusal or Problem(
@@ -132,6 +155,8 @@ class BoundedHttp(HttpToolsProtocol):
             *self.server_state.default_headers,
             *refusal.headers(),
             (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request_id_of(None)),
+            (b"cache-control", b"no-store"),
             (b"connection", b"close"),
         ]
         lines = [name + b": " + value + b"\r\n" for name, value in headers]
@@ -159,12 +184,14 @@ class BoundedHttp(HttpToolsProtocol):
         waited_s = self.loop.time() - self._waiting_since
         if not self._in_message or (not self._in_head and self.cycle.response_complete):
             self.transport.close()
-        elif self.flow.read_paused:
-            self._wait_for(HEAD_WITHIN_S)  # it is us who do not read: the requests before come first
+        elif self._busy and (self._in_head or self._answering is not self.cycle):
+            self._wait_for(HEAD_WITHIN_S)  # the requests before come first, and we may not even read
         elif not self._in_head and waited_s < REQUEST_WITHIN_S:
             self._patience = self.loop.call_later(REQUEST_WITHIN_S - waited_s, self._no_patience)
         else:
-            self._refusal = Problem("request_timeout", "The request did not come whole in time; send it again.")
+            self._refusal = Problem(
+                "request_timeout", "The request did not come whole in time; send it again."
+            )
             self.send_400_response("")
 
 

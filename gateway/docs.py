@@ -31,6 +31,14 @@ _POLICY = (
 )
 _OUTCOMES = {"201": "Made; Location says where.", "204": "Done."}
 _FRAMEWORKS_OWN_400 = "Bad request syntax or unsupported method"
+_ANYWHERE = described(
+    "method_not_allowed",
+    "not_acceptable",
+    "request_timeout",
+    "uri_too_long",
+    "headers_too_large",
+    "internal_error",
+)
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -110,25 +118,31 @@ def _told(path: str, operation: dict[str, Any]) -> dict[str, Any]:
     for status, codes in _problems_of(path, operation).items():
         told = responses.get(status, {}).get("description")
         responses[status] = _problem("; ".join(filter(None, (told, described(*codes)))))
-    responses.setdefault("default", _problem("Any other problem; its `code` says which."))
+    responses.setdefault("default", _problem(f"Any other problem; its `code` says which. {_ANYWHERE}."))
     return {**operation, "summary": summary, "description": rest.strip(), "responses": responses}
 
 
 def _problems_of(path: str, operation: dict[str, Any]) -> dict[str, list[str]]:
     codes: dict[str, list[str]] = {}
+    probe = path.startswith("/health/")
+    names = [parameter["name"] for parameter in operation.get("parameters", [])]
     if operation.get("requestBody"):
         codes["400"] = ["invalid_json", "validation"]
+        codes["411"] = ["length_required"]
         codes["413"] = ["body_too_large"]
         codes["415"] = ["unsupported_media_type"]
-    elif any(parameter["in"] == "query" for parameter in operation.get("parameters", [])):
+    elif not probe:
         codes["400"] = ["validation"]
     if operation.get("security"):
         codes["401"] = ["unauthenticated", "token_expired", "token_invalid"]
         codes["403"] = ["forbidden"]
     if "{" in path:
         codes["404"] = ["not_found"]
-    if not path.startswith("/health/"):
+    if not probe:
         codes["429"] = ["rate_limited"]
+        if "503" not in operation["responses"]:
+            taken = ["overloaded", "log_unavailable"] if "Idempotency-Key" in names else []
+            codes["503"] = [*taken, "database_unavailable"]
     return codes
 
 

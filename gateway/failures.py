@@ -6,9 +6,15 @@ from typing import Any
 
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, NotFoundException, ValidationException
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
 
 from gateway.bodies import invalid
+from gateway.methods import not_allowed
 from gateway.problems import Problem
 from runtime.log import LogUnavailable
 from runtime.postgres import AWAY
@@ -16,8 +22,6 @@ from runtime.postgres import AWAY
 _BY_STATUS = {
     401: ("unauthenticated", "Log in at /api/login and send 'Authorization: Bearer <access token>'."),
     403: ("forbidden", "This is not allowed for this account."),
-    404: ("not_found", "There is nothing at this address: /docs lists what there is."),
-    405: ("method_not_allowed", "This address takes other methods: see Allow."),
     413: ("body_too_large", "Send less in one request."),
     415: ("unsupported_media_type", "Send the body as 'Content-Type: application/json'."),
     503: ("overloaded", "Try again in a moment."),
@@ -33,10 +37,12 @@ def problem_for(error: BaseException, request_id: str, method: str, path: str) -
             return error
         case ValidationException():
             return _not_valid(error)
+        case NotFoundException():
+            return nothing_here()
+        case MethodNotAllowedException():
+            return not_allowed((error.headers or {}).get("allow", "").split(", "))
         case HTTPException() if error.status_code in _BY_STATUS:
-            allow = (error.headers or {}).get("allow") or (error.headers or {}).get("Allow")
-            headers = [(b"allow", allow.encode())] if allow else []
-            return Problem(*_BY_STATUS[error.status_code], headers=headers)
+            return Problem(*_BY_STATUS[error.status_code])
         case HTTPException() if 400 <= error.status_code < 500:
             return Problem("validation", error.detail)
         case LogUnavailable():
@@ -59,6 +65,11 @@ def problem_for(error: BaseException, request_id: str, method: str, path: str) -
             )
 
 
+def nothing_here() -> Problem:
+    """The problem of an address that nothing answers at."""
+    return Problem("not_found", "There is nothing at this address: /docs lists what there is.")
+
+
 def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """The framework's exception handler for everything."""
     problem = problem_for(error, request.scope["aisle.request_id"], request.method, request.url.path)  # type: ignore[typeddict-item]
@@ -71,7 +82,7 @@ def _not_valid(error: ValidationException) -> Problem:
     told: Any = error.extra if isinstance(error.extra, list) else []
     errors = [(str(part.get("key", "query")), str(part.get("message", ""))) for part in told]
     if any(part.get("source") == "path" for part in told):
-        return problem_for(NotFoundException(), "", "", "")
+        return nothing_here()
     return (
         invalid(*(_shown(field, message) for field, message in errors))
         if errors

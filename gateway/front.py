@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gateway.addresses import ADDRESS, Addresses
-from gateway.failures import problem_for
+from gateway.failures import nothing_here, problem_for
 from gateway.hot import HotRoutes
 from gateway.http import Exchange, Receive, Scope, Send, request_id_of
 from gateway.live_routes import LiveRoutes, not_http
@@ -18,6 +18,8 @@ from gateway.whole_answers import SCOPE_KEY
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 _PROBES = "/health/"
+# The framework's own OPTIONS names the methods of one handler; a method that it does not know, it tells all.
+_ASKED = {"HEAD": "GET", "OPTIONS": "TRACE"}
 
 
 class Front:
@@ -48,6 +50,9 @@ class Front:
                 return
             if self._live.serves(scope["path"]):
                 await Exchange(scope, receive, send).refuse(not_http())
+            elif "//" in scope["path"]:
+                # The framework would pass over the empty part and answer for another address.
+                await Exchange(scope, receive, send).refuse(nothing_here())
             else:
                 await self._ask_framework(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -63,15 +68,20 @@ class Front:
         scope = {
             **scope,
             "aisle.request_id": request_id.decode(),
-            "method": "GET" if method == "HEAD" else method,
+            "method": _ASKED.get(method, method),
         }
-        started = False
+        started = told_methods = False
 
         async def answer(message: dict[str, Any]) -> None:
-            nonlocal started
+            nonlocal started, told_methods
             if message["type"] == "http.response.start":
                 started = True
+                if method == "OPTIONS" and message["status"] == 405:
+                    message["status"], told_methods = 204, True
+                    message["headers"] = [header for header in message["headers"] if header[0] == b"allow"]
                 message["headers"] = [*with_policy(message["headers"]), (b"x-request-id", request_id)]
+            elif told_methods:
+                message["body"] = b""
             await send(message)
 
         try:

@@ -100,13 +100,13 @@ class Health:
         return sorted(partition for partition, (_, since_s) in behind.items() if now_s - since_s > _STUCK_S)
 
 
-@get("/live")
+@get("/live", operation_id="GetLiveness")
 async def live() -> Alive:
     """The process is alive."""
     return Alive()
 
 
-@get("/ready", responses=problem_responses("not_ready"))
+@get("/ready", operation_id="GetReadiness", responses=problem_responses("not_ready"))
 async def ready(health: NamedDependency[Health]) -> Response[Ready]:
     """200 once bookings can be made, else 503 naming what is missing."""
     missing = await health.missing()

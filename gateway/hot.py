@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from gateway.accepting import check_accept
 from gateway.auth import Tokens
 from gateway.bookings import BookingRoutes
 from gateway.catalogue_reading import CatalogueRoutes
@@ -14,13 +15,14 @@ from gateway.commands import Commands
 from gateway.failures import problem_for
 from gateway.http import Exchange, Receive, Scope, Send
 from gateway.looking import LookRoutes
-from gateway.problems import Problem
+from gateway.methods import not_allowed
 from gateway.seat_map import SeatMapRoutes
 from gateway.seat_pictures import SeatPictures
 from gateway.ticket_pdf import TicketRoutes
 from schemas.ids import MAX_SHOW_ID, MAX_USER_ID
 
 Handler = Callable[[Exchange], Awaitable[None]]
+_JSON_TOO = (b"*/*", b"application/json")
 _Methods = dict[str, Handler | None]
 """None: the framework has a handler for it."""
 
@@ -53,12 +55,15 @@ class HotRoutes:
         if handler is None and exchange.method in methods:
             return False
         try:
-            if handler is None:
-                allowed = ", ".join(methods)
-                raise Problem(
-                    "method_not_allowed", f"Use {allowed} here.", headers=[(b"allow", allowed.encode())]
-                )
-            await handler(exchange)
+            if handler is not None:
+                accept = exchange.headers.get(b"accept", b"*/*")
+                if accept not in _JSON_TOO and not scope["path"].endswith(".pdf"):
+                    check_accept(accept.decode("latin-1"), "application/json")
+                await handler(exchange)
+            elif exchange.method == "OPTIONS":
+                await exchange.answer_options(methods)
+            else:
+                raise not_allowed(methods)
         except Exception as error:
             request_id = exchange.request_id.decode()
             await exchange.refuse(problem_for(error, request_id, exchange.method, scope["path"]))

@@ -39,7 +39,7 @@ _PREFER = {
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
     "description": "The same key and request get the stored first answer, for 48 hours.",
 }
 WAITING_PARAMETERS: list[dict[str, Any]] = [_PREFER, _KEY]
@@ -74,7 +74,7 @@ def hot_paths() -> dict[str, dict[str, Any]]:
     return {
         "/api/shows/{show_id}/seats": {
             "get": _operation(
-                "SeatMap",
+                "GetSeatMap",
                 "The seat map: the layout, and one letter per seat in layout order.",
                 [_SHOW, {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}],
                 {"200": _json("SeatMapBody", "The map; ETag is its version."), "304": _plain("Unchanged.")},
@@ -115,7 +115,7 @@ def hot_paths() -> dict[str, dict[str, Any]]:
         },
         "/api/bookings/{booking_id}": {
             "get": _operation(
-                "Booking",
+                "GetBooking",
                 "One booking, for its owner and staff.",
                 [_BOOKING],
                 {"200": _json("BookingBody", "The booking as it is now.")},
@@ -145,7 +145,7 @@ def hot_paths() -> dict[str, dict[str, Any]]:
         "/api/bookings/{booking_id}/cancel": {"post": _cancel("CancelBooking")},
         "/api/me/bookings": {
             "get": _operation(
-                "MyBookings",
+                "ListMyBookings",
                 "One's own bookings, newest first.",
                 _LIST,
                 {"200": _json("BookingsPage", "A page.")},
@@ -153,7 +153,7 @@ def hot_paths() -> dict[str, dict[str, Any]]:
         },
         "/api/users/{user_id}/bookings": {
             "get": _operation(
-                "BookingsOfUser",
+                "ListBookingsOfUser",
                 "A customer's bookings, newest first; for themselves and staff.",
                 [_USER, *_LIST],
                 {"200": _json("BookingsPage", "A page.")},
@@ -161,7 +161,7 @@ def hot_paths() -> dict[str, dict[str, Any]]:
         },
         "/api/commands/{position}": {
             "get": _operation(
-                "CommandFate",
+                "GetCommand",
                 "The fate of what was answered 202.",
                 [_POSITION, _PREFER],
                 {

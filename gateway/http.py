@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from gateway.bodies import invalid
+from gateway.methods import allow
 from gateway.problems import Problem
 from gateway.whole_answers import SCOPE_KEY, whole_body, write_whole
 
@@ -19,6 +20,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 MAX_BODY = 16 * 1024
 _MAX_QUERY = 2048
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
+_STRAY_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _JSON = b"application/json"
 
 
@@ -29,12 +31,19 @@ def request_id_of(given: bytes | None) -> bytes:
     return b"%016x" % random.getrandbits(64)
 
 
+def check_percent(query: bytes) -> None:
+    """Passes a query in which every % begins a byte. Raises Problem `validation`."""
+    if b"%" in query and _STRAY_PERCENT.search(query):
+        raise invalid(("query", "percent-encoded UTF-8 is wanted: % itself is %25"))
+
+
 def query_parameters(query: bytes, known: Collection[str]) -> dict[str, str]:
     """A query's parameters. Raises Problem `validation` for an unknown or repeated one."""
     if not query:
         return {}
     if len(query) > _MAX_QUERY:
         raise Problem("uri_too_long", f"A query has at most {_MAX_QUERY} bytes.")
+    check_percent(query)
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
     except ValueError:
@@ -81,19 +90,19 @@ class Exchange:
         if len(body) > MAX_BODY:
             raise _too_large()
         if body:
-            content_type = self.headers.get(b"content-type")
-            if content_type is not None and content_type.partition(b";")[0].strip().lower() != _JSON:
-                raise Problem(
-                    "unsupported_media_type", "Send the body with 'Content-Type: application/json'."
-                )
+            content_type = self.headers.get(b"content-type", _JSON)
+            if content_type != _JSON:
+                check_json(content_type)
         elif required:
-            raise Problem("invalid_json", "Send a JSON object as the body.")
+            raise no_body(declared is not None or b"transfer-encoding" in self.headers)
         return body
 
     async def _receive_body(self) -> bytes:
         body, more = b"", True
         while more and len(body) <= MAX_BODY:
             message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise half_a_body()
             body += message.get("body", b"")
             more = message.get("more_body", False)
         return body
@@ -112,6 +121,12 @@ class Exchange:
         """Sends a whole answer."""
         await self._send_whole(status, [(b"content-type", content_type), *headers], body)
 
+    async def answer_options(self, methods: Iterable[str]) -> None:
+        """Sends what an address takes."""
+        headers = [allow(methods), (b"x-request-id", self.request_id)]
+        await self.send({"type": "http.response.start", "status": 204, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b""})
+
     async def refuse(self, problem: Problem) -> None:
         """Sends a problem."""
         await self._send_whole(problem.status, problem.headers(), problem.body())
@@ -126,6 +141,26 @@ class Exchange:
             return
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def check_json(content_type: bytes) -> None:
+    """Passes JSON in UTF-8. Raises Problem `unsupported_media_type`."""
+    kind, _, options = content_type.lower().partition(b";")
+    charset = options.replace(b" ", b"").replace(b'"', b"")
+    if kind.strip() != _JSON or charset not in (b"", b"charset=utf-8", b"charset=utf8"):
+        raise Problem("unsupported_media_type", "Send the body as 'Content-Type: application/json' in UTF-8.")
+
+
+def half_a_body() -> Problem:
+    """Where the client has gone before its body ended. What came may look whole; it is not acted upon."""
+    return Problem("validation", "The connection ended before the body did; send it again.")
+
+
+def no_body(declared: bool) -> Problem:
+    """Where a body is needed and there is none, whether that was said or nothing was said about a body."""
+    if declared:
+        return Problem("invalid_json", "There is no body: send the request's fields as a JSON object.")
+    return Problem("length_required", "Send a JSON object as the body, with its Content-Length.")
 
 
 def _too_large() -> Problem:

@@ -6,12 +6,14 @@ from collections.abc import Collection
 from urllib.parse import parse_qsl
 
 from gateway.bodies import invalid
+from gateway.http import check_percent
 
 _MAX_FIELDS = 50
 
 
 def read_query(raw: bytes, known: Collection[str]) -> dict[str, str]:
     """The fields of a query, in UTF-8 and without NUL. Raises Problem `validation` with all that are wrong."""
+    check_percent(raw)
     try:
         pairs = parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS

@@ -9,12 +9,13 @@ import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.dto import AbstractDTO
+from litestar.exceptions import InternalServerException
 from litestar.handlers import BaseRouteHandler
 
 from gateway.accepting import check_accept
 from gateway.auth import Caller, Tokens
 from gateway.bodies import decode_body
-from gateway.http import Exchange, Receive, Scope, Send
+from gateway.http import Exchange, Receive, Scope, Send, check_json, half_a_body, no_body
 from gateway.problems import Problem
 from gateway.queries import read_query
 
@@ -87,16 +88,14 @@ class JsonRequest(Request[Any, Any, Any]):
     """A request whose body, where one is read, has to be there and to be declared as JSON."""
 
     async def body(self) -> bytes:
-        declared = self.headers.get("content-type", "application/json")
-        kind, _, options = declared.lower().partition(";")
-        charset = options.replace(" ", "").replace('"', "")
-        if kind.strip() != "application/json" or charset not in ("", "charset=utf-8", "charset=utf8"):
-            raise Problem(
-                "unsupported_media_type", "Send the body as 'Content-Type: application/json' in UTF-8."
-            )
-        body = await super().body()
+        check_json(self.headers.get("content-type", "application/json").encode())
+        try:
+            body = await super().body()
+        except InternalServerException:
+            # The framework's word for a client that has gone.
+            raise half_a_body() from None
         if not body:
-            raise Problem("invalid_json", "There is no body: send the request's fields as a JSON object.")
+            raise no_body("content-length" in self.headers or "transfer-encoding" in self.headers)
         return body
 
 

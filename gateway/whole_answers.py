@@ -40,7 +40,7 @@ _servers_own = _ServersOwn()
 
 def whole_body(cycle: RequestResponseCycle) -> bytes | None:
     """The request's body, where all of it has come; else None."""
-    if cycle.more_body or cycle.waiting_for_100_continue or cycle.disconnected:
+    if cycle.more_body or cycle.waiting_for_100_continue:
         return None
     return bytes(cycle.body)
 

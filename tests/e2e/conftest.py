@@ -1,4 +1,5 @@
-"""One whole Aisle for each log, shared by the tests here; it has to stop in good order at the end."""
+"""One whole Aisle for each log, shared by the tests here; at the end its books have to be right (`aisle verify`)
+and it has to stop in good order."""
 
 from __future__ import annotations
 
@@ -34,8 +35,12 @@ def aisle_on(
         return started[log]
 
     yield start
+    unverified = {
+        log: done for log, running in started.items() if (done := running.command("verify")).returncode
+    }
     endings = {log: running.stop() for log, running in started.items()}
     assert not any(endings.values()), {log: started[log].output.read_text()[-4000:] for log in endings}
+    assert not unverified, {log: done.stdout + done.stderr for log, done in unverified.items()}
 
 
 @pytest.fixture(params=["postgres", pytest.param("kafka", marks=pytest.mark.kafka)])

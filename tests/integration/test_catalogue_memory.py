@@ -116,11 +116,11 @@ async def test_what_a_client_has_is_not_sent_again_while_it_holds(
 async def test_reading_takes_json_and_its_own_methods_only(staff: httpx.AsyncClient) -> None:
     movie = await add_movie(staff)
     for path, allowed in (
-        ("/api/movies", "GET, POST"),
-        (f"/api/movies/{movie}", "GET, PATCH, DELETE"),
-        (f"/api/movies/{movie}/shows", "GET"),
-        ("/api/shows", "GET, POST"),
-        ("/api/shows/1", "GET, PATCH"),
+        ("/api/movies", "GET, HEAD, POST, OPTIONS"),
+        (f"/api/movies/{movie}", "GET, HEAD, PATCH, DELETE, OPTIONS"),
+        (f"/api/movies/{movie}/shows", "GET, HEAD, OPTIONS"),
+        ("/api/shows", "GET, HEAD, POST, OPTIONS"),
+        ("/api/shows/1", "GET, HEAD, PATCH, OPTIONS"),
     ):
         answer = await staff.put(path, json={})
         assert (answer.status_code, answer.headers["allow"]) == (405, allowed)

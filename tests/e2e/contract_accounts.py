@@ -1,0 +1,93 @@
+"""The accounts' part of the contract."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+
+from tests.e2e.contract import TOKENS, USER, fits, page
+from tests.e2e.contract_house import House, everywhere, letter_to
+
+PASSWORD = "correct horse 1"
+
+
+async def life_of_an_account(house: House) -> None:
+    """Everything that an account can go through, and what it is refused."""
+    nobody = house.nobody
+    new = {"username": "Grace", "email": "grace@example.com", "password": PASSWORD, "name": "Grace H."}
+    answer = await nobody("POST /api/signup", json=new)
+    user = answer.json()
+    fits(user, USER)
+    assert (answer.status_code, user["role"], user["username"]) == (201, "customer", "Grace")
+    assert answer.headers["location"] == f"/api/users/{user['id']}"
+    await letter_to(house, "grace@example.com", "Welcome")
+    other = new | {"username": "other", "email": "other@example.com"}
+    same = {"email": "GRACE@example.com"}
+    await nobody.refused("POST /api/signup", 409, "username_taken", json=other | {"username": "gRACE"})
+    await nobody.refused("POST /api/signup", 409, "email_taken", json=other | same)
+    for field, value in (
+        ("password", "short"),
+        ("password", "x" * 129),
+        ("password", "other@example.com"),
+        ("password", "passwordpassword"),
+        ("username", "ab"),
+        ("username", "a b c"),
+        ("email", "nonsense"),
+    ):
+        problem = await nobody.refused("POST /api/signup", 400, "validation", json=other | {field: value})
+        assert [error["field"] for error in problem["errors"]] == [field], (value, problem)
+
+    pair = await nobody.ok("POST /api/login", TOKENS, json={"username": "grace", "password": PASSWORD})
+    head, claims, _ = (base64.urlsafe_b64decode(part + "==") for part in pair["access"].split("."))
+    told = json.loads(claims)
+    assert {"alg", "kid"} <= set(json.loads(head))
+    assert {"sub", "role", "iat", "exp", "iss"} <= set(told)
+    assert (told["sub"], told["role"], told["exp"] - told["iat"]) == (str(user["id"]), "customer", 3600)
+    await nobody.ok("POST /api/login", TOKENS, json={"username": "grace@example.com", "password": PASSWORD})
+    for name in ("grace", "nobody"):
+        wrong = {"username": name, "password": "wrong password"}
+        await nobody.refused("POST /api/login", 401, "bad_credentials", json=wrong)
+
+    fresh = await nobody.ok("POST /api/token/refresh", TOKENS, json={"refresh": pair["refresh"]})
+    await nobody.refused("POST /api/token/refresh", 401, "token_invalid", json={"refresh": pair["refresh"]})
+    await nobody.refused("POST /api/token/refresh", 401, "token_invalid", json={"refresh": fresh["refresh"]})
+    pair = await nobody.ok("POST /api/login", TOKENS, json={"username": "grace", "password": PASSWORD})
+    assert (await nobody("POST /api/logout", json={"refresh": pair["refresh"]})).status_code == 204
+    await nobody.refused("POST /api/token/refresh", 401, "token_invalid", json={"refresh": pair["refresh"]})
+
+    grace = house.acting(user["id"], token=pair["access"])
+    assert await grace.ok("GET /api/me", USER) == user
+    changed = await grace.ok("PATCH /api/me", USER, json={"name": "Grace", "language": "de"})
+    assert changed == user | {"name": "Grace", "language": "de"}
+    change = {"password": "another good one", "old_password": "wrong password"}
+    await grace.refused("PATCH /api/me", 401, "bad_credentials", json=change)
+    for address in ("grace@example.com", "unknown@example.com"):
+        told = await nobody("POST /api/password/forgot", json={"email": address})
+        assert (told.status_code, told.content) == (202, b"")
+    letter = await letter_to(house, "grace@example.com", "password")
+    [token] = set(re.findall(r"#/reset/([\w-]+)", letter["text"]))
+    reset = {"token": token, "password": "another good one"}
+    assert (await nobody("POST /api/password/reset", json=reset)).status_code == 204
+    await nobody.refused("POST /api/password/reset", 400, "validation", json=reset)
+    login = {"username": "grace", "password": "another good one"}
+    pair = await nobody.ok("POST /api/login", TOKENS, json=login)
+
+    listed = await house.admin.ok("GET /api/users?search=grace", page(USER | {"active": bool}))
+    assert [one["id"] for one in listed["items"]] == [user["id"]]
+    await house.staff.refused("GET /api/users", 403, "forbidden")
+    grace = house.acting(user["id"], token=pair["access"])
+    one = f"/api/users/{user['id']}"
+    await house.admin.ok(f"PATCH {one}", USER | {"active": bool}, json={"role": "staff"})
+
+    async def refused() -> bool:
+        return (await grace("GET /api/me")).status_code == 401
+
+    await everywhere(refused, "another role ends the access tokens of the old one")
+    pair = await nobody.ok("POST /api/login", TOKENS, json=login)
+    grace = house.acting(user["id"], token=pair["access"])
+    assert (await grace.ok("GET /api/me", USER))["role"] == "staff"
+    await grace.refused("DELETE /api/me", 401, "bad_credentials", json={"password": PASSWORD})
+    gone = await grace("DELETE /api/me", json={"password": "another good one"})
+    assert (gone.status_code, gone.content) == (204, b"")
+    await nobody.refused("POST /api/login", 401, "bad_credentials", json=login)

@@ -1,0 +1,115 @@
+"""Requests made up from the OpenAPI document, right ones and wrong ones: `python -m tests.e2e.fuzzing --cases 500`.
+
+An Aisle of its own is asked by nobody, by a customer and by an admin in turn. No answer may be a 5xx, and none
+may be one that the document does not name: what it sums up as `default` is left out here, but for the few
+problems that any call may have.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.e2e.running import RunningAisle
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+ANYWHERE = ("405", "406", "408", "414", "431")
+ROLES = ("nobody", "customer", "admin")
+
+
+def strict(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without `default`."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            problem = operation["responses"].pop("default")
+            operation["responses"] = dict.fromkeys(ANYWHERE, problem) | operation["responses"]
+    return document
+
+
+async def prepare(aisle: RunningAisle) -> dict[str, str]:
+    """Writes the document beside the home, and makes accounts; returns the headers of each role."""
+    tokens = {}
+    async with httpx.AsyncClient(base_url=aisle.url, timeout=20) as client:
+        document = strict((await client.get("/openapi.json")).json())
+        document_of(aisle).write_text(json.dumps(document))
+        for role in ROLES[1:]:
+            file = aisle.home.with_name(f"{role}.token")
+            made = ("users", "create", "--count", "1", "--role", role, "--username", f"fuzz-{role}-")
+            done = await asyncio.to_thread(aisle.command, *made, "--tokens", str(file))
+            assert done.returncode == 0, done.stderr
+            tokens[role] = f"Authorization: Bearer {file.read_text().strip()}"
+    return tokens
+
+
+def document_of(aisle: RunningAisle) -> Path:
+    """Where the strict document lies."""
+    return aisle.home.with_suffix(".json")
+
+
+def fuzz(
+    aisle: RunningAisle, header: str | None, cases: int, phases: str, *more: str
+) -> subprocess.CompletedProcess[str]:
+    """One run of schemathesis with this header, `cases` of each call in each phase that makes them up."""
+    program = Path(sys.executable).with_name("schemathesis")
+    command = [str(program), "--config-file", str(CONFIG), "run", str(document_of(aisle)), "--url", aisle.url]
+    options = ["--max-examples", str(cases), "--phases", phases, "--no-color", "--continue-on-failure"]
+    options += ["--warnings", "off", "--request-timeout", "40", *more]
+    if header is not None:
+        options += ["--header", header]
+    return subprocess.run(
+        [*command, *options], capture_output=True, text=True, check=False, cwd=aisle.home.parent
+    )
+
+
+def complaints(aisle: RunningAisle) -> list[str]:
+    """What the log of an Aisle has of faults, and what `aisle verify` finds."""
+    lines = aisle.output.read_text().splitlines()
+    found = [
+        line for line in lines if "level=error" in line or "level=critical" in line or "Traceback" in line
+    ]
+    verdict = aisle.command("verify")
+    return found if verdict.returncode == 0 else [*found, verdict.stdout + verdict.stderr]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Fuzzes an Aisle of its own; returns how many runs found something."""
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e.fuzzing", description=__doc__)
+    parser.add_argument("--cases", type=int, default=100, help="of each call, for each role")
+    parser.add_argument("--seed", default="1")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="aisle-fuzz-") as folder:
+        aisle = RunningAisle(Path(folder) / "home", {"AISLE_RATE_LIMITS": "off"})
+        asyncio.run(aisle.start())
+        try:
+            tokens = asyncio.run(prepare(aisle))
+            failed = 0
+            for role in ROLES:
+                done = fuzz(
+                    aisle,
+                    tokens.get(role),
+                    given.cases,
+                    "examples,coverage,fuzzing,stateful",
+                    "--seed",
+                    given.seed,
+                )
+                sys.stdout.write(f"As {role}:\n{done.stdout}{done.stderr}\n")
+                failed += done.returncode != 0
+            for complaint in complaints(aisle):
+                sys.stdout.write(complaint + "\n")
+                failed += 1
+        finally:
+            aisle.stop()
+    return min(failed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

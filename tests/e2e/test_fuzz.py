@@ -1,0 +1,35 @@
+"""The OpenAPI document holds for requests that schemathesis makes up; `make fuzz` does so at length."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.fuzzing import ROLES, complaints, fuzz, prepare
+from tests.e2e.running import RunningAisle
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningAisle, dict[str, str]]]:
+    """An Aisle of its own: among what an admin may do is cancelling everybody's shows."""
+    home: Path = tmp_path_factory.mktemp("fuzz") / "home"
+    aisle = RunningAisle(home, {"AISLE_RATE_LIMITS": "off"})
+    asyncio.run(aisle.start())
+    try:
+        yield aisle, asyncio.run(prepare(aisle))
+    finally:
+        aisle.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ROLES)
+def test_every_answer_is_one_that_the_document_names(
+    fuzzed: tuple[RunningAisle, dict[str, str]], role: str
+) -> None:
+    aisle, tokens = fuzzed
+    done = fuzz(aisle, tokens.get(role), 6, "examples,fuzzing", "--seed", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert complaints(aisle) == []
