@@ -10,6 +10,7 @@ import structlog
 
 from notifier import letters
 from notifier.deliveries import CONSUMER, DATABASE_ERRORS, Deliveries, NewDelivery
+from notifier.pace import Pace
 from runtime.log import Log, LogUnavailable, Record
 from schemas.events import BookingCancelled, BookingConfirmed, PublishedEvent
 from schemas.wire import EVENTS_TOPIC, decode_published_event, encode
@@ -45,8 +46,9 @@ class EventIntake:
     share the partitions; one that has lost a partition and does not know it yet records nothing twice.
     """
 
-    def __init__(self, log: Log, deliveries: Deliveries, wake: Callable[[], None]) -> None:
+    def __init__(self, log: Log, deliveries: Deliveries, wake: Callable[[], None], pace: Pace) -> None:
         self._log = log
+        self._pace = pace
         self._deliveries = deliveries
         self._wake = wake
 
@@ -69,7 +71,8 @@ class EventIntake:
                 records: Mapping[int, list[Record]] = {}
                 try:
                     records = await reader.poll(max_records=MAX_RECORDS, wait_s=_POLL_S)
-                    await self._record(records)
+                    async with self._pace.working(stop):
+                        await self._record(records)
                 except (LogUnavailable, *DATABASE_ERRORS) as error:
                     _log.warning("events cannot be read or recorded", error=repr(error), retry_s=_RETRY_S)
                     for partition, given in records.items():

@@ -11,6 +11,7 @@ from notifier.composition import Composer, NotWanted
 from notifier.deliveries import DATABASE_ERRORS, Deliveries, Delivery
 from notifier.mailer import LetterDeferred, LetterRefused, Mailer, MailServerDown
 from notifier.message import BadAddress
+from notifier.pace import Pace
 
 BATCH = 10
 POLL_S = 1.0
@@ -28,8 +29,9 @@ class Sender:
     after a pause that grows to 30 s. Trouble with one letter puts off that letter alone.
     """
 
-    def __init__(self, deliveries: Deliveries, composer: Composer, mailer: Mailer) -> None:
+    def __init__(self, deliveries: Deliveries, composer: Composer, mailer: Mailer, pace: Pace) -> None:
         self._deliveries = deliveries
+        self._pace = pace
         self._composer = composer
         self._mailer = mailer
         self._in_hand: set[int] = set()
@@ -71,8 +73,9 @@ class Sender:
             for delivery in taken:
                 if stop.is_set():
                     break
-                await self._send(delivery)
-                self._in_hand.discard(delivery.delivery_id)
+                async with self._pace.working(stop):
+                    await self._send(delivery)
+                    self._in_hand.discard(delivery.delivery_id)
         finally:
             renewal.cancel()
             if self._in_hand:

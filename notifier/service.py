@@ -18,6 +18,7 @@ from notifier.intake import EventIntake, WantedIntake
 from notifier.mailer import Mailer, MailServer, read_server
 from notifier.measures import MeasuredDeliveries
 from notifier.message import BadAddress, Mailbox, parse_mailbox
+from notifier.pace import Pace
 from notifier.sender import Sender
 from runtime.log import Log
 from runtime.metrics_server import telling
@@ -49,9 +50,10 @@ async def notify(
     deliveries = MeasuredDeliveries(pool, f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
     composer = Composer(Facts(pool), sender_mailbox, settings.public_url)
     mailer = Mailer(server, sender_mailbox)
-    sender = Sender(deliveries, composer, mailer)
+    pace = Pace()
+    sender = Sender(deliveries, composer, mailer, pace)
     tasks = [
-        asyncio.create_task(EventIntake(log, deliveries, sender.wake).run(stop), name="events"),
+        asyncio.create_task(EventIntake(log, deliveries, sender.wake, pace).run(stop), name="events"),
         asyncio.create_task(WantedIntake(deliveries, sender.wake).run(stop), name="wanted letters"),
         asyncio.create_task(sender.run(stop), name="letters"),
         asyncio.create_task(_tell_backlog(deliveries), name="backlog"),

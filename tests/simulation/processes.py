@@ -11,6 +11,7 @@ from gateway.limits import InFlight
 from gateway.problems import Problem
 from gateway.replies import Replies
 from notifier.intake import EventIntake
+from notifier.pace import Pace, Used
 from schemas.commands import Command
 from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
@@ -248,10 +249,14 @@ class Notifier(Process):
     async def work(self) -> None:
         house = self.house
         deliveries = FakeDeliveries(house.database, house.wire())
-        self.intake = EventIntake(house.log, deliveries, lambda: None)
+        self.intake = EventIntake(house.log, deliveries, lambda: None, Pace(_untold))
         await self.intake.run(asyncio.Event())
 
     def gone(self, part: Part, *, killed: bool) -> None:
         group = self.house.log._groups.get((EVENTS_TOPIC, "notifier"))
         for reader in list(group.members) if group is not None else []:
             reader.vanish()
+
+
+def _untold() -> Used:
+    raise OSError("a simulated machine is never busy")

@@ -1,0 +1,73 @@
+"""Letters give way to others on the machine."""
+
+from __future__ import annotations
+
+import asyncio
+
+from notifier.pace import Pace, Used, machine_used
+
+
+class Machine:
+    """Two processors whose use a test decides."""
+
+    def __init__(self) -> None:
+        self.now_s = self.total_s = self.worked_s = self.own_s = 0.0
+
+    def goes_on(self, seconds: float, *, others: float, own: float = 0.0) -> None:
+        """`others` and `own` are processors kept busy."""
+        self.now_s += seconds
+        self.total_s += 2 * seconds
+        self.worked_s += (others + own) * seconds
+        self.own_s += own * seconds
+
+    def used(self) -> Used:
+        return self.total_s, self.worked_s
+
+    def pace(self) -> Pace:
+        pace = Pace(self.used, lambda: self.own_s, lambda: self.now_s)
+        assert not pace.pressed()
+        return pace
+
+
+def test_others_that_keep_more_than_half_of_the_machine_busy_are_given_way_to() -> None:
+    machine = Machine()
+    pace = machine.pace()
+    machine.goes_on(1, others=0.9)
+    assert not pace.pressed()
+    machine.goes_on(1, others=1.1)
+    assert pace.pressed()
+    machine.goes_on(1, others=0.1)
+    assert not pace.pressed()
+
+
+def test_its_own_work_does_not_count() -> None:
+    machine = Machine()
+    pace = machine.pace()
+    machine.goes_on(1, others=0.5, own=1.5)
+    assert not pace.pressed()
+
+
+async def test_the_rest_is_nine_times_as_long_as_the_work_and_ends_with_a_stop() -> None:
+    machine = Machine()
+    pace, stop = machine.pace(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    machine.goes_on(1, others=2)
+    began_s = loop.time()
+    async with pace.working(stop):
+        machine.goes_on(0.01, others=2)
+    assert loop.time() - began_s >= 0.08
+    stop.set()
+    async with pace.working(stop):
+        machine.goes_on(60, others=2)
+
+
+async def test_a_machine_that_does_not_tell_is_never_busy() -> None:
+    def untold() -> Used:
+        raise OSError
+
+    assert not Pace(untold).pressed()
+
+
+def test_linux_tells() -> None:
+    total_s, worked_s = machine_used()
+    assert 0 < worked_s < total_s
