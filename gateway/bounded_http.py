@@ -8,6 +8,7 @@ time is taken of requests that come in one piece, as nearly all do.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -32,6 +33,7 @@ _VERSIONS = ("1.1", "1.0")
 class BoundedHttp(HttpToolsProtocol):
     """uvicorn's protocol, that neither gathers a head without end nor waits for ever."""
 
+    _arrived = 0
     _head_bytes = 0
     _in_head = False
     _in_message = False
@@ -62,10 +64,11 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if not self._reads:
             return
+        self._arrived = len(data)
         super().data_received(data)
         if self._in_head:
             # One field without an end never gets to on_header.
-            self._head_bytes += len(data)
+            self._head_bytes += self._arrived
             if self._head_bytes > MAX_HEAD and self._reads:
                 self._refusal = _too_large()
                 self.send_400_response("")
@@ -88,9 +91,9 @@ class BoundedHttp(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        names = [name for name, _ in self.headers]
-        if sum([len(name) + len(value) for name, value in self.headers]) > MAX_HEAD:
+        if self._head_bytes + self._arrived > MAX_HEAD and _size(self.headers) > MAX_HEAD:
             self._refuse(_too_large())
+        names = [name for name, _ in self.headers]
         version = self.parser.get_http_version()
         if version not in _VERSIONS or (version == "1.1" and b"host" not in names):
             self._refuse(Problem("validation", "HTTP/1.1 with the header Host is spoken here."))
@@ -193,6 +196,10 @@ class BoundedHttp(HttpToolsProtocol):
                 "request_timeout", "The request did not come whole in time; send it again."
             )
             self.send_400_response("")
+
+
+def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) for name, value in headers)
 
 
 def _too_large() -> Problem:

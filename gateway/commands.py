@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -69,9 +68,7 @@ class Commands:
             self._limit.spend(user_id)
         partition = await self.partition_of(show_id)
         self._in_flight.enter(show_id, user_id)
-        waiting = self._replies.expect(
-            asyncio.get_running_loop().time() + wait_s, lambda: self._in_flight.leave(show_id, user_id)
-        )
+        waiting = self._replies.expect(wait_s, lambda: self._in_flight.leave(show_id, user_id))
         reply_to = ReplyTo(self._replies.gateway, waiting.number)
         try:
             body = encode(msgspec.structs.replace(command, reply_to=reply_to))
@@ -96,7 +93,7 @@ class Commands:
 
     async def decided(self, position: Position, wait_s: float) -> Decided | None:
         """The decision at a position, waited for; None when it was not there in time."""
-        waiting = self._replies.expect(asyncio.get_running_loop().time() + wait_s)
+        waiting = self._replies.expect(wait_s)
         self._replies.placed(waiting, position)
         try:
             return await waiting.outcome

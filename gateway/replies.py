@@ -48,9 +48,15 @@ class Waiting:
 
     __slots__ = ("give_up_at", "look_up_at", "number", "on_decided", "outcome", "pause_s", "position")
 
-    def __init__(self, number: int, give_up_at: float, on_decided: Callable[[], None] | None) -> None:
+    def __init__(
+        self,
+        number: int,
+        outcome: asyncio.Future[Decided | None],
+        give_up_at: float,
+        on_decided: Callable[[], None] | None,
+    ) -> None:
         self.number = number
-        self.outcome: asyncio.Future[Decided | None] = asyncio.get_running_loop().create_future()
+        self.outcome = outcome
         self.give_up_at = give_up_at
         self.on_decided = on_decided
         self.position: Position | None = None
@@ -88,14 +94,17 @@ class Replies:
         self._seats = seats
         self._waiting: dict[int, Waiting] = {}
         self._next_number = 0
+        # Kept, because asking for the running loop costs a system call each time.
+        self._loop = asyncio.get_running_loop()
         self.heard = self.found = 0
         """Decisions that came over Redis, and those that were looked up."""
         self._waits_end = False
 
-    def expect(self, give_up_at: float, on_decided: Callable[[], None] | None = None) -> Waiting:
-        """Somebody waits from now on, to loop time `give_up_at`. `on_decided` is called once, late or not."""
+    def expect(self, wait_s: float, on_decided: Callable[[], None] | None = None) -> Waiting:
+        """Somebody waits from now on for `wait_s` seconds. `on_decided` is called once, late or not."""
         self._next_number += 1
-        waiting = Waiting(self._next_number, give_up_at, on_decided)
+        loop = self._loop
+        waiting = Waiting(self._next_number, loop.create_future(), loop.time() + wait_s, on_decided)
         self._waiting[waiting.number] = waiting
         if self._waits_end:
             waiting.outcome.set_result(None)
@@ -109,7 +118,7 @@ class Replies:
     def placed(self, waiting: Waiting, position: Position) -> None:
         """The command stands in the log: from now on it can be looked up."""
         waiting.position = position
-        waiting.look_up_at = asyncio.get_running_loop().time() + LOOK_UP_AFTER_S
+        waiting.look_up_at = self._loop.time() + LOOK_UP_AFTER_S
 
     def forget(self, waiting: Waiting) -> None:
         """The command is not in the log, or nobody knows: nothing to wait for."""

@@ -55,7 +55,7 @@ async def looking_up(*answers: Fetch) -> AsyncIterator[Replies]:
 
 
 def expect(replies: Replies, wait_s: float) -> asyncio.Future[Decided | None]:
-    waiting = replies.expect(asyncio.get_running_loop().time() + wait_s)
+    waiting = replies.expect(wait_s)
     replies.placed(waiting, HERE)
     return waiting.outcome
 
