@@ -1,0 +1,127 @@
+"""`python -m loadtest.big_show`: how long a worker takes to load a show of 100,000 seats, sold one by one.
+
+On a PostgreSQL of its own. Says, too, for how long at most nothing else could run in the worker meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import typer
+import uvloop
+
+from ops.embedded import run_servers
+from ops.embedded_postgres import EmbeddedPostgres
+from ops.migrations import migrate
+from runtime.postgres import connect
+from runtime.process import settle_gc
+from schemas.commands import CloseShow
+from schemas.ids import new_booking_id
+from schemas.layout import Money, encode_layout, layout_digest, numbered
+from seat_workers.ledger import Ledger
+from seat_workers.memory import Memory
+
+SEATS = 100_000
+SHOW, PARTITION = 7, 0
+ROUNDS = 5
+_TICK_S = 0.001
+
+_SHOW_SQL = """
+INSERT INTO show_states (show_id, partition, status, version, available, layout_id, layout_digest, starts_ms,
+                         seats_per_customer)
+VALUES ($1, $2, 'open', 5, 0, 1, $3, 99999999999999, 10)
+"""
+
+
+async def fill(connection: asyncpg.Connection, dice: random.Random) -> None:
+    """A sold-out show: as many bookings as seats, of as many customers."""
+    body = encode_layout(numbered(SEATS, Money(1000, "EUR")))
+    digest = layout_digest(body)
+    await connection.execute(
+        "INSERT INTO layouts (layout_id, digest, total_seats, body) VALUES (1, $1, $2, $3)",
+        digest,
+        SEATS,
+        body,
+    )
+    await connection.execute(_SHOW_SQL, SHOW, PARTITION, digest)
+    ids = [new_booking_id(SHOW, 1_700_000_000_000 + n, dice.getrandbits(42)) for n in range(SEATS)]
+    seats = dice.sample(range(SEATS), SEATS)
+    bookings = [
+        (ids[n], SHOW, 1 + n, "confirmed", [str(seat + 1)], 1000, "EUR", 1_700_000_000_000 + n, PARTITION, n)
+        for n, seat in enumerate(seats)
+    ]
+    columns = "booking_id show_id user_id status seats total currency created_ms partition log_offset"
+    await connection.copy_records_to_table("bookings", records=bookings, columns=columns.split())
+    claims = [(SHOW, seat, b"s", booking_id) for seat, booking_id in zip(seats, ids, strict=True)]
+    await connection.copy_records_to_table("claims", records=claims)
+    await connection.execute("ANALYZE")
+
+
+@asynccontextmanager
+async def stalls() -> AsyncIterator[list[float]]:
+    """How long each turn of the event loop lasted meanwhile, in seconds."""
+    lasted: list[float] = []
+
+    async def watch() -> None:
+        before = time.perf_counter()
+        while True:
+            await asyncio.sleep(_TICK_S)
+            now = time.perf_counter()
+            lasted.append(now - before)
+            before = now
+
+    task = asyncio.create_task(watch())
+    try:
+        yield lasted
+    finally:
+        task.cancel()
+
+
+async def measure(url: str) -> None:
+    """Loads the show again and again, and prints the times."""
+    await migrate(url)
+    connection = await asyncpg.connect(url)
+    await fill(connection, random.Random(1))
+    await connection.close()
+    ledger = Ledger(lambda name: connect(url, name))
+    memory = Memory(ledger)
+    asked = [(PARTITION, CloseShow(command_id=UUID(int=1), show_id=SHOW))]
+    settle_gc()
+    took: list[float] = []
+    longest: list[float] = []
+    for _ in range(ROUNDS):
+        memory.drop_partitions([PARTITION])
+        began = time.perf_counter()
+        async with stalls() as lasted:
+            await memory.load_for(asked)
+            while memory.held_up():  # noqa: ASYNC110  what a worker does, too
+                await asyncio.sleep(_TICK_S)
+        took.append(time.perf_counter() - began)
+        longest.append(max(lasted))
+        assert memory.find(PARTITION, SHOW) is not None
+    await ledger.close()
+    typer.echo(
+        f"{SEATS:,} seats sold one by one, {ROUNDS} times: loaded in {statistics.median(took) * 1000:.0f} ms"
+        f" ({min(took) * 1000:.0f}–{max(took) * 1000:.0f}); others waited {max(longest) * 1000:.0f} ms at most"
+    )
+
+
+def main() -> None:
+    """Loads the big show a few times."""
+    with tempfile.TemporaryDirectory(prefix="aisle-big-") as home:
+        postgres = EmbeddedPostgres(Path(home))
+        with run_servers(postgres):
+            uvloop.run(measure(postgres.url_of("postgres")))
+
+
+if __name__ == "__main__":
+    typer.run(main)
