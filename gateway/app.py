@@ -7,49 +7,49 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, NamedTuple
 
+from gateway.accounts.logins import Logins
+from gateway.accounts.password_resets import PasswordResets
+from gateway.accounts.passwords import Passwords
+from gateway.accounts.users import Users
 from gateway.addresses import Addresses
 from gateway.auth import Tokens
-from gateway.catalogue_memory import CatalogueMemory
-from gateway.catalogue_reading import CatalogueRoutes
+from gateway.catalogue.memory import CatalogueMemory
+from gateway.catalogue.movies import Movies
+from gateway.catalogue.reading import CatalogueRoutes
+from gateway.catalogue.show_changes import ShowChanges
+from gateway.catalogue.show_maker import ShowMaker
+from gateway.catalogue.show_notes import ShowNotes
+from gateway.catalogue.show_requests import ShowRequests
+from gateway.catalogue.shows import Shows
 from gateway.cold import build_cold
 from gateway.commands import Commands
 from gateway.cors import Cors
-from gateway.event_stream import EventStream
-from gateway.events_live import EventsLive
 from gateway.front import App, Front
 from gateway.health import Health
 from gateway.hot import HotRoutes
 from gateway.inbox import inbox_routes
 from gateway.limits import InFlight
-from gateway.live import LiveSeats
-from gateway.live_routes import LiveRoutes
-from gateway.logins import Logins
+from gateway.live.event_stream import EventStream
+from gateway.live.events import EventsLive
+from gateway.live.limits import SocketLimits
+from gateway.live.logins import SocketLogins
+from gateway.live.mine import MyLive
+from gateway.live.origins import Origins
+from gateway.live.routes import LiveRoutes
+from gateway.live.seats import LiveSeats
 from gateway.measures import GatewayMeasures
-from gateway.movies import Movies
-from gateway.my_live import MyLive
-from gateway.origins import Origins
-from gateway.password_resets import PasswordResets
-from gateway.passwords import Passwords
 from gateway.rate_limits import RateLimits
 from gateway.replies import Replies
-from gateway.report_figures import ReportFigures
-from gateway.report_query import ReportReader
+from gateway.reports.figures import ReportFigures
+from gateway.reports.query import ReportReader
 from gateway.seat_pictures import SeatPictures
 from gateway.security_headers import headers_for
 from gateway.serving import listener_for, serve_app
-from gateway.show_changes import ShowChanges
-from gateway.show_maker import ShowMaker
-from gateway.show_notes import ShowNotes
-from gateway.show_requests import ShowRequests
-from gateway.shows import Shows
-from gateway.socket_limits import SocketLimits
-from gateway.socket_logins import SocketLogins
 from gateway.standings import Standings
 from gateway.stored_seats import StoredSeats
 from gateway.ticket_pdf import TicketRoutes
 from gateway.ticket_printing import TicketPrinter
 from gateway.upkeep import forget_expired_logins
-from gateway.users import Users
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, open_log
 from runtime.metrics_server import telling

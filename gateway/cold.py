@@ -10,27 +10,27 @@ from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
-from gateway.account_limits import provide_account_limits
-from gateway.accounts import account_routes
+from gateway.accounts.limits import provide_account_limits
+from gateway.accounts.logins import Logins
+from gateway.accounts.password_resets import PasswordResets
+from gateway.accounts.routes import account_routes
+from gateway.accounts.users import Users
 from gateway.auth import Tokens
-from gateway.catalogue import catalogue_routes
-from gateway.catalogue_memory import CatalogueMemory
+from gateway.catalogue.memory import CatalogueMemory
+from gateway.catalogue.movies import Movies
+from gateway.catalogue.routes import catalogue_routes
+from gateway.catalogue.show_changes import ShowChanges
+from gateway.catalogue.show_maker import ShowMaker
+from gateway.catalogue.show_notes import ShowNotes
+from gateway.catalogue.shows import Shows
 from gateway.docs import OpenApiDocument, docs_routes
 from gateway.failures import answer_problem
 from gateway.health import Health, health_routes
-from gateway.logins import Logins
-from gateway.movies import Movies
-from gateway.password_resets import PasswordResets
 from gateway.rate_limits import RateLimits
-from gateway.report_query import ReportReader
-from gateway.reports import report_routes
+from gateway.reports.query import ReportReader
+from gateway.reports.routes import report_routes
 from gateway.requests import JsonBody, JsonRequest, provide_caller, provide_exchange
-from gateway.show_changes import ShowChanges
-from gateway.show_maker import ShowMaker
-from gateway.show_notes import ShowNotes
-from gateway.shows import Shows
 from gateway.site import site_routes
-from gateway.users import Users
 
 _ABOUT = """
 Seat reservations that sell every seat exactly once.

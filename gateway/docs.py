@@ -14,7 +14,7 @@ from litestar.exceptions import NotFoundException
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath
 
-from gateway.catalogue_docs import catalogue_paths, complete_catalogue
+from gateway.catalogue.docs import catalogue_paths, complete_catalogue
 from gateway.documents import described
 from gateway.hot_docs import PROBLEM_SCHEMA, body_schemas, hot_paths
 

@@ -9,7 +9,7 @@ from gateway.addresses import ADDRESS, Addresses
 from gateway.failures import nothing_here, problem_for
 from gateway.hot import HotRoutes
 from gateway.http import Exchange, Receive, Scope, Send, request_id_of
-from gateway.live_routes import LiveRoutes, not_http
+from gateway.live.routes import LiveRoutes, not_http
 from gateway.problems import Problem
 from gateway.rate_limits import Limit
 from gateway.security_headers import with_policy

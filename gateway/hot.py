@@ -10,7 +10,7 @@ from uuid import UUID
 from gateway.accepting import check_accept
 from gateway.auth import Tokens
 from gateway.bookings import BookingRoutes
-from gateway.catalogue_reading import CatalogueRoutes
+from gateway.catalogue.reading import CatalogueRoutes
 from gateway.commands import Commands
 from gateway.failures import problem_for
 from gateway.http import Exchange, Receive, Scope, Send

@@ -36,7 +36,7 @@ class ShowTerms(msgspec.Struct, frozen=True):
     sales_end_ms: int | None = None
 
     def status_at(self, now_ms: float) -> str:
-        """The status as clients see it. The same rule as in gateway/shows.py."""
+        """The status as clients see it. The same rule as in gateway/catalogue/shows.py."""
         if self.status == "cancelled":
             return "cancelled"
         if self.starts_ms <= now_ms:

@@ -11,8 +11,8 @@ from typing import Any
 import uvicorn
 
 from gateway.bounded_http import BoundedHttp
-from gateway.bounded_websocket import MAX_MESSAGE, PING_EVERY_S, PONG_WITHIN_S, BoundedWebSocket
 from gateway.front import App
+from gateway.live.bounded_websocket import MAX_MESSAGE, PING_EVERY_S, PONG_WITHIN_S, BoundedWebSocket
 from runtime.process import CannotStart, run_until
 from runtime.settings import Settings
 

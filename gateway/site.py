@@ -13,7 +13,7 @@ import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
 
-from gateway.shows import ShowFilter, Shows
+from gateway.catalogue.shows import ShowFilter, Shows
 from schemas.api_catalogue import MovieBody, ShowBody
 
 _SHOWS_ON_PAGE = 100

@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import structlog
 
-from gateway.logins import Logins
+from gateway.accounts.logins import Logins
 from runtime.postgres import AWAY
 
 _EVERY_S = 600.0

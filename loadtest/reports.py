@@ -13,11 +13,11 @@ from typing import Any
 import asyncpg
 import typer
 
-from gateway.report_customers import customers
-from gateway.report_figures import ReportFigures
-from gateway.report_groups import cancellations, sales
-from gateway.report_occupancy import occupancy
-from gateway.report_query import Period, Query, ReportReader
+from gateway.reports.customers import customers
+from gateway.reports.figures import ReportFigures
+from gateway.reports.groups import cancellations, sales
+from gateway.reports.occupancy import occupancy
+from gateway.reports.query import Period, Query, ReportReader
 from ops.embedded import run_servers
 from ops.embedded_postgres import EmbeddedPostgres
 from ops.migrations import migrate

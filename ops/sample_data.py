@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.new_shows import NewShow, insert_show, unopened
-from gateway.passwords import hash_password
+from gateway.accounts.passwords import hash_password
+from gateway.catalogue.new_shows import NewShow, insert_show, unopened
 from ops.sample_layouts import cinema
 from ops.sample_programme import FEW, SLOTS, programme
 from runtime import postgres

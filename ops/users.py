@@ -10,8 +10,8 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
+from gateway.accounts.passwords import hash_password, weakness
 from gateway.auth import Tokens
-from gateway.passwords import hash_password, weakness
 from ops.keys import jwt_keys, write_private
 from runtime import postgres
 from runtime.settings import SettingError, Settings

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway import show_maker
+from gateway.catalogue import show_maker
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 from tests.integration.programme import (

@@ -132,7 +132,7 @@ async def test_an_error_that_nobody_expected_is_told_by_its_number_only(
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("the secret inside")
 
-    monkeypatch.setattr("gateway.movies.Movies.page", broken)
+    monkeypatch.setattr("gateway.catalogue.movies.Movies.page", broken)
     answer = await client.get("/api/movies", headers={"X-Request-Id": "abc"})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert answer.json()["request_id"] == "abc"
@@ -151,7 +151,7 @@ async def test_a_database_that_is_gone_is_told_and_may_come_back(
             raise error
 
         with monkeypatch.context() as patched:
-            patched.setattr("gateway.movies.Movies.page", gone)
+            patched.setattr("gateway.catalogue.movies.Movies.page", gone)
             answer = await client.get("/api/movies")
         assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
         assert answer.headers["retry-after"] == "2"

@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from gateway.socket_limits import MAX_FROM_ADDRESS, MAX_OF_CUSTOMER
+from gateway.live.limits import MAX_FROM_ADDRESS, MAX_OF_CUSTOMER
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, PASSWORD, Server, serving
 from tests.integration.live_sockets import Live, live, refusal
@@ -41,7 +41,7 @@ async def server(made: Settings) -> AsyncIterator[Server]:
 @contextlib.contextmanager
 def an_hour_later() -> Iterator[None]:
     """The sockets' tokens are looked at with a clock that is an hour ahead."""
-    with mock.patch("gateway.socket_logins.time") as clock:
+    with mock.patch("gateway.live.logins.time") as clock:
         clock.time.side_effect = lambda: time.time() + 3600
         yield
 
@@ -91,7 +91,7 @@ async def test_a_first_message_that_does_not_log_in_closes_with_4401(server: Ser
 
 
 async def test_who_says_nothing_is_not_waited_for(server: Server) -> None:
-    with mock.patch("gateway.socket_logins.FIRST_MESSAGE_S", 0.05):
+    with mock.patch("gateway.live.logins.FIRST_MESSAGE_S", 0.05):
         async with live(server) as socket:
             assert await socket.closed() == (4401, "unauthenticated")
 
@@ -119,7 +119,7 @@ async def test_a_renewed_token_counts_from_then_on(server: Server) -> None:
         live(server, token=server.token(ADA, age_s=1801)) as old,
     ):
         assert await renewed.ask(type="auth", access=server.token(ADA)) == {"type": "accepted"}
-        with mock.patch("gateway.socket_logins.time") as clock:
+        with mock.patch("gateway.live.logins.time") as clock:
             clock.time.side_effect = lambda: time.time() + 1900
             assert await old.closed() == (4401, "token_expired")
             assert await works(renewed)

@@ -195,7 +195,7 @@ async def test_without_redis_everything_is_answered_and_told(
 async def test_what_is_not_decided_in_time_is_pending_and_answered_later(made: Settings) -> None:
     async with serving(made) as with_worker:
         show_id = await make_show(with_worker)
-    with mock.patch("gateway.socket_requests.DEFAULT_WAIT_S", 0.2):
+    with mock.patch("gateway.live.requests.DEFAULT_WAIT_S", 0.2):
         async with serving(made, worker=False) as server, live(server, user_id=ADA) as socket:
             await socket.send({"type": "book", "ref": "a", "show_id": show_id, "seats": ["1"]})
             pending = await socket.answer_to("a")
@@ -248,8 +248,8 @@ async def test_who_is_gone_has_booked_all_the_same(server: Server, show_id: int)
 
 
 async def test_a_reader_that_lags_is_dropped_and_slows_nobody(server: Server, show_id: int) -> None:
-    small_kernel = mock.patch("gateway.bounded_websocket._KERNEL_BUFFER", 8_000)
-    with small_kernel, mock.patch("gateway.bounded_websocket.MAX_UNSENT", 50_000):
+    small_kernel = mock.patch("gateway.live.bounded_websocket._KERNEL_BUFFER", 8_000)
+    with small_kernel, mock.patch("gateway.live.bounded_websocket.MAX_UNSENT", 50_000):
         async with (
             live(server, user_id=ADA, receive_buffer=8_000) as slow,
             live(server, user_id=BOB) as quick,

@@ -12,12 +12,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gateway import report_figures
 from gateway.problems import Problem
-from gateway.report_customers import customers
-from gateway.report_figures import ReportFigures
-from gateway.report_groups import cancellations, sales
-from gateway.report_query import Period, Query, ReportReader
+from gateway.reports import figures as report_figures
+from gateway.reports.customers import customers
+from gateway.reports.figures import ReportFigures
+from gateway.reports.groups import cancellations, sales
+from gateway.reports.query import Period, Query, ReportReader
 from schemas.api_reports import By
 from tests.integration.known_sales import KnownSales, added_up
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import asyncpg
 import pytest
 
-from gateway.passwords import Passwords
+from gateway.accounts.passwords import Passwords
 from ops.sample_data import DEMO_PASSWORD, load
 from runtime.log import Log
 from runtime.log.memory import MemoryLog

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway import show_changes
+from gateway.catalogue import show_changes
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 from tests.integration.programme import a_show, add_movie, add_show, ids, until_shown

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway import audience as module
-from gateway.audience import Audience
+from gateway.live import audience as module
+from gateway.live.audience import Audience
 from gateway.picture import Picture, ShowTerms
 from gateway.shown_layout import ShownLayout
 from schemas.layout import Money, encode_layout, numbered

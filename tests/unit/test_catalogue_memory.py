@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway import catalogue_memory
-from gateway.catalogue_memory import ON_EVERYTHING, ON_MOVIES, CatalogueMemory, Found
+from gateway.catalogue import memory as catalogue_memory
+from gateway.catalogue.memory import ON_EVERYTHING, ON_MOVIES, CatalogueMemory, Found
 from gateway.problems import Problem
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from gateway.event_stream import EventStream, Heard
+from gateway.live.event_stream import EventStream, Heard
 from runtime.log import LogUnavailable
 from runtime.log.memory import MemoryLog
 from schemas.events import Booking, BookingConfirmed, BookingStatus, Event, PublishedEvent, SeatsBlocked
@@ -92,7 +92,7 @@ async def test_what_cannot_be_read_is_passed_over(house: House) -> None:
 
 async def test_nothing_is_read_for_nobody_and_a_pause_is_not_told_later(house: House) -> None:
     with (
-        mock.patch("gateway.event_stream._LINGER_S", 0.0),
+        mock.patch("gateway.live.event_stream._LINGER_S", 0.0),
         mock.patch.object(house.log, "reader", wraps=house.log.reader) as reader,
     ):
         await asyncio.sleep(0)
@@ -109,7 +109,7 @@ async def test_nothing_is_read_for_nobody_and_a_pause_is_not_told_later(house: H
 
 
 async def test_a_log_that_is_away_for_a_while_costs_no_event(house: House) -> None:
-    with mock.patch("gateway.event_stream._RETRY_S", 0.001):
+    with mock.patch("gateway.live.event_stream._RETRY_S", 0.001):
         async with house.stream.followed():
             house.publish("0-1-0")
             await house.ids(1)

@@ -1,0 +1,76 @@
+"""Forgotten passwords: a one-time link by e-mail, good for 30 minutes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+
+import asyncpg
+
+from gateway.accounts.passwords import Passwords
+from gateway.accounts.users import LOCK_SQL, PASSWORD_SQL, refuse_weak
+from gateway.bodies import invalid
+from gateway.standings import Standings
+
+LINK_LIFETIME_S = 1800
+_MAX_LINKS = 5
+
+# One statement whether there is such an account or not, and in both cases something that the disk has to take
+# before it is answered, so that both take the same time.
+_ASK_SQL = """
+WITH who AS (
+    SELECT user_id FROM users u WHERE active AND password_hash IS NOT NULL AND lower(email) = lower($1)
+       AND (SELECT count(*) FROM password_resets r WHERE r.user_id = u.user_id AND r.expires_at > now()) < $5
+), link AS (
+    INSERT INTO password_resets (token_hash, user_id, expires_at)
+    SELECT $2, user_id, now() + make_interval(secs => $4) FROM who
+), letter AS (
+    INSERT INTO letters_wanted (user_id, kind, data)
+    SELECT user_id, 'password_reset', jsonb_build_object('token', $3::text) FROM who
+)
+SELECT pg_logical_emit_message(true, 'aisle', '')
+"""
+_SPEND_SQL = """
+DELETE FROM password_resets WHERE token_hash = $1 AND expires_at > now() RETURNING user_id
+"""
+_WHOSE_SQL = """
+SELECT user_id, u.username, u.email FROM password_resets r JOIN users u USING (user_id)
+ WHERE r.token_hash = $1 AND r.expires_at > now() AND u.active
+"""
+
+
+class PasswordResets:
+    """Sends links and honours them once."""
+
+    def __init__(self, pool: asyncpg.Pool, passwords: Passwords, standings: Standings) -> None:
+        self._pool = pool
+        self._passwords = passwords
+        self._standings = standings
+
+    async def ask(self, email: str) -> None:
+        """Has a link sent if there is such an account; says nothing about whether there is."""
+        token = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+        await self._pool.execute(_ASK_SQL, email, _hash(token), token, float(LINK_LIFETIME_S), _MAX_LINKS)
+
+    async def spend(self, token: str, password: str) -> None:
+        """Sets the new password and ends every login. Raises Problem `validation` for a link that is no good."""
+        row = await self._pool.fetchrow(_WHOSE_SQL, _hash(token))
+        if row is None:
+            raise _no_link()
+        refuse_weak(password, row["username"], row["email"])
+        password_hash = await self._passwords.hash(password)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(LOCK_SQL, row["user_id"])
+            if await connection.fetchval(_SPEND_SQL, _hash(token)) is None:
+                raise _no_link()
+            await connection.execute(PASSWORD_SQL, row["user_id"], password_hash)
+        await self._standings.refresh()
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _no_link() -> Exception:
+    return invalid(("token", "this link was used or is older than 30 minutes: ask for another"))

@@ -1,0 +1,218 @@
+"""The accounts' calls: sign up, log in, stay logged in, and what one's own account says."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Response, Router, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from gateway.accounts.limits import AccountLimits
+from gateway.accounts.logins import Login, Logins
+from gateway.accounts.password_resets import PasswordResets
+from gateway.accounts.users import Users
+from gateway.auth import ACCESS_LIFETIME_S, Caller, Tokens
+from gateway.documents import BEARER, problem_responses
+from gateway.pages import DEFAULT_LIMIT, MAX_LIMIT
+from gateway.problems import Problem
+from gateway.requests import admin_only, json_accepted, logged_in, query_known
+from schemas.api_accounts import (
+    AccountBody,
+    ChangeMeBody,
+    ChangeUserBody,
+    ForgetMeBody,
+    ForgotPasswordBody,
+    LoginBody,
+    RefreshBody,
+    ResetPasswordBody,
+    SignupBody,
+    TokensBody,
+    UserBody,
+    UsersPage,
+)
+
+MAX_BODY = 16 * 1024
+
+
+@post("/signup", operation_id="SignUp", responses=problem_responses("email_taken", "username_taken"))
+async def sign_up(
+    data: JSONBody[SignupBody],
+    users: NamedDependency[Users],
+    account_limits: NamedDependency[AccountLimits],
+) -> Response[UserBody]:
+    """Make an account. A welcome letter is sent."""
+    await account_limits.count("signup", data.email)
+    user = await users.sign_up(data)
+    return Response(user, status_code=201, headers={"Location": f"/api/users/{user.id}"})
+
+
+@post("/login", operation_id="LogIn", status_code=200, responses=problem_responses("bad_credentials"))
+async def log_in(
+    data: JSONBody[LoginBody],
+    users: NamedDependency[Users],
+    logins: NamedDependency[Logins],
+    tokens: NamedDependency[Tokens],
+    account_limits: NamedDependency[AccountLimits],
+) -> TokensBody:
+    """Log in with a user name or an e-mail address."""
+    async with account_limits.guess(data.username):
+        row = await users.check_password(data.username, data.password)
+        login = await logins.start(row["user_id"], row["password_hash"])
+    return _pair(tokens, login)
+
+
+@post(
+    "/token/refresh",
+    operation_id="RefreshTokens",
+    status_code=200,
+    responses=problem_responses("token_invalid", "token_expired"),
+)
+async def refresh(
+    data: JSONBody[RefreshBody], logins: NamedDependency[Logins], tokens: NamedDependency[Tokens]
+) -> TokensBody:
+    """Get a new pair for a refresh token, which is spent by this. One that was spent before ends the login."""
+    return _pair(tokens, await logins.renew(data.refresh))
+
+
+@post("/logout", operation_id="LogOut", status_code=204, responses=problem_responses("token_invalid"))
+async def log_out(data: JSONBody[RefreshBody], logins: NamedDependency[Logins]) -> None:
+    """End the login that the refresh token belongs to."""
+    await logins.end(data.refresh)
+
+
+@get("/me", operation_id="GetMe", guards=[logged_in], security=BEARER)
+async def me(caller: NamedDependency[Caller], users: NamedDependency[Users]) -> UserBody:
+    """One's own account."""
+    return await users.get(caller.user_id)
+
+
+@patch(
+    "/me",
+    operation_id="ChangeMe",
+    guards=[logged_in],
+    security=BEARER,
+    responses=problem_responses("email_taken", "bad_credentials"),
+)
+async def change_me(
+    data: JSONBody[ChangeMeBody],
+    caller: NamedDependency[Caller],
+    users: NamedDependency[Users],
+    account_limits: NamedDependency[AccountLimits],
+) -> UserBody:
+    """Change one's own account. A new password needs the old one and ends every login."""
+    if data.old_password is msgspec.UNSET:
+        return await users.change_me(caller.user_id, data)
+    async with account_limits.guess(str(caller.user_id)):
+        return await users.change_me(caller.user_id, data)
+
+
+@delete(
+    "/me",
+    operation_id="ForgetMe",
+    guards=[logged_in],
+    security=BEARER,
+    responses=problem_responses("bad_credentials"),
+)
+async def forget_me(
+    data: JSONBody[ForgetMeBody],
+    caller: NamedDependency[Caller],
+    users: NamedDependency[Users],
+    account_limits: NamedDependency[AccountLimits],
+) -> None:
+    """Have one's name, e-mail address and logins forgotten. Bookings stay, without a name."""
+    async with account_limits.guess(str(caller.user_id)):
+        await users.forget_me(caller.user_id, data.password)
+
+
+@post("/password/forgot", operation_id="ForgotPassword", status_code=202)
+async def forgot_password(
+    data: JSONBody[ForgotPasswordBody],
+    password_resets: NamedDependency[PasswordResets],
+    account_limits: NamedDependency[AccountLimits],
+) -> Response[bytes]:
+    """Ask for a one-time link by e-mail. The answer is the same whether there is such an account or not."""
+    await account_limits.count("link", data.email)
+    await password_resets.ask(data.email)
+    return Response(b"", status_code=202, media_type="text/plain")
+
+
+@post("/password/reset", operation_id="ResetPassword", status_code=204)
+async def reset_password(
+    data: JSONBody[ResetPasswordBody],
+    password_resets: NamedDependency[PasswordResets],
+    account_limits: NamedDependency[AccountLimits],
+) -> None:
+    """Set a new password with the token of a one-time link. Ends every login."""
+    await account_limits.count("reset", data.token)
+    await password_resets.spend(data.token, data.password)
+
+
+@get("/users", operation_id="ListUsers", guards=[admin_only], security=BEARER)
+async def list_users(
+    users: NamedDependency[Users],
+    role: FromQuery[Literal["customer", "staff", "admin"] | None] = None,
+    active: FromQuery[bool | None] = None,
+    search: Annotated[str | None, QueryParameter(max_length=100)] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
+    cursor: Annotated[str | None, QueryParameter(max_length=2000)] = None,
+) -> UsersPage:
+    """Accounts, oldest first. Admins only."""
+    return await users.page(role, active, search, limit, cursor)
+
+
+@get("/users/{user_id:int}", operation_id="GetUser", guards=[logged_in], security=BEARER)
+async def get_user(
+    user_id: FromPath[int], caller: NamedDependency[Caller], users: NamedDependency[Users]
+) -> UserBody:
+    """An account: one's own, or for admins anyone's."""
+    if user_id != caller.user_id and not caller.admin:
+        raise Problem("forbidden", "Other people's accounts are for admins: see /api/me for your own.")
+    return await users.get(user_id)
+
+
+@patch("/users/{user_id:int}", operation_id="ChangeUser", guards=[admin_only], security=BEARER)
+async def change_user(
+    user_id: FromPath[int],
+    data: JSONBody[ChangeUserBody],
+    caller: NamedDependency[Caller],
+    users: NamedDependency[Users],
+) -> AccountBody:
+    """Give an account another role, or take it out of use or back. Works everywhere within a second."""
+    if user_id == caller.user_id:
+        raise Problem(
+            "forbidden", "Nobody can change their own role or shut themselves out: ask another admin."
+        )
+    return await users.grant(user_id, data)
+
+
+def account_routes() -> Router:
+    """All of the above; `users`, `logins`, `tokens`, `password_resets` and `caller` have to be provided."""
+    handlers: list[Any] = [
+        sign_up,
+        log_in,
+        refresh,
+        log_out,
+        me,
+        change_me,
+        forget_me,
+        forgot_password,
+        reset_password,
+        list_users,
+        get_user,
+        change_user,
+    ]
+    return Router(
+        "/api",
+        route_handlers=handlers,
+        guards=[json_accepted, query_known],
+        request_max_body_size=MAX_BODY,
+        tags=["Accounts"],
+    )
+
+
+def _pair(tokens: Tokens, login: Login) -> TokensBody:
+    access = tokens.issue_access(login.user_id, login.role, time.time(), login.since_us)
+    return TokensBody(access, login.refresh, ACCESS_LIFETIME_S)

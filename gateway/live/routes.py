@@ -1,0 +1,109 @@
+"""The live sockets: found by their path, let in by origin and limits, ended in good order. Plain ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from uvicorn.protocols.utils import ClientDisconnected
+
+from gateway.addresses import ADDRESS
+from gateway.failures import problem_for
+from gateway.http import Receive, Scope, Send
+from gateway.live.limits import SocketLimits
+from gateway.live.origins import Origins
+from gateway.live.sockets import Socket, close_code
+from gateway.problems import Problem
+from gateway.rate_limits import Limit
+from schemas.ids import MAX_SHOW_ID
+
+Handler = Callable[[Socket], Awaitable[None]]
+"""Accepts a socket and serves it to its end. A Problem that it raises before is the answer to the handshake,
+one that it raises later closes the socket with the code that goes with it."""
+ShowHandler = Callable[[Socket, int], Awaitable[None]]
+
+_NORMAL = 1000
+
+
+class LiveRoutes:
+    """What is at ws://…/api/…/live. Each handler is given the socket before it is accepted.
+
+    A handshake counts as a request of its address (`rate`).
+    """
+
+    def __init__(
+        self,
+        *,
+        show: ShowHandler,
+        mine: Handler,
+        events: Handler,
+        origins: Origins,
+        limits: SocketLimits,
+        rate: Limit,
+    ) -> None:
+        self._show = show
+        self._mine = mine
+        self._events = events
+        self._origins = origins
+        self._limits = limits
+        self._rate = rate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        socket = Socket(scope, receive, send)
+        try:
+            await self._serve(socket, scope[ADDRESS])
+        except ClientDisconnected:
+            return
+        except Exception as error:
+            problem = problem_for(error, socket.request_id.decode(), "GET", socket.path)
+            if not socket.accepted:
+                await _refuse(socket, problem)
+            else:
+                socket.close(close_code(problem), problem.code)
+
+    async def _serve(self, socket: Socket, address: str) -> None:
+        self._rate.spend(address)
+        handler = self._find(socket.path)
+        if handler is None:
+            raise Problem("not_found", "There is no live connection at this address: docs/api.md lists them.")
+        self._origins.check(socket.headers)
+        with self._limits.from_address(address):
+            await handler(socket)
+        if socket.accepted:
+            socket.close(_NORMAL)
+
+    def serves(self, path: str) -> bool:
+        """Whether there is a live socket at this address."""
+        return self._find(path) is not None
+
+    def _find(self, path: str) -> Handler | None:
+        match path.split("/"):
+            case ["", "api", "shows", number, "live"]:
+                digits = number.isascii() and number.isdigit() and len(number) <= 16
+                if digits and 1 <= int(number) <= MAX_SHOW_ID:
+                    return partial(_of_show, self._show, int(number))
+            case ["", "api", "me", "live"]:
+                return self._mine
+            case ["", "api", "events", "live"]:
+                return self._events
+        return None
+
+
+def not_http() -> Problem:
+    """The answer to a plain request for the address of a live socket."""
+    return Problem(
+        "upgrade_required",
+        "Open a WebSocket here: docs/api.md tells what is said on it.",
+        headers=[(b"upgrade", b"websocket"), (b"connection", b"upgrade")],
+    )
+
+
+async def _of_show(handler: ShowHandler, show_id: int, socket: Socket) -> None:
+    await handler(socket, show_id)
+
+
+async def _refuse(socket: Socket, problem: Problem) -> None:
+    try:
+        await socket.refuse(problem)
+    except ClientDisconnected:
+        pass

@@ -1,0 +1,107 @@
+"""One live socket as its handler sees it: accepted or refused, text in, text out, closed with a code.
+
+The codes: 1003 for a binary message, 1007 for one that is not UTF-8, 1008 for one that does not belong here,
+1009 for one that is too long, 1011 for a fault of ours or a client that answers no ping, 1012 when the gateway
+stops, 1013 for a client that does not read, or to come back later, 4401 for a token that is missing, wrong or
+has run out, 4403 for an account that may not, 4429 past a limit.
+"""
+
+from __future__ import annotations
+
+from gateway.http import Receive, Scope, Send, query_parameters, request_id_of
+from gateway.live.bounded_websocket import CONNECTION, BoundedWebSocket, text_frame
+from gateway.problems import Problem
+
+__all__ = ["NOT_WANTED", "Socket", "close_code", "text_frame"]
+
+NOT_TEXT = 1003
+NOT_WANTED = 1008
+OUR_FAULT = 1011
+_CODES = {401: 4401, 403: 4403, 429: 4429, 503: 1013}
+_MAX_REASON = 120
+
+
+def close_code(problem: Problem) -> int:
+    """The code with which an accepted socket ends because of a problem."""
+    return _CODES.get(problem.status, OUR_FAULT)
+
+
+class Socket:
+    """A WebSocket of one client. It is refused or accepted first; what is sent after its end is dropped."""
+
+    __slots__ = ("_connection", "_query", "_receive", "_send", "accepted", "headers", "path", "request_id")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id = request_id_of(self.headers.get(b"x-request-id"))
+        self.accepted = False
+        self._query: bytes = scope["query_string"]
+        self._receive = receive
+        self._send = send
+        self._connection: BoundedWebSocket = scope[CONNECTION]
+
+    @property
+    def authorization(self) -> bytes | None:
+        return self.headers.get(b"authorization")
+
+    @property
+    def open(self) -> bool:
+        """Whether anything can still be sent."""
+        return self._connection.open
+
+    def parameters(self, *known: str) -> dict[str, str]:
+        """The query's parameters. Raises Problem `validation` for an unknown or repeated one."""
+        return query_parameters(self._query, known)
+
+    async def accept(self) -> None:
+        """Answers the handshake: from now on messages go both ways."""
+        self.accepted = True
+        await self._receive()  # that it connects
+        await self._send({"type": "websocket.accept", "headers": [(b"x-request-id", self.request_id)]})
+
+    async def refuse(self, problem: Problem) -> None:
+        """Answers the handshake with a problem, as HTTP would; instead of `accept`."""
+        body = problem.body()
+        headers = [
+            *problem.headers(),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", self.request_id),
+            (b"cache-control", b"no-store"),
+        ]
+        await self._send(
+            {"type": "websocket.http.response.start", "status": problem.status, "headers": headers}
+        )
+        await self._send({"type": "websocket.http.response.body", "body": body})
+
+    async def receive_text(self) -> str | None:
+        """The client's next message; None once it is gone. A client is not read from until this is called."""
+        if self._connection.close_sent:
+            return None  # what it said meanwhile no longer counts
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        text: str | None = message.get("text")
+        if text is None:
+            self.close(NOT_TEXT, "send JSON as text, not as binary")
+        return text
+
+    def push(self, frame: bytes) -> None:
+        """Sends a frame, made by `text_frame`, without waiting; one frame can go to many sockets.
+
+        Frames arrive in the order of these calls. A client that does not read is dropped with 1013.
+        """
+        self._connection.push(frame)
+
+    def push_text(self, text: bytes) -> None:
+        """Sends one message, from its UTF-8, without waiting."""
+        self._connection.push(text_frame(text))
+
+    async def send_text(self, text: str | bytes) -> None:
+        """Sends one message once the client has read most of what was sent before."""
+        await self._connection.writable.wait()
+        self.push_text(text.encode() if isinstance(text, str) else text)
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Says goodbye; `receive_text` gives None from then on. Past the first, calls do nothing."""
+        self._connection.end(code, reason[:_MAX_REASON])

@@ -1,0 +1,160 @@
+"""How a report is read: a page at a time as JSON, or whole as CSV, always from one moment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from datetime import date
+from typing import Any, Generic, TypeVar, get_args
+
+import asyncpg
+import msgspec
+
+from gateway.bodies import invalid
+from gateway.catalogue.days import read_day
+from gateway.pages import cut, read_cursor
+from gateway.problems import Problem
+from gateway.reports.figures import ReportFigures
+from gateway.reports.lines import Cell, lines
+
+PageT = TypeVar("PageT")
+
+AT_ONCE = 2
+"""Reports that one gateway reads at the same time; the others wait."""
+_WAIT_S = 5.0
+_ROWS_AT_ONCE = 500
+# Room for the sums of some 100,000 customers; a client that takes a table slowly gets a minute for each piece;
+# and a table is read to its end, so the plan that is quickest at its first row is not wanted. One report takes one
+# core, whatever the planner would like: the others are the bookings'.
+_SETTINGS_SQL = """
+SELECT set_config('work_mem', '64MB', true), set_config('idle_in_transaction_session_timeout', '60s', true),
+       set_config('cursor_tuple_fraction', '1', true), set_config('max_parallel_workers_per_gather', '0', true)
+"""
+
+
+class Period(msgspec.Struct, frozen=True):
+    """Days from `from_day` to `to_day`, both included; None: since ever, for ever."""
+
+    from_day: date | None
+    to_day: date | None
+
+    @property
+    def from_text(self) -> str | None:
+        return None if self.from_day is None else self.from_day.isoformat()
+
+    @property
+    def to_text(self) -> str | None:
+        return None if self.to_day is None else self.to_day.isoformat()
+
+
+def read_period(from_: str | None, to: str | None) -> Period:
+    """The period in a query. Raises Problem `validation`."""
+    period = Period(
+        None if from_ is None else read_day("from", from_), None if to is None else read_day("to", to)
+    )
+    if period.from_day is not None and period.to_day is not None and period.from_day > period.to_day:
+        raise invalid(("from", "has to be no later than `to`"))
+    return period
+
+
+class Query(msgspec.Struct, Generic[PageT], frozen=True, kw_only=True):
+    """One report about one period.
+
+    `rows` takes the arguments, how many rows (null: all) and the parts of a cursor (null: from the start);
+    `totals` takes the arguments alone.
+    """
+
+    name: str
+    period: Period
+    rows: str
+    totals: str
+    arguments: tuple[Any, ...] = ()
+    """After the two days of the period."""
+    cursor: Any
+    """A tuple type: what `key` makes of a row."""
+    key: Callable[[Any], Sequence[Any]]
+    page: Callable[[list[Any], list[Any], str | None], PageT]
+    header: tuple[str, ...]
+    line: Callable[[Any], Sequence[Cell]]
+
+    @property
+    def file_name(self) -> str:
+        days = filter(None, (self.period.from_text, self.period.to_text))
+        return "-".join((self.name, *days)) + ".csv"
+
+    def _values(self) -> tuple[Any, ...]:
+        return self.period.from_day, self.period.to_day, *self.arguments
+
+    def _rows_values(self, limit: int | None, after: Sequence[Any] | None) -> tuple[Any, ...]:
+        parts = [None] * len(get_args(self.cursor)) if after is None else after
+        return *self._values(), limit, *parts
+
+
+class ReportReader:
+    """Reads reports over a pool of their own: neither their number nor their length is at bookings' expense."""
+
+    def __init__(self, pool: asyncpg.Pool, figures: ReportFigures) -> None:
+        self._pool = pool
+        self._figures = figures
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def page(self, query: Query[PageT], limit: int, cursor: str | None) -> PageT:
+        """One page. Raises Problem: `validation` for a cursor that is none, `overloaded`, `not_ready`."""
+        after = None if cursor is None else read_cursor(cursor, query.cursor)
+        if any(isinstance(part, str) and "\0" in part for part in after or ()):
+            raise _no_cursor()
+        async with self._snapshot() as connection:
+            try:
+                rows = await connection.fetch(query.rows, *query._rows_values(limit + 1, after))
+            except (asyncpg.DataError, ValueError, OverflowError):
+                raise _no_cursor() from None
+            totals = await connection.fetch(query.totals, *query._values())
+        found, next_cursor = cut(rows, limit, query.key)
+        return query.page(list(found), totals, next_cursor)
+
+    async def csv(self, query: Query[Any]) -> AsyncIterator[bytes]:
+        """All rows as CSV, piece by piece. Raises before the first piece, as `page` does."""
+        pieces = self._csv(query)
+        first = await anext(pieces)
+
+        async def all_pieces() -> AsyncIterator[bytes]:
+            async with contextlib.aclosing(pieces):
+                yield first
+                async for piece in pieces:
+                    yield piece
+
+        return all_pieces()
+
+    async def _csv(self, query: Query[Any]) -> AsyncGenerator[bytes, None]:
+        async with self._snapshot() as connection:
+            cursor = await connection.cursor(query.rows, *query._rows_values(None, None))
+            rows = await cursor.fetch(_ROWS_AT_ONCE)
+            yield lines([query.header, *map(query.line, rows)])
+            while rows := await cursor.fetch(_ROWS_AT_ONCE):
+                yield lines(map(query.line, rows))
+
+    @contextlib.asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[Any]:
+        """A connection that sees one moment, with every figure up to it."""
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                await self._places.acquire()
+        except TimeoutError:
+            raise Problem(
+                "overloaded", "Other reports are being read: ask again in a moment.", retry_after_s=5
+            ) from None
+        try:
+            await self._figures.catch_up()
+            async with (
+                self._pool.acquire() as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                await connection.execute(_SETTINGS_SQL)
+                yield connection
+        finally:
+            self._places.release()
+
+
+def _no_cursor() -> Problem:
+    return invalid(("cursor", "take it unchanged from next_cursor of the page before"))

@@ -1,0 +1,145 @@
+"""Reports for staff: sales, occupancy, cancellations, customers; as JSON or, with `Accept: text/csv`, as CSV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from litestar import Request, Response, Router, get
+from litestar.di import NamedDependency
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
+from litestar.openapi.spec.enums import OpenAPIType
+from litestar.params import QueryParameter
+from litestar.response import Stream
+
+from gateway.documents import BEARER, problem_responses
+from gateway.pages import DEFAULT_LIMIT, MAX_LIMIT
+from gateway.reports.customers import customers
+from gateway.reports.groups import cancellations, sales
+from gateway.reports.lines import CSV, wants_csv
+from gateway.reports.occupancy import occupancy
+from gateway.reports.query import PageT, Query, ReportReader, read_period
+from gateway.requests import query_known, staff_only
+from schemas.api_reports import By, CancellationsPage, CustomersPage, OccupancyPage, SalesPage
+from schemas.ids import MAX_SHOW_ID
+
+From = Annotated[
+    str | None, QueryParameter(name="from", max_length=10, description="The first day: 2026-11-01.")
+]
+To = Annotated[
+    str | None, QueryParameter(name="to", max_length=10, description="The last day, itself included.")
+]
+Grouped = Annotated[By, QueryParameter(description="By what to add up; different currencies never are.")]
+Limit = Annotated[
+    int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many to list at most; CSV has all of them.")
+]
+Cursor = Annotated[
+    str | None, QueryParameter(max_length=2000, description="`next_cursor` of the page before; not for CSV.")
+]
+_PROBLEMS = problem_responses("not_acceptable", "overloaded", "not_ready", "database_unavailable")
+
+
+@dataclass
+class _AsCsvToo(Operation):
+    """A report's operation in the OpenAPI document: its answer is a table as well."""
+
+    def __post_init__(self) -> None:
+        answer = (self.responses or {}).get("200")
+        if isinstance(answer, OpenAPIResponse) and answer.content is not None:
+            schema = Schema(type=OpenAPIType.STRING, description="A header, then all rows; amounts as 12.50.")
+            answer.content[CSV] = OpenAPIMediaType(schema=schema)
+
+
+@get("/sales", security=BEARER, responses=_PROBLEMS, operation_class=_AsCsvToo, operation_id="SalesReport")
+async def sales_report(
+    request: Request[Any, Any, Any],
+    reports: NamedDependency[ReportReader],
+    from_: From = None,
+    to: To = None,
+    by: Grouped = "day",
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Response[SalesPage]:
+    """Sales by day, movie, show or screen. What was confirmed in the period, what was given back in it, and the
+    difference; days are those of each show's time zone."""
+    return await _answer(request, reports, sales(by, read_period(from_, to)), limit, cursor)
+
+
+@get(
+    "/occupancy",
+    security=BEARER,
+    responses=_PROBLEMS,
+    operation_class=_AsCsvToo,
+    operation_id="OccupancyReport",
+)
+async def occupancy_report(
+    request: Request[Any, Any, Any],
+    reports: NamedDependency[ReportReader],
+    movie: Annotated[int | None, QueryParameter(ge=1, le=MAX_SHOW_ID, description="A movie's id.")] = None,
+    from_: From = None,
+    to: To = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Response[OccupancyPage]:
+    """How full shows are that start in the period. Seats as they are now: sold, held, blocked, available."""
+    return await _answer(request, reports, occupancy(movie, read_period(from_, to)), limit, cursor)
+
+
+@get(
+    "/cancellations",
+    security=BEARER,
+    responses=_PROBLEMS,
+    operation_class=_AsCsvToo,
+    operation_id="CancellationsReport",
+)
+async def cancellations_report(
+    request: Request[Any, Any, Any],
+    reports: NamedDependency[ReportReader],
+    from_: From = None,
+    to: To = None,
+    by: Grouped = "day",
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Response[CancellationsPage]:
+    """What was given back in the period, and by whom: customers, staff, or because a show was called off."""
+    return await _answer(request, reports, cancellations(by, read_period(from_, to)), limit, cursor)
+
+
+@get(
+    "/customers",
+    security=BEARER,
+    responses=_PROBLEMS,
+    operation_class=_AsCsvToo,
+    operation_id="CustomersReport",
+)
+async def customers_report(
+    request: Request[Any, Any, Any],
+    reports: NamedDependency[ReportReader],
+    from_: From = None,
+    to: To = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Response[CustomersPage]:
+    """How many customers booked in the period, how many for the first time, and who brought in most."""
+    return await _answer(request, reports, customers(read_period(from_, to)), limit, cursor)
+
+
+def report_routes() -> Router:
+    """All of the above; `reports` has to be provided."""
+    handlers: list[Any] = [sales_report, occupancy_report, cancellations_report, customers_report]
+    return Router("/api/reports", route_handlers=handlers, guards=[staff_only, query_known], tags=["Reports"])
+
+
+async def _answer(
+    request: Request[Any, Any, Any],
+    reports: ReportReader,
+    query: Query[PageT],
+    limit: int,
+    cursor: str | None,
+) -> Response[Any]:
+    headers = {"Vary": "Accept", "Cache-Control": "no-store"}
+    if not wants_csv(request.headers.get("accept", "")):
+        return Response(await reports.page(query, limit, cursor), headers=headers)
+    headers["Content-Disposition"] = f'attachment; filename="{query.file_name}"'
+    pieces = await reports.csv(query)
+    return Stream(pieces, media_type=CSV, headers=headers)
