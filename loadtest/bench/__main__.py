@@ -12,9 +12,14 @@ import typer
 from rich.console import Console
 
 from loadtest.bench.client import SetupError
+from loadtest.bench.full import EMPTY, FULL
+from loadtest.bench.pictures import draw
+from loadtest.bench.processes import raise_open_files
 from loadtest.bench.rounds import Plan, make
 from loadtest.bench.scenarios import all_scenarios
 from loadtest.bench.table import show
+
+SOLD, QUICK_SOLD = 1_000_000, 20_000
 
 
 class LogKind(StrEnum):
@@ -37,12 +42,18 @@ def bench(
         ),
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="Runs of each case: 5, or 2 with --quick.")
+        int | None, typer.Option(min=1, help="Runs of each case: 5, or 1 with --quick.")
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.2, help="Length of a run: 8, or 3 with --quick.")
+        float | None, typer.Option(min=0.2, help="Length of a run: 8, or 2 with --quick.")
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Only this case, such as bookings-64.")] = None,
+    sold: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help=f"Bookings sold before {FULL.case}: {SOLD:,}, or {QUICK_SOLD:,} with --quick."
+        ),
+    ] = None,
     url: Annotated[str, typer.Option(help="Measure a service that runs already.")] = "",
     tokens: Annotated[
         Path | None, typer.Option(help='With --url: a file with {"staff": "…", "customers": ["…"]}.')
@@ -50,11 +61,18 @@ def bench(
     keep: Annotated[bool, typer.Option(help="Do not remove the home afterwards.")] = False,
 ) -> None:
     """Measures confirmed bookings a second, their latency, and the CPU that each part spends on one."""
-    scenarios = [scenario for scenario in all_scenarios() if not only or scenario.case in only]
-    measured_s = seconds or (3.0 if quick else 8.0)
+    wanted = set(only or ())
+    known = [
+        (scenario, {column.case for column in scenario.columns}) for scenario in all_scenarios(quick=quick)
+    ]
+    scenarios = [scenario for scenario, cases in known if not wanted or wanted & cases]
+    in_two_homes = {EMPTY.case, FULL.case}
+    outside = url or os.environ.get("AISLE_KAFKA")
+    compared = not outside if not wanted else bool(wanted & in_two_homes)
+    measured_s = seconds or (2.0 if quick else 8.0)
     plan = Plan(
         scenarios=scenarios,
-        rounds=rounds or (2 if quick else 5),
+        rounds=rounds or (1 if quick else 5),
         warm_up_s=min(2.0, measured_s / 2),
         measured_s=measured_s,
         quick=quick,
@@ -62,11 +80,18 @@ def bench(
         tokens=tokens,
         own_kafka=log is LogKind.KAFKA and not os.environ.get("AISLE_KAFKA"),
         keep=keep,
+        sold_beforehand=(sold or (QUICK_SOLD if quick else SOLD)) if compared else 0,
     )
+    raise_open_files()
     console = Console(highlight=False)
     try:
-        if not scenarios:
-            raise SetupError(f"no such case; there are {', '.join(s.case for s in all_scenarios())}")
+        if unknown := sorted(wanted - in_two_homes - set().union(*(cases for _, cases in known))):
+            names = [column.case for scenario, _ in known for column in scenario.columns]
+            raise SetupError(
+                f"no case {unknown[0]!r}; there are {', '.join((*names, EMPTY.case, FULL.case))}"
+            )
+        if compared and outside:
+            raise SetupError(f"{FULL.case} needs homes and logs of its own: neither --url nor AISLE_KAFKA")
         if log is LogKind.POSTGRES and os.environ.get("AISLE_KAFKA"):
             raise SetupError("--log postgres, but AISLE_KAFKA is set")
         results = asyncio.run(make(plan, console))
@@ -74,7 +99,9 @@ def bench(
         raise SystemExit(f"bench: {error}") from None
     console.print()
     show(results, console)
-    console.print(f"kept in {os.path.relpath(results.write())}")
+    path = results.write()
+    drawn = draw([results], path.with_suffix(""))
+    console.print(f"kept in {os.path.relpath(path)}, {len(drawn)} pictures in the folder beside it")
     if not results.well:
         raise SystemExit(1)
 

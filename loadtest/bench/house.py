@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,6 +16,7 @@ import msgspec
 
 from loadtest.bench.client import Client, SetupError
 from loadtest.bench.free_ports import free_port
+from loadtest.bench.homes import environment_of, new_home
 from loadtest.bench.processes import CpuMeter, end_with_parent, listener, processes, tree
 from runtime.log import LogUnavailable, WrongLog
 from runtime.log.opening import open_log
@@ -27,8 +26,6 @@ from schemas.wire import COMMANDS_TOPIC
 READY_S = 90.0
 STOP_S = 90.0
 VERIFY_S = 1800.0
-KEPT = ("AISLE_KAFKA", "AISLE_WORKERS", "AISLE_GATEWAYS", "AISLE_PARTITIONS", "AISLE_LOG_LEVEL")
-"""Settings that reach the benchmark's Aisle from outside; all others are its own."""
 
 
 class House(msgspec.Struct, kw_only=True):
@@ -48,37 +45,36 @@ class House(msgspec.Struct, kw_only=True):
 async def own_house(*, kafka: bool, keep: bool) -> AsyncIterator[House]:
     """Starts an Aisle on a new home and stops it at the end; `kafka` starts one for it, too.
 
-    The home is made beside the code and not in a folder for temporary files, which may have no disk under it.
     Raises SetupError with the last words of what does not start.
     """
-    home = Path(tempfile.mkdtemp(prefix=".aisle-bench-", dir=Path(__file__).parents[2]))
-    os.chmod(home, 0o755)  # embedded servers run as a user of their own, who has to come by
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AISLE_")}
-    environment |= {name: os.environ[name] for name in KEPT if os.environ.get(name)}
-    port = free_port(following=1)
-    environment |= {"AISLE_HOME": str(home), "AISLE_PORT": str(port), "AISLE_RATE_LIMITS": "off"}
-    try:
-        async with AsyncExitStack() as stack:
-            if "AISLE_KAFKA" in environment:
-                await _refuse_used_log(environment["AISLE_KAFKA"])
-            if kafka:
-                environment["AISLE_KAFKA"] = await stack.enter_async_context(_kafka(home, environment))
-            supervisor = await stack.enter_async_context(_running("up", home, environment))
-            await _until_ready(supervisor, home, port)
-            settings = _settings_of_gateway(supervisor.pid)
-            at = _kafka_process(settings.kafka)
-            yield House(
-                home=home,
-                host="127.0.0.1",
-                port=port,
-                environment=environment,
-                settings=settings,
-                cpu=CpuMeter([supervisor.pid, *at]),
-                kafka_is_seen=bool(at),
-            )
-    finally:
-        if not keep:
-            shutil.rmtree(home, ignore_errors=True)
+    if outside := os.environ.get("AISLE_KAFKA"):
+        await _refuse_used_log(outside)
+    with new_home(keep=keep) as home:
+        async with house_on(home, kafka=kafka) as house:
+            yield house
+
+
+@asynccontextmanager
+async def house_on(home: Path, *, kafka: bool) -> AsyncIterator[House]:
+    """Starts an Aisle on a home that may have been used before. Raises as `own_house` does."""
+    environment = environment_of(home)
+    async with AsyncExitStack() as stack:
+        if kafka:
+            environment["AISLE_KAFKA"] = await stack.enter_async_context(kafka_on(home, environment))
+        supervisor = await stack.enter_async_context(_running("up", home, environment))
+        port = int(environment["AISLE_PORT"])
+        await _until_ready(supervisor, home, port)
+        settings = _settings_of_gateway(supervisor.pid)
+        at = _kafka_process(settings.kafka)
+        yield House(
+            home=home,
+            host="127.0.0.1",
+            port=port,
+            environment=environment,
+            settings=settings,
+            cpu=CpuMeter([supervisor.pid, *at]),
+            kafka_is_seen=bool(at),
+        )
 
 
 async def verify(house: House) -> tuple[bool, str]:
@@ -156,7 +152,8 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 @asynccontextmanager
-async def _kafka(home: Path, environment: Mapping[str, str]) -> AsyncIterator[str]:
+async def kafka_on(home: Path, environment: Mapping[str, str]) -> AsyncIterator[str]:
+    """One node of Kafka with its data in the home. Yields its address."""
     port = free_port(following=1)
     async with _running("kafka", home, environment, "--port", str(port)) as process:
         deadline = time.monotonic() + READY_S

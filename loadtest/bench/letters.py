@@ -30,6 +30,16 @@ class Letters(msgspec.Struct, frozen=True):
     """CPU microseconds of each part for one letter, measured then."""
 
 
+async def count_booked(database_url: str, shows: list[int]) -> int:
+    """Bookings of `shows` in the database."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        booked: int = await connection.fetchval(_BOOKED, shows)
+        return booked
+    finally:
+        await connection.close()
+
+
 async def look_after(database_url: str, shows: list[int], cpu: CpuMeter, watch_s: float) -> Letters:
     """Counts the letters about bookings of `shows`, then watches the notifier for `watch_s`."""
     connection = await asyncpg.connect(database_url)

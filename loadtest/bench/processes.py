@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -111,10 +112,16 @@ class CpuMeter:
             used[part] += process.cpu_s  # type: ignore[assignment]  # Counter counts ints by its stub alone
         return used
 
+    def by_part(self) -> dict[str, list[int]]:
+        """The processes of each part, as they are now."""
+        found: dict[str, list[int]] = {}
+        for process in tree(processes(), self._roots):
+            found.setdefault(part_of(process.name, _arguments(process.pid)), []).append(process.pid)
+        return found
+
     def pids(self, part: str) -> list[int]:
-        """The processes of a part, as they are now."""
-        found = tree(processes(), self._roots)
-        return [process.pid for process in found if part_of(process.name, _arguments(process.pid)) == part]
+        """The processes of one part, as they are now."""
+        return self.by_part().get(part, [])
 
 
 def _arguments(pid: int) -> list[str]:
@@ -157,3 +164,10 @@ def _target(pid: int, descriptor: str) -> str:
 def end_with_parent() -> None:
     """Ends this process by SIGTERM when its parent ends, however that comes about. Call it first thing."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def raise_open_files() -> int:
+    """Lets this process and those it starts open as many files as the system allows at all. Returns how many."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most

@@ -41,7 +41,17 @@ class OneRequest(msgspec.Struct, frozen=True, tag_field="type", tag=True):
     headers: dict[str, str] = {}
 
 
-Asks = FreshSeats | OneRequest
+class SameSeats(msgspec.Struct, frozen=True, tag_field="type", tag=True):
+    """Book one seat of a few, over and over: the first to ask gets it, everybody else is refused."""
+
+    show_id: int
+    seats: int
+    """Numbered seats 1 to so many, asked for in turn."""
+    key_prefix: str = ""
+    """Of the keys, one for each request; empty: requests go without."""
+
+
+Asks = FreshSeats | SameSeats | OneRequest
 
 Source = Callable[[int, Answer | None], bytes | None]
 """Connection number and its last answer → its whole next request, or None when nothing is left."""
@@ -52,6 +62,8 @@ def source_of(asks: Asks, host: str, tokens: Sequence[str]) -> Source:
     match asks:
         case FreshSeats():
             return _fresh_seats(asks, host, tokens)
+        case SameSeats():
+            return _same_seats(asks, host, tokens)
         case OneRequest():
             return _one_request(asks, host, tokens)
 
@@ -84,6 +96,27 @@ def _fresh_seats(asks: FreshSeats, host: str, tokens: Sequence[str]) -> Source:
         )
         taken += 1
         return request
+
+    return take
+
+
+def _same_seats(asks: SameSeats, host: str, tokens: Sequence[str]) -> Source:
+    path = f"POST /api/shows/{asks.show_id}/bookings HTTP/1.1\r\n"
+    heads = [
+        f"{path}Host: {host}\r\n{_authorization(token)}Content-Type: application/json\r\n".encode()
+        for token in tokens
+    ]
+    tails = []
+    for seat in range(1, asks.seats + 1):
+        body = b'{"seats":["%d"]}' % seat
+        tails.append(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    key, taken = asks.key_prefix.encode(), 0
+
+    def take(connection: int, _: Answer | None) -> bytes:
+        nonlocal taken
+        taken += 1
+        head, tail = heads[connection % len(heads)], tails[taken % len(tails)]
+        return b"%bIdempotency-Key: %b-%d\r\n%b" % (head, key, taken, tail) if key else head + tail
 
     return take
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -13,9 +14,11 @@ from rich.console import Console
 
 from loadtest.bench.audience import Audience, GivenAudience, settle
 from loadtest.bench.client import Client, SetupError
+from loadtest.bench.full import EMPTY, FULL, Full, compare
 from loadtest.bench.house import House, own_house, verify
 from loadtest.bench.letters import look_after
 from loadtest.bench.machine import describe
+from loadtest.bench.memory import memory_mib
 from loadtest.bench.results import Results, Verdict, summarise
 from loadtest.bench.scenarios import Scenario
 from loadtest.bench.shows import SeatSupply
@@ -24,6 +27,8 @@ from loadtest.bench.stage import Measured, Stage
 SHOWS = 64
 CUSTOMERS = 256
 LETTERS_S = 5.0
+IDLE_S = 1.0
+"""After the start, before the memory of idle processes is looked at."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,20 +45,59 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     own_kafka: bool
     """Start a Kafka for the purpose."""
     keep: bool
+    sold_beforehand: int = 0
+    """Bookings in the full home, which is compared with an empty one; 0: there is no comparison."""
 
 
 async def make(plan: Plan, console: Console) -> Results:
     """Makes all runs and says on the way where it is. Raises SetupError when it cannot."""
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if plan.url:
-        host, port, audience = _given(plan)
-        async with Client(host, port) as client:
-            stage = _stage(plan, host, port, audience, client, None)
-            runs = await _runs(plan, stage, console)
-            return _results(plan, at, runs, None)
+        results = await _elsewhere(plan, at, console)
+    elif plan.scenarios:
+        results = await _in_own_house(plan, at, console)
+    else:
+        results = _results(plan, at, [], 0, None)
+    if not plan.sold_beforehand:
+        return results
+    runs, sold = await compare(
+        Full(
+            bookings=plan.sold_beforehand,
+            rounds=plan.rounds,
+            customers=CUSTOMERS,
+            kafka=plan.own_kafka,
+            keep=plan.keep,
+            set_stage=lambda house, client, people: _stage(
+                plan, house.host, house.port, people, client, house
+            ),
+        ),
+        console,
+    )
+    cases = [summarise(column, [run for run in runs if run.column == column]) for column in (EMPTY, FULL)]
+    return msgspec.structs.replace(
+        results,
+        log="kafka" if plan.own_kafka else "postgres",
+        machine=results.machine or describe(Path(__file__).parent),
+        cases=results.cases + cases,
+        runs=results.runs + runs,
+        sold=sold,
+    )
+
+
+async def _elsewhere(plan: Plan, at: str, console: Console) -> Results:
+    host, port, audience = _given(plan)
+    async with Client(host, port) as client:
+        stage = _stage(plan, host, port, audience, client, None)
+        runs = await _runs(plan, stage, console)
+        return _results(plan, at, runs, stage.seats.booked, None)
+
+
+async def _in_own_house(plan: Plan, at: str, console: Console) -> Results:
     async with AsyncExitStack() as stack:
         console.print("starting an Aisle on a home of its own …")
         house = await stack.enter_async_context(own_house(kafka=plan.own_kafka, keep=plan.keep))
+        await asyncio.sleep(IDLE_S)
+        idle_mib = memory_mib(house.cpu)
         machine = describe(house.home)
         if house.settings.database_url is None:
             raise SetupError("the gateway was not told where its database is")
@@ -65,8 +109,10 @@ async def make(plan: Plan, console: Console) -> Results:
         letters = await look_after(house.settings.database_url, stage.seats.all_shows, house.cpu, watch_s)
         console.print("aisle verify …")
         verdict = Verdict(*await verify(house))
-        results = _results(plan, at, runs, house)
-        return msgspec.structs.replace(results, machine=machine, letters=letters, verdict=verdict)
+        results = _results(plan, at, runs, stage.seats.booked, house)
+        return msgspec.structs.replace(
+            results, machine=machine, idle_mib=idle_mib, letters=letters, verdict=verdict
+        )
 
 
 def _given(plan: Plan) -> tuple[str, int, Audience]:
@@ -91,17 +137,18 @@ def _stage(
 
 
 async def _runs(plan: Plan, stage: Stage, console: Console) -> list[Measured]:
-    runs = []
+    runs: list[Measured] = []
     for number in range(1, plan.rounds + 1):
         for scenario in plan.scenarios:
-            console.print(f"round {number} of {plan.rounds}, {scenario.title}: ", end="")
-            run = await scenario.measure(stage)
-            runs.append(run)
-            console.print(f"{run.tally.expected / run.tally.seconds:,.0f} a second")
+            console.print(f"round {number} of {plan.rounds}, {_named(scenario)}: ", end="")
+            measured = await scenario.measure(stage)
+            runs += measured
+            told = (f"{run.tally.expected / run.tally.seconds:,.0f} a second" for run in measured)
+            console.print(", ".join(told))
     return runs
 
 
-def _results(plan: Plan, at: str, runs: list[Measured], house: House | None) -> Results:
+def _results(plan: Plan, at: str, runs: list[Measured], booked_apart: int, house: House | None) -> Results:
     return Results(
         at=at,
         log="unknown" if house is None else "kafka" if house.settings.kafka else "postgres",
@@ -112,12 +159,16 @@ def _results(plan: Plan, at: str, runs: list[Measured], house: House | None) -> 
         workers=None if house is None else house.settings.workers,
         kafka_is_seen=house is not None and house.kafka_is_seen,
         cases=[
-            summarise(s.case, s.title, [run for run in runs if run.case == s.case]) for s in plan.scenarios
+            summarise(column, [run for run in runs if run.column == column])
+            for scenario in plan.scenarios
+            for column in scenario.columns
         ],
-        answered=sum(
-            run.tally.ever.get(201, 0)
-            for run in runs
-            if run.case.startswith(("bookings-", "holds-", "login-storm-"))
-        ),
+        answered=sum(run.tally.ever.get(201, 0) for run in runs if run.column.books) + booked_apart,
+        max_in_flight=None if house is None else house.settings.max_in_flight,
+        partitions=None if house is None else house.settings.partitions,
         runs=runs,
     )
+
+
+def _named(scenario: Scenario) -> str:
+    return " + ".join(column.title for column in scenario.columns)

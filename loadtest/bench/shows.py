@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from loadtest.bench.client import Client, SetupError
 from loadtest.bench.requests import FreshSeats
@@ -28,6 +29,8 @@ class SeatSupply:
         self._next_seat = 1
         self.all_shows: list[int] = []
         """Every show that was made, the used-up ones too."""
+        self.booked = 0
+        """Bookings that were made by `book`."""
 
     async def fresh(self, wanted: int) -> FreshSeats:
         """At least `wanted` seats, evenly over the shows. Say with `used` how many were asked for."""
@@ -51,6 +54,14 @@ class SeatSupply:
         """A new show of its own, on sale."""
         (show_id,) = await self._make_shows(seats, 1)
         return show_id
+
+    async def book(self, show_id: int, token: str, body: Mapping[str, Any]) -> int:
+        """One booking outside of all runs. Returns the partition that decided it."""
+        path = f"/api/shows/{show_id}/bookings"
+        booking = await self._client.ask("POST", path, token=token, body=body)
+        self.booked += 1
+        partition: int = booking["decided"]["partition"]
+        return partition
 
     async def _make_shows(self, seats: int, count: int) -> list[int]:
         token = self._staff_token()

@@ -19,9 +19,10 @@ import uvloop
 from loadtest.bench.audience import Audience, settle
 from loadtest.bench.client import Client, SetupError
 from loadtest.bench.house import House, own_house
+from loadtest.bench.memory import pss_bytes
 from loadtest.bench.shows import SeatSupply
 from loadtest.bench.statistics import Latencies, latencies
-from loadtest.bench.watchers import Arrivals, open_watchers, pss_bytes
+from loadtest.bench.watchers import Arrivals, open_watchers
 
 SEATS = 2_000
 CUSTOMERS = 16

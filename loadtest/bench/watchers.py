@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import resource
 import time
 from collections import defaultdict
 from typing import cast
 
 from loadtest.bench.client import SetupError
+from loadtest.bench.processes import raise_open_files
 
 _AT_ONCE = 100
 _OPENING_S = 60.0
@@ -101,10 +100,9 @@ def _frame(data: bytes, at: int) -> tuple[int, int, int] | None:
 
 async def open_watchers(host: str, port: int, show_id: int, count: int, arrivals: Arrivals) -> list[Watcher]:
     """Opens sockets, all of them accepted. Raises SetupError, OSError or TimeoutError."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = raise_open_files()
     if most < count + 200:
         raise SetupError(f"{count} sockets need as many open files; the limit is {most}: see ulimit -n")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     request = (
         f"GET /api/shows/{show_id}/live HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
         f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 21}Q==\r\n\r\n"
@@ -120,12 +118,3 @@ async def open_watchers(host: str, port: int, show_id: int, count: int, arrivals
 
     async with asyncio.timeout(_OPENING_S):
         return list(await asyncio.gather(*(open_one() for _ in range(count))))
-
-
-def pss_bytes(pid: int) -> int:
-    """Memory of a process, what it shares counted in part."""
-    with open(f"/proc/{pid}/smaps_rollup") as file:
-        for line in file:
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    raise SetupError(f"the kernel does not tell the memory of process {pid} ({os.uname().sysname})")

@@ -13,9 +13,10 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from loadtest.bench.generator import ClosedLoop, generate
-from loadtest.bench.orders import Begun, Ended, Failed, Line, Order, Tally, decode_line
-from loadtest.bench.requests import FreshSeats, OneRequest, source_of
+from loadtest.bench.closed_loop import ClosedLoop
+from loadtest.bench.generator import generate
+from loadtest.bench.orders import Begun, Ended, Failed, Line, Mark, Order, Tally, decode_line
+from loadtest.bench.requests import FreshSeats, OneRequest, SameSeats, source_of
 
 REQUEST = re.compile(
     rb"POST /api/shows/(\d+)/bookings HTTP/1\.1\r\nHost: [^\r]+\r\nAuthorization: Bearer ([^\r]+)\r\n"
@@ -198,3 +199,38 @@ def test_one_request_is_the_same_every_time(token: str, header: bytes) -> None:
     expected = b"POST /x HTTP/1.1\r\nHost: h:1\r\n" + header
     expected += b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
     assert [take(0, None), take(1, None)] == [expected, expected]
+
+
+def test_a_storm_asks_for_the_same_seats_in_turn_with_a_fresh_key_each() -> None:
+    take = source_of(SameSeats(7, 2, "key"), "h:1", ("t",))
+    found = [REQUEST.fullmatch(request) for request in (take(n, None) for n in range(4)) if request]
+    assert [(match[1], match[6], match[3]) for match in found if match] == [
+        (b"7", b"2", b"key-1"),
+        (b"7", b"1", b"key-2"),
+        (b"7", b"2", b"key-3"),
+        (b"7", b"1", b"key-4"),
+    ]
+
+
+def test_a_storm_without_keys_sends_none() -> None:
+    request = source_of(SameSeats(7, 2), "h:1", ("t",))(0, None)
+    assert request is not None
+    assert b"Idempotency-Key" not in request
+    assert request.endswith(b'Content-Length: 15\r\n\r\n{"seats":["2"]}')
+
+
+async def test_marks_are_said_on_the_way_and_a_run_ends_when_nothing_is_left() -> None:
+    said: asyncio.Queue[Line] = asyncio.Queue()
+    async with serving(lambda n: reply(201)) as server:
+        wanted = msgspec.structs.replace(
+            order(server.port, seats=20, measured_s=60), warm_up_s=0, mark_every=10
+        )
+        tally = await ClosedLoop(wanted).run(said)
+    lines = [said.get_nowait() for _ in range(said.qsize())]
+    marks = [line for line in lines if isinstance(line, Mark)]
+    assert [type(line) for line in lines] == [Begun, Mark, Mark, Mark, Mark, Ended]
+    assert [mark.done for mark in marks] == [10, 20, 30, 40]
+    assert [mark.seconds for mark in marks] == sorted(mark.seconds for mark in marks)
+    assert tally.ran_out
+    assert tally.expected == 40
+    assert marks[-1].seconds <= tally.seconds < 60

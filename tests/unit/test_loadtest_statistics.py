@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtest.bench.columns import Column, rates
 from loadtest.bench.orders import Tally
 from loadtest.bench.results import summarise
-from loadtest.bench.stage import Measured
+from loadtest.bench.stage import Measured, Step
 from loadtest.bench.statistics import Latencies, Spread, latencies, percentile, spread
+
+BOOKED = Column(case="bookings-1", title="one", confirms=(201,))
 
 finite = st.floats(min_value=0, max_value=1e6)
 
@@ -49,7 +53,7 @@ def test_a_spread_has_the_median_between_lowest_and_highest() -> None:
 
 def measured(confirmed: int, refused: int = 0, broken: int = 0, cpu_us: float | None = None) -> Measured:
     return Measured(
-        case="bookings-1",
+        column=BOOKED,
         cpu_us=None if cpu_us is None else {"gateway": cpu_us, "worker": 0.0},
         tally=Tally(
             seconds=2.0,
@@ -68,9 +72,11 @@ def measured(confirmed: int, refused: int = 0, broken: int = 0, cpu_us: float | 
 
 def test_several_runs_come_to_their_median_and_every_other_answer_is_counted() -> None:
     runs = [measured(200, cpu_us=10), measured(100, refused=7, cpu_us=30), measured(600, broken=2, cpu_us=20)]
-    case = summarise("bookings-1", "one", runs)
+    case = summarise(BOOKED, runs)
     assert case.a_second == Spread(100, 50, 300)
     assert case.other == 9
+    assert case.rates["confirmed/s"] == case.a_second
+    assert case.rates["refused/s"] == Spread(0, 0, 3.5)
     assert case.examples == {409: "seat_taken"}
     assert case.statuses == {201: 900, 409: 7}
     assert case.cpu_us == {"gateway": Spread(20, 10, 30)}
@@ -78,7 +84,56 @@ def test_several_runs_come_to_their_median_and_every_other_answer_is_counted() -
 
 
 def test_runs_in_which_nothing_was_confirmed_still_make_a_case() -> None:
-    case = summarise("bookings-1", "one", [measured(0, refused=3)])
+    case = summarise(BOOKED, [measured(0, refused=3)])
     assert case.a_second == Spread(0, 0, 0)
     assert case.latency_ms == {}
     assert case.other == 3
+
+
+def test_an_answer_is_accepted_when_the_log_took_it_and_decided_when_it_says_how() -> None:
+    statuses = {201: 10, 202: 4, 409: 6, 422: 2, 503: 8, 429: 1, 500: 3}
+    assert rates(BOOKED, statuses, 2.0) == {
+        "accepted/s": 11,
+        "decided/s": 9,
+        "confirmed/s": 5,
+        "refused/s": 4,
+        "turned away/s": 4.5,
+    }
+
+
+def test_a_hold_is_decided_and_confirmed_by_its_second_answer_alone() -> None:
+    held = Column(case="holds-1", title="", confirms=(200,))
+    found = rates(held, {201: 6, 200: 4}, 1.0)
+    assert (found["decided/s"], found["confirmed/s"]) == (10, 4)
+
+
+def test_where_nothing_is_booked_answers_are_counted() -> None:
+    assert rates(Column(case="seats-304", title=""), {304: 8, 200: 2}, 2.0) == {"answers/s": 5}
+
+
+def test_who_was_turned_away_is_told_apart_from_other_answers() -> None:
+    run = measured(10, refused=2)
+    turned_away = msgspec.structs.replace(run.tally, statuses={201: 10, 409: 2, 503: 50})
+    case = summarise(BOOKED, [msgspec.structs.replace(run, tally=turned_away)])
+    assert case.rates["turned away/s"].median == 25
+    assert case.other == 2
+
+
+def test_figures_that_some_runs_lack_are_those_of_the_others() -> None:
+    runs = [
+        msgspec.structs.replace(measured(1), figures=figures)
+        for figures in ({"normal after, s": 0.0}, {}, {"normal after, s": 1.0})
+    ]
+    assert summarise(BOOKED, runs).figures == {"normal after, s": Spread(0.5, 0, 1)}
+
+
+def test_a_stretch_between_marks_has_its_own_rate_and_cost() -> None:
+    steps = (
+        Step(100, 1.0, {"gateway": 10.0, "worker": 5.0, "notifier": 90.0}),
+        Step(200, 3.0, {"gateway": 30.0, "worker": 10.0, "notifier": 0.0}),
+    )
+    case = summarise(BOOKED, [msgspec.structs.replace(measured(200), steps=steps)])
+    assert case.steps == [
+        [Spread(100, 100, 100), Spread(15, 15, 15)],
+        [Spread(50, 50, 50), Spread(40, 40, 40)],
+    ]

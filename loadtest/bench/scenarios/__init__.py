@@ -5,39 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from loadtest.bench.columns import Column
 from loadtest.bench.scenarios.bookings import Bookings
 from loadtest.bench.scenarios.catalogue import MOVIES, SHOW, Reading
 from loadtest.bench.scenarios.login_storm import LoginStorm
 from loadtest.bench.scenarios.nothing import Nothing
+from loadtest.bench.scenarios.one_show import QUICK_SEATS, SEATS, OneShow
+from loadtest.bench.scenarios.open_loop import LOAD_S, QUICK_LOAD_S, OpenLoop
 from loadtest.bench.scenarios.seat_maps import SeatMaps
+from loadtest.bench.scenarios.storm import Storm
 from loadtest.bench.stage import Measured, Stage
 
 CONNECTIONS = (1, 64, 256)
 
 
 class Scenario(Protocol):
-    """One case of one scenario."""
+    """What is measured together: one case, or a few that only make sense beside each other."""
 
     @property
-    def case(self) -> str:
-        """Its name in tables and results, such as `bookings-64`."""
+    def columns(self) -> tuple[Column, ...]:
+        """Its cases, in the order of the table."""
         ...
 
-    @property
-    def title(self) -> str:
-        """What stands over its column."""
-        ...
-
-    async def measure(self, stage: Stage) -> Measured:
-        """One run: warm-up and measurement. Called once a round, in the order of the table."""
+    async def measure(self, stage: Stage) -> Sequence[Measured]:
+        """One run of each case: warm-up and measurement. Called once a round, in the order of the table."""
         ...
 
 
-def all_scenarios() -> Sequence[Scenario]:
+def all_scenarios(*, quick: bool) -> Sequence[Scenario]:
     """Everything that `make bench` measures."""
     return (
         *(Bookings(connections) for connections in CONNECTIONS),
         Bookings(256, hold_first=True),
+        OneShow(256, seats=QUICK_SEATS if quick else SEATS),
+        Storm(256),
+        OpenLoop(load_s=QUICK_LOAD_S if quick else LOAD_S),
         SeatMaps(64, known=True),
         SeatMaps(64, known=False),
         LoginStorm(64),
@@ -46,4 +48,5 @@ def all_scenarios() -> Sequence[Scenario]:
         Reading("show", SHOW, 64),
         Reading("show", SHOW, 64, known=True),
         Nothing(64),
+        Nothing(256),
     )

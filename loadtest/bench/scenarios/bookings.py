@@ -5,8 +5,11 @@ Or holds: each seat is held and then confirmed, two commands that count as two.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
+from loadtest.bench.columns import Column
 from loadtest.bench.orders import Order
 from loadtest.bench.stage import Measured, Stage
 
@@ -21,17 +24,23 @@ class Bookings:
     def __init__(self, connections: int, *, hold_first: bool = False) -> None:
         self.connections = connections
         self.hold_first = hold_first
-        self.case = f"{'holds' if hold_first else 'bookings'}-{connections}"
-        self.title = "1 connection" if connections == 1 else f"{connections} conns"
-        if hold_first:
-            self.title = f"{connections}, hold + confirm"
+        title = "1 connection" if connections == 1 else f"{connections} conns"
+        self.column = (
+            Column(case=f"holds-{connections}", title=f"{connections}, hold + confirm", confirms=(200,))
+            if hold_first
+            else Column(case=f"bookings-{connections}", title=title, confirms=(201,))
+        )
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (self.column,)
 
     def seats_wanted(self, stage: Stage) -> int:
         """How many seats a run can ask for."""
         rate = min(SEATS_A_SECOND, SEATS_A_SECOND_EACH * self.connections)
         return int(rate * (stage.warm_up_s + stage.measured_s))
 
-    async def measure(self, stage: Stage) -> Measured:
+    async def measure(self, stage: Stage) -> Sequence[Measured]:
         fresh = await stage.seats.fresh(self.seats_wanted(stage))
         order = Order(
             host=stage.host,
@@ -43,7 +52,6 @@ class Bookings:
             warm_up_s=stage.warm_up_s,
             measured_s=stage.measured_s,
         )
-        measured = await stage.drive(self.case, order, stage.cpu)
-        tally = measured.tally
-        stage.seats.used(sum(tally.ever.values()) + tally.broken + tally.unanswered)
-        return measured
+        measured = await stage.drive(self.column, order, stage.cpu)
+        stage.seats.used(measured.tally.asked)
+        return (measured,)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
 from loadtest.bench.client import Client, SetupError
+from loadtest.bench.columns import Column
 from loadtest.bench.orders import Order
 from loadtest.bench.requests import OneRequest
 from loadtest.bench.stage import Measured, Stage
@@ -25,10 +27,11 @@ class Reading:
         self.connections = connections
         self.path = path
         self.status = 304 if known else 200
-        self.case = f"{name}-{self.status}-{connections}"
-        self.title = f"{connections}, {name} {self.status}"
+        self.columns = (
+            Column(case=f"{name}-{self.status}-{connections}", title=f"{connections}, {name} {self.status}"),
+        )
 
-    async def measure(self, stage: Stage) -> Measured:
+    async def measure(self, stage: Stage) -> Sequence[Measured]:
         async with Client(stage.host, stage.port) as client:
             path = self.path.format(show_id=await _first_show(client))
             answer = await client.call("GET", path)
@@ -46,7 +49,7 @@ class Reading:
             warm_up_s=stage.warm_up_s / 2,
             measured_s=stage.measured_s / 2,
         )
-        return await stage.drive(self.case, order, stage.cpu)
+        return (await stage.drive(self.columns[0], order, stage.cpu),)
 
 
 async def _first_show(client: Client) -> int:

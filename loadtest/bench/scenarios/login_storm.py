@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
 from loadtest.bench.client import SetupError
+from loadtest.bench.columns import Column
 from loadtest.bench.orders import Order
 from loadtest.bench.requests import OneRequest
 from loadtest.bench.scenarios.bookings import Bookings
@@ -28,10 +30,11 @@ class LoginStorm:
 
     def __init__(self, connections: int) -> None:
         self.connections = connections
-        self.case = f"login-storm-{connections}"
-        self.title = f"{connections}, login storm"
+        self.columns = (
+            Column(case=f"login-storm-{connections}", title=f"{connections}, login storm", confirms=(201,)),
+        )
 
-    async def measure(self, stage: Stage) -> Measured:
+    async def measure(self, stage: Stage) -> Sequence[Measured]:
         bookings = Bookings(self.connections)
         # The shows are made before the storm begins, which is to last as long as the bookings.
         await stage.seats.fresh(bookings.seats_wanted(stage))
@@ -45,13 +48,13 @@ class LoginStorm:
             warm_up_s=stage.warm_up_s,
             measured_s=stage.measured_s,
         )
-        storm = asyncio.create_task(stage.drive(self.case, logins, None))
+        storm = asyncio.create_task(stage.drive(Column(case="logins", title="logins"), logins, None))
         try:
-            measured = await bookings.measure(stage)
+            (measured,) = await bookings.measure(stage)
         finally:
             (stormed,) = await asyncio.gather(storm, return_exceptions=True)
         if isinstance(stormed, BaseException):
             raise stormed
         if not stormed.tally.expected:
             raise SetupError(f"nobody could try to log in: {stormed.tally.examples}")
-        return msgspec.structs.replace(measured, case=self.case)
+        return (msgspec.structs.replace(measured, column=self.columns[0]),)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
+
+import msgspec
 
 from loadtest.bench.client import Client, SetupError
+from loadtest.bench.columns import Column
 from loadtest.bench.free_ports import free_port
 from loadtest.bench.orders import Order
 from loadtest.bench.processes import CpuMeter
 from loadtest.bench.requests import FreshSeats
 from loadtest.bench.stage import Measured, Stage
+from loadtest.bench.wrk import wrk_cost
 
 START_S = 10.0
 
@@ -20,10 +25,9 @@ class Nothing:
 
     def __init__(self, connections: int) -> None:
         self.connections = connections
-        self.case = f"nothing-{connections}"
-        self.title = f"{connections}, no work"
+        self.columns = (Column(case=f"nothing-{connections}", title=f"{connections}, no work"),)
 
-    async def measure(self, stage: Stage) -> Measured:
+    async def measure(self, stage: Stage) -> Sequence[Measured]:
         port = free_port()
         server = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "loadtest.bench.do_nothing", str(port), process_group=0
@@ -39,7 +43,13 @@ class Nothing:
                 warm_up_s=stage.warm_up_s / 2,
                 measured_s=stage.measured_s / 2,
             )
-            return await stage.drive(self.case, order, CpuMeter([server.pid]))
+            measured = await stage.drive(self.columns[0], order, CpuMeter([server.pid]))
+            wrk_s = max(1, round(order.measured_s))
+            wrk = await wrk_cost(port, order.tokens[0], self.connections, wrk_s)
+            if wrk is not None:
+                figures = {"wrk, answers/s": wrk.a_second, "wrk, µs a request": wrk.request_us}
+                measured = msgspec.structs.replace(measured, figures=figures)
+            return (measured,)
         finally:
             server.terminate()
             await server.wait()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from loadtest.bench.client import Client, SetupError
+from loadtest.bench.columns import Column
 from loadtest.bench.orders import Order
 from loadtest.bench.requests import OneRequest
 from loadtest.bench.stage import Measured, Stage
@@ -25,11 +27,10 @@ class SeatMaps:
         self.connections = connections
         self.known = known
         status = 304 if known else 200
-        self.case = f"seats-{status}"
-        self.title = f"seat map, {status}"
+        self.columns = (Column(case=f"seats-{status}", title=f"seat map, {status}"),)
         self._show_id = 0
 
-    async def measure(self, stage: Stage) -> Measured:
+    async def measure(self, stage: Stage) -> Sequence[Measured]:
         if not self._show_id:
             self._show_id = await _partly_sold(stage)
         path = f"/api/shows/{self._show_id}/seats"
@@ -49,18 +50,14 @@ class SeatMaps:
             warm_up_s=stage.warm_up_s,
             measured_s=stage.measured_s,
         )
-        return await stage.drive(self.case, order, stage.cpu)
+        return (await stage.drive(self.columns[0], order, stage.cpu),)
 
 
 async def _partly_sold(stage: Stage) -> int:
     show_id = await stage.seats.one_show(SEATS)
     tokens = stage.tokens()
-    async with Client(stage.host, stage.port) as client:
-        for number in range(0, SOLD, _AT_ONCE):
-            await client.ask(
-                "POST",
-                f"/api/shows/{show_id}/bookings",
-                token=tokens[number % len(tokens)],
-                body={"quantity": _AT_ONCE, "adjacent": False},
-            )
+    for number in range(0, SOLD, _AT_ONCE):
+        await stage.seats.book(
+            show_id, tokens[number % len(tokens)], {"quantity": _AT_ONCE, "adjacent": False}
+        )
     return show_id

@@ -1,0 +1,53 @@
+"""Homes for the benchmark's Aisles, and the settings that hold there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loadtest.bench.free_ports import free_port
+
+KEPT = (
+    "AISLE_KAFKA",
+    "AISLE_WORKERS",
+    "AISLE_GATEWAYS",
+    "AISLE_PARTITIONS",
+    "AISLE_LOG_LEVEL",
+    "AISLE_MAX_IN_FLIGHT",
+)
+"""Settings that reach the benchmark's Aisle from outside; all others are its own."""
+MAX_IN_FLIGHT = 1_000
+"""Undecided requests of a gateway, unless AISLE_MAX_IN_FLIGHT says otherwise: some tenths of a second of what one
+machine decides. With the default of 20,000 those who come past the capacity would wait for seconds."""
+
+
+@contextmanager
+def new_home(*, keep: bool) -> Iterator[Path]:
+    """A new folder; removed at the end unless it is to be kept.
+
+    It is made beside the code and not in a folder for temporary files, which may have no disk under it.
+    """
+    home = Path(tempfile.mkdtemp(prefix=".aisle-bench-", dir=Path(__file__).parents[2]))
+    os.chmod(home, 0o755)  # embedded servers run as a user of their own, who has to come by
+    try:
+        yield home
+    finally:
+        if not keep:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def environment_of(home: Path) -> dict[str, str]:
+    """The environment of an Aisle on this home, with ports that are free now."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AISLE_")}
+    environment |= {name: os.environ[name] for name in KEPT if os.environ.get(name)}
+    environment |= {
+        "AISLE_HOME": str(home),
+        "AISLE_PORT": str(free_port(following=1)),
+        "AISLE_RATE_LIMITS": "off",
+    }
+    environment.setdefault("AISLE_MAX_IN_FLIGHT", str(MAX_IN_FLIGHT))
+    return environment

@@ -1,0 +1,60 @@
+"""One show from its first seat to its last: what one writer does alone, and what a booking costs as the show fills."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+import msgspec
+
+from loadtest.bench.client import SetupError
+from loadtest.bench.columns import Column
+from loadtest.bench.orders import Order
+from loadtest.bench.requests import FreshSeats
+from loadtest.bench.results import path_us
+from loadtest.bench.stage import Measured, Stage, Step
+
+SEATS, QUICK_SEATS = 40_000, 10_000
+STEPS = 10
+AT_MOST_S = 120.0
+
+
+class OneShow:
+    """`connections` keep-alive connections that book a big show, each a fresh seat, until it is sold out."""
+
+    def __init__(self, connections: int, *, seats: int = SEATS) -> None:
+        self.connections = connections
+        self.seats = seats
+        self.columns = (
+            Column(case=f"one-show-{connections}", title=f"{connections}, one show", confirms=(201,)),
+        )
+
+    async def measure(self, stage: Stage) -> Sequence[Measured]:
+        show_id = await stage.seats.one_show(self.seats)
+        order = Order(
+            host=stage.host,
+            port=stage.port,
+            tokens=stage.tokens(),
+            asks=FreshSeats(((show_id, 1, self.seats),), secrets.token_hex(8)),
+            connections=self.connections,
+            warm_up_s=0,
+            measured_s=AT_MOST_S,
+            mark_every=self.seats // STEPS,
+        )
+        measured = await stage.drive(self.columns[0], order, stage.cpu)
+        if len(measured.steps) < STEPS:
+            raise SetupError(f"a show of {self.seats:,} seats is not sold out after {AT_MOST_S:.0f} s")
+        return (msgspec.structs.replace(measured, figures=_figures(measured.steps)),)
+
+
+def _figures(steps: Sequence[Step]) -> dict[str, float]:
+    """The second tenth, when the show is warm, and the last but one, when all still have something to ask for."""
+    early, late = steps[1], steps[-2]
+    figures = {
+        "2nd tenth, booked/s": (early.done - steps[0].done) / (early.seconds - steps[0].seconds),
+        "9th tenth, booked/s": (late.done - steps[-3].done) / (late.seconds - steps[-3].seconds),
+    }
+    if early.cpu_us and late.cpu_us:
+        figures["2nd tenth, path µs"] = path_us(early.cpu_us)
+        figures["9th tenth, path µs"] = path_us(late.cpu_us)
+    return figures
