@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -107,8 +108,10 @@ async def _in_own_house(plan: Plan, at: str, console: Console) -> Results:
         runs = await _runs(plan, stage, console)
         watch_s = min(LETTERS_S, plan.measured_s)
         letters = await look_after(house.settings.database_url, stage.seats.all_shows, house.cpu, watch_s)
-        console.print("aisle verify …")
+        console.print("aisle verify: ", end="")
+        began = time.monotonic()
         verdict = Verdict(*await verify(house))
+        console.print(f"{time.monotonic() - began:.0f} s")
         results = _results(plan, at, runs, stage.seats.booked, house)
         return msgspec.structs.replace(
             results, machine=machine, idle_mib=idle_mib, letters=letters, verdict=verdict

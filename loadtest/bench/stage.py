@@ -72,7 +72,9 @@ class Stage(msgspec.Struct, kw_only=True):
         try:
             after_s = order.due.after_s if order.due else 0.0
             async with asyncio.timeout(order.warm_up_s + order.measured_s + after_s + SLACK_S):
-                return await self._follow(column, order, cpu, generator)
+                measured = await self._follow(column, order, cpu, generator)
+                await generator.wait()  # by itself: it has said its last
+                return measured
         except TimeoutError:
             raise SetupError("the generator does not come to an end") from None
         finally:

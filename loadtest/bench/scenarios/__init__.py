@@ -11,7 +11,7 @@ from loadtest.bench.scenarios.catalogue import MOVIES, SHOW, Reading
 from loadtest.bench.scenarios.login_storm import LoginStorm
 from loadtest.bench.scenarios.nothing import Nothing
 from loadtest.bench.scenarios.one_show import QUICK_SEATS, SEATS, OneShow
-from loadtest.bench.scenarios.open_loop import LOAD_S, QUICK_LOAD_S, OpenLoop
+from loadtest.bench.scenarios.open_loop import QUICK_CALM_S, QUICK_LOAD_S, OpenLoop
 from loadtest.bench.scenarios.seat_maps import SeatMaps
 from loadtest.bench.scenarios.storm import Storm
 from loadtest.bench.stage import Measured, Stage
@@ -39,7 +39,7 @@ def all_scenarios(*, quick: bool) -> Sequence[Scenario]:
         Bookings(256, hold_first=True),
         OneShow(256, seats=QUICK_SEATS if quick else SEATS),
         Storm(256),
-        OpenLoop(load_s=QUICK_LOAD_S if quick else LOAD_S),
+        OpenLoop(load_s=QUICK_LOAD_S, calm_s=QUICK_CALM_S) if quick else OpenLoop(),
         SeatMaps(64, known=True),
         SeatMaps(64, known=False),
         LoginStorm(64),
@@ -47,6 +47,5 @@ def all_scenarios(*, quick: bool) -> Sequence[Scenario]:
         Reading("movies", MOVIES, 64, known=True),
         Reading("show", SHOW, 64),
         Reading("show", SHOW, 64, known=True),
-        Nothing(64),
-        Nothing(256),
+        *(Nothing(connections) for connections in ((64,) if quick else (64, 256))),
     )

@@ -20,6 +20,7 @@ CALM = 0.5
 LOAD_S = 30.0
 QUICK_LOAD_S = 8.0
 CALM_S = 4.0
+QUICK_CALM_S = 2.5
 
 
 class OpenLoop:
