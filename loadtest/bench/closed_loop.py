@@ -83,6 +83,8 @@ class ClosedLoop:
             self.ready(connection)
 
     async def _wait(self, seconds: float) -> None:
+        if seconds <= 0:
+            return  # not for a moment either: what is answered in it would not count
         try:
             await asyncio.wait_for(self._over.wait(), seconds)
         except TimeoutError:
