@@ -13,6 +13,7 @@ from unittest import mock
 import pytest
 
 from gateway.commands import Commands
+from gateway.live.bounded_websocket import BoundedWebSocket
 from ops.embedded import run_servers
 from ops.embedded_redis import EmbeddedRedis
 from runtime.settings import Settings
@@ -248,8 +249,18 @@ async def test_who_is_gone_has_booked_all_the_same(server: Server, show_id: int)
 
 
 async def test_a_reader_that_lags_is_dropped_and_slows_nobody(server: Server, show_id: int) -> None:
-    small_kernel = mock.patch("gateway.live.bounded_websocket._KERNEL_BUFFER", 8_000)
-    with small_kernel, mock.patch("gateway.live.bounded_websocket.MAX_UNSENT", 50_000):
+    ended: list[int] = []
+    end = BoundedWebSocket.end
+
+    def noted(socket: BoundedWebSocket, code: int, reason: str) -> None:
+        ended.append(code)
+        end(socket, code, reason)
+
+    with (
+        mock.patch("gateway.live.bounded_websocket._KERNEL_BUFFER", 8_000),
+        mock.patch("gateway.live.bounded_websocket.MAX_UNSENT", 50_000),
+        mock.patch.object(BoundedWebSocket, "end", noted),
+    ):
         async with (
             live(server, user_id=ADA, receive_buffer=8_000) as slow,
             live(server, user_id=BOB) as quick,
@@ -258,6 +269,7 @@ async def test_a_reader_that_lags_is_dropped_and_slows_nobody(server: Server, sh
             for _ in range(1_000):  # with answers of 300 kB in all
                 await slow.connection.send(json.dumps({"ref": "r" * 64}))
             assert (await quick.ask(type="book", show_id=show_id, seats=["1"]))["type"] == "accepted"
+            await until(lambda: 1013 in ended)
             slow.connection.transport.resume_reading()
             assert await slow.closed() == (1013, "too slow: connect again")
             assert 100 < len(slow.came) < 1_000
