@@ -20,7 +20,7 @@ OTHERS = 64
 """Connections that book another show meanwhile."""
 OTHERS_A_SECOND = 8_000
 """More than they can book, for so many seats has their show."""
-FEWEST_SEATS, MOST_SEATS = 20_000, 100_000
+FEWEST_SEATS, MOST_SEATS = 60_000, 100_000
 _TRIES = 64
 
 
