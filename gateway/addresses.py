@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
 
 UNKNOWN = "unknown"
 """The address of who has none, as behind a Unix socket."""
@@ -31,14 +30,16 @@ class Addresses:
     def __init__(self, trusted_proxies: Iterable[_Network]) -> None:
         self._trusted = tuple(trusted_proxies)
 
-    def client_address(self, scope: dict[str, Any]) -> str:
-        """The client's IPv4 address, or the /64 network of its IPv6 address, of which one client has all."""
-        client = scope.get("client")
+    def client_address(self, client: tuple[str, int] | None, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """The client's IPv4 address, or the /64 network of its IPv6 address, of which one client has all.
+
+        `client`: who the connection comes from, as ASGI has it.
+        """
         peer: str = client[0] if client else ""
         if not self._trusted or not self._is_trusted(_parsed(peer)):
             return _counted(peer)
         nearest = peer
-        for entry in _forwarded(scope["headers"]):
+        for entry in _forwarded(headers):
             address = _parsed(entry)
             if address is None:
                 break  # a proxy wrote nonsense, or somebody else did: the last one that can be believed counts

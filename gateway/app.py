@@ -24,9 +24,10 @@ from gateway.catalogue.shows import Shows
 from gateway.cold import build_cold
 from gateway.commands import Commands
 from gateway.cors import Cors
-from gateway.front import App, Front
+from gateway.front import Front, ShortWay
 from gateway.health import Health
 from gateway.hot import HotRoutes
+from gateway.http import App
 from gateway.inbox import inbox_routes
 from gateway.limits import InFlight
 from gateway.live.event_stream import EventStream
@@ -64,6 +65,7 @@ class Gateway(NamedTuple):
     """The application, and the tasks that have to run beside it."""
 
     app: App
+    short_way: ShortWay
     tasks: list[asyncio.Task[Any]]
     measures: GatewayMeasures
     end_waits: Callable[[], None]
@@ -79,7 +81,9 @@ async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = Fals
         ):
             settle_gc()
             headers = headers_for(settings.public_url, settings.cors_origins)
-            await serve_app(gateway.app, listener, stop, gateway.tasks, gateway.end_waits, headers)
+            await serve_app(
+                gateway.app, listener, stop, gateway.tasks, gateway.end_waits, gateway.short_way, headers
+            )
 
 
 @contextlib.asynccontextmanager
@@ -164,23 +168,22 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             limits=socket_limits,
             rate=rate_limits.requests,
         )
-        app: App = Front(
-            HotRoutes(
-                tokens,
-                commands,
-                pool,
-                CatalogueRoutes(memory, movies, shows),
-                TicketRoutes(tokens, pool, printer),
-                pictures,
-            ),
-            live,
-            cold,
-            Addresses(settings.trusted_proxies),
-            rate_limits.requests,
+        hot = HotRoutes(
+            tokens,
+            commands,
+            pool,
+            CatalogueRoutes(memory, movies, shows),
+            TicketRoutes(tokens, pool, printer),
+            pictures,
         )
+        addresses = Addresses(settings.trusted_proxies)
+        app: App = Front(hot, live, cold, addresses, rate_limits.requests)
         if settings.cors_origins:
             app = Cors(app, settings.cors_origins)
         measures = GatewayMeasures(replies, in_flight)
+        short_way = ShortWay(
+            hot, addresses, rate_limits.requests, measures, other_sites=bool(settings.cors_origins)
+        )
         tasks = [
             _start(stack, "replies", replies.listen()),
             _start(stack, "look-ups", replies.look_up()),
@@ -196,7 +199,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "report figures", figures.keep_gathering()),
             _start(stack, "upkeep", forget_expired_logins(logins)),
         ]
-        yield Gateway(measures.counted(app), tasks, measures, replies.end_waits)
+        yield Gateway(measures.counted(app), short_way, tasks, measures, replies.end_waits)
 
 
 def _start(

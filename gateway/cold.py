@@ -29,7 +29,7 @@ from gateway.health import Health, health_routes
 from gateway.rate_limits import RateLimits
 from gateway.reports.query import ReportReader
 from gateway.reports.routes import report_routes
-from gateway.requests import JsonBody, JsonRequest, provide_caller, provide_exchange
+from gateway.requests import JsonBody, JsonRequest, provide_caller, provide_fields
 from gateway.site import site_routes
 
 _ABOUT = """
@@ -81,7 +81,7 @@ def build_cold(
     }
     dependencies["caller"] = Provide(provide_caller, sync_to_thread=False)
     dependencies["account_limits"] = Provide(provide_account_limits, sync_to_thread=False)
-    dependencies["exchange"] = Provide(provide_exchange, sync_to_thread=False)
+    dependencies["fields"] = Provide(provide_fields, sync_to_thread=False)
     return Litestar(
         [
             account_routes(),

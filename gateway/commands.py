@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,7 +11,7 @@ import msgspec
 from gateway.limits import InFlight
 from gateway.problems import Problem
 from gateway.rate_limits import Limit
-from gateway.replies import Decided, Replies
+from gateway.replies import Awaited, Decided, Replies, Waiting
 from runtime.log import Appender, LogUnavailable
 from schemas.commands import Command, ReplyTo
 from schemas.ids import Position
@@ -28,6 +30,8 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 Outcome = Decided | Pending
+Tell = Callable[[Outcome | BaseException], None]
+"""Takes what became of a command, or why nothing is known of it. Called once; raises nothing."""
 
 
 class Commands:
@@ -42,6 +46,8 @@ class Commands:
         self._in_flight = in_flight
         self._limit = limit
         self._partitions: dict[int, int] = {}
+        self._loop = asyncio.get_running_loop()
+        self._looking: set[asyncio.Task[None]] = set()
         self.told: dict[int, int] = {}
         """Show → the offset of the last decision on it that somebody here waited for."""
 
@@ -57,48 +63,135 @@ class Commands:
             self._partitions[show_id] = partition
         return partition
 
-    async def submit(self, command: Command, *, wait_s: float) -> Outcome:
-        """Appends a command and waits up to `wait_s` seconds for its decision.
+    def send(self, command: Command, *, wait_s: float, tell: Tell) -> None:
+        """Appends a command and tells its decision, or after `wait_s` seconds that it has none yet.
 
-        Raises Problem: `not_found` for an unknown show, `overloaded` and `rate_limited` when nothing was
-        taken, `log_unavailable` with `outcome: "unknown"` where the log may have it all the same.
+        Raises Problem, and tells nothing, where nothing was taken: `overloaded`, `rate_limited`. Tells Problem
+        `not_found` for an unknown show, `log_unavailable` with `outcome: "unknown"` where the log may have it
+        all the same.
         """
-        show_id, user_id = command.show_id, command.user_id
         if self._limit is not None and not command.staff:
-            self._limit.spend(user_id)
-        partition = await self.partition_of(show_id)
-        self._in_flight.enter(show_id, user_id)
-        waiting = self._replies.expect(wait_s, lambda: self._in_flight.leave(show_id, user_id))
-        reply_to = ReplyTo(self._replies.gateway, waiting.number)
-        try:
-            body = encode(msgspec.structs.replace(command, reply_to=reply_to))
-            position = Position(partition, await self._appender.append(partition, body))
-        except LogUnavailable as error:
-            self._replies.forget(waiting)
-            raise _not_appended(error, command) from error
-        except BaseException:
-            self._replies.forget(waiting)
-            raise
-        self._replies.placed(waiting, position)
-        if wait_s <= 0:
-            # Also where the decision was quicker than the log's answer: who does not wait is always told alike.
-            return Pending(position)
-        decided = await waiting.outcome
-        if decided is None:
-            return Pending(position)
-        if len(self.told) >= _MAX_SHOWS_KNOWN:
-            self.told.clear()
-        self.told[show_id] = position.offset
-        return decided
+            self._limit.spend(command.user_id)
+        partition = self._partitions.get(command.show_id)
+        if partition is not None:
+            self._append(command, partition, wait_s, tell)
+            return
+        task = self._loop.create_task(self._find_and_append(command, wait_s, tell))
+        self._looking.add(task)
+        task.add_done_callback(self._looking.discard)
+
+    async def submit(self, command: Command, *, wait_s: float) -> Outcome:
+        """As `send`, for who awaits the outcome. Raises Problem."""
+        told: asyncio.Future[Outcome] = self._loop.create_future()
+
+        def tell(outcome: Outcome | BaseException) -> None:
+            if told.done():
+                return  # who waited has gone
+            if isinstance(outcome, BaseException):
+                told.set_exception(outcome)
+            else:
+                told.set_result(outcome)
+
+        self.send(command, wait_s=wait_s, tell=tell)
+        return await told
 
     async def decided(self, position: Position, wait_s: float) -> Decided | None:
         """The decision at a position, waited for; None when it was not there in time."""
-        waiting = self._replies.expect(wait_s)
-        self._replies.placed(waiting, position)
+        awaited = Awaited()
+        self._replies.expect(awaited, wait_s)
+        self._replies.placed(awaited, position)
         try:
-            return await waiting.outcome
+            return await awaited.outcome
         finally:
-            self._replies.forget(waiting)
+            self._replies.forget(awaited)
+
+    async def _find_and_append(self, command: Command, wait_s: float, tell: Tell) -> None:
+        try:
+            self._append(command, await self.partition_of(command.show_id), wait_s, tell)
+        except Exception as error:
+            tell(error)
+
+    def _append(self, command: Command, partition: int, wait_s: float, tell: Tell) -> None:
+        self._in_flight.enter(command.show_id, command.user_id)
+        sent = _Sent(self, command, partition, tell, waits=wait_s > 0)
+        self._replies.expect(sent, wait_s)
+        reply_to = ReplyTo(self._replies.gateway, sent.number)
+        body = encode(msgspec.structs.replace(command, reply_to=reply_to))
+        self._appender.append(partition, body).add_done_callback(sent.appended)
+
+    def over(self, sent: _Sent, offset: int | None) -> None:
+        """A command is decided at this offset, or will not be waited for."""
+        self._in_flight.leave(sent.show_id, sent.user_id)
+        if offset is not None:
+            if len(self.told) >= _MAX_SHOWS_KNOWN:
+                self.told.clear()
+            self.told[sent.show_id] = offset
+
+    def placed(self, sent: _Sent, position: Position) -> None:
+        """A command stands in the log."""
+        self._replies.placed(sent, position)
+
+    def lost(self, sent: _Sent) -> bool:
+        """A command is not in the log, or nobody knows. Says whether it is also not decided."""
+        lost = self._replies.forget(sent)
+        if lost:
+            self.over(sent, None)
+        return lost
+
+
+class _Sent(Waiting):
+    """A command between append and decision, and whom to tell."""
+
+    __slots__ = ("_command", "_commands", "_late", "_partition", "_tell", "_waits")
+
+    def __init__(
+        self, commands: Commands, command: Command, partition: int, tell: Tell, *, waits: bool
+    ) -> None:
+        super().__init__()
+        self._commands = commands
+        self._command = command
+        self._partition = partition
+        self._tell: Tell | None = tell
+        self._waits = waits
+        self._late = not waits
+
+    @property
+    def show_id(self) -> int:
+        return self._command.show_id
+
+    @property
+    def user_id(self) -> int:
+        return self._command.user_id
+
+    def appended(self, answer: asyncio.Future[int]) -> None:
+        """The log has answered."""
+        error = _unanswered() if answer.cancelled() else answer.exception()
+        if error is None:
+            self._commands.placed(self, Position(self._partition, answer.result()))
+            if self._late:
+                self.time_is_up()
+        elif self._commands.lost(self):
+            self._say(_not_appended(error, self._command) if isinstance(error, LogUnavailable) else error)
+
+    def decided(self, decided: Decided) -> None:
+        self._commands.over(self, decided.position.offset if self._tell and self._waits else None)
+        # Who does not wait is told alike, also where the decision is quicker than the log's answer.
+        self._say(decided if self._waits else Pending(decided.position))
+
+    def time_is_up(self) -> None:
+        if self.position is None:
+            self._late = True
+        else:
+            self._say(Pending(self.position))
+
+    def _say(self, outcome: Outcome | BaseException) -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(outcome)
+
+
+def _unanswered() -> LogUnavailable:
+    return LogUnavailable("the log was closed before it answered", outcome_unknown=True)
 
 
 def _not_appended(error: LogUnavailable, command: Command) -> Problem:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.front import App
-from gateway.http import Receive, Scope, Send
-from gateway.whole_answers import SCOPE_KEY
+from gateway.http import App, Receive, Scope, Send
 
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE"),
@@ -51,5 +49,4 @@ class Cors:
                 message["headers"] = [*message["headers"], *allowed, _EXPOSED]
             await send(message)
 
-        scope.pop(SCOPE_KEY, None)  # so that the answer comes by here
         await self._app(scope, receive, answer)

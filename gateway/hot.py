@@ -1,10 +1,15 @@
-"""The hot routes: found by their path before any framework is asked, each a plain ASGI handler."""
+"""The hot routes: found by their path before any framework is asked, each answered by a handler of its own.
+
+A handler is given a whole request. It answers at once, or keeps the exchange and answers later, or returns what is
+to be awaited until it has.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from gateway.accepting import check_accept
@@ -13,7 +18,7 @@ from gateway.bookings import BookingRoutes
 from gateway.catalogue.reading import CatalogueRoutes
 from gateway.commands import Commands
 from gateway.failures import problem_for
-from gateway.http import Exchange, Receive, Scope, Send
+from gateway.http import Exchange
 from gateway.looking import LookRoutes
 from gateway.methods import not_allowed
 from gateway.seat_map import SeatMapRoutes
@@ -21,10 +26,18 @@ from gateway.seat_pictures import SeatPictures
 from gateway.ticket_pdf import TicketRoutes
 from schemas.ids import MAX_SHOW_ID, MAX_USER_ID
 
-Handler = Callable[[Exchange], Awaitable[None]]
+Handler = Callable[[Exchange], Coroutine[Any, Any, None] | None]
 _JSON_TOO = (b"*/*", b"application/json")
 _Methods = dict[str, Handler | None]
 """None: the framework has a handler for it."""
+
+
+class HotRoute(NamedTuple):
+    """What answers one method at one address."""
+
+    handler: Handler
+    json: bool
+    """Whether it answers in JSON, which a client has to accept."""
 
 
 class HotRoutes:
@@ -44,32 +57,41 @@ class HotRoutes:
         self._bookings = BookingRoutes(tokens, commands)
         self._looks = LookRoutes(tokens, commands, pool, pictures)
         self._seats = SeatMapRoutes(pictures)
+        self._loop = asyncio.get_running_loop()
+        self._under_way: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Answers the request, if it is for one of these routes; says whether it was."""
-        methods = self._find(scope["path"])
+    def find(self, method: str, path: str) -> HotRoute | None:
+        """The route of a request; None where the framework has to be asked, also for what is not done here.
+
+        What nobody but us answers, wrong methods and OPTIONS included, is a route.
+        """
+        methods = self._methods_at(path)
         if methods is None:
-            return False
-        exchange = Exchange(scope, receive, send)
-        handler = methods.get("GET" if exchange.method == "HEAD" else exchange.method)
-        if handler is None and exchange.method in methods:
-            return False
-        try:
-            if handler is not None:
-                accept = exchange.headers.get(b"accept", b"*/*")
-                if accept not in _JSON_TOO and not scope["path"].endswith(".pdf"):
-                    check_accept(accept.decode("latin-1"), "application/json")
-                await handler(exchange)
-            elif exchange.method == "OPTIONS":
-                await exchange.answer_options(methods)
-            else:
-                raise not_allowed(methods)
-        except Exception as error:
-            request_id = exchange.request_id.decode()
-            await exchange.refuse(problem_for(error, request_id, exchange.method, scope["path"]))
-        return True
+            return None
+        asked = "GET" if method == "HEAD" else method
+        handler = methods.get(asked)
+        if handler is not None:
+            return HotRoute(handler, json=not path.endswith(".pdf"))
+        if asked in methods:
+            return None
+        return HotRoute(partial(_tell_methods, methods), json=False)
 
-    def _find(self, path: str) -> _Methods | None:
+    def take(self, route: HotRoute, exchange: Exchange) -> None:
+        """Answers the exchange by its route, now or later."""
+        try:
+            accept = exchange.headers.get(b"accept", b"*/*")
+            if accept not in _JSON_TOO and route.json:
+                check_accept(accept.decode("latin-1"), "application/json")
+            rest = route.handler(exchange)
+        except Exception as error:
+            refuse_for(error, exchange)
+            return
+        if rest is not None:
+            task = self._loop.create_task(_finish(rest, exchange))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    def _methods_at(self, path: str) -> _Methods | None:
         parts = path.split("/")
         match parts:
             case ["", "api", "shows", number, "bookings"]:
@@ -116,6 +138,24 @@ class HotRoutes:
             case ["", "api", "commands", position]:
                 return {"GET": partial(self._looks.fate, position_text=position)}
         return None
+
+
+async def _finish(rest: Coroutine[Any, Any, None], exchange: Exchange) -> None:
+    try:
+        await rest
+    except Exception as error:
+        refuse_for(error, exchange)
+
+
+def refuse_for(error: Exception, exchange: Exchange) -> None:
+    """Tells the client of an error."""
+    exchange.refuse(problem_for(error, exchange.request_id.decode(), exchange.method, exchange.path))
+
+
+def _tell_methods(methods: _Methods, exchange: Exchange) -> None:
+    if exchange.method != "OPTIONS":
+        raise not_allowed(methods)
+    exchange.answer_options(methods)
 
 
 def _number(text: str, largest: int) -> int | None:

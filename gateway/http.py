@@ -1,27 +1,34 @@
-"""Plain ASGI for the hot routes: one request taken apart once, one answer written in two messages."""
+"""One request taken apart once, and the way to answer it: what every hot route is given."""
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from gateway.bodies import invalid
 from gateway.methods import allow
 from gateway.problems import Problem
-from gateway.whole_answers import SCOPE_KEY, whole_body, write_whole
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+"""An ASGI application."""
+Header = tuple[bytes, bytes]
+Fields = Mapping[bytes, bytes]
+"""Headers by their names in lower case."""
+Tell = Callable[[int, list[Header], bytes], None]
+"""Takes a whole answer: status, headers with Content-Length among them, body."""
 
 MAX_BODY = 16 * 1024
 _MAX_QUERY = 2048
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
 _STRAY_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _JSON = b"application/json"
+_NOT_KEPT = (b"cache-control", b"no-store")
 
 
 def request_id_of(given: bytes | None) -> bytes:
@@ -61,86 +68,108 @@ def query_parameters(query: bytes, known: Collection[str]) -> dict[str, str]:
 
 
 class Exchange:
-    """One request and the way to answer it."""
+    """One whole request and the way to answer it, at once or later, but once."""
 
-    __slots__ = ("_cycle", "headers", "method", "query", "receive", "request_id", "send")
+    __slots__ = ("_body", "_tell", "client", "headers", "method", "path", "query", "request_id")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.method: str = scope["method"]
-        self.query: bytes = scope["query_string"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.request_id = request_id_of(self.headers.get(b"x-request-id"))
-        self.receive = receive
-        self.send = send
-        # Out of the scope: the two name each other, and would be left to the collector.
-        self._cycle = scope.pop(SCOPE_KEY, None)
+    def __init__(
+        self,
+        *,
+        method: str,
+        path: str,
+        query: bytes,
+        headers: Fields,
+        body: bytes,
+        client: tuple[str, int] | None,
+        tell: Tell,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.client = client
+        self.request_id = request_id_of(headers.get(b"x-request-id"))
+        self._body = body
+        self._tell = tell
 
     @property
     def authorization(self) -> bytes | None:
         return self.headers.get(b"authorization")
 
-    async def body(self, *, required: bool = True) -> bytes:
-        """The whole body. Raises Problem for one that is too large, missing or not declared as JSON."""
-        declared = self.headers.get(b"content-length")
-        if declared is not None and (not declared.isdigit() or int(declared) > MAX_BODY):
-            raise _too_large()
-        body = whole_body(self._cycle) if self._cycle is not None else None
-        if body is None:
-            body = await self._receive_body()
-        if len(body) > MAX_BODY:
-            raise _too_large()
+    def body(self, *, required: bool = True) -> bytes:
+        """The body. Raises Problem for one that is missing or not declared as JSON."""
+        body = self._body
         if body:
             content_type = self.headers.get(b"content-type", _JSON)
             if content_type != _JSON:
                 check_json(content_type)
         elif required:
-            raise no_body(declared is not None or b"transfer-encoding" in self.headers)
-        return body
-
-    async def _receive_body(self) -> bytes:
-        body, more = b"", True
-        while more and len(body) <= MAX_BODY:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise half_a_body()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+            raise no_body(b"content-length" in self.headers or b"transfer-encoding" in self.headers)
         return body
 
     def parameters(self, *known: str) -> dict[str, str]:
         """The query's parameters. Raises Problem `validation` for an unknown or repeated one."""
         return query_parameters(self.query, known) if self.query else {}
 
-    async def answer(
-        self,
-        status: int,
-        body: bytes,
-        headers: Iterable[tuple[bytes, bytes]] = (),
-        content_type: bytes = _JSON,
+    def answer(
+        self, status: int, body: bytes, headers: Iterable[Header] = (), content_type: bytes = _JSON
     ) -> None:
-        """Sends a whole answer."""
-        await self._send_whole(status, [(b"content-type", content_type), *headers], body)
-
-    async def answer_options(self, methods: Iterable[str]) -> None:
-        """Sends what an address takes."""
-        headers = [allow(methods), (b"x-request-id", self.request_id)]
-        await self.send({"type": "http.response.start", "status": 204, "headers": headers})
-        await self.send({"type": "http.response.body", "body": b""})
-
-    async def refuse(self, problem: Problem) -> None:
-        """Sends a problem."""
-        await self._send_whole(problem.status, problem.headers(), problem.body())
-
-    async def _send_whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        headers += (
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", self.request_id),
-            (b"cache-control", b"no-store"),
+        """Sends an answer that nobody is to keep."""
+        self._tell(
+            status,
+            [
+                (b"content-type", content_type),
+                *headers,
+                (b"content-length", b"%d" % len(body)),
+                (b"x-request-id", self.request_id),
+                _NOT_KEPT,
+            ],
+            body,
         )
-        if self._cycle is not None and write_whole(self._cycle, status, headers, body):
-            return
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+
+    def answer_kept(
+        self, status: int, body: bytes, headers: Iterable[Header], content_type: bytes = _JSON
+    ) -> None:
+        """Sends an answer whose headers say how it may be kept; 304 without a body."""
+        given = [*headers, (b"x-request-id", self.request_id)]
+        if status != 304:
+            given += [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+        self._tell(status, given, body)
+
+    def answer_options(self, methods: Iterable[str]) -> None:
+        """Sends what an address takes."""
+        self._tell(204, [allow(methods), (b"x-request-id", self.request_id)], b"")
+
+    def refuse(self, problem: Problem) -> None:
+        """Sends a problem."""
+        body = problem.body()
+        self._tell(
+            problem.status,
+            [
+                *problem.headers(),
+                (b"content-length", b"%d" % len(body)),
+                (b"x-request-id", self.request_id),
+                _NOT_KEPT,
+            ],
+            body,
+        )
+
+
+async def read_body(headers: Fields, receive: Receive) -> bytes:
+    """The whole body of a request, by ASGI. Raises Problem for one that is too large or does not come whole."""
+    declared = headers.get(b"content-length")
+    if declared is not None and (not declared.isdigit() or int(declared) > MAX_BODY):
+        raise _too_large()
+    body, more = b"", True
+    while more and len(body) <= MAX_BODY:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise half_a_body()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    if len(body) > MAX_BODY:
+        raise _too_large()
+    return body
 
 
 def check_json(content_type: bytes) -> None:

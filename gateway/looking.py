@@ -1,4 +1,4 @@
-"""Looking at bookings, and at the fate of what was answered 202. Plain ASGI, straight from PostgreSQL."""
+"""Looking at bookings, and at the fate of what was answered 202. Straight from PostgreSQL."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ class LookRoutes:
             position = parse_position(position_text)
         except ValueError:
             raise Problem("not_found", "There is no such command; take the address from Location.") from None
-        preference = preference_of(exchange, 0.0)
+        preference = preference_of(exchange.headers, 0.0)
         row = await self._find_decision(position)
         if row is None and preference.wait_s > 0:
             await self._commands.decided(position, preference.wait_s)
             row = await self._find_decision(position)
         headers = applied(preference)
         if row is None:
-            await exchange.answer(200, encode(PendingBody(str(position))), [RETRY_AFTER, *headers])
+            exchange.answer(200, encode(PendingBody(str(position))), [RETRY_AFTER, *headers])
             return
         command_bytes, answer = row
         decision = decode_decision(answer)
@@ -77,7 +77,7 @@ class LookRoutes:
         if (booking := decision.booking) is not None:
             self._pictures.decided(booking.show_id, (decision.repeats or position).offset)
         body = _fate_body(position, decision)
-        await exchange.answer(200, encode(body), headers)
+        exchange.answer(200, encode(body), headers)
 
     async def _find_decision(self, position: Position) -> tuple[bytes, bytes] | None:
         """Command and answer at a position, or None while it waits. Raises Problem when it never was there."""
@@ -96,7 +96,7 @@ class LookRoutes:
         if row["user_id"] != caller.user_id and not caller.staff:
             raise Problem("not_yours", "This booking is somebody else's; only its owner and staff see it.")
         self._pictures.decided(row["show_id"], row["log_offset"])
-        await exchange.answer(200, encode(_from_row(row)))
+        exchange.answer(200, encode(_from_row(row)))
 
     async def bookings_of(self, exchange: Exchange, user_id: int | None) -> None:
         """GET /api/me/bookings and, with a user's number, GET /api/users/{id}/bookings"""
@@ -117,7 +117,7 @@ class LookRoutes:
         page, cursor = cut(rows, limit, lambda row: (row["booking_id"],))
         for row in page:
             self._pictures.decided(row["show_id"], row["log_offset"])
-        await exchange.answer(200, encode(BookingsPage([_from_row(row) for row in page], cursor)))
+        exchange.answer(200, encode(BookingsPage([_from_row(row) for row in page], cursor)))
 
 
 _STATUSES = tuple(status.value for status in BookingStatus)

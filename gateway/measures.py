@@ -9,10 +9,9 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
-from gateway.front import App
+from gateway.http import App
 from gateway.limits import InFlight
 from gateway.replies import Replies
-from gateway.whole_answers import STATUS_KEY
 from runtime.metrics import Histogram, counter, gauge, histogram
 
 _TIMES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -75,17 +74,24 @@ class GatewayMeasures:
                 return sent
 
             began = time.perf_counter()
-            self._open += 1
+            self.opened()
             try:
                 await app(scope, receive, noted)
             finally:
-                self._open -= 1
-                status = scope.get(STATUS_KEY, status)
                 route = route_of(scope["method"], scope["path"])
-                self._requests[route, status] += 1
-                self._seconds[route].observe(time.perf_counter() - began)
+                self.answered(route, status, time.perf_counter() - began)
 
         return count
+
+    def opened(self) -> None:
+        """One more request that is not answered yet."""
+        self._open += 1
+
+    def answered(self, route: str, status: int, took_s: float) -> None:
+        """One of them is answered. `route`: as `route_of` has it."""
+        self._open -= 1
+        self._requests[route, status] += 1
+        self._seconds[route].observe(took_s)
 
     async def _count_socket(self, app: App, scope: Any, receive: Any, send: Any) -> None:
         kind = {"shows": "show", "me": "me", "events": "events"}.get(

@@ -8,8 +8,8 @@ command is decided: it still counts as in flight.
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import asyncpg
@@ -44,24 +44,42 @@ class Decided(msgspec.Struct, frozen=True):
 
 
 class Waiting:
-    """One command on its way. `outcome` is done when it is decided, or with None when time is up."""
+    """One command on its way: who has a use for its decision says here what is to be done with it."""
 
-    __slots__ = ("give_up_at", "look_up_at", "number", "on_decided", "outcome", "pause_s", "position")
+    __slots__ = ("give_up_at", "look_up_at", "number", "pause_s", "position")
 
-    def __init__(
-        self,
-        number: int,
-        outcome: asyncio.Future[Decided | None],
-        give_up_at: float,
-        on_decided: Callable[[], None] | None,
-    ) -> None:
-        self.number = number
-        self.outcome = outcome
-        self.give_up_at = give_up_at
-        self.on_decided = on_decided
+    def __init__(self) -> None:
+        self.number = 0
+        self.give_up_at = math.inf
         self.position: Position | None = None
-        self.look_up_at = 0.0
+        self.look_up_at = math.inf
         self.pause_s = LOOK_UP_AFTER_S
+
+    def decided(self, decided: Decided) -> None:
+        """The decision, however late: once."""
+        raise NotImplementedError
+
+    def time_is_up(self) -> None:
+        """It is not decided yet, and nobody wants to wait any longer: at most once."""
+        raise NotImplementedError
+
+
+class Awaited(Waiting):
+    """A decision that somebody awaits; None when it was not there in time."""
+
+    __slots__ = ("outcome",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outcome: asyncio.Future[Decided | None] = asyncio.get_running_loop().create_future()
+
+    def decided(self, decided: Decided) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(decided)
+
+    def time_is_up(self) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(None)
 
 
 class SeatFeed(Protocol):
@@ -100,15 +118,14 @@ class Replies:
         """Decisions that came over Redis, and those that were looked up."""
         self._waits_end = False
 
-    def expect(self, wait_s: float, on_decided: Callable[[], None] | None = None) -> Waiting:
-        """Somebody waits from now on for `wait_s` seconds. `on_decided` is called once, late or not."""
-        self._next_number += 1
-        loop = self._loop
-        waiting = Waiting(self._next_number, loop.create_future(), loop.time() + wait_s, on_decided)
+    def expect(self, waiting: Waiting, wait_s: float) -> None:
+        """Somebody waits from now on for `wait_s` seconds, under the number that `waiting` gets here."""
+        self._next_number = waiting.number = self._next_number + 1
         self._waiting[waiting.number] = waiting
         if self._waits_end:
-            waiting.outcome.set_result(None)
-        return waiting
+            waiting.time_is_up()
+        else:
+            waiting.give_up_at = self._loop.time() + wait_s
 
     @property
     def awaited(self) -> int:
@@ -120,27 +137,28 @@ class Replies:
         waiting.position = position
         waiting.look_up_at = self._loop.time() + LOOK_UP_AFTER_S
 
-    def forget(self, waiting: Waiting) -> None:
-        """The command is not in the log, or nobody knows: nothing to wait for."""
-        if self._waiting.pop(waiting.number, None) is not None and waiting.on_decided is not None:
-            waiting.on_decided()
+    def forget(self, waiting: Waiting) -> bool:
+        """Nothing to wait for any more; says whether it was waited for, so not decided."""
+        return self._waiting.pop(waiting.number, None) is not None
 
     def end_waits(self) -> None:
         """The gateway stops: who waits now, or comes to wait, is told at once that it is not decided yet."""
         self._waits_end = True
-        for waiting in self._waiting.values():
-            if not waiting.outcome.done():
-                waiting.outcome.set_result(None)
+        for waiting in [*self._waiting.values()]:
+            self._end_wait(waiting)
+
+    @staticmethod
+    def _end_wait(waiting: Waiting) -> None:
+        if waiting.give_up_at != math.inf:
+            waiting.give_up_at = math.inf
+            waiting.time_is_up()
 
     def _decide(self, number: int, position: Position, answer: bytes | memoryview) -> bool:
         """Tells whoever waits under this number; says whether anybody did."""
         waiting = self._waiting.pop(number, None)
         if waiting is None:
             return False
-        if not waiting.outcome.done():
-            waiting.outcome.set_result(Decided(position, decode_decision(answer)))
-        if waiting.on_decided is not None:
-            waiting.on_decided()
+        waiting.decided(Decided(position, decode_decision(answer)))
         return True
 
     async def listen(self) -> None:
@@ -193,10 +211,10 @@ class Replies:
                     looking = None
                 now = loop.time()
                 due: list[Waiting] = []
-                for waiting in self._waiting.values():
-                    if waiting.give_up_at <= now and not waiting.outcome.done():
-                        waiting.outcome.set_result(None)
-                    if waiting.position is not None and waiting.look_up_at <= now:
+                for waiting in [*self._waiting.values()]:
+                    if waiting.give_up_at <= now:
+                        self._end_wait(waiting)
+                    if waiting.look_up_at <= now:
                         due.append(waiting)
                 # Beside this loop: a database that does not answer must not hold up those whose time is up.
                 if due and looking is None:

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import uvicorn
 
-from gateway.bounded_http import BoundedHttp
-from gateway.front import App
+from gateway.bounded_http import BoundedHttp, ShortWay
+from gateway.http import App
 from gateway.live.bounded_websocket import MAX_MESSAGE, PING_EVERY_S, PONG_WITHIN_S, BoundedWebSocket
 from runtime.process import CannotStart, run_until
 from runtime.settings import Settings
@@ -29,6 +30,7 @@ async def serve_app(
     stop: asyncio.Event,
     tasks: Sequence[asyncio.Task[Any]],
     end_waits: Callable[[], None],
+    short_way: ShortWay,
     headers: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Serves until `stop`, then takes no more connections and finishes what was begun, 20 s at most.
@@ -41,7 +43,7 @@ async def serve_app(
         uvicorn.Config(
             app,
             loop="none",
-            http=BoundedHttp,
+            http=partial(BoundedHttp, short_way),  # type: ignore[arg-type]
             ws=BoundedWebSocket,
             ws_max_size=MAX_MESSAGE,
             ws_ping_interval=PING_EVERY_S,

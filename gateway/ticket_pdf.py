@@ -1,4 +1,4 @@
-"""The tickets of a booking, to be printed or shown at the door. Plain ASGI."""
+"""The tickets of a booking, to be printed or shown at the door."""
 
 from __future__ import annotations
 
@@ -68,21 +68,13 @@ class TicketRoutes:
             raise problem_of(Decision(reason))
         ticket = await self._ticket(row)
         etag = ticket_etag(ticket)
-        headers = [
-            (b"etag", etag),
-            (b"cache-control", b"private, no-cache"),
-            (b"x-request-id", exchange.request_id),
-        ]
+        headers = [(b"etag", etag), (b"cache-control", b"private, no-cache")]
         if has(exchange.headers.get(b"if-none-match"), etag):
-            await _send(exchange, 304, headers, b"")
+            exchange.answer_kept(304, b"", headers)
             return
         pdf = await self._printer.print(ticket)
-        headers += [
-            (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-length", b"%d" % len(pdf)),
-            (b"content-disposition", _attached(file_name(ticket))),
-        ]
-        await _send(exchange, 200, headers, pdf)
+        headers.append((b"content-disposition", _attached(file_name(ticket))))
+        exchange.answer_kept(200, pdf, headers, MEDIA_TYPE.encode())
 
     async def _ticket(self, row: Any) -> Ticket:
         plan = await self._plans.get(row["layout_id"])
@@ -107,11 +99,6 @@ class TicketRoutes:
             holder=row["name"],
             language=row["language"],
         )
-
-
-async def _send(exchange: Exchange, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    await exchange.send({"type": "http.response.start", "status": status, "headers": headers})
-    await exchange.send({"type": "http.response.body", "body": body})
 
 
 def _attached(name: str) -> bytes:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.http import Exchange
+from gateway.http import Fields
 from gateway.preferences import DEFAULT_WAIT_S, read_key, read_wait
 from schemas.ids import fresh_command_id, keyed_command_id
 
@@ -20,18 +20,18 @@ class Preference(msgspec.Struct, frozen=True):
     applied: bytes | None = None
 
 
-def preference_of(exchange: Exchange, default_s: float = DEFAULT_WAIT_S) -> Preference:
+def preference_of(headers: Fields, default_s: float = DEFAULT_WAIT_S) -> Preference:
     """The client's preference, or ours where it has none."""
-    header = exchange.headers.get(b"prefer")
+    header = headers.get(b"prefer")
     if header is None:
         return Preference(default_s)
     wait_s, applied = read_wait(header.decode("latin-1"))
     return Preference(default_s) if applied is None else Preference(wait_s, applied.encode())
 
 
-def command_id_for(exchange: Exchange, user_id: int) -> UUID:
+def command_id_for(headers: Fields, user_id: int) -> UUID:
     """The command's id: derived from the Idempotency-Key where there is one, else a new one."""
-    header = exchange.headers.get(b"idempotency-key")
+    header = headers.get(b"idempotency-key")
     return command_id_of(None if header is None else read_key(header.decode("latin-1")), user_id)
 
 

@@ -93,10 +93,10 @@ class CatalogueMemory:
 
         `show_id`: the one show that it is about. Raises what `read` raises, or Problem `overloaded`.
         """
-        known = self._answers.get(key)
-        if known is not None and self._stands(known):
-            self._answers.move_to_end(key)
+        known = self.at_hand(key)
+        if known is not None:
             return known
+        known = self._answers.get(key)
         reading = self._reading.get(key)
         if reading is None or not reading.sees(self._own, self._marks, self._told.get(show_id, -1)):
             if len(self._reading) >= _MAX_READING:
@@ -105,6 +105,14 @@ class CatalogueMemory:
             reading = self._reading[key] = _Reading()
             reading.task = asyncio.create_task(self._read(key, read, show_id, pause_s, reading))
         return await asyncio.shield(reading.task)
+
+    def at_hand(self, key: Key) -> Answer | None:
+        """The answer under this key where it stands as it is."""
+        known = self._answers.get(key)
+        if known is None or not self._stands(known):
+            return None
+        self._answers.move_to_end(key)
+        return known
 
     def changed_here(self) -> None:
         """Something was changed through this gateway: nothing read before counts any more."""

@@ -17,7 +17,7 @@ from gateway.catalogue.show_notes import list_show_notes
 from gateway.catalogue.shows import Shows
 from gateway.commands import Pending
 from gateway.documents import BEARER, problem_responses
-from gateway.http import Exchange
+from gateway.http import Fields
 from gateway.requests import json_accepted, query_known, staff_only
 from gateway.waiting import command_id_for, preference_of
 from schemas.api_catalogue import (
@@ -85,11 +85,11 @@ async def create_show(
     shows: NamedDependency[Shows],
     show_maker: NamedDependency[ShowMaker],
     memory: NamedDependency[CatalogueMemory],
-    exchange: NamedDependency[Exchange],
+    fields: NamedDependency[Fields],
 ) -> Response[ShowBody | PendingShowBody]:
     """Create a show. 201 once its writer has opened it; 202 when that takes longer than the client waits."""
-    preference = preference_of(exchange)
-    request_id = command_id_for(exchange, caller.user_id) if b"idempotency-key" in exchange.headers else None
+    preference = preference_of(fields)
+    request_id = command_id_for(fields, caller.user_id) if b"idempotency-key" in fields else None
     try:
         made = await show_maker.create(data, request_id, preference.wait_s)
     finally:

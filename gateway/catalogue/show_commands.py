@@ -15,7 +15,7 @@ from gateway.catalogue.show_changes import ShowChanges
 from gateway.catalogue.shows import no_show
 from gateway.commands import Outcome, Pending
 from gateway.documents import BEARER, problem_responses
-from gateway.http import Exchange
+from gateway.http import Fields
 from gateway.problems import Problem
 from gateway.refusals import problem_of
 from gateway.requests import staff_only
@@ -39,12 +39,12 @@ async def change_show(
     data: JSONBody[ChangeShowBody],
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    exchange: NamedDependency[Exchange],
+    fields: NamedDependency[Fields],
 ) -> Answer:
     """Change times, screen or limit of a show. What has been booked stays as it is."""
-    preference = preference_of(exchange)
+    preference = preference_of(fields)
     _known(show_id)
-    command_id = command_id_for(exchange, caller.user_id)
+    command_id = command_id_for(fields, caller.user_id)
     outcome = await show_changes.change(show_id, data, command_id, caller.user_id, preference.wait_s)
     return await _answer(show_changes, show_id, outcome, preference)
 
@@ -55,10 +55,10 @@ async def close_show(
     request: Request[Any, Any, Any],
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    exchange: NamedDependency[Exchange],
+    fields: NamedDependency[Fields],
 ) -> Answer:
     """Take no more bookings for a show. Bookings stay; one that is closed already stays closed."""
-    return await _move(CloseShow, show_id, request, caller, show_changes, exchange)
+    return await _move(CloseShow, show_id, request, caller, show_changes, fields)
 
 
 @post("/shows/{show_id:int}/reopen", status_code=200, operation_id="ReopenShow", responses=_REFUSED, **_STAFF)
@@ -67,10 +67,10 @@ async def reopen_show(
     request: Request[Any, Any, Any],
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    exchange: NamedDependency[Exchange],
+    fields: NamedDependency[Fields],
 ) -> Answer:
     """Take bookings for a closed show again."""
-    return await _move(ReopenShow, show_id, request, caller, show_changes, exchange)
+    return await _move(ReopenShow, show_id, request, caller, show_changes, fields)
 
 
 @post("/shows/{show_id:int}/cancel", status_code=200, operation_id="CancelShow", responses=_REFUSED, **_STAFF)
@@ -79,10 +79,10 @@ async def cancel_show(
     request: Request[Any, Any, Any],
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    exchange: NamedDependency[Exchange],
+    fields: NamedDependency[Fields],
 ) -> Answer:
     """Call a show off, for good. Every booking is cancelled, soon after this answer, and its customer told."""
-    return await _move(CancelShow, show_id, request, caller, show_changes, exchange)
+    return await _move(CancelShow, show_id, request, caller, show_changes, fields)
 
 
 @post(
@@ -97,10 +97,10 @@ async def block_seats(
     data: JSONBody[WithheldSeatsBody],
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    exchange: NamedDependency[Exchange],
+    fields: NamedDependency[Fields],
 ) -> Answer:
     """Withhold seats from sale, all or none. Those that are blocked already stay so; sold ones are refused."""
-    return await _withhold(BlockSeats, show_id, data, caller, show_changes, exchange)
+    return await _withhold(BlockSeats, show_id, data, caller, show_changes, fields)
 
 
 @post(
@@ -115,14 +115,14 @@ async def unblock_seats(
     data: JSONBody[WithheldSeatsBody],
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    exchange: NamedDependency[Exchange],
+    fields: NamedDependency[Fields],
 ) -> Answer:
     """Put blocked seats back on sale, all or none. Those that are available already stay so."""
-    return await _withhold(UnblockSeats, show_id, data, caller, show_changes, exchange)
+    return await _withhold(UnblockSeats, show_id, data, caller, show_changes, fields)
 
 
 SHOW_COMMANDS: list[Any] = [change_show, close_show, reopen_show, cancel_show, block_seats, unblock_seats]
-"""The handlers; `show_changes`, `caller` and `exchange` have to be provided."""
+"""The handlers; `show_changes`, `caller` and `fields` have to be provided."""
 
 
 async def _move(
@@ -131,13 +131,13 @@ async def _move(
     request: Request[Any, Any, Any],
     caller: Caller,
     show_changes: ShowChanges,
-    exchange: Exchange,
+    fields: Fields,
 ) -> Answer:
     if (await Request.body(request)).strip() not in (b"", b"{}"):
         raise invalid(("body", "this call takes no body"))
-    preference = preference_of(exchange)
+    preference = preference_of(fields)
     command = kind(
-        command_id=command_id_for(exchange, caller.user_id),
+        command_id=command_id_for(fields, caller.user_id),
         show_id=_known(show_id),
         user_id=caller.user_id,
         staff=True,
@@ -152,11 +152,11 @@ async def _withhold(
     body: WithheldSeatsBody,
     caller: Caller,
     show_changes: ShowChanges,
-    exchange: Exchange,
+    fields: Fields,
 ) -> Answer:
-    preference = preference_of(exchange)
+    preference = preference_of(fields)
     command = kind(
-        command_id=command_id_for(exchange, caller.user_id),
+        command_id=command_id_for(fields, caller.user_id),
         show_id=_known(show_id),
         user_id=caller.user_id,
         staff=True,

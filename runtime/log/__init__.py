@@ -12,6 +12,7 @@ maximum with the last time seen.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -59,14 +60,15 @@ class WrongLog(Exception):
 class Appender(Protocol):
     """Appends to one topic. Calls made in the same moment travel together."""
 
-    async def append(self, partition: int, body: bytes) -> int:
-        """Appends one record; returns its offset once it is durable.
+    def append(self, partition: int, body: bytes) -> asyncio.Future[int]:
+        """Appends one record; its offset is there once it is durable.
 
         An event may become durable a moment later, if nothing can be stored meanwhile that says it was published.
 
-        Raises LogUnavailable; WrongLog for a partition that the topic does not have; ValueError for a body
-        over MAX_BODY_BYTES. Records appended to a partition by one caller, one await after the other, stand
-        in that order; so do records of calls made without awaiting in between.
+        What awaiting it raises: LogUnavailable; WrongLog for a partition that the topic does not have;
+        ValueError for a body over MAX_BODY_BYTES. The call itself raises nothing. Records appended to a partition
+        by one caller, one await after the other, stand in that order; so do records of calls made without
+        awaiting in between.
         """
         ...
 

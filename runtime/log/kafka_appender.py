@@ -101,11 +101,15 @@ class KafkaAppender:
         self._more: asyncio.Future[None] = self._loop.create_future()
         self._task = self._loop.create_task(self._run(), name=f"append to {topic}")
 
-    async def append(self, partition: int, body: bytes) -> int:
-        self._check(1, len(body), len(body))
+    def append(self, partition: int, body: bytes) -> asyncio.Future[int]:
         future: asyncio.Future[int] = self._loop.create_future()
-        self._put(partition, (body, future, 0))
-        return await future
+        try:
+            self._check(1, len(body), len(body))
+        except (LogUnavailable, ValueError) as refusal:
+            future.set_exception(refusal)
+        else:
+            self._put(partition, (body, future, 0))
+        return future
 
     async def append_many(self, records: Sequence[tuple[int, bytes]]) -> list[int]:
         if not records:

@@ -28,7 +28,8 @@ PARTITIONS = "SELECT partition FROM log_heads WHERE topic = $1"
 
 logger = structlog.get_logger()
 
-Call = tuple[Sequence[tuple[int, bytes]], "asyncio.Future[list[int]]"]
+Call = tuple[Sequence[tuple[int, bytes]], "asyncio.Future[Any]", bool]
+"""Records, who waits for their offsets, and whether that is for the one offset of the only record."""
 
 
 class PostgresAppender:
@@ -53,13 +54,14 @@ class PostgresAppender:
         self._more = self._loop.create_future()
         self._task = self._loop.create_task(self._run(), name=f"append to {topic}")
 
-    async def append(self, partition: int, body: bytes) -> int:
-        return (await self._take(((partition, body),), len(body)))[0]
+    def append(self, partition: int, body: bytes) -> asyncio.Future[int]:
+        return self._take(((partition, body),), len(body), one=True)
 
     async def append_many(self, records: Sequence[tuple[int, bytes]]) -> list[int]:
         if not records:
             return []
-        return await self._take(records, sum([len(body) for _, body in records]))
+        offsets: list[int] = await self._take(records, sum([len(body) for _, body in records]), one=False)
+        return offsets
 
     async def close(self) -> None:
         self._closed = True
@@ -68,24 +70,31 @@ class PostgresAppender:
         if self._connection is not None:
             await self._connection.close()
 
-    def _take(self, records: Sequence[tuple[int, bytes]], size: int) -> asyncio.Future[list[int]]:
-        if size > MAX_BODY_BYTES and max(len(body) for _, body in records) > MAX_BODY_BYTES:
-            raise ValueError(f"a record has at most {MAX_BODY_BYTES} bytes")
-        if self._closed:
-            raise LogUnavailable("the appender is closed")
-        if self._pause_until and time.monotonic() < self._pause_until:
-            raise LogUnavailable("PostgreSQL does not answer")
-        if self._calls and (
-            self._pending_records + len(records) > MAX_PENDING_RECORDS
-            or self._pending_bytes + size > MAX_PENDING_BYTES
-        ):
-            raise LogUnavailable(f"{self._pending_records} records wait for the log already")
-        future: asyncio.Future[list[int]] = self._loop.create_future()
-        self._calls.append((records, future))
+    def _take(self, records: Sequence[tuple[int, bytes]], size: int, *, one: bool) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = self._loop.create_future()
+        refusal = self._refusal(records, size)
+        if refusal is not None:
+            future.set_exception(refusal)
+            return future
+        self._calls.append((records, future, one))
         self._pending_records += len(records)
         self._pending_bytes += size
         self._wake()
         return future
+
+    def _refusal(self, records: Sequence[tuple[int, bytes]], size: int) -> Exception | None:
+        if size > MAX_BODY_BYTES and max(len(body) for _, body in records) > MAX_BODY_BYTES:
+            return ValueError(f"a record has at most {MAX_BODY_BYTES} bytes")
+        if self._closed:
+            return LogUnavailable("the appender is closed")
+        if self._pause_until and time.monotonic() < self._pause_until:
+            return LogUnavailable("PostgreSQL does not answer")
+        if self._calls and (
+            self._pending_records + len(records) > MAX_PENDING_RECORDS
+            or self._pending_bytes + size > MAX_PENDING_BYTES
+        ):
+            return LogUnavailable(f"{self._pending_records} records wait for the log already")
+        return None
 
     def _wake(self) -> None:
         if not self._more.done():
@@ -131,12 +140,12 @@ class PostgresAppender:
             batch.append(call)
             count += len(call[0])
         self._pending_records -= count
-        self._pending_bytes -= sum([len(body) for records, _ in batch for _, body in records])
+        self._pending_bytes -= sum([len(body) for records, _, _ in batch for _, body in records])
         return batch
 
     async def _with_known_partitions(self, batch: list[Call]) -> list[Call]:
         """The batch without calls that name a partition which does not exist: they must not fail others."""
-        if {partition for records, _ in batch for partition, _ in records} <= self._partitions:
+        if {partition for records, _, _ in batch for partition, _ in records} <= self._partitions:
             return batch
         try:
             await self._read_partitions()  # it may have been added since
@@ -156,7 +165,7 @@ class PostgresAppender:
     async def _send(self, batch: list[Call]) -> None:
         counts: dict[int, int] = {}
         partitions, indexes, bodies = [], [], []
-        for records, _ in batch:
+        for records, _, _ in batch:
             for partition, body in records:
                 index = counts.get(partition, 0)
                 counts[partition] = index + 1
@@ -178,10 +187,10 @@ class PostgresAppender:
         base = dict(zip(counts, first_offsets, strict=True))
         offsets = [base[partition] + index for partition, index in zip(partitions, indexes, strict=True)]
         done = 0
-        for records, future in batch:
+        for records, future, one in batch:
             count = len(records)
             if not future.done():
-                future.set_result(offsets[done : done + count])
+                future.set_result(offsets[done] if one else offsets[done : done + count])
             done += count
 
     def _lose_connection(self) -> None:
@@ -191,7 +200,7 @@ class PostgresAppender:
 
     @staticmethod
     def _fail(batch: list[Call], error: LogUnavailable | WrongLog) -> None:
-        for _, future in batch:
+        for _, future, _ in batch:
             if not future.done():
                 future.set_exception(error)
 

@@ -21,7 +21,7 @@ async def test_what_comes_while_the_first_batches_wait_is_answered_once(kafka_bo
         before = await log.bounds(COMMANDS_TOPIC)
         appends = []
         for n in range(400):
-            appends.append(asyncio.create_task(appender.append(n % 4, str(n).encode())))
+            appends.append(appender.append(n % 4, str(n).encode()))
             await asyncio.sleep(0.001)
         offsets = await asyncio.wait_for(asyncio.gather(*appends), 10)
         for partition, (_, end) in before.items():

@@ -363,7 +363,7 @@ async def test_a_partition_that_does_not_exist_fails_nobody_else(log: Log) -> No
 @every_log
 async def test_closing_waits_for_what_was_taken_and_takes_nothing_more(log: Log) -> None:
     appender = log.appender(TOPIC)
-    taken = [asyncio.create_task(appender.append(0, b"%d" % n)) for n in range(50)]
+    taken = [appender.append(0, b"%d" % n) for n in range(50)]
     await asyncio.sleep(0)
     await appender.close()
     assert await asyncio.gather(*taken) == list(range(50))

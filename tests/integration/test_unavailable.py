@@ -46,8 +46,10 @@ async def path(server: Server) -> str:
 async def test_a_log_that_does_not_answer_is_told_with_what_is_known(
     client: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch, unknown: bool
 ) -> None:
-    async def gone(*_: Any) -> int:
-        raise LogUnavailable("gone", outcome_unknown=unknown)
+    def gone(*_: Any) -> asyncio.Future[int]:
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        answer.set_exception(LogUnavailable("gone", outcome_unknown=unknown))
+        return answer
 
     key = {"Idempotency-Key": "k"}
     with monkeypatch.context() as patched:
@@ -70,10 +72,13 @@ async def test_more_than_a_show_can_take_is_certainly_not_taken(
 
     append = PostgresAppender.append
 
-    async def slow(self: PostgresAppender, partition: int, body: bytes) -> int:
-        held.set()
-        await let_go.wait()
-        return await append(self, partition, body)
+    def slow(self: PostgresAppender, partition: int, body: bytes) -> asyncio.Future[int]:
+        async def appended() -> int:
+            held.set()
+            await let_go.wait()
+            return await append(self, partition, body)
+
+        return asyncio.ensure_future(appended())
 
     monkeypatch.setattr(PostgresAppender, "append", slow)
     first = asyncio.create_task(client.post(path, json=WANTED))

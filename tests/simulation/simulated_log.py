@@ -48,7 +48,10 @@ class SimulatedAppender:
         self._topic = topic
         self._line = Line()
 
-    async def append(self, partition: int, body: bytes) -> int:
+    def append(self, partition: int, body: bytes) -> asyncio.Future[int]:
+        return asyncio.ensure_future(self._append(partition, body))
+
+    async def _append(self, partition: int, body: bytes) -> int:
         return (await self.append_many([(partition, body)]))[0]
 
     async def append_many(self, records: Sequence[tuple[int, bytes]]) -> list[int]:

@@ -13,8 +13,8 @@ TRUSTED = [ipaddress.ip_network(network) for network in ("10.0.0.0/8", "::1/128"
 
 def address(peer: str | None, *forwarded: str, trusted: bool = True) -> str:
     headers = [(b"host", b"x"), *((b"x-forwarded-for", value.encode()) for value in forwarded)]
-    scope = {"client": None if peer is None else (peer, 1234), "headers": headers}
-    return Addresses(TRUSTED if trusted else ()).client_address(scope)
+    client = None if peer is None else (peer, 1234)
+    return Addresses(TRUSTED if trusted else ()).client_address(client, headers)
 
 
 @pytest.mark.parametrize(

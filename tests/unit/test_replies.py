@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from gateway.replies import Decided, Replies
+from gateway.replies import Awaited, Decided, Replies
 from schemas.events import Decision
 from schemas.ids import Position
 from schemas.wire import encode
@@ -55,7 +55,8 @@ async def looking_up(*answers: Fetch) -> AsyncIterator[Replies]:
 
 
 def expect(replies: Replies, wait_s: float) -> asyncio.Future[Decided | None]:
-    waiting = replies.expect(wait_s)
+    waiting = Awaited()
+    replies.expect(waiting, wait_s)
     replies.placed(waiting, HERE)
     return waiting.outcome
 
