@@ -10,7 +10,6 @@ import msgspec
 from schemas.events import RULES, Booking, ShowStatus, Terms
 from schemas.wire import encode
 from seat_workers.fold import Decided, NetChanges
-from seat_workers.recent import ID_LIFETIME_MS
 
 
 class ShowRow(msgspec.Struct, frozen=True):
@@ -56,6 +55,7 @@ def arguments(batch: Batch) -> list[Any]:
     net = batch.net
     opened = [show for show in batch.shows if show.show_id in net.opened]
     changed = [show for show in batch.shows if show.show_id not in net.opened]
+    termed = [show for show in changed if show.show_id in net.termed]
     # A new booking's row is made without its check-ins: those of the same batch are written right after.
     let_in = [row for row in net.new_bookings if row[0].checked_in]
     return [
@@ -81,7 +81,6 @@ def arguments(batch: Batch) -> list[Any]:
             6,
         ),
         RULES,
-        ID_LIFETIME_MS,
         *transposed(net.frees, 2),
         *transposed([(show, seat, c.state, c.booking_id) for show, seat, c in net.claims], 4),
         *transposed(
@@ -111,7 +110,8 @@ def arguments(batch: Batch) -> list[Any]:
             6,
         ),
         *transposed([_opened_row(show) for show in opened], 11),
-        *transposed([_changed_row(show) for show in changed], 8),
+        *transposed([(show.show_id, show.version, show.available) for show in changed], 3),
+        *transposed([_termed_row(show) for show in termed], 6),
     ]
 
 
@@ -136,13 +136,11 @@ def _opened_row(show: ShowRow) -> tuple[Any, ...]:
     )
 
 
-def _changed_row(show: ShowRow) -> tuple[Any, ...]:
+def _termed_row(show: ShowRow) -> tuple[Any, ...]:
     t = show.terms
     return (
         show.show_id,
         show.status.value,
-        show.version,
-        show.available,
         t.starts_ms,
         t.seats_per_customer,
         t.sales_start_ms,

@@ -24,7 +24,11 @@ from schemas.events import (
     Reason,
     SeatsBlocked,
     SeatsUnblocked,
+    ShowCancelled,
+    ShowChanged,
+    ShowClosed,
     ShowOpened,
+    ShowReopened,
     TicketCheckedIn,
 )
 from schemas.ids import Position
@@ -74,6 +78,8 @@ class NetChanges(msgspec.Struct):
     changed_bookings: list[tuple[Booking, Position]]
     opened: set[int]
     """Shows that the batch opened: their row is new."""
+    termed: set[int]
+    """Shows whose status or terms the batch set."""
 
     def ended(self) -> list[tuple[Booking, Position]]:
         """The bookings that are over at the end of the batch."""
@@ -88,6 +94,7 @@ def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChange
     """By the ids' numbers, which hash and sort faster."""
     new: set[int] = set()
     opened: set[int] = set()
+    termed: set[int] = set()
 
     for decided in batch:
         for event in decided.decision.events:
@@ -110,10 +117,16 @@ def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChange
                 case ShowOpened(show_id):
                     opened.add(show_id)
                     continue
+                case (
+                    ShowChanged(show_id)
+                    | ShowClosed(show_id)
+                    | ShowReopened(show_id)
+                    | ShowCancelled(show_id)
+                ):
+                    termed.add(show_id)
+                    continue
                 case TicketCheckedIn(booking):
                     bookings[booking.booking_id.int] = (booking, decided.position)
-                    continue
-                case _:
                     continue
             index = seatings[booking.show_id].index
             for label in booking.seats:
@@ -133,4 +146,5 @@ def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChange
         new_bookings=[row for is_new, row in rows if is_new],
         changed_bookings=[row for is_new, row in rows if not is_new],
         opened=opened,
+        termed=termed,
     )

@@ -87,7 +87,7 @@ _SIZES = """
       FROM show_states s LEFT JOIN layouts l ON l.digest = s.layout_digest
      WHERE s.show_id = ANY ($1::int[]) AND s.partition = ANY ($2::int[])"""
 _SHOWS = """
-    SELECT s.show_id, s.partition, s.status, s.version, s.layout_id, s.layout_digest, s.starts_ms,
+    SELECT s.show_id, s.partition, s.status, s.version, s.available, s.layout_id, s.layout_digest, s.starts_ms,
            s.seats_per_customer, s.sales_start_ms, s.sales_end_ms, b.*, c.*
       FROM show_states s
      CROSS JOIN LATERAL (
@@ -97,7 +97,9 @@ _SHOWS = """
                   string_agg(int8send(coalesce(expires_ms, 0)), ''::bytea ORDER BY booking_id) AS expires_ms,
                   string_agg(int4send(cardinality(seats)), ''::bytea ORDER BY booking_id) AS sizes,
                   array_agg(checked_in) FILTER (WHERE checked_in IS NOT NULL) AS check_ins
-             FROM bookings WHERE show_id = s.show_id AND status IN ('held', 'confirmed')) b
+             FROM bookings
+            WHERE booking_id IN (SELECT booking_id FROM claims WHERE show_id = s.show_id AND state <> 'b')
+              AND status IN ('held', 'confirmed')) b
      CROSS JOIN LATERAL (
            SELECT string_agg(int4send(seat), ''::bytea ORDER BY booking_id, seat)
                   FILTER (WHERE state <> 'b') AS claimed,
@@ -109,26 +111,32 @@ _BOOKING_COLUMNS = (
 )
 _BOOKINGS = f"SELECT {_BOOKING_COLUMNS} FROM bookings WHERE booking_id = ANY ($1::uuid[])"
 _HELD = """
-    SELECT s.partition, b.show_id, min(b.expires_ms) AS due_ms
-      FROM bookings b JOIN show_states s USING (show_id)
-     WHERE b.status = 'held' AND s.partition = ANY ($1::int[]) GROUP BY s.partition, b.show_id"""
+    SELECT s.partition, c.show_id, min(b.expires_ms) AS due_ms
+      FROM claims c JOIN bookings b USING (booking_id) JOIN show_states s ON s.show_id = c.show_id
+     WHERE c.state = 'h' AND s.partition = ANY ($1::int[]) GROUP BY s.partition, c.show_id"""
 _CANCELLED = """
     SELECT s.partition, s.show_id FROM show_states s
      WHERE s.status = 'cancelled' AND s.partition = ANY ($1::int[])
-       AND EXISTS (SELECT FROM bookings b WHERE b.show_id = s.show_id AND b.status IN ('held', 'confirmed'))"""
+       AND EXISTS (SELECT FROM claims c WHERE c.show_id = s.show_id AND c.state <> 'b')"""
 _LAYOUTS = "SELECT digest, body FROM layouts WHERE digest = ANY ($1::text[])"
 _FIRST_DECISIONS = """
     SELECT i.command_id, d.partition, d.log_offset, d.at_ms, d.command, d.answer
       FROM command_ids i JOIN decisions d USING (partition, log_offset)
      WHERE i.command_id = ANY ($1::uuid[])"""
+_FORGET_IDS = """
+    DELETE FROM command_ids i USING unnest($1::uuid[], $2::bigint[]) u (command_id, before_ms)
+     WHERE i.command_id = u.command_id AND i.at_ms < u.before_ms"""
 _DECISIONS = """
     SELECT log_offset, at_ms, command, answer FROM decisions
      WHERE partition = $1 AND log_offset >= $2 AND log_offset < $3 ORDER BY log_offset LIMIT $4"""
 _COMMIT = "SELECT commit_batch(" + ", ".join(f"${n}" for n in range(1, 57)) + ")"
 
-_PLANNER = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+_PLANNER = """
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+    SET plan_cache_mode = force_generic_plan"""
 """The commit touches rows by key only. Plans are made while tables are small; a plan that scans a table
-would be right then and wrong an hour later."""
+would be right then and wrong an hour later. Left alone, PostgreSQL would also plan each statement anew for each
+batch, since a plan for few rows looks cheaper: a third of what committing one booking costs."""
 
 _TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58")
 
@@ -243,6 +251,11 @@ class Ledger:
             for row in rows
         ]
 
+    async def forget_expired_ids(self, used: Sequence[tuple[UUID, int]]) -> None:
+        """Forgets each of these ids that was last used before the log time that comes with it, in ms."""
+        connection = await self._connection("read")
+        await connection.execute(_FORGET_IDS, *transposed(used, 2))
+
     async def decisions(
         self, partition: int, start: int, end: int, limit: int
     ) -> list[tuple[int, int, bytes, bytes]]:
@@ -273,7 +286,7 @@ def _refusal(error: asyncpg.PostgresError) -> Exception:
     code = error.sqlstate or ""
     if code == "AI001":
         return Fenced(str(error))
-    if code == "AI002" or code == "21000":
+    if error.constraint_name == "command_ids_pkey":
         return IdUsed(str(error))
     if code.startswith(("57P", "08")):
         return OutcomeUnknown(str(error))
@@ -300,6 +313,7 @@ def _stored_show(row: Any) -> StoredShow:
             sales_end_ms=row["sales_end_ms"],
         ),
         version=row["version"],
+        available=row["available"],
         bookings=BookingColumns.received(
             ids=row["ids"] or b"",
             users=row["users"] or b"",

@@ -68,14 +68,18 @@ class Show:
         """Fills a fresh show from live bookings. `blocked`: indexes of blocked seats."""
         columns = BookingColumns.of(bookings, self.seating)
         blocked_seats = array("I", blocked)
-        for _ in self.fill(StoredShow(self.show_id, 0, status, terms, version, columns, blocked_seats)):
+        available = self.available - len(columns.seats) - len(blocked_seats)
+        for _ in self.fill(
+            StoredShow(self.show_id, 0, status, terms, version, available, columns, blocked_seats)
+        ):
             pass
 
     def fill(self, stored: StoredShow) -> Iterator[None]:
         """Fills a fresh show from what is stored, a few milliseconds' worth each time it is asked to go on.
 
         A show of 100,000 seats takes a tenth of a second: whoever fills it may let others run in between. It
-        is to be used only when there is nothing more to go on with.
+        is to be used only when there is nothing more to go on with. Raises ValueError where the claims are not
+        as many as the show's row says.
         """
         self.status, self.terms, self.version = stored.status, stored.terms, stored.version
         columns = stored.bookings
@@ -94,6 +98,11 @@ class Show:
         for seat in stored.blocked:
             self.states[seat] = BLOCKED
         self.available -= len(columns.seats) + len(stored.blocked)
+        if self.available != stored.available:
+            raise ValueError(
+                f"show {self.show_id} has {self.available} seats without a claim and says that"
+                f" {stored.available} are available; `aisle verify` says which differ"
+            )
 
     def next_expiry_ms(self) -> int | None:
         """When the next hold is due, in log time; None when nothing is held."""

@@ -95,6 +95,7 @@ class StoredShow(msgspec.Struct, frozen=True):
     status: ShowStatus
     terms: Terms
     version: int
+    available: int
     bookings: BookingColumns
     blocked: Numbers
     """Indexes of blocked seats."""

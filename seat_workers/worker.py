@@ -23,7 +23,7 @@ from seat_workers.landing import land, patiently
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, Ledger, PartitionState, Refused
 from seat_workers.memory import Memory
 from seat_workers.publisher import Publisher
-from seat_workers.recent import RecentIds
+from seat_workers.recent import ID_LIFETIME_MS, RecentIds
 
 log = structlog.get_logger()
 
@@ -291,7 +291,13 @@ class SeatWorker:
         await self._go_back(reader)
 
     async def _remember_used_ids(self, batch: Batch) -> None:
-        ids = [one.command.command_id for one in batch.decided if one.first and one.command is not None]
+        used = [
+            (one.command.command_id, one.at_ms - ID_LIFETIME_MS)
+            for one in batch.decided
+            if one.first and one.command is not None
+        ]
+        await patiently(lambda: self._ledger.forget_expired_ids(used))
+        ids = [command_id for command_id, _ in used]
         for command_id, first in await patiently(lambda: self._ledger.first_decisions(ids)):
             self._recent.remember(command_id, first)
 

@@ -31,8 +31,8 @@ _SOLD = """
 SELECT f.show_id, sum(f.seats - f.cancelled_seats)::int AS sold FROM report_sales_now f
  WHERE f.show_id IN (SELECT show_id FROM shown) GROUP BY f.show_id"""
 _HELD = """
-SELECT b.show_id, sum(cardinality(b.seats))::int AS held FROM bookings b
- WHERE b.status = 'held' AND b.show_id IN (SELECT show_id FROM shown) GROUP BY b.show_id"""
+SELECT c.show_id, count(*)::int AS held FROM claims c
+ WHERE c.state = 'h' AND c.show_id IN (SELECT show_id FROM shown) GROUP BY c.show_id"""
 _COUNTED = f"""
 SELECT shown.*, coalesce(sold, 0) AS sold, coalesce(held, 0) AS held
   FROM shown LEFT JOIN ({_SOLD}) sold USING (show_id) LEFT JOIN ({_HELD}) held USING (show_id)"""

@@ -38,6 +38,10 @@ SESSION = {
     # A plan made while the log was small must not be kept when it has grown.
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
+    # Heads are locked in the order in which they are named, and nothing is planned anew for each batch.
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
 }
 
 CREATE = """

@@ -163,18 +163,20 @@ class PostgresAppender:
         return known
 
     async def _send(self, batch: list[Call]) -> None:
-        counts: dict[int, int] = {}
-        partitions, indexes, bodies = [], [], []
+        wanted = sorted({partition for records, _, _ in batch for partition, _ in records})
+        head_of = {partition: head for head, partition in enumerate(wanted)}
+        counts = [0] * len(wanted)
+        heads, indexes, bodies = [], [], []
         for records, _, _ in batch:
             for partition, body in records:
-                index = counts.get(partition, 0)
-                counts[partition] = index + 1
-                partitions.append(partition)
-                indexes.append(index)
+                head = head_of[partition]
+                heads.append(head + 1)
+                indexes.append(counts[head])
+                counts[head] += 1
                 bodies.append(body)
         try:
             first_offsets = await self._append.fetchval(
-                self._topic, self._notify, list(counts), list(counts.values()), partitions, indexes, bodies
+                self._topic, self._notify, wanted, counts, heads, indexes, bodies
             )
         except Exception as error:
             refused = isinstance(error, asyncpg.PostgresError) and not _breaks_connection(error)
@@ -184,8 +186,7 @@ class PostgresAppender:
             message = f"the log did not confirm an append: {error!r}"
             self._fail(batch, LogUnavailable(message, outcome_unknown=not refused))
             return
-        base = dict(zip(counts, first_offsets, strict=True))
-        offsets = [base[partition] + index for partition, index in zip(partitions, indexes, strict=True)]
+        offsets = [first_offsets[head - 1] + index for head, index in zip(heads, indexes, strict=True)]
         done = 0
         for records, future, one in batch:
             count = len(records)

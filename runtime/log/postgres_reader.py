@@ -25,7 +25,6 @@ SELECT r.partition, r.log_offset, r.at_ms, r.body
  CROSS JOIN LATERAL (SELECT l.partition, l.log_offset, l.at_ms, l.body FROM log l
                       WHERE l.topic = $1 AND l.partition = p.partition AND l.log_offset >= p.start
                       ORDER BY l.log_offset LIMIT $4) r
- ORDER BY r.partition, r.log_offset
 """
 
 

@@ -23,7 +23,6 @@ from schemas.ids import Position
 from seat_workers.batch import Batch
 from seat_workers.fold import Claim
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, Ledger, OutcomeUnknown, ShowSize
-from seat_workers.recent import ID_LIFETIME_MS
 from seat_workers.show_state import Show
 from seat_workers.stored_show import StoredShow
 from tests.integration.ledger_places import DIGEST, SEATING, Fake, Place, Real, Writer
@@ -261,18 +260,17 @@ async def test_one_lost_partition_takes_the_whole_batch_with_it(
     assert await ledger.load_shows([8], [1]) == []
 
 
-async def test_a_command_id_is_used_once_in_48_hours(ledger: Ledger, place: Place, writer: Writer) -> None:
+async def test_a_command_id_is_used_once_until_it_is_forgotten(
+    ledger: Ledger, place: Place, writer: Writer
+) -> None:
     first = book(writer, "A1")
     await ledger.commit(writer.batch(first))
     offset = writer.next
-    await refused(
-        ledger,
-        place,
-        writer.batch(book(writer, "A2", command_id=first.command_id), at_ms=1_000 + ID_LIFETIME_MS),
-        IdUsed,
-    )
-    writer.next = offset
-    late = writer.batch(book(writer, "A3", command_id=first.command_id), at_ms=1_001 + ID_LIFETIME_MS)
+    late = writer.batch(book(writer, "A3", command_id=first.command_id), at_ms=2_000)
+    await refused(ledger, place, late, IdUsed)
+    await ledger.forget_expired_ids([(first.command_id, 1_000), (writer.id(), 9_000)])
+    await refused(ledger, place, late, IdUsed)
+    await ledger.forget_expired_ids([(first.command_id, 1_001)])
     await ledger.commit(late)
     ((_, latest),) = await ledger.first_decisions([first.command_id])
     assert latest.position == Position(0, offset)

@@ -18,7 +18,7 @@ from schemas.layout import Seating
 from seat_workers.batch import Batch, ShowRow
 from seat_workers.fold import Claim
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, PartitionState, ShowSize, Unavailable
-from seat_workers.recent import ID_LIFETIME_MS, First
+from seat_workers.recent import First
 from seat_workers.stored_show import BookingColumns, StoredShow
 
 
@@ -100,6 +100,7 @@ class Database:
                 (row := self.show_states[one.show_id]).status,
                 row.terms,
                 row.version,
+                row.available,
                 self._booking_columns(one.show_id),
                 array(
                     "I", sorted(seat for seat, claim in self._claims_of(one.show_id) if claim.state == "b")
@@ -164,6 +165,13 @@ class Database:
             if row.status is ShowStatus.CANCELLED and row.partition in partitions and show_id in live
         ]
 
+    def forget_expired_ids(self, used: Sequence[tuple[UUID, int]]) -> None:
+        """Forgets ids that were last used before the time that comes with each."""
+        for command_id, before_ms in used:
+            old = self.command_ids.get(command_id)
+            if old is not None and old[1] < before_ms:
+                del self.command_ids[command_id]
+
     def commit(self, batch: Batch) -> None:
         """What `commit_batch` does. Raises a kind of Refused, and then has written nothing."""
         if self.full:
@@ -192,7 +200,7 @@ class Database:
                 continue
             command_id = one.command.command_id
             old = self.command_ids.get(command_id)
-            if command_id in used or (old is not None and old[1] >= one.at_ms - ID_LIFETIME_MS):
+            if command_id in used or old is not None:
                 raise IdUsed(f"the command id {command_id} has been used before")
             used.add(command_id)
 

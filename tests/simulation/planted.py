@@ -167,6 +167,7 @@ def _unfolded() -> Patches:
             [row for one in every for row in one.new_bookings],
             [row for one in every for row in one.changed_bookings],
             {show for one in every for show in one.opened},
+            {show for one in every for show in one.termed},
         )
 
     yield decider, "fold", one_by_one

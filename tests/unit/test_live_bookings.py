@@ -125,7 +125,7 @@ def test_filling_a_big_house_pauses_often() -> None:
         sizes=array("I", [1]) * 20_000,
         seats=array("I", range(20_000)),
     )
-    stored = StoredShow(7, 0, ShowStatus.OPEN, show.terms, 1, columns, array("I"))
+    stored = StoredShow(7, 0, ShowStatus.OPEN, show.terms, 1, 0, columns, array("I"))
     assert len(list(show.fill(stored))) > 20_000 // IN_ONE_GO * 5
     assert show.available == 0
     assert show.states.decode() == "s" + 19_999 * "h"
