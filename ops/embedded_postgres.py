@@ -23,6 +23,7 @@ _SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "256MB",
     "wal_buffers": "16MB",
+    "wal_init_zero": "off",
     "wal_compression": "on",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
