@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from gateway.http import MAX_BODY, Exchange, Header, request_id_of
 from gateway.problems import Problem
-from gateway.whole_answers import whole_answer
+from gateway.whole_answers import Outbox, whole_answer
 
 MAX_URL = 8 * 1024
 MAX_HEAD = 32 * 1024
@@ -85,9 +85,10 @@ class BoundedHttp(HttpToolsProtocol):
     _idle: asyncio.TimerHandle | None = None
     _idle_since = 0.0
 
-    def __init__(self, short_way: ShortWay, *args: Any, **named: Any) -> None:
+    def __init__(self, short_way: ShortWay, outbox: Outbox, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._short_way = short_way
+        self._outbox = outbox
         self._on_short_way = _OnShortWay()
         self._fields: dict[bytes, bytes] = {}
         self._body = b""
@@ -228,10 +229,12 @@ class BoundedHttp(HttpToolsProtocol):
         self._short_way.answered(under_way.route, status, time.perf_counter() - under_way.began)
         if under_way.disconnected:
             return
-        self.transport.write(whole_answer(status, self.server_state.default_headers, headers, body))
+        answer = whole_answer(status, self.server_state.default_headers, headers, body)
+        self._outbox.add(self.transport, answer)
         under_way.response_complete = True
         self.server_state.total_requests += 1
         if not under_way.keep_alive:
+            self._outbox.empty()
             self.transport.close()
         elif self.pipeline:
             self.flow.resume_reading()
@@ -275,6 +278,10 @@ class BoundedHttp(HttpToolsProtocol):
         )
         super().on_headers_complete()
 
+    def shutdown(self) -> None:
+        self._outbox.empty()
+        super().shutdown()
+
     # --- answers by ASGI, and refusals of what is not HTTP ---
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
@@ -312,6 +319,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._busy or self.pipeline or self._told or self.transport.is_closing():
             return
         self._told = True
+        self._outbox.empty()
         refusal = self._refusal or Problem(
             "validation", "This is not HTTP/1.1: check the request line and headers."
         )

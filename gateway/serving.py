@@ -14,6 +14,7 @@ import uvicorn
 from gateway.bounded_http import BoundedHttp, ShortWay
 from gateway.http import App
 from gateway.live.bounded_websocket import MAX_MESSAGE, PING_EVERY_S, PONG_WITHIN_S, BoundedWebSocket
+from gateway.whole_answers import Outbox
 from runtime.process import CannotStart, run_until
 from runtime.settings import Settings
 
@@ -43,7 +44,7 @@ async def serve_app(
         uvicorn.Config(
             app,
             loop="none",
-            http=partial(BoundedHttp, short_way),  # type: ignore[arg-type]
+            http=partial(BoundedHttp, short_way, Outbox()),  # type: ignore[arg-type]
             ws=BoundedWebSocket,
             ws_max_size=MAX_MESSAGE,
             ws_ping_interval=PING_EVERY_S,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.http import Header
@@ -33,3 +35,28 @@ def whole_answer(status: int, servers: list[Header], headers: list[Header], body
     if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers):
         raise ValueError(f"a line end in one of the headers {headers!r}")
     return b"%b%b%b\r\n%b" % (STATUS_LINE[status], _servers_own.lines(servers), head, body)
+
+
+class Outbox:
+    """Answers that leave together, once all that came in together has been looked at.
+
+    A write to a socket wakes whoever reads from it. Where that is on this machine, as a proxy is, it is done with
+    one answer before the next one is made, and is woken again for each; that costs both sides more than all else
+    that is done for an answer.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[tuple[asyncio.Transport, bytes]] = []
+
+    def add(self, transport: asyncio.Transport, answer: bytes) -> None:
+        """Writes an answer before the loop waits for anything again."""
+        if not self._waiting:
+            self._loop.call_soon(self.empty)
+        self._waiting.append((transport, answer))
+
+    def empty(self) -> None:
+        """Writes them now."""
+        waiting, self._waiting = self._waiting, []
+        for transport, answer in waiting:
+            transport.write(answer)
