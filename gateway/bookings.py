@@ -15,7 +15,7 @@ from gateway.commands import Commands, Decided, Outcome, Pending
 from gateway.failures import problem_for
 from gateway.http import Exchange
 from gateway.problems import Problem
-from gateway.refusals import problem_of
+from gateway.refusals import REPLAYED, refusal_of
 from gateway.waiting import Preference, command_id_for, preference_of
 from schemas.api import BookRequest, HoldRequest, PendingBody, booking_body
 from schemas.commands import CancelBooking, Command, ConfirmBooking
@@ -36,6 +36,8 @@ class BookingRoutes:
 
     def book(self, exchange: Exchange, show_id: int) -> None:
         """POST /api/shows/{id}/bookings"""
+        if self._no_room(exchange, show_id):
+            return
         exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_BOOK_REQUEST, exchange.body())
@@ -44,6 +46,8 @@ class BookingRoutes:
 
     def hold(self, exchange: Exchange, show_id: int) -> None:
         """POST /api/shows/{id}/holds"""
+        if self._no_room(exchange, show_id):
+            return
         exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_HOLD_REQUEST, exchange.body())
@@ -57,6 +61,14 @@ class BookingRoutes:
     def cancel(self, exchange: Exchange, booking_id: UUID) -> None:
         """POST /api/bookings/{id}/cancel and DELETE /api/bookings/{id}"""
         self._move(exchange, booking_id, CancelBooking)
+
+    def _no_room(self, exchange: Exchange, show_id: int) -> bool:
+        """Turns a request away before anything else is done for it, where there is no room for it."""
+        refusal = self._commands.refused_for_now(show_id)
+        if refusal is None:
+            return False
+        exchange.refuse_so(refusal)
+        return True
 
     def _move(self, exchange: Exchange, booking_id: UUID, kind: type[ConfirmBooking | CancelBooking]) -> None:
         exchange.parameters()
@@ -83,7 +95,7 @@ def _tell(
     try:
         headers = applied(preference)
         if isinstance(outcome, Decided):
-            _tell_decided(exchange, outcome, headers, made)
+            _tell_decided(exchange, command, outcome, headers, made)
         elif isinstance(outcome, Pending):
             position = str(outcome.position)
             headers += [(b"location", f"/api/commands/{position}".encode()), RETRY_AFTER]
@@ -91,7 +103,8 @@ def _tell(
         else:
             raise outcome
     except Problem as problem:
-        if problem.code == "not_found" and isinstance(command, ConfirmBooking | CancelBooking):
+        no_show = problem.code == "not_found"
+        if no_show and isinstance(command, ConfirmBooking | CancelBooking):
             problem = no_booking(command.booking_id)
         exchange.refuse(problem)
     except Exception as error:
@@ -99,16 +112,22 @@ def _tell(
 
 
 def _tell_decided(
-    exchange: Exchange, decided: Decided, headers: list[tuple[bytes, bytes]], made: int
+    exchange: Exchange,
+    command: Command,
+    decided: Decided,
+    headers: list[tuple[bytes, bytes]],
+    made: int,
 ) -> None:
+    if decided.refused:
+        refusal = refusal_of(decided.answer)
+        if refusal.status == 404 and isinstance(command, ConfirmBooking | CancelBooking):
+            refusal = no_booking(command.booking_id).refusal()
+        exchange.refuse_so(refusal, headers)
+        return
     decision, position = decided.decision, decided.position
     if decision.repeats is not None:
-        headers.append((b"idempotency-replayed", b"true"))
+        headers.append(REPLAYED)
         position = decision.repeats
-    if decision.reason is not None:
-        problem = problem_of(decision)
-        problem.add_headers(headers)
-        raise problem
     assert decision.booking is not None, "a booking command that is accepted is about a booking"
     if made == 201:
         headers.append((b"location", f"/api/bookings/{decision.booking.booking_id}".encode()))

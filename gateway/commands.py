@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.limits import InFlight
-from gateway.problems import Problem
+from gateway.problems import Problem, Refusal
 from gateway.rate_limits import Limit
 from gateway.replies import Awaited, Decided, Replies, Waiting
 from runtime.log import Appender, LogUnavailable
@@ -50,6 +50,13 @@ class Commands:
         self._looking: set[asyncio.Task[None]] = set()
         self.told: dict[int, int] = {}
         """Show → the offset of the last decision on it that somebody here waited for."""
+
+    def refused_for_now(self, show_id: int) -> Refusal | None:
+        """What is answered to whoever wants seats of this show while too many wait; None: there is room.
+
+        Confirming and cancelling have none of this: they end what was begun.
+        """
+        return self._in_flight.refused_for_now(show_id)
 
     async def partition_of(self, show_id: int) -> int:
         """The partition that a show has for good. Raises Problem `not_found`."""
@@ -119,10 +126,10 @@ class Commands:
         body = encode(msgspec.structs.replace(command, reply_to=reply_to))
         self._appender.append(partition, body).add_done_callback(sent.appended)
 
-    def over(self, sent: _Sent, offset: int | None) -> None:
-        """A command is decided at this offset, or will not be waited for."""
+    def decided_for(self, sent: _Sent, offset: int, *, awaited: bool) -> None:
+        """A command is decided, and maybe somebody is about to be told."""
         self._in_flight.leave(sent.show_id, sent.user_id)
-        if offset is not None:
+        if awaited:
             if len(self.told) >= _MAX_SHOWS_KNOWN:
                 self.told.clear()
             self.told[sent.show_id] = offset
@@ -135,7 +142,7 @@ class Commands:
         """A command is not in the log, or nobody knows. Says whether it is also not decided."""
         lost = self._replies.forget(sent)
         if lost:
-            self.over(sent, None)
+            self._in_flight.leave(sent.show_id, sent.user_id, decided=False)
         return lost
 
 
@@ -174,7 +181,8 @@ class _Sent(Waiting):
             self._say(_not_appended(error, self._command) if isinstance(error, LogUnavailable) else error)
 
     def decided(self, decided: Decided) -> None:
-        self._commands.over(self, decided.position.offset if self._tell and self._waits else None)
+        awaited = self._waits and self._tell is not None
+        self._commands.decided_for(self, decided.position.offset, awaited=awaited)
         # Who does not wait is told alike, also where the decision is quicker than the log's answer.
         self._say(decided if self._waits else Pending(decided.position))
 

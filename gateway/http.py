@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from gateway.bodies import invalid
 from gateway.methods import allow
-from gateway.problems import Problem
+from gateway.problems import Problem, Refusal
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -142,11 +142,16 @@ class Exchange:
 
     def refuse(self, problem: Problem) -> None:
         """Sends a problem."""
-        body = problem.body()
+        self.refuse_so(problem.refusal())
+
+    def refuse_so(self, refusal: Refusal, headers: Iterable[Header] = ()) -> None:
+        """Sends a problem that is ready to be sent, and these headers."""
+        status, own, body = refusal
         self._tell(
-            problem.status,
+            status,
             [
-                *problem.headers(),
+                *own,
+                *headers,
                 (b"content-length", b"%d" % len(body)),
                 (b"x-request-id", self.request_id),
                 _NOT_KEPT,

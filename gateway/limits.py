@@ -2,13 +2,66 @@
 
 A command counts until it is decided, also when its client was answered 202 long ago. What is refused here
 has certainly not been taken.
+
+There are two kinds of bounds. Those of the settings are hard. Below them, no more new wishes for seats are taken than
+are decided within QUEUE_S, as the gateway finds out by counting: what is past that would only wait, be given up and
+asked for again, and the service would be busy with what nobody wants any more. It is turned away at once, for next to
+nothing, so that what is taken is done as fast as ever.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 
-from gateway.problems import Problem
+from gateway.problems import Problem, Refusal
+
+QUEUE_S = 0.25
+"""So long may what is taken wait for its decision."""
+MEASURE_EVERY_S = 0.1
+MEASURED_OVER = 5
+"""Measurements that count."""
+FIRST_GUESS = 8_000.0
+"""Decisions a second, before any were counted under load."""
+LEAST = 256
+"""So many may always wait."""
+BUSY = 64
+"""With fewer under way, what is decided says nothing about what could be."""
+
+
+def full() -> Problem:
+    """Too many wait."""
+    return Problem("overloaded", "Not taken; try again in a moment.", retry_after_s=1)
+
+
+def full_show() -> Problem:
+    """Too many wait for the same show."""
+    return Problem("overloaded", "Too many ask for this show; not taken. Try again soon.", retry_after_s=1)
+
+
+_FULL, _FULL_SHOW = full().refusal(), full_show().refusal()
+
+
+class Queue:
+    """How many commands may wait so that none waits for long. Pure: told every tenth of a second what happened."""
+
+    def __init__(self) -> None:
+        self.bound: float = FIRST_GUESS * QUEUE_S
+        self._a_second = FIRST_GUESS
+        self._counted: list[tuple[int, int]] = []
+
+    def measure(self, decided: int, under_way: int) -> None:
+        """So many were decided since the last measurement, and so many are under way now."""
+        self._counted = [*self._counted[1 - MEASURED_OVER :], (decided, under_way)]
+        last = self._counted[-2:]
+        if not any(count for count, _ in last) and under_way:
+            # Nothing is decided at all: a writer is being replaced. It is waited for, up to the hard bounds.
+            self.bound = float("inf")
+            return
+        if len(self._counted) == MEASURED_OVER and min(waits for _, waits in self._counted) >= BUSY:
+            total = sum(count for count, _ in self._counted)
+            self._a_second = total / (MEASURED_OVER * MEASURE_EVERY_S)
+        self.bound = max(float(LEAST), self._a_second * QUEUE_S)
 
 
 class InFlight:
@@ -19,21 +72,32 @@ class InFlight:
         self._total = 0
         self._shows: defaultdict[int, int] = defaultdict(int)
         self._customers: defaultdict[int, int] = defaultdict(int)
+        self._queue = Queue()
+        self._decided = 0
 
     @property
     def total(self) -> int:
         """Commands that are not decided yet."""
         return self._total
 
+    def refused_for_now(self, show_id: int) -> Refusal | None:
+        """The refusal of a new wish for seats; None where there is room for one."""
+        bound = self._queue.bound
+        if self._total >= LEAST:
+            if self._total >= bound:
+                return _FULL
+            # One show may have half of the room: the others are not to wait for it.
+            if self._shows.get(show_id, 0) >= bound / 2:
+                return _FULL_SHOW
+        return None
+
     def enter(self, show_id: int, user_id: int) -> None:
         """Counts one more. Raises Problem: `overloaded`, or `rate_limited` for one customer's own."""
         if self._total >= self._in_all:
-            raise Problem("overloaded", "Not taken; try again in a moment.", retry_after_s=1)
-        if self._shows[show_id] >= self._of_show:
-            raise Problem(
-                "overloaded", "Too many ask for this show; not taken. Try again soon.", retry_after_s=1
-            )
-        if self._customers[user_id] >= self._of_customer:
+            raise full()
+        if self._shows.get(show_id, 0) >= self._of_show:
+            raise full_show()
+        if self._customers.get(user_id, 0) >= self._of_customer:
             raise Problem(
                 "rate_limited",
                 f"You have {self._of_customer} requests that are not decided yet; wait for their answers.",
@@ -43,10 +107,18 @@ class InFlight:
         self._shows[show_id] += 1
         self._customers[user_id] += 1
 
-    def leave(self, show_id: int, user_id: int) -> None:
-        """Counts one less."""
+    def leave(self, show_id: int, user_id: int, *, decided: bool = True) -> None:
+        """Counts one less, which is decided or did not get into the log."""
         self._total -= 1
+        self._decided += decided
         for counts, key in ((self._shows, show_id), (self._customers, user_id)):
             counts[key] -= 1
             if not counts[key]:
                 del counts[key]
+
+    async def measure(self) -> None:
+        """Finds out how many may wait, for ever."""
+        while True:
+            await asyncio.sleep(MEASURE_EVERY_S)
+            decided, self._decided = self._decided, 0
+            self._queue.measure(decided, self._total)

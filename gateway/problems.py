@@ -6,7 +6,7 @@ Every problem says what to do next in its `detail`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -61,6 +61,14 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "database_unavailable": (503, "The database does not answer"),
 }
 """code → (HTTP status, title). A code, once given out, keeps its meaning."""
+
+
+class Refusal(NamedTuple):
+    """A problem in the form in which it is sent, for one that is sent over and over."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
 
 
 class Problem(Exception):
@@ -120,3 +128,7 @@ class Problem(Exception):
 
     def body(self) -> bytes:
         return msgspec.json.encode(self.document())
+
+    def refusal(self) -> Refusal:
+        """The problem as it is sent, without Content-Length."""
+        return Refusal(self.status, tuple(self.headers()), self.body())

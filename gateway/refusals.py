@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from gateway.problems import Problem
+from functools import lru_cache
+
+from gateway.problems import Problem, Refusal
 from schemas.api import MAX_SEATS_PER_REQUEST, timestamp
 from schemas.events import Decision, Reason
+from schemas.wire import decode_decision
+
+REPLAYED = (b"idempotency-replayed", b"true")
+"""Sent with an answer that was given before."""
 
 _DETAILS = {
     Reason.NOT_FOUND: "There is no such show or booking.",
@@ -29,6 +35,19 @@ _DETAILS = {
     Reason.MALFORMED: "The request could not be read when its turn came; report this.",
     Reason.INTERNAL_ERROR: "Something went wrong when this was decided; nothing was booked. Report this.",
 }
+
+
+@lru_cache(maxsize=4_096)
+def refusal_of(answer: bytes) -> Refusal:
+    """A refused decision in the form in which it is sent, from its stored form.
+
+    Remembered, since in a rush many are refused the same seats.
+    """
+    decision = decode_decision(answer)
+    problem = problem_of(decision)
+    if decision.repeats is not None:
+        problem.add_headers([REPLAYED])
+    return problem.refusal()
 
 
 def problem_of(decision: Decision) -> Problem:

@@ -37,10 +37,21 @@ _LOOK_UP = """
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """A command's decision, and where it stands."""
+    """A command's decision in stored form, and where it stands."""
 
     position: Position
-    decision: Decision
+    answer: bytes
+
+    @property
+    def decision(self) -> Decision:
+        """The decision, taken apart anew each time."""
+        decision: Decision = decode_decision(self.answer)
+        return decision
+
+    @property
+    def refused(self) -> bool:
+        """Whether the command was refused. The reason is the first field, and left out where there is none."""
+        return self.answer.startswith(b'{"reason"')
 
 
 class Waiting:
@@ -158,7 +169,7 @@ class Replies:
         waiting = self._waiting.pop(number, None)
         if waiting is None:
             return False
-        waiting.decided(Decided(position, decode_decision(answer)))
+        waiting.decided(Decided(position, bytes(answer)))
         return True
 
     async def listen(self) -> None:

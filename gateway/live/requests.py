@@ -17,6 +17,7 @@ from gateway.bodies import decode_body, invalid
 from gateway.booking_commands import book_command, hold_command, move_command, no_booking
 from gateway.commands import Commands, Decided, Outcome, Pending
 from gateway.failures import problem_for
+from gateway.limits import full
 from gateway.live.logins import SocketLogin, SocketLogins, read_auth
 from gateway.live.sockets import NOT_WANTED, close_code
 from gateway.preferences import DEFAULT_WAIT_S
@@ -115,6 +116,8 @@ class SocketRequests:
                 raise invalid(("ref", "this field is missing"))
             else:
                 command = _command(kind, body, self._login.caller)
+                if kind in ("book", "hold") and self._commands.refused_for_now(command.show_id):
+                    raise full()
                 self._open[ref] = asyncio.create_task(self._carry_out(ref, command))
                 return True
         except Problem as problem:

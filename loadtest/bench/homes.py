@@ -20,9 +20,6 @@ KEPT = (
     "AISLE_MAX_IN_FLIGHT",
 )
 """Settings that reach the benchmark's Aisle from outside; all others are its own."""
-MAX_IN_FLIGHT = 1_000
-"""Undecided requests of a gateway, unless AISLE_MAX_IN_FLIGHT says otherwise: some tenths of a second of what one
-machine decides. With the default of 20,000 those who come past the capacity would wait for seconds."""
 
 
 @contextmanager
@@ -49,5 +46,4 @@ def environment_of(home: Path) -> dict[str, str]:
         "AISLE_PORT": str(free_port(following=1)),
         "AISLE_RATE_LIMITS": "off",
     }
-    environment.setdefault("AISLE_MAX_IN_FLIGHT", str(MAX_IN_FLIGHT))
     return environment

@@ -23,7 +23,8 @@ def answers_are_true(house: House) -> Iterator[str]:
     """Every answer is what is stored at its position, for the very command that was asked."""
     for request in house.observed.requests:
         match request.answer:
-            case Decided(position, decision):
+            case Decided(position) as decided:
+                decision = decided.decision
                 row = house.database.decisions.get(position)
                 if row is None or decode_decision(row.answer) != decision:
                     yield f"client's eye: {request.client} saw {decision} at {position}, which is not stored"

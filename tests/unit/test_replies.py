@@ -64,7 +64,7 @@ def expect(replies: Replies, wait_s: float) -> asyncio.Future[Decided | None]:
 async def test_a_connection_that_breaks_in_the_middle_of_a_look_up_is_no_end_of_look_ups() -> None:
     async with looking_up(breaks, finds) as replies:
         outcome = await asyncio.wait_for(expect(replies, 60), 20)
-        assert outcome == Decided(HERE, Decision())
+        assert outcome == Decided(HERE, encode(Decision()))
 
 
 async def test_a_wait_ends_when_its_time_is_up_though_the_database_does_not_answer() -> None:

@@ -12,8 +12,8 @@ from loadtest.bench.orders import Due, Order, Overload, Tally
 from loadtest.bench.scenarios.bookings import Bookings
 from loadtest.bench.stage import Measured, Stage
 
-CONNECTIONS = 2_000
-CAPACITY_CONNECTIONS = 256
+CONNECTIONS = 10_000
+CAPACITY_CONNECTIONS = 1_024
 TIMES = 2.0
 CALM = 0.5
 """Of the capacity, before and after."""
@@ -26,7 +26,7 @@ QUICK_CALM_S = 2.5
 class OpenLoop:
     """The capacity first: what a closed loop books. Then twice that for 30 s, with some calm before and after.
 
-    The gateway is told by AISLE_MAX_IN_FLIGHT how many it may have undecided; the rest it turns away.
+    The gateway finds out by itself how many may wait; the rest it turns away.
     """
 
     def __init__(
