@@ -36,8 +36,6 @@ class BookingRoutes:
 
     def book(self, exchange: Exchange, show_id: int) -> None:
         """POST /api/shows/{id}/bookings"""
-        if self._no_room(exchange, show_id):
-            return
         exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_BOOK_REQUEST, exchange.body())
@@ -46,8 +44,6 @@ class BookingRoutes:
 
     def hold(self, exchange: Exchange, show_id: int) -> None:
         """POST /api/shows/{id}/holds"""
-        if self._no_room(exchange, show_id):
-            return
         exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_HOLD_REQUEST, exchange.body())
@@ -61,14 +57,6 @@ class BookingRoutes:
     def cancel(self, exchange: Exchange, booking_id: UUID) -> None:
         """POST /api/bookings/{id}/cancel and DELETE /api/bookings/{id}"""
         self._move(exchange, booking_id, CancelBooking)
-
-    def _no_room(self, exchange: Exchange, show_id: int) -> bool:
-        """Turns a request away before anything else is done for it, where there is no room for it."""
-        refusal = self._commands.refused_for_now(show_id)
-        if refusal is None:
-            return False
-        exchange.refuse_so(refusal)
-        return True
 
     def _move(self, exchange: Exchange, booking_id: UUID, kind: type[ConfirmBooking | CancelBooking]) -> None:
         exchange.parameters()

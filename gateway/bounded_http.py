@@ -21,8 +21,8 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.http import MAX_BODY, Exchange, Header, request_id_of
-from gateway.problems import Problem
-from gateway.whole_answers import Outbox, whole_answer
+from gateway.problems import Problem, Refusal
+from gateway.whole_answers import Outbox, refusal_as_sent, whole_answer
 
 MAX_URL = 8 * 1024
 MAX_HEAD = 32 * 1024
@@ -44,6 +44,9 @@ class ShortWay(Protocol):
 
     def find(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Any | None:
         """The hot route of this request, to be given to `take`; None for any other request."""
+
+    def turned_away(self, route: Any) -> Refusal | None:
+        """What is answered to a request at once, without looking into it; None: it is to be taken."""
 
     def take(self, route: Any, exchange: Exchange) -> None:
         """Answers the request, now or later. Raises nothing."""
@@ -206,6 +209,12 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _take(self) -> None:
         route, self._route = self._route, None
+        if (refusal := self._short_way.turned_away(route)) is not None:
+            request_id = request_id_of(self._fields.get(b"x-request-id"))
+            own = self.server_state.default_headers
+            self._outbox.add(self.transport, refusal_as_sent(refusal, own, request_id))
+            self._await_next()
+            return
         path, _, query = self.url.partition(b"?")
         under_way = self._on_short_way
         under_way.response_complete = False
@@ -232,7 +241,6 @@ class BoundedHttp(HttpToolsProtocol):
         answer = whole_answer(status, self.server_state.default_headers, headers, body)
         self._outbox.add(self.transport, answer)
         under_way.response_complete = True
-        self.server_state.total_requests += 1
         if not under_way.keep_alive:
             self._outbox.empty()
             self.transport.close()
@@ -242,9 +250,13 @@ class BoundedHttp(HttpToolsProtocol):
         elif not self._reads:
             self._tell_refusal()
         else:
-            self._idle_since = self.loop.time()
-            if self._idle is None:
-                self._idle = self.loop.call_later(self.timeout_keep_alive, self._idle_long_enough)
+            self._await_next()
+
+    def _await_next(self) -> None:
+        """Everything is answered."""
+        self._idle_since = self.loop.time()
+        if self._idle is None:
+            self._idle = self.loop.call_later(self.timeout_keep_alive, self._idle_long_enough)
 
     def _idle_no_more(self) -> None:
         if self._idle is not None:

@@ -15,7 +15,7 @@ from gateway.hot import HotRoute, HotRoutes
 from gateway.http import App, Exchange, Fields, Header, Receive, Scope, Send, read_body, request_id_of
 from gateway.live.routes import LiveRoutes, not_http
 from gateway.measures import GatewayMeasures, route_of
-from gateway.problems import Problem
+from gateway.problems import Problem, Refusal
 from gateway.rate_limits import Limit
 from gateway.security_headers import with_policy
 
@@ -162,6 +162,14 @@ class ShortWay:
                 self._known.clear()
             self._known[method, target] = taken
         return taken
+
+    def turned_away(self, taken: _Taken) -> Refusal | None:
+        """Why nothing of this kind is taken now, whatever the request says."""
+        gate = taken.route.gate
+        refusal = None if gate is None else gate()
+        if refusal is not None:
+            self._measures.turned_away(taken.kind, refusal.status)
+        return refusal
 
     def take(self, taken: _Taken, exchange: Exchange) -> None:
         """Answers the request, now or later."""

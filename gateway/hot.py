@@ -21,6 +21,7 @@ from gateway.failures import problem_for
 from gateway.http import Exchange
 from gateway.looking import LookRoutes
 from gateway.methods import not_allowed
+from gateway.problems import Refusal
 from gateway.seat_map import SeatMapRoutes
 from gateway.seat_pictures import SeatPictures
 from gateway.ticket_pdf import TicketRoutes
@@ -38,6 +39,8 @@ class HotRoute(NamedTuple):
     handler: Handler
     json: bool
     """Whether it answers in JSON, which a client has to accept."""
+    gate: Callable[[], Refusal | None] | None = None
+    """Asked before a request is looked at: why it is turned away now, whatever it says."""
 
 
 class HotRoutes:
@@ -55,6 +58,7 @@ class HotRoutes:
         self._catalogue = catalogue
         self._tickets = tickets
         self._bookings = BookingRoutes(tokens, commands)
+        self._refused_for_now = commands.refused_for_now
         self._looks = LookRoutes(tokens, commands, pool, pictures)
         self._seats = SeatMapRoutes(pictures)
         self._loop = asyncio.get_running_loop()
@@ -71,13 +75,16 @@ class HotRoutes:
         asked = "GET" if method == "HEAD" else method
         handler = methods.get(asked)
         if handler is not None:
-            return HotRoute(handler, json=not path.endswith(".pdf"))
+            return HotRoute(handler, json=not path.endswith(".pdf"), gate=self._gate_of(handler))
         if asked in methods:
             return None
         return HotRoute(partial(_tell_methods, methods), json=False)
 
     def take(self, route: HotRoute, exchange: Exchange) -> None:
         """Answers the exchange by its route, now or later."""
+        if route.gate is not None and (refusal := route.gate()) is not None:
+            exchange.refuse_so(refusal)
+            return
         try:
             accept = exchange.headers.get(b"accept", b"*/*")
             if accept not in _JSON_TOO and route.json:
@@ -90,6 +97,12 @@ class HotRoutes:
             task = self._loop.create_task(_finish(rest, exchange))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
+
+    def _gate_of(self, handler: Handler) -> Callable[[], Refusal | None] | None:
+        """Wishes for seats are turned away while too many wait; whatever ends what was begun is not."""
+        if isinstance(handler, partial) and handler.func in (self._bookings.book, self._bookings.hold):
+            return partial(self._refused_for_now, handler.keywords["show_id"])
+        return None
 
     def _methods_at(self, path: str) -> _Methods | None:
         parts = path.split("/")

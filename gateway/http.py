@@ -28,7 +28,7 @@ _MAX_QUERY = 2048
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
 _STRAY_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _JSON = b"application/json"
-_NOT_KEPT = (b"cache-control", b"no-store")
+NOT_KEPT = (b"cache-control", b"no-store")
 
 
 def request_id_of(given: bytes | None) -> bytes:
@@ -122,7 +122,7 @@ class Exchange:
                 *headers,
                 (b"content-length", b"%d" % len(body)),
                 (b"x-request-id", self.request_id),
-                _NOT_KEPT,
+                NOT_KEPT,
             ],
             body,
         )
@@ -154,7 +154,7 @@ class Exchange:
                 *headers,
                 (b"content-length", b"%d" % len(body)),
                 (b"x-request-id", self.request_id),
-                _NOT_KEPT,
+                NOT_KEPT,
             ],
             body,
         )

@@ -3,24 +3,30 @@
 A command counts until it is decided, also when its client was answered 202 long ago. What is refused here
 has certainly not been taken.
 
-There are two kinds of bounds. Those of the settings are hard. Below them, no more new wishes for seats are taken than
-are decided within QUEUE_S, as the gateway finds out by counting: what is past that would only wait, be given up and
-asked for again, and the service would be busy with what nobody wants any more. It is turned away at once, for next to
-nothing, so that what is taken is done as fast as ever.
+There are two kinds of bounds. Those of the settings are hard. Below them, while more comes than can be done, no
+more new wishes for seats are taken than are decided within QUEUE_S, as the gateway finds out by counting: what is
+past that would only wait, be given up and asked for again, and the service would be busy with what nobody wants any
+more. It is turned away at once, for next to nothing, so that what is taken is done as fast as ever. A crowd that
+comes in one moment is no overload: only a queue that stays too long for a while is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 
 from gateway.problems import Problem, Refusal
 
-QUEUE_S = 0.25
-"""So long may what is taken wait for its decision."""
+QUEUE_S = 0.2
+"""So long may what is taken wait for its decision, while more comes than can be done."""
 MEASURE_EVERY_S = 0.1
 MEASURED_OVER = 5
 """Measurements that count."""
+PATIENCE = 3
+"""So many measurements in a row have to find too many waiting before any are turned away."""
+RELIEF = 10
+"""So many in a row have to find the queue half empty before all are taken again."""
 FIRST_GUESS = 8_000.0
 """Decisions a second, before any were counted under load."""
 LEAST = 256
@@ -46,22 +52,27 @@ class Queue:
     """How many commands may wait so that none waits for long. Pure: told every tenth of a second what happened."""
 
     def __init__(self) -> None:
-        self.bound: float = FIRST_GUESS * QUEUE_S
+        self.bound = math.inf
         self._a_second = FIRST_GUESS
         self._counted: list[tuple[int, int]] = []
+        self._too_long = 0
+        self._relieved = 0
 
     def measure(self, decided: int, under_way: int) -> None:
         """So many were decided since the last measurement, and so many are under way now."""
         self._counted = [*self._counted[1 - MEASURED_OVER :], (decided, under_way)]
-        last = self._counted[-2:]
-        if not any(count for count, _ in last) and under_way:
-            # Nothing is decided at all: a writer is being replaced. It is waited for, up to the hard bounds.
-            self.bound = float("inf")
-            return
         if len(self._counted) == MEASURED_OVER and min(waits for _, waits in self._counted) >= BUSY:
             total = sum(count for count, _ in self._counted)
             self._a_second = total / (MEASURED_OVER * MEASURE_EVERY_S)
-        self.bound = max(float(LEAST), self._a_second * QUEUE_S)
+        bound = max(float(LEAST), self._a_second * QUEUE_S)
+        self._too_long = self._too_long + 1 if under_way >= bound else 0
+        self._relieved = self._relieved + 1 if under_way < bound / 2 else 0
+        # Where nothing is decided at all, a writer is being replaced: it is waited for, up to the hard bounds.
+        stalled = under_way > 0 and not any(count for count, _ in self._counted[-2:])
+        if stalled or self._relieved >= RELIEF:
+            self.bound = math.inf
+        elif self._too_long >= PATIENCE or self.bound != math.inf:
+            self.bound = bound
 
 
 class InFlight:
@@ -72,7 +83,7 @@ class InFlight:
         self._total = 0
         self._shows: defaultdict[int, int] = defaultdict(int)
         self._customers: defaultdict[int, int] = defaultdict(int)
-        self._queue = Queue()
+        self.queue = Queue()
         self._decided = 0
 
     @property
@@ -82,7 +93,7 @@ class InFlight:
 
     def refused_for_now(self, show_id: int) -> Refusal | None:
         """The refusal of a new wish for seats; None where there is room for one."""
-        bound = self._queue.bound
+        bound = self.queue.bound
         if self._total >= LEAST:
             if self._total >= bound:
                 return _FULL
@@ -121,4 +132,4 @@ class InFlight:
         while True:
             await asyncio.sleep(MEASURE_EVERY_S)
             decided, self._decided = self._decided, 0
-            self._queue.measure(decided, self._total)
+            self.queue.measure(decided, self._total)

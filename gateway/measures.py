@@ -87,6 +87,10 @@ class GatewayMeasures:
         """One more request that is not answered yet."""
         self._open += 1
 
+    def turned_away(self, route: str, status: int) -> None:
+        """A request was answered without being looked at."""
+        self._requests[route, status] += 1
+
     def answered(self, route: str, status: int, took_s: float) -> None:
         """One of them is answered. `route`: as `route_of` has it."""
         self._open -= 1

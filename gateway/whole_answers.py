@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from gateway.http import Header
+from gateway.http import NOT_KEPT, Header
+from gateway.problems import Refusal
 
 
 class _ServersOwn:
@@ -31,10 +33,27 @@ def whole_answer(status: int, servers: list[Header], headers: list[Header], body
 
     Raises ValueError for a line end in a header: it would begin another one.
     """
-    head = b"".join([name + b": " + value + b"\r\n" for name, value in headers])
-    if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers):
+    head = b"\r\n".join([b": ".join(header) for header in headers])
+    if head.count(b"\n") != len(headers) - 1 or head.count(b"\r") != len(headers) - 1:
         raise ValueError(f"a line end in one of the headers {headers!r}")
-    return b"%b%b%b\r\n%b" % (STATUS_LINE[status], _servers_own.lines(servers), head, body)
+    return b"%b%b%b\r\n\r\n%b" % (STATUS_LINE[status], _servers_own.lines(servers), head, body)
+
+
+def refusal_as_sent(refusal: Refusal, servers: list[Header], request_id: bytes) -> bytes:
+    """The same for a refusal that is sent over and over."""
+    return b"%b%b%bx-request-id: %b\r\n\r\n%b" % (
+        STATUS_LINE[refusal.status],
+        _servers_own.lines(servers),
+        _lines_of(refusal),
+        request_id,
+        refusal.body,
+    )
+
+
+@lru_cache(maxsize=16)
+def _lines_of(refusal: Refusal) -> bytes:
+    headers = [*refusal.headers, (b"content-length", b"%d" % len(refusal.body)), NOT_KEPT]
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 class Outbox:

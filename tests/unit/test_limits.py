@@ -1,10 +1,23 @@
-"""How many wishes for seats may wait: what is decided within half a second, whatever the machine can do."""
+"""How many wishes for seats may wait: no more than are decided soon, while more comes than can be done."""
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
-from gateway.limits import BUSY, FIRST_GUESS, LEAST, MEASURE_EVERY_S, MEASURED_OVER, QUEUE_S, InFlight, Queue
+from gateway.limits import (
+    BUSY,
+    FIRST_GUESS,
+    LEAST,
+    MEASURE_EVERY_S,
+    MEASURED_OVER,
+    PATIENCE,
+    QUEUE_S,
+    RELIEF,
+    InFlight,
+    Queue,
+)
 
 A_SECOND = round(1 / MEASURE_EVERY_S)
 
@@ -15,25 +28,36 @@ def counted(queue: Queue, decided: int, under_way: int, times: int = MEASURED_OV
     return queue.bound
 
 
-def test_before_anything_was_counted_a_guess_holds() -> None:
-    assert Queue().bound == FIRST_GUESS * QUEUE_S
+def test_a_crowd_that_comes_in_one_moment_is_taken() -> None:
+    queue = Queue()
+    assert queue.bound == math.inf
+    assert counted(queue, 800, 9_000, PATIENCE - 1) == math.inf
+    assert counted(queue, 800, 10, 100) == math.inf
 
 
-def test_under_load_the_bound_follows_what_is_decided() -> None:
+def test_where_the_queue_stays_too_long_the_bound_follows_what_is_decided() -> None:
     queue = Queue()
     assert counted(queue, 900, 3_000) == 900 * A_SECOND * QUEUE_S
     assert counted(queue, 200, 1_000) == 200 * A_SECOND * QUEUE_S
+    assert counted(queue, 1, 1_000) == LEAST, "a few may always wait"
+
+
+def test_before_anything_was_counted_a_guess_holds() -> None:
+    assert counted(Queue(), 10, 9_000, PATIENCE) == FIRST_GUESS * QUEUE_S
 
 
 def test_what_is_decided_without_load_says_nothing() -> None:
     queue = Queue()
-    assert counted(queue, 900, 3_000) == counted(queue, 3, BUSY - 1)
-    queue.measure(0, 0)
-    assert queue.bound == 900 * A_SECOND * QUEUE_S
+    counted(queue, 3, BUSY - 1)
+    assert counted(queue, 10, 9_000, PATIENCE) == FIRST_GUESS * QUEUE_S
 
 
-def test_a_few_may_always_wait() -> None:
-    assert counted(Queue(), 1, BUSY) == LEAST
+def test_all_are_taken_again_once_the_queue_has_been_short_for_a_while() -> None:
+    queue = Queue()
+    bound = counted(queue, 900, 3_000)
+    assert counted(queue, 900, round(bound) - 1, 2 * RELIEF) == bound
+    assert counted(queue, 900, round(bound / 3), RELIEF - 1) == bound
+    assert counted(queue, 900, round(bound / 3), 1) == math.inf
 
 
 def test_while_nothing_is_decided_the_writer_is_waited_for() -> None:
@@ -42,22 +66,30 @@ def test_while_nothing_is_decided_the_writer_is_waited_for() -> None:
     queue.measure(0, 400)
     assert queue.bound <= bound
     queue.measure(0, 9_000)
-    assert queue.bound == float("inf")
+    assert queue.bound == math.inf
     queue.measure(300, 9_000)
-    assert queue.bound < 9_000
+    assert queue.bound < 9_000, "what gathered meanwhile is done before more is taken"
 
 
 def test_a_show_may_have_half_of_the_room() -> None:
     in_flight = InFlight(100_000, 100_000, 100_000)
-    for n in range(round(FIRST_GUESS * QUEUE_S / 2)):
+    counted(in_flight.queue, 100, 9_000)
+    room = 100 * A_SECOND * QUEUE_S
+    assert room < LEAST * 2
+    for n in range(LEAST):
+        assert in_flight.refused_for_now(7) is None
+        in_flight.enter(7, n)
+    assert in_flight.refused_for_now(7) is not None
+    counted(in_flight.queue, 1_000, 9_000)
+    for n in range(round(1_000 * A_SECOND * QUEUE_S / 2) - LEAST):
         assert in_flight.refused_for_now(7) is None
         in_flight.enter(7, n)
     refusal = in_flight.refused_for_now(7)
     assert refusal is not None
     assert (refusal.status, (b"retry-after", b"1") in refusal.headers) == (503, True)
     assert b"this show" in refusal.body
-    for n in range(round(FIRST_GUESS * QUEUE_S / 2)):
-        assert in_flight.refused_for_now(n) is None or n == 7
+    for n in range(round(1_000 * A_SECOND * QUEUE_S / 2)):
+        assert in_flight.refused_for_now(8) is None or n > LEAST
         in_flight.enter(100 + n, n)
     refusal = in_flight.refused_for_now(8)
     assert refusal is not None

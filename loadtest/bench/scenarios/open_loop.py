@@ -12,8 +12,8 @@ from loadtest.bench.orders import Due, Order, Overload, Tally
 from loadtest.bench.scenarios.bookings import Bookings
 from loadtest.bench.stage import Measured, Stage
 
-CONNECTIONS = 10_000
-CAPACITY_CONNECTIONS = 1_024
+CONNECTIONS = 6_000
+CAPACITY_CONNECTIONS = 256
 TIMES = 2.0
 CALM = 0.5
 """Of the capacity, before and after."""
