@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-BUSY = 0.5
+BUSY = 0.3
 """The share of all processors from which on others are given way to."""
 RESTS = 9.0
 """How many times as long as the work took is then rested."""
