@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any
 from uuid import UUID
 
 from gateway.auth import Caller
@@ -17,12 +16,35 @@ from schemas.ids import new_booking_id, show_of_booking
 
 def book_command(caller: Caller, show_id: int, request: BookRequest, command_id: UUID) -> BookSeats:
     """To book seats. Raises Problem for a request that cannot be meant."""
-    return BookSeats(**_asked(caller, show_id, request, command_id))
+    return BookSeats(
+        command_id=command_id,
+        show_id=show_id,
+        user_id=caller.user_id,
+        staff=caller.staff,
+        booking_id=_booking_id(show_id),
+        seats=_checked_seats(request, caller),
+        quantity=request.quantity or 0,
+        section=request.section,
+        adjacent=request.adjacent is not False,
+        customer_id=request.user_id or 0,
+    )
 
 
 def hold_command(caller: Caller, show_id: int, request: HoldRequest, command_id: UUID) -> HoldSeats:
     """To hold seats. Raises Problem for a request that cannot be meant."""
-    return HoldSeats(hold_ms=request.hold_s * 1000, **_asked(caller, show_id, request, command_id))
+    return HoldSeats(
+        command_id=command_id,
+        show_id=show_id,
+        user_id=caller.user_id,
+        staff=caller.staff,
+        booking_id=_booking_id(show_id),
+        seats=_checked_seats(request, caller),
+        quantity=request.quantity or 0,
+        section=request.section,
+        adjacent=request.adjacent is not False,
+        customer_id=request.user_id or 0,
+        hold_ms=request.hold_s * 1000,
+    )
 
 
 def move_command(
@@ -42,22 +64,8 @@ def move_command(
     )
 
 
-def _asked(
-    caller: Caller, show_id: int, request: BookRequest | HoldRequest, command_id: UUID
-) -> dict[str, Any]:
-    """What booking and holding have in common, as the fields of their commands."""
-    return {
-        "command_id": command_id,
-        "show_id": show_id,
-        "user_id": caller.user_id,
-        "staff": caller.staff,
-        "booking_id": new_booking_id(show_id, int(time.time() * 1000), random.getrandbits(42)),
-        "seats": _checked_seats(request, caller),
-        "quantity": request.quantity or 0,
-        "section": request.section,
-        "adjacent": request.adjacent is not False,
-        "customer_id": request.user_id or 0,
-    }
+def _booking_id(show_id: int) -> UUID:
+    return new_booking_id(show_id, int(time.time() * 1000), random.getrandbits(42))
 
 
 def _checked_seats(request: BookRequest | HoldRequest, caller: Caller) -> tuple[str, ...]:

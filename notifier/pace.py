@@ -1,8 +1,8 @@
 """How fast letters are written: as fast as may be where nobody else needs the machine, slowly where others do.
 
 The lowest priority is not enough. What runs on one core slows its neighbours, who share caches and often the very
-core, and what a letter asks of PostgreSQL is answered at a booking's priority. So while others keep more than half
-of the machine busy, whoever works here rests nine times as long as the work took.
+core, and what a letter asks of PostgreSQL is answered at a booking's priority. So while others keep more than three
+tenths of the machine busy, whoever works here rests nine times as long as the work took.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Pace:
         self._pressed = False
 
     def pressed(self) -> bool:
-        """Whether others lately kept more than half of the machine busy."""
+        """Whether others lately kept much of the machine busy."""
         now_s = self._clock()
         if now_s - self._looked_at >= _LOOK_EVERY_S:
             self._looked_at = now_s

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Annotated
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 import msgspec
 
@@ -31,6 +31,8 @@ _VERSION_AND_VARIANT = (0xF << 76) | (3 << 62)
 _SHOW_HIGH_BITS = 12
 _SHOW_LOW_BITS = 20
 _RANDOM_BITS = 42
+_new = object.__new__
+_set_number, _set_safety = UUID.int.__set__, UUID.is_safe.__set__  # type: ignore[attr-defined, misc]
 
 
 class Position(msgspec.Struct, frozen=True, order=True, array_like=True):
@@ -70,7 +72,7 @@ def new_booking_id(show_id: int, now_ms: int, random: int) -> UUID:
         | (low << _RANDOM_BITS)
         | (random & ((1 << _RANDOM_BITS) - 1))
     )
-    return UUID(int=value)
+    return _uuid(value)
 
 
 def show_of_booking(booking_id: UUID) -> int:
@@ -92,7 +94,7 @@ def keyed_command_id(user_id: int, key: str) -> UUID:
         key.encode(), digest_size=16, salt=user_id.to_bytes(16, "big"), person=b"aisle.key"
     )
     bits = int.from_bytes(digest.digest(), "big")
-    return UUID(int=(bits & ~_VERSION_AND_VARIANT) | _VERSION_8 | _VARIANT)
+    return _uuid((bits & ~_VERSION_AND_VARIANT) | _VERSION_8 | _VARIANT)
 
 
 def fresh_command_id(now_ms: int, random: int) -> UUID:
@@ -103,4 +105,12 @@ def fresh_command_id(now_ms: int, random: int) -> UUID:
     """
     high, low = random >> 62 & 0xFFF, random & (2**62 - 1)
     bits = ((now_ms & (2**48 - 1)) << 80) | (high << 64) | low
-    return UUID(int=bits | _VERSION_7 | _VARIANT)
+    return _uuid(bits | _VERSION_7 | _VARIANT)
+
+
+def _uuid(number: int) -> UUID:
+    """What UUID(int=number) is, without its looking for other arguments: a quarter of the time."""
+    made = _new(UUID)
+    _set_number(made, number)
+    _set_safety(made, SafeUUID.unknown)
+    return made

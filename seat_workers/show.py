@@ -202,14 +202,19 @@ def _take_seats(show: Show, command: BookSeats | HoldSeats, now_ms: int) -> Deci
 
 
 def _asked_for(show: Show, labels: tuple[str, ...]) -> list[int] | Decision:
-    if not labels or len(set(labels)) != len(labels):
+    count = len(labels)
+    if count != 1 and (not labels or len(set(labels)) != count):
         return Decision(Reason.VALIDATION)
-    if len(labels) > MAX_SEATS_PER_REQUEST:
+    if count > MAX_SEATS_PER_REQUEST:
         return Decision(Reason.TOO_MANY_SEATS)
-    seats = sorted([show.seating.find(label) for label in labels])
+    find, states = show.seating.find, show.states
+    seats = sorted([find(label) for label in labels])
     if seats[0] < 0:
         return _unknown(show, labels)
-    return _unavailable(show, seats) or seats
+    for seat in seats:
+        if states[seat] != AVAILABLE:
+            return _unavailable(show, seats)
+    return seats
 
 
 def _best(show: Show, command: BookSeats | HoldSeats) -> list[int] | Decision:
@@ -227,13 +232,13 @@ def _unknown(show: Show, labels: tuple[str, ...]) -> Decision:
     return Decision(Reason.SEAT_UNKNOWN, tuple(sorted({one for one in labels if show.seating.find(one) < 0})))
 
 
-def _unavailable(show: Show, seats: list[int]) -> Decision | None:
+def _unavailable(show: Show, seats: list[int]) -> Decision:
+    """Of seats that are not all available: those that are taken, or, where none is, those that are blocked."""
     states, label = show.states, show.seating.label
-    for letters, reason in (((HELD, SOLD), Reason.SEAT_TAKEN), ((BLOCKED,), Reason.SEAT_BLOCKED)):
-        at_fault = [label(seat) for seat in seats if states[seat] in letters]
-        if at_fault:
-            return Decision(reason, tuple(at_fault))
-    return None
+    taken = tuple([label(seat) for seat in seats if states[seat] in (HELD, SOLD)])
+    if taken:
+        return Decision(Reason.SEAT_TAKEN, taken)
+    return Decision(Reason.SEAT_BLOCKED, tuple([label(seat) for seat in seats if states[seat] == BLOCKED]))
 
 
 def _move_booking(show: Show, command: ConfirmBooking | CancelBooking, now_ms: int) -> Decision:

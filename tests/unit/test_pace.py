@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from notifier.pace import Pace, Used, machine_used
+from notifier.pace import BUSY, Pace, Used, machine_used
 
 
 class Machine:
@@ -29,12 +29,12 @@ class Machine:
         return pace
 
 
-def test_others_that_keep_more_than_half_of_the_machine_busy_are_given_way_to() -> None:
+def test_others_that_keep_much_of_the_machine_busy_are_given_way_to() -> None:
     machine = Machine()
     pace = machine.pace()
-    machine.goes_on(1, others=0.9)
+    machine.goes_on(1, others=2 * BUSY - 0.1)
     assert not pace.pressed()
-    machine.goes_on(1, others=1.1)
+    machine.goes_on(1, others=2 * BUSY + 0.1)
     assert pace.pressed()
     machine.goes_on(1, others=0.1)
     assert not pace.pressed()
