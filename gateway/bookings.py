@@ -16,9 +16,10 @@ from gateway.failures import problem_for
 from gateway.http import Exchange
 from gateway.problems import Problem
 from gateway.refusals import REPLAYED, refusal_of
+from gateway.together import Together
 from gateway.waiting import Preference, command_id_for, preference_of
 from schemas.api import BookRequest, HoldRequest, PendingBody, booking_body
-from schemas.commands import CancelBooking, Command, ConfirmBooking
+from schemas.commands import BookSeats, CancelBooking, Command, ConfirmBooking, HoldSeats
 from schemas.wire import encode
 
 _BOOK_REQUEST = msgspec.json.Decoder(BookRequest)
@@ -33,6 +34,7 @@ class BookingRoutes:
     def __init__(self, tokens: Tokens, commands: Commands) -> None:
         self._tokens = tokens
         self._commands = commands
+        self._together = Together(commands)
 
     def book(self, exchange: Exchange, show_id: int) -> None:
         """POST /api/shows/{id}/bookings"""
@@ -69,7 +71,15 @@ class BookingRoutes:
     def _send(self, exchange: Exchange, command: Command, *, made: int) -> None:
         preference = preference_of(exchange.headers)
         tell = partial(_tell, exchange, command, preference, made)
-        self._commands.send(command, wait_s=preference.wait_s, tell=tell)
+        if (
+            isinstance(command, BookSeats | HoldSeats)
+            and command.seats
+            and preference.wait_s
+            and b"idempotency-key" not in exchange.headers
+        ):
+            self._together.send(command, wait_s=preference.wait_s, tell=tell)
+        else:
+            self._commands.send(command, wait_s=preference.wait_s, tell=tell)
 
 
 def _tell(

@@ -70,6 +70,16 @@ class Commands:
             self._partitions[show_id] = partition
         return partition
 
+    def admit(self, command: Command) -> None:
+        """Counts a command as under way. Raises Problem, where it is not to be sent: `overloaded`, `rate_limited`."""
+        if self._limit is not None and not command.staff:
+            self._limit.spend(command.user_id)
+        self._in_flight.enter(command.show_id, command.user_id)
+
+    def dismiss(self, command: Command) -> None:
+        """An admitted command is not sent: its question was answered otherwise."""
+        self._in_flight.leave(command.show_id, command.user_id)
+
     def send(self, command: Command, *, wait_s: float, tell: Tell) -> None:
         """Appends a command and tells its decision, or after `wait_s` seconds that it has none yet.
 
@@ -77,8 +87,11 @@ class Commands:
         `not_found` for an unknown show, `log_unavailable` with `outcome: "unknown"` where the log may have it
         all the same.
         """
-        if self._limit is not None and not command.staff:
-            self._limit.spend(command.user_id)
+        self.admit(command)
+        self.send_admitted(command, wait_s=wait_s, tell=tell)
+
+    def send_admitted(self, command: Command, *, wait_s: float, tell: Tell) -> None:
+        """As `send`, for a command that is admitted."""
         partition = self._partitions.get(command.show_id)
         if partition is not None:
             self._append(command, partition, wait_s, tell)
@@ -114,12 +127,14 @@ class Commands:
 
     async def _find_and_append(self, command: Command, wait_s: float, tell: Tell) -> None:
         try:
-            self._append(command, await self.partition_of(command.show_id), wait_s, tell)
+            partition = await self.partition_of(command.show_id)
         except Exception as error:
+            self._in_flight.leave(command.show_id, command.user_id, decided=False)
             tell(error)
+        else:
+            self._append(command, partition, wait_s, tell)
 
     def _append(self, command: Command, partition: int, wait_s: float, tell: Tell) -> None:
-        self._in_flight.enter(command.show_id, command.user_id)
         sent = _Sent(self, command, partition, tell, waits=wait_s > 0)
         self._replies.expect(sent, wait_s)
         reply_to = ReplyTo(self._replies.gateway, sent.number)

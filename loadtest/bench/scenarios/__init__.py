@@ -13,7 +13,7 @@ from loadtest.bench.scenarios.nothing import Nothing
 from loadtest.bench.scenarios.one_show import QUICK_SEATS, SEATS, OneShow
 from loadtest.bench.scenarios.open_loop import QUICK_CALM_S, QUICK_LOAD_S, OpenLoop
 from loadtest.bench.scenarios.seat_maps import SeatMaps
-from loadtest.bench.scenarios.storm import Storm
+from loadtest.bench.scenarios.storm import BEST_SEATS, Storm
 from loadtest.bench.stage import Measured, Stage
 
 CONNECTIONS = (1, 64, 256)
@@ -39,6 +39,7 @@ def all_scenarios(*, quick: bool) -> Sequence[Scenario]:
         Bookings(256, hold_first=True),
         OneShow(256, seats=QUICK_SEATS if quick else SEATS),
         Storm(256),
+        Storm(256, keyed=False, seats=BEST_SEATS),
         OpenLoop(load_s=QUICK_LOAD_S, calm_s=QUICK_CALM_S) if quick else OpenLoop(),
         SeatMaps(64, known=True),
         SeatMaps(64, known=False),

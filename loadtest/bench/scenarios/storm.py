@@ -16,6 +16,8 @@ from loadtest.bench.stage import Measured, Stage
 
 SEATS = 500
 """That the storm is about; sold out before anything counts."""
+BEST_SEATS = 20
+"""That everybody wants who has a choice."""
 OTHERS = 64
 """Connections that book another show meanwhile."""
 OTHERS_A_SECOND = 8_000
@@ -32,11 +34,12 @@ class Storm:
     command of its own and none can share another's answer.
     """
 
-    def __init__(self, connections: int, *, keyed: bool = True) -> None:
+    def __init__(self, connections: int, *, keyed: bool = True, seats: int = SEATS) -> None:
         self.connections = connections
         self.keyed = keyed
+        self.seats = seats
         end = "" if keyed else "-no-key"
-        told = "" if keyed else ", no key"
+        told = "" if keyed else f", {seats} seats, no key"
         self.columns = (
             Column(case=f"storm-{connections}{end}", title=f"{connections}, storm{told}", confirms=(201,)),
             Column(case=f"storm-other{end}", title=f"{OTHERS} beside it{told}", confirms=(201,)),
@@ -50,7 +53,7 @@ class Storm:
             host=stage.host,
             port=stage.port,
             tokens=stage.tokens(),
-            asks=SameSeats(stormed, SEATS, secrets.token_hex(8) if self.keyed else ""),
+            asks=SameSeats(stormed, self.seats, secrets.token_hex(8) if self.keyed else ""),
             connections=self.connections,
             warm_up_s=stage.warm_up_s,
             measured_s=stage.measured_s,
@@ -58,7 +61,7 @@ class Storm:
         )
         quiet = await stage.drive(alone, order, stage.cpu)
         again = msgspec.structs.replace(
-            order, asks=SameSeats(stormed, SEATS, secrets.token_hex(8) if self.keyed else "")
+            order, asks=SameSeats(stormed, self.seats, secrets.token_hex(8) if self.keyed else "")
         )
         others = msgspec.structs.replace(
             order,

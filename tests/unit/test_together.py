@@ -1,0 +1,153 @@
+"""Who asks for the same seats in the same moment may share a refusal, and nothing but a refusal."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from gateway.commands import Decided, Outcome, Pending, Tell
+from gateway.problems import Problem
+from gateway.together import HOLDS_FOR_ALL, Together
+from schemas.commands import BookSeats, HoldSeats
+from schemas.events import Decision, Reason
+from schemas.ids import Position
+from schemas.wire import encode
+
+TAKEN = Decision(Reason.SEAT_TAKEN, ("A1",))
+BOOKED = Decision()
+
+
+class FakeCommands:
+    """Takes what is sent and answers it when told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[BookSeats | HoldSeats, float, Tell]] = []
+        self.admitted = 0
+        self.refuses = False
+
+    def admit(self, command: Any) -> None:
+        if self.refuses:
+            raise Problem("rate_limited", "Too many.", retry_after_s=1)
+        self.admitted += 1
+
+    def dismiss(self, command: Any) -> None:
+        self.admitted -= 1
+
+    def send_admitted(self, command: Any, *, wait_s: float, tell: Tell) -> None:
+        self.sent.append((command, wait_s, tell))
+
+    def answer(self, n: int, decision: Decision) -> None:
+        self.admitted -= 1
+        self.sent[n][2](Decided(Position(0, n), encode(decision)))
+
+    def seats(self) -> list[tuple[str, ...]]:
+        return [command.seats for command, _, _ in self.sent]
+
+
+class House:
+    """Some customers of one gateway."""
+
+    def __init__(self) -> None:
+        self.commands = FakeCommands()
+        self.together = Together(self.commands)  # type: ignore[arg-type]
+        self.told: list[tuple[str, Outcome | BaseException]] = []
+
+    def asks(self, who: str, *seats: str, show_id: int = 7, wait_s: float = 10, hold: bool = False) -> None:
+        common: dict[str, Any] = {
+            "command_id": uuid4(),
+            "booking_id": uuid4(),
+            "show_id": show_id,
+            "seats": seats,
+        }
+        command = HoldSeats(hold_ms=60_000, **common) if hold else BookSeats(**common)
+        self.together.send(command, wait_s=wait_s, tell=lambda outcome: self.told.append((who, outcome)))
+
+    def decisions(self) -> dict[str, Decision]:
+        return {who: one.decision for who, one in self.told if isinstance(one, Decided)}
+
+
+async def the_moment_is_over() -> None:
+    await asyncio.sleep(0)
+
+
+async def test_what_came_in_one_moment_shares_a_refusal() -> None:
+    house = House()
+    for who in ("a", "b", "c"):
+        house.asks(who, "A1")
+    assert house.commands.sent == []
+    await the_moment_is_over()
+    assert house.commands.seats() == [("A1",)]
+    assert house.commands.admitted == 3, "they count as under way, all of them"
+    house.commands.answer(0, TAKEN)
+    assert house.decisions() == dict.fromkeys("abc", TAKEN)
+    assert house.commands.admitted == 0
+
+
+async def test_what_comes_later_is_sent_for_itself() -> None:
+    house = House()
+    house.asks("a", "A1")
+    await the_moment_is_over()
+    house.asks("b", "A1")
+    await the_moment_is_over()
+    assert house.commands.seats() == [("A1",), ("A1",)]
+
+
+async def test_a_booking_is_nobody_elses() -> None:
+    house = House()
+    for who in ("a", "b", "c"):
+        house.asks(who, "A1")
+    await the_moment_is_over()
+    house.commands.answer(0, BOOKED)
+    assert house.decisions() == {"a": BOOKED}
+    assert house.commands.seats() == [("A1",), ("A1",)], "the next one asks for itself"
+    house.commands.answer(1, TAKEN)
+    assert house.decisions() == {"a": BOOKED, "b": TAKEN, "c": TAKEN}
+    assert house.commands.admitted == 0
+
+
+@pytest.mark.parametrize("reason", Reason)
+async def test_only_a_reason_that_holds_for_everybody_is_shared(reason: Reason) -> None:
+    house = House()
+    house.asks("a", "A1")
+    house.asks("b", "A1")
+    await the_moment_is_over()
+    house.commands.answer(0, Decision(reason))
+    assert ("b" in house.decisions()) == (reason in HOLDS_FOR_ALL)
+    assert len(house.commands.sent) == (1 if reason in HOLDS_FOR_ALL else 2)
+
+
+async def test_only_the_same_wish_is_shared() -> None:
+    house = House()
+    house.asks("a", "A1", "A2")
+    house.asks("the same set", "A2", "A1")
+    house.asks("another seat", "A1")
+    house.asks("another show", "A1", "A2", show_id=8)
+    house.asks("a hold", "A1", "A2", hold=True)
+    house.asks("who waits less", "A1", "A2", wait_s=1)
+    await the_moment_is_over()
+    assert len(house.commands.sent) == 5
+    house.commands.answer(0, TAKEN)
+    assert set(house.decisions()) == {"a", "the same set"}
+
+
+async def test_where_the_first_is_not_decided_each_is_sent_for_itself() -> None:
+    for outcome in (Pending(Position(0, 1)), Problem("log_unavailable", "Away.", retry_after_s=1)):
+        house = House()
+        for who in ("a", "b", "c"):
+            house.asks(who, "A1")
+        await the_moment_is_over()
+        house.commands.sent[0][2](outcome)
+        assert house.told == [("a", outcome)]
+        assert [wait_s for _, wait_s, _ in house.commands.sent] == [10, 0, 0]
+
+
+async def test_who_asks_too_often_is_refused_and_not_counted() -> None:
+    house = House()
+    house.commands.refuses = True
+    with pytest.raises(Problem):
+        house.asks("a", "A1")
+    await the_moment_is_over()
+    assert (house.commands.sent, house.commands.admitted) == ([], 0)
