@@ -1,8 +1,9 @@
-"""A server that does nothing: `python -m loadtest.bench.do_nothing PORT`.
+"""A server that does nothing: `python -m loadtest.bench.do_nothing PORT asgi|short`.
 
-It is the gateway's HTTP server with its settings and no work behind it: every request is read and answered
-201 with a body of a booking's size. What it reaches is the ceiling of this way to serve, generator included,
-and what the generator spends on it is what the generator costs.
+It is the gateway's HTTP server with no work behind it: every request is read and answered 201 with a body of a
+booking's size. `asgi`: as any ASGI application on uvicorn would be asked; `short`: the short way of hot routes. What it
+reaches is the ceiling of this way to serve, generator included, and what the generator spends on it is what the
+generator costs.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 import uvicorn
 import uvloop
 
+from gateway.bounded_http import BoundedHttp
+from gateway.http import Exchange
+from gateway.whole_answers import Outbox
 from loadtest.bench.processes import end_with_parent
 
 Scope = MutableMapping[str, Any]
@@ -39,9 +44,26 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     await send(dict(_END))
 
 
-async def _serve(port: int) -> None:
+class AnswerAll:
+    """The short way, with nothing at its end."""
+
+    def find(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Any | None:
+        return self
+
+    def turned_away(self, route: Any) -> None:
+        return None
+
+    def take(self, route: Any, exchange: Exchange) -> None:
+        exchange.answer(201, _BODY)
+
+    def answered(self, route: Any, status: int, took_s: float) -> None:
+        pass
+
+
+async def _serve(port: int, way: str) -> None:
+    http: Any = "httptools" if way == "asgi" else partial(BoundedHttp, AnswerAll(), Outbox())
     config = uvicorn.Config(
-        answer, port=port, http="httptools", ws="none", lifespan="off", access_log=False,
+        answer, port=port, http=http, ws="none", lifespan="off", access_log=False,
         log_level="warning", server_header=False, timeout_keep_alive=75, backlog=2048,
     )  # fmt: skip
     gc.collect()
@@ -52,4 +74,4 @@ async def _serve(port: int) -> None:
 if __name__ == "__main__":
     end_with_parent()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(int(sys.argv[1])))
+        runner.run(_serve(int(sys.argv[1]), sys.argv[2]))

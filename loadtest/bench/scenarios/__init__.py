@@ -16,7 +16,8 @@ from loadtest.bench.scenarios.seat_maps import SeatMaps
 from loadtest.bench.scenarios.storm import BEST_SEATS, Storm
 from loadtest.bench.stage import Measured, Stage
 
-CONNECTIONS = (1, 64, 256)
+CONNECTIONS = (1, 64, 256, 1_024)
+QUICK_CONNECTIONS = (1, 64, 256)
 
 
 class Scenario(Protocol):
@@ -35,7 +36,7 @@ class Scenario(Protocol):
 def all_scenarios(*, quick: bool) -> Sequence[Scenario]:
     """Everything that `make bench` measures."""
     return (
-        *(Bookings(connections) for connections in CONNECTIONS),
+        *(Bookings(connections) for connections in (QUICK_CONNECTIONS if quick else CONNECTIONS)),
         Bookings(256, hold_first=True),
         OneShow(256, seats=QUICK_SEATS if quick else SEATS),
         Storm(256),
@@ -48,5 +49,9 @@ def all_scenarios(*, quick: bool) -> Sequence[Scenario]:
         Reading("movies", MOVIES, 64, known=True),
         Reading("show", SHOW, 64),
         Reading("show", SHOW, 64, known=True),
-        *(Nothing(connections) for connections in ((64,) if quick else (64, 256))),
+        *(
+            Nothing(connections, short=short)
+            for connections in ((64,) if quick else (64, 256))
+            for short in (False, True)
+        ),
     )

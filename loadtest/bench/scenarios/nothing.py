@@ -21,16 +21,21 @@ START_S = 10.0
 
 
 class Nothing:
-    """The requests of a booking, sent to a server that reads and answers them, no more."""
+    """The requests of a booking, sent to a server that reads and answers them, no more.
 
-    def __init__(self, connections: int) -> None:
+    `short`: by the gateway's short way instead of ASGI.
+    """
+
+    def __init__(self, connections: int, *, short: bool = False) -> None:
         self.connections = connections
-        self.columns = (Column(case=f"nothing-{connections}", title=f"{connections}, no work"),)
+        self.way = "short" if short else "asgi"
+        end, told = ("-short", "short way") if short else ("", "ASGI")
+        self.columns = (Column(case=f"nothing-{connections}{end}", title=f"{connections}, no work, {told}"),)
 
     async def measure(self, stage: Stage) -> Sequence[Measured]:
         port = free_port()
         server = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "loadtest.bench.do_nothing", str(port), process_group=0
+            sys.executable, "-m", "loadtest.bench.do_nothing", str(port), self.way, process_group=0
         )
         try:
             await _until_it_answers(port)
