@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -43,6 +44,9 @@ class Batch(msgspec.Struct, frozen=True):
     """Every show of which anything changed."""
     versions_before: Mapping[int, int]
     """The version that each of these shows had before."""
+    outdated: Sequence[tuple[UUID, int]] = ()
+    """Command ids that this batch uses and that may be stored from long ago, each with the log time in ms from which on
+    a use counts: what is older is forgotten in the same commit."""
 
 
 def transposed(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any]]:

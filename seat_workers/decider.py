@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -15,7 +16,7 @@ from schemas.wire import decode_command, encode
 from seat_workers.batch import Advance, Batch, ShowRow
 from seat_workers.fold import Decided, fold
 from seat_workers.memory import Memory
-from seat_workers.recent import First, RecentIds
+from seat_workers.recent import ID_LIFETIME_MS, First, RecentIds
 from seat_workers.show import step
 from seat_workers.show_state import Show
 
@@ -48,6 +49,8 @@ class Decider:
         """Commands that are answered `internal_error` without being looked at."""
         self.nameless: set[Position] = set()
         """Commands whose id cannot be stored as used."""
+        self.maybe_outdated: set[UUID] = set()
+        """Ids that PostgreSQL may still have from so long ago that they count no more."""
 
     def decide(
         self,
@@ -97,6 +100,7 @@ class Decider:
             net=fold(decided, {show.show_id: show.seating for show in shows.values()}),
             shows=[_row(partition, show) for (partition, _), show in sorted(shows.items(), key=_show_id)],
             versions_before=versions_before,
+            outdated=self._outdated(decided) if self.maybe_outdated else (),
         )
 
     def _decide_one(self, record: Record, command: Command | None, now_ms: int) -> Decided:
@@ -127,6 +131,15 @@ class Decider:
             self._memory.drop([(position.partition, command.show_id)])
             log.exception("the rules raised", position=str(position), show_id=command.show_id)
             raise CommandFailed(position) from error
+
+    def _outdated(self, decided: Iterable[Decided]) -> list[tuple[UUID, int]]:
+        """Only with the commit of the command that uses it anew may an id be forgotten: until then, repeats of its
+        first use may come before that command in the log."""
+        return [
+            (one.command.command_id, one.at_ms - ID_LIFETIME_MS)
+            for one in decided
+            if one.first and one.command is not None and one.command.command_id in self.maybe_outdated
+        ]
 
     def undo(self, batch: Batch) -> None:
         """Drops from memory what a batch that was not committed has left there."""

@@ -123,13 +123,17 @@ _FIRST_DECISIONS = """
     SELECT i.command_id, d.partition, d.log_offset, d.at_ms, d.command, d.answer
       FROM command_ids i JOIN decisions d USING (partition, log_offset)
      WHERE i.command_id = ANY ($1::uuid[])"""
-_FORGET_IDS = """
-    DELETE FROM command_ids i USING unnest($1::uuid[], $2::bigint[]) u (command_id, before_ms)
-     WHERE i.command_id = u.command_id AND i.at_ms < u.before_ms"""
 _DECISIONS = """
     SELECT log_offset, at_ms, command, answer FROM decisions
      WHERE partition = $1 AND log_offset >= $2 AND log_offset < $3 ORDER BY log_offset LIMIT $4"""
 _COMMIT = "SELECT commit_batch(" + ", ".join(f"${n}" for n in range(1, 57)) + ")"
+_COMMIT_FORGETTING = f"""
+    WITH forgotten AS (
+        DELETE FROM command_ids i USING unnest($57::uuid[], $58::bigint[]) u (command_id, counts_from_ms)
+         WHERE i.command_id = u.command_id AND i.at_ms < u.counts_from_ms RETURNING i.command_id)
+    {_COMMIT} FROM (SELECT count(*) FROM forgotten)"""
+"""First forgets ids, then commits, in one statement: the count is there only when all are gone, and a function sees
+what its own statement has changed."""
 
 _PLANNER = """
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
@@ -251,11 +255,6 @@ class Ledger:
             for row in rows
         ]
 
-    async def forget_expired_ids(self, used: Sequence[tuple[UUID, int]]) -> None:
-        """Forgets each of these ids that was last used before the log time that comes with it, in ms."""
-        connection = await self._connection("read")
-        await connection.execute(_FORGET_IDS, *transposed(used, 2))
-
     async def decisions(
         self, partition: int, start: int, end: int, limit: int
     ) -> list[tuple[int, int, bytes, bytes]]:
@@ -266,11 +265,16 @@ class Ledger:
     async def commit(self, batch: Batch) -> None:
         """Writes the batch, all or nothing. Raises a kind of Refused, or OutcomeUnknown."""
         try:
-            await self._connection("commit")
+            connection = await self._connection("commit")
         except (*AWAY, asyncpg.PostgresError) as error:
             raise Unavailable(f"no connection to commit on: {error}") from error
         try:
-            await self._commit_call.fetchval(*arguments(batch))
+            if batch.outdated:
+                await connection.fetchval(
+                    _COMMIT_FORGETTING, *arguments(batch), *transposed(sorted(batch.outdated), 2)
+                )
+            else:
+                await self._commit_call.fetchval(*arguments(batch))
         except asyncpg.PostgresError as error:
             raise _refusal(error) from error
         except (asyncpg.DataError, ValueError, TypeError, OverflowError) as error:

@@ -23,7 +23,7 @@ from seat_workers.landing import land, patiently
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, Ledger, PartitionState, Refused
 from seat_workers.memory import Memory
 from seat_workers.publisher import Publisher
-from seat_workers.recent import ID_LIFETIME_MS, RecentIds
+from seat_workers.recent import RecentIds
 
 log = structlog.get_logger()
 
@@ -229,6 +229,7 @@ class SeatWorker:
             if landing.done() and not landing.cancelled():
                 self._landing = self._in_flight = None
         self._id_searches = 0
+        self._decider.maybe_outdated.clear()
         self._landed.append(batch)
 
     async def _abandon(self) -> None:
@@ -291,13 +292,8 @@ class SeatWorker:
         await self._go_back(reader)
 
     async def _remember_used_ids(self, batch: Batch) -> None:
-        used = [
-            (one.command.command_id, one.at_ms - ID_LIFETIME_MS)
-            for one in batch.decided
-            if one.first and one.command is not None
-        ]
-        await patiently(lambda: self._ledger.forget_expired_ids(used))
-        ids = [command_id for command_id, _ in used]
+        ids = [one.command.command_id for one in batch.decided if one.first and one.command is not None]
+        self._decider.maybe_outdated.update(ids)
         for command_id, first in await patiently(lambda: self._ledger.first_decisions(ids)):
             self._recent.remember(command_id, first)
 

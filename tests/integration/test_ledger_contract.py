@@ -260,7 +260,7 @@ async def test_one_lost_partition_takes_the_whole_batch_with_it(
     assert await ledger.load_shows([8], [1]) == []
 
 
-async def test_a_command_id_is_used_once_until_it_is_forgotten(
+async def test_an_id_that_counts_no_more_is_forgotten_by_the_commit_that_uses_it_anew(
     ledger: Ledger, place: Place, writer: Writer
 ) -> None:
     first = book(writer, "A1")
@@ -268,10 +268,16 @@ async def test_a_command_id_is_used_once_until_it_is_forgotten(
     offset = writer.next
     late = writer.batch(book(writer, "A3", command_id=first.command_id), at_ms=2_000)
     await refused(ledger, place, late, IdUsed)
-    await ledger.forget_expired_ids([(first.command_id, 1_000), (writer.id(), 9_000)])
+    unknown = (writer.id(), 9_000)
+    counts = msgspec.structs.replace(late, outdated=[(first.command_id, 1_000), unknown])
+    await refused(ledger, place, counts, IdUsed)
+    counts_no_more = msgspec.structs.replace(late, outdated=[unknown, (first.command_id, 1_001)])
+    late_elsewhere = msgspec.structs.replace(
+        counts_no_more, advances={0: msgspec.structs.replace(late.advances[0], epoch=99)}
+    )
+    await refused(ledger, place, late_elsewhere, Fenced)
     await refused(ledger, place, late, IdUsed)
-    await ledger.forget_expired_ids([(first.command_id, 1_001)])
-    await ledger.commit(late)
+    await ledger.commit(counts_no_more)
     ((_, latest),) = await ledger.first_decisions([first.command_id])
     assert latest.position == Position(0, offset)
 

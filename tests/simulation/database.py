@@ -6,6 +6,7 @@ What the tables mean is said in schemas/sql/.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
@@ -165,13 +166,6 @@ class Database:
             if row.status is ShowStatus.CANCELLED and row.partition in partitions and show_id in live
         ]
 
-    def forget_expired_ids(self, used: Sequence[tuple[UUID, int]]) -> None:
-        """Forgets ids that were last used before the time that comes with each."""
-        for command_id, before_ms in used:
-            old = self.command_ids.get(command_id)
-            if old is not None and old[1] < before_ms:
-                del self.command_ids[command_id]
-
     def commit(self, batch: Batch) -> None:
         """What `commit_batch` does. Raises a kind of Refused, and then has written nothing."""
         if self.full:
@@ -195,12 +189,14 @@ class Database:
             "decisions_pkey",
         )
         used: set[UUID] = set()
+        counts_from_ms = dict(batch.outdated)
         for one in batch.decided:
             if not one.first or one.command is None:
                 continue
             command_id = one.command.command_id
             old = self.command_ids.get(command_id)
-            if command_id in used or old is not None:
+            counts = old is not None and old[1] >= counts_from_ms.get(command_id, -math.inf)
+            if command_id in used or counts:
                 raise IdUsed(f"the command id {command_id} has been used before")
             used.add(command_id)
 

@@ -109,9 +109,6 @@ class FakeLedger(Ledger):
     async def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, First]]:
         return await self._read(lambda: self._database.first_decisions(command_ids))
 
-    async def forget_expired_ids(self, used: Sequence[tuple[UUID, int]]) -> None:
-        await self._read(lambda: self._database.forget_expired_ids(used))
-
     async def decisions(
         self, partition: int, start: int, end: int, limit: int
     ) -> list[tuple[int, int, bytes, bytes]]:

@@ -10,6 +10,8 @@ KEPT = {
     84: "partitions were let go in haste, came back, and the worker took its own abandoned decisions for repeats",
     120: "the same, while the disk was full",
     3730: "a refused batch had confirmed a hold: decided again it did not, and nobody asked for its expiry",
+    1227: "an id that counted no more was forgotten ahead of the commit that used it anew, and a repeat still counted",
+    9429: "the same",
 }
 """A change of what a seed draws makes other schedules of these; what they showed is planted, too."""
 
