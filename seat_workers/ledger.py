@@ -8,6 +8,7 @@ nothing. When the connection is lost in mid-commit, `next_offset` tells afterwar
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -135,12 +136,14 @@ _COMMIT_FORGETTING = f"""
 """First forgets ids, then commits, in one statement: the count is there only when all are gone, and a function sees
 what its own statement has changed."""
 
-_PLANNER = """
-    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
-    SET plan_cache_mode = force_generic_plan"""
-"""The commit touches rows by key only. Plans are made while tables are small; a plan that scans a table
-would be right then and wrong an hour later. Left alone, PostgreSQL would also plan each statement anew for each
-batch, since a plan for few rows looks cheaper: a third of what committing one booking costs."""
+_BY_KEY = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+"""A worker touches rows by key only. Plans are made while tables are small, or for the average show; one that scans a
+table would be right then and wrong an hour later, for all shows of the worker."""
+_KEEP_PLANS = "SET plan_cache_mode = force_generic_plan"
+"""Of the commit. Left alone, PostgreSQL would plan each of its statements anew for each batch, since a plan for few
+rows looks cheaper: a third of what committing one booking costs."""
+_PLAN_ANEW, _PLANS_KEPT_S = "DISCARD PLANS", 2.0
+"""A plan that was made for a table of a few rows reads all of its index, and would go on as the table grows."""
 
 _TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58")
 
@@ -152,14 +155,21 @@ class Ledger:
         self._connect = connect
         self._connections: dict[str, Any] = {}
         self._commit_call: Any = None
+        self._plan_anew_at = 0.0
 
     async def _connection(self, use: str) -> Any:
         connection = self._connections.get(use)
         if connection is None or connection.is_closed():
-            connection = self._connections[use] = await self._connect(f"seat worker, {use}")
-            if use == "commit":
-                await connection.execute(_PLANNER)
-                self._commit_call = await connection.prepare(_COMMIT)
+            connection = await self._connect(f"seat worker, {use}")
+            try:
+                await connection.execute(_BY_KEY)
+                if use == "commit":
+                    await connection.execute(_KEEP_PLANS)
+                    self._commit_call = await connection.prepare(_COMMIT)
+            except BaseException:
+                connection.terminate()  # half made, it would be no use to anybody
+                raise
+            self._connections[use] = connection
         return connection
 
     async def close(self) -> None:
@@ -269,6 +279,9 @@ class Ledger:
         except (*AWAY, asyncpg.PostgresError) as error:
             raise Unavailable(f"no connection to commit on: {error}") from error
         try:
+            if time.monotonic() >= self._plan_anew_at:
+                await connection.execute(_PLAN_ANEW)
+                self._plan_anew_at = time.monotonic() + _PLANS_KEPT_S
             if batch.outdated:
                 await connection.fetchval(
                     _COMMIT_FORGETTING, *arguments(batch), *transposed(sorted(batch.outdated), 2)
