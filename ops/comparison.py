@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +19,9 @@ _BOOKINGS = """
     SELECT booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, checked_in,
            partition, log_offset
       FROM bookings WHERE show_id = ANY ($1::int[])"""
-_SHOWS_AT_ONCE = 64
-"""Bookings have no index by show, since nobody else asks for all of one: the table is read once for so many."""
+_SHOWS_AT_ONCE, _BOOKINGS_AT_ONCE = 64, 100_000
+"""Bookings have no index by show, since nobody else asks for all of one: the table is read once for so many, which are
+in memory then."""
 _STATE = "SELECT * FROM show_states WHERE show_id = $1"
 _STRAYS = """
     SELECT 'claims' AS what, show_id FROM claims WHERE show_id <> ALL ($1::int[])
@@ -37,9 +38,7 @@ class Comparison:
 
     async def compare_shows(self, replay: Replay) -> None:
         """All shows of a partition, with what is stored."""
-        show_ids = list(replay.shows)
-        for start in range(0, len(show_ids), _SHOWS_AT_ONCE):
-            some = show_ids[start : start + _SHOWS_AT_ONCE]
+        for some in _portions(replay.shows):
             bookings: dict[int, dict[UUID, Any]] = {show_id: {} for show_id in some}
             for row in await self._database.fetch(_BOOKINGS, some):
                 bookings[row["show_id"]][row["booking_id"]] = row
@@ -93,6 +92,21 @@ class Comparison:
 
     def _say(self, difference: str) -> None:
         self._verdict.differences.append(difference)
+
+
+def _portions(shows: Mapping[int, Show]) -> Iterator[list[int]]:
+    """All shows, in portions that are not too large; a show with more bookings than that is one alone."""
+    portion: list[int] = []
+    bookings = 0
+    for show_id, show in shows.items():
+        more = len(show.past) + len(show.bookings)
+        if portion and (len(portion) == _SHOWS_AT_ONCE or bookings + more > _BOOKINGS_AT_ONCE):
+            yield portion
+            portion, bookings = [], 0
+        portion.append(show_id)
+        bookings += more
+    if portion:
+        yield portion
 
 
 def _same(booking: Booking, at: Position, row: Mapping[str, Any]) -> bool:
