@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any, Self
 
 import msgspec
 
 from loadtest.bench.answers import Answer, AnswerReader
+
+
+_IDLE_S = 20.0
+"""A connection that was not used for so long is not used again: the server may be closing it at this very moment."""
 
 
 class SetupError(Exception):
@@ -21,6 +26,7 @@ class Client:
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._used_at = 0.0
 
     async def __aenter__(self) -> Self:
         return self
@@ -58,6 +64,8 @@ class Client:
             raise
 
     async def _exchange(self, request: bytes) -> Answer:
+        if time.monotonic() - self._used_at > _IDLE_S:
+            self.close()
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
@@ -65,6 +73,7 @@ class Client:
         parts = AnswerReader()
         while data := await reader.read(65536):
             if answer := parts.feed(data):
+                self._used_at = time.monotonic()
                 return answer
         raise ConnectionResetError(f"{self._host}:{self._port} closed the connection without an answer")
 
