@@ -113,6 +113,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._reads = False
         self._wait_no_more()
         self._idle_no_more()
+        self._outbox.empty()
+        # What was asked before the upgrade and is not answered yet never is: the connection speaks otherwise now.
+        self._on_short_way.disconnected = True
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
@@ -235,10 +238,12 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _tell(self, status: int, headers: list[Header], body: bytes) -> None:
         under_way = self._on_short_way
+        if not under_way.keep_alive:
+            headers = [*headers, (b"connection", b"close")]
+        answer = whole_answer(status, self.server_state.default_headers, headers, body)
         self._short_way.answered(under_way.route, status, time.perf_counter() - under_way.began)
         if under_way.disconnected:
             return
-        answer = whole_answer(status, self.server_state.default_headers, headers, body)
         self._outbox.add(self.transport, answer)
         under_way.response_complete = True
         if not under_way.keep_alive:

@@ -67,6 +67,11 @@ class Front:
     async def _serve_hot(self, route: HotRoute, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         told: asyncio.Future[tuple[int, list[Header], bytes]] = asyncio.get_running_loop().create_future()
+
+        def tell(status: int, headers: list[Header], body: bytes) -> None:
+            if not told.done():  # else the server has stopped waiting
+                told.set_result((status, headers, body))
+
         exchange = Exchange(
             method=scope["method"],
             path=scope["path"],
@@ -74,7 +79,7 @@ class Front:
             headers=headers,
             body=await read_body(headers, receive) if scope["method"] in _WITH_BODY else b"",
             client=scope["client"],
-            tell=lambda *answer: told.set_result(answer),
+            tell=tell,
         )
         self._hot.take(route, exchange)
         await _send(send, *await told)
@@ -157,7 +162,7 @@ class ShortWay:
         if route is None:
             return None
         taken = _Taken(route, route_of(method.decode(), path.decode()))
-        if target.startswith(b"/api/shows/"):
+        if target.startswith(b"/api/shows/") and b"?" not in target:
             if len(self._known) >= self._MAX_KNOWN:
                 self._known.clear()
             self._known[method, target] = taken

@@ -56,26 +56,36 @@ def _lines_of(refusal: Refusal) -> bytes:
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
+_FULL_BYTES = 64 * 1024
+
+
 class Outbox:
     """Answers that leave together, once all that came in together has been looked at.
 
     A write to a socket wakes whoever reads from it. Where that is on this machine, as a proxy is, it is done with
     one answer before the next one is made, and is woken again for each; that costs both sides more than all else
-    that is done for an answer.
+    that is done for an answer. No more gathers than a connection may have unsent before it reads no more.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[asyncio.Transport, bytes]] = []
+        self._bytes = 0
 
     def add(self, transport: asyncio.Transport, answer: bytes) -> None:
         """Writes an answer before the loop waits for anything again."""
         if not self._waiting:
             self._loop.call_soon(self.empty)
         self._waiting.append((transport, answer))
+        self._bytes += len(answer)
+        if self._bytes > _FULL_BYTES:
+            self.empty()
 
     def empty(self) -> None:
         """Writes them now."""
         waiting, self._waiting = self._waiting, []
+        self._bytes = 0
         for transport, answer in waiting:
-            transport.write(answer)
+            # Whoever has gone since gets nothing, and must not cost the others their answers: uvloop would raise.
+            if not transport.is_closing():
+                transport.write(answer)

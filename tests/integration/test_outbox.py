@@ -1,0 +1,90 @@
+"""Answers that leave together, over real connections on uvloop, as the gateway has it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import uvloop
+
+from gateway.whole_answers import Outbox
+
+PATIENCE_S = 2.0
+
+
+class _Server(asyncio.Protocol):
+    """Keeps the transports of who has connected."""
+
+    def __init__(self, transports: list[asyncio.Transport]) -> None:
+        self._transports = transports
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transports.append(cast(asyncio.Transport, transport))
+
+
+@asynccontextmanager
+async def connected(n: int) -> AsyncIterator[tuple[list[asyncio.Transport], list[asyncio.StreamReader]]]:
+    """The server's transports to n clients, and what the clients read from."""
+    transports: list[asyncio.Transport] = []
+    server = await asyncio.get_running_loop().create_server(lambda: _Server(transports), "127.0.0.1", 0)
+    readers, writers = [], []
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            for number in range(1, n + 1):
+                reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+                readers.append(reader)
+                writers.append(writer)
+                while len(transports) < number:
+                    await asyncio.sleep(0.001)
+        async with asyncio.timeout(2 * PATIENCE_S):
+            yield transports, readers
+    finally:
+        for one in (*transports, *(writer.transport for writer in writers)):
+            one.abort()
+        server.close()
+        await asyncio.sleep(0.01)
+
+
+def on_uvloop(story: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(story)
+
+
+def test_who_has_gone_does_not_cost_the_others_their_answers() -> None:
+    async def story() -> None:
+        async with connected(3) as (transports, readers):
+            outbox = Outbox()
+            transports[1].abort()
+            await asyncio.sleep(0.02)  # so that the connection is over, not just about to be
+            for transport in transports:
+                outbox.add(transport, b"answer")
+            assert await readers[0].read(10) == b"answer"
+            assert await readers[2].read(10) == b"answer"
+
+    on_uvloop(story())
+
+
+def test_no_more_gathers_than_a_connection_may_have_unsent() -> None:
+    class Recorder(asyncio.Transport):
+        written = 0
+
+        def is_closing(self) -> bool:
+            return False
+
+        def write(self, data: bytes | bytearray | memoryview[int]) -> None:
+            self.written += len(data)
+
+    async def story() -> None:
+        outbox, transport = Outbox(), Recorder()
+        for _ in range(3):
+            outbox.add(transport, bytes(20_000))
+        assert transport.written == 0
+        outbox.add(transport, bytes(20_000))
+        assert transport.written == 80_000, "at once, so that the connection can say that it is too much"
+        outbox.add(transport, b"later")
+        await asyncio.sleep(0)
+        assert transport.written == 80_005
+
+    on_uvloop(story())
