@@ -187,7 +187,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         tasks = [
             _start(stack, "replies", replies.listen()),
             _start(stack, "look-ups", replies.look_up()),
-            _start(stack, "in flight", in_flight.measure()),
+            _start(stack, "in flight", in_flight.measure(lambda: replies.found)),
             _start(stack, "standings", standings.watch()),
             _start(stack, "openings", show_maker.watch()),
             _start(stack, "catalogue memory", memory.watch()),

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import defaultdict
+from collections.abc import Callable
 
 from gateway.problems import Problem, Refusal
 
@@ -54,22 +56,27 @@ class Queue:
     def __init__(self) -> None:
         self.bound = math.inf
         self._a_second = FIRST_GUESS
-        self._counted: list[tuple[int, int]] = []
+        self._counted: list[tuple[int, int, float, int]] = []
         self._too_long = 0
         self._relieved = 0
 
-    def measure(self, decided: int, under_way: int) -> None:
-        """So many were decided since the last measurement, and so many are under way now."""
-        self._counted = [*self._counted[1 - MEASURED_OVER :], (decided, under_way)]
-        if len(self._counted) == MEASURED_OVER and min(waits for _, waits in self._counted) >= BUSY:
-            total = sum(count for count, _ in self._counted)
-            self._a_second = total / (MEASURED_OVER * MEASURE_EVERY_S)
+    def measure(self, decided: int, under_way: int, seconds: float, looked_up: int = 0) -> None:
+        """So many were decided in the seconds since the last measurement, and so many are under way now.
+
+        `looked_up`: of how many the decision had to be looked up, since no reply came.
+        """
+        self._counted = [*self._counted[1 - MEASURED_OVER :], (decided, under_way, seconds, looked_up)]
+        total = sum(count for count, _, _, _ in self._counted)
+        if len(self._counted) == MEASURED_OVER and min(waits for _, waits, _, _ in self._counted) >= BUSY:
+            self._a_second = total / sum(passed for _, _, passed, _ in self._counted)
         bound = max(float(LEAST), self._a_second * QUEUE_S)
         self._too_long = self._too_long + 1 if under_way >= bound else 0
         self._relieved = self._relieved + 1 if under_way < bound / 2 else 0
         # Where nothing is decided at all, a writer is being replaced: it is waited for, up to the hard bounds.
-        stalled = under_way > 0 and not any(count for count, _ in self._counted[-2:])
-        if stalled or self._relieved >= RELIEF:
+        stalled = under_way > 0 and not any(count for count, _, _, _ in self._counted[-2:])
+        # Without Redis each decision takes longer than QUEUE_S, however few wait for one.
+        without_replies = 2 * sum(found for _, _, _, found in self._counted) > total
+        if stalled or without_replies or self._relieved >= RELIEF:
             self.bound = math.inf
         elif self._too_long >= PATIENCE or self.bound != math.inf:
             self.bound = bound
@@ -127,9 +134,12 @@ class InFlight:
             if not counts[key]:
                 del counts[key]
 
-    async def measure(self) -> None:
-        """Finds out how many may wait, for ever."""
+    async def measure(self, looked_up: Callable[[], int]) -> None:
+        """Finds out how many may wait, for ever. `looked_up` counts the decisions that no reply has brought."""
+        looked, found = time.monotonic(), looked_up()
         while True:
             await asyncio.sleep(MEASURE_EVERY_S)
             decided, self._decided = self._decided, 0
-            self.queue.measure(decided, self._total)
+            looked_before, looked = looked, time.monotonic()
+            found_before, found = found, looked_up()
+            self.queue.measure(decided, self._total, looked - looked_before, found - found_before)

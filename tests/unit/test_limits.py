@@ -22,9 +22,11 @@ from gateway.limits import (
 A_SECOND = round(1 / MEASURE_EVERY_S)
 
 
-def counted(queue: Queue, decided: int, under_way: int, times: int = MEASURED_OVER) -> float:
+def counted(
+    queue: Queue, decided: int, under_way: int, times: int = MEASURED_OVER, looked_up: int = 0
+) -> float:
     for _ in range(times):
-        queue.measure(decided, under_way)
+        queue.measure(decided, under_way, MEASURE_EVERY_S, looked_up)
     return queue.bound
 
 
@@ -63,12 +65,22 @@ def test_all_are_taken_again_once_the_queue_has_been_short_for_a_while() -> None
 def test_while_nothing_is_decided_the_writer_is_waited_for() -> None:
     queue = Queue()
     bound = counted(queue, 100, 400)
-    queue.measure(0, 400)
-    assert queue.bound <= bound
-    queue.measure(0, 9_000)
-    assert queue.bound == math.inf
-    queue.measure(300, 9_000)
-    assert queue.bound < 9_000, "what gathered meanwhile is done before more is taken"
+    assert counted(queue, 0, 400, 1) <= bound
+    assert counted(queue, 0, 9_000, 1) == math.inf
+    assert counted(queue, 300, 9_000, 1) < 9_000, "what gathered meanwhile is done before more is taken"
+
+
+def test_where_answers_are_late_for_want_of_redis_nobody_is_turned_away_for_it() -> None:
+    queue = Queue()
+    assert counted(queue, 500, 1_500, 100, looked_up=499) == math.inf
+    assert counted(queue, 500, 1_500, looked_up=3) == 500 * A_SECOND * QUEUE_S, "a few get lost at any time"
+
+
+def test_a_measurement_that_comes_late_counts_for_its_time() -> None:
+    queue = Queue()
+    for _ in range(MEASURED_OVER):
+        queue.measure(900, 9_000, 2 * MEASURE_EVERY_S)
+    assert math.isclose(queue.bound, 900 * A_SECOND / 2 * QUEUE_S)
 
 
 def test_a_show_may_have_half_of_the_room() -> None:
