@@ -3,7 +3,8 @@
 In a rush many want the same few seats, and all but one are refused. Of the requests that a gateway reads in one go,
 one for each wish is sent into the log. When it is refused for a reason that holds for everybody, so are the others,
 with the same words: each came before that command was appended, so that the refusal is not older than the request;
-sent right behind it, each would have been refused alike. When it is not refused, the next one is sent.
+sent right behind it, each would have been refused alike. When it is accepted, the next one is sent; when it is
+refused for a reason of its own, all the others are.
 
 Only for requests without an Idempotency-Key, whose answer would have to be stored, that name their seats and wait for
 their answer.
@@ -38,6 +39,8 @@ HOLDS_FOR_ALL = frozenset(
 class _Asked(NamedTuple):
     command: BookSeats | HoldSeats
     tell: Tell
+    until: float
+    """In seconds of the loop's clock: so long is its decision waited for."""
 
 
 _Wish = tuple[type, int, tuple[str, ...], float]
@@ -62,33 +65,34 @@ class Together:
         came = self._came.get(wish)
         if came is None:
             came = self._came[wish] = deque()
-        came.append(_Asked(command, tell))
+        came.append(_Asked(command, tell, self._loop.time() + wait_s))
 
     def _send_all(self) -> None:
         """Everything that was there to be read has been read."""
         all_came, self._came = self._came, {}
-        for (_, _, _, wait_s), came in all_came.items():
-            self._send_first(came, wait_s)
+        for came in all_came.values():
+            self._send_first(came)
 
-    def _send_first(self, came: deque[_Asked], wait_s: float) -> None:
+    def _send_first(self, came: deque[_Asked]) -> None:
         first = came.popleft()
-        self._commands.send_admitted(
-            first.command, wait_s=wait_s, tell=partial(self._told, first, came, wait_s)
-        )
+        self._send(first, partial(self._told, first, came))
 
-    def _told(
-        self, first: _Asked, others: deque[_Asked], wait_s: float, outcome: Outcome | BaseException
-    ) -> None:
+    def _send(self, one: _Asked, tell: Tell) -> None:
+        left_s = max(0.0, one.until - self._loop.time())
+        self._commands.send_admitted(one.command, wait_s=left_s, tell=tell)
+
+    def _told(self, first: _Asked, others: deque[_Asked], outcome: Outcome | BaseException) -> None:
         first.tell(outcome)
         if not others:
             return
-        if not isinstance(outcome, Decided):
-            # Not decided, or nobody knows: each is sent for itself, and has waited long enough.
-            for one in others:
-                self._commands.send_admitted(one.command, wait_s=0.0, tell=one.tell)
-        elif outcome.decision.reason in HOLDS_FOR_ALL:
+        reason = outcome.decision.reason if isinstance(outcome, Decided) else Reason.INTERNAL_ERROR
+        if reason is None:
+            self._send_first(others)
+        elif reason in HOLDS_FOR_ALL:
             for one in others:
                 self._commands.dismiss(one.command)
                 one.tell(outcome)
         else:
-            self._send_first(others, wait_s)
+            # Nothing is known of the others' fate, also where the first is not decided: each is sent for itself.
+            for one in others:
+                self._send(one, one.tell)

@@ -141,7 +141,31 @@ async def test_where_the_first_is_not_decided_each_is_sent_for_itself() -> None:
         await the_moment_is_over()
         house.commands.sent[0][2](outcome)
         assert house.told == [("a", outcome)]
-        assert [wait_s for _, wait_s, _ in house.commands.sent] == [10, 0, 0]
+        assert len(house.commands.sent) == 3
+
+
+async def test_nobody_waits_longer_for_having_been_behind_another() -> None:
+    house = House()
+    for who in ("a", "b", "c"):
+        house.asks(who, "A1", wait_s=0.05)
+    await the_moment_is_over()
+    await asyncio.sleep(0.02)
+    house.commands.answer(0, BOOKED)
+    await asyncio.sleep(0.04)
+    house.commands.sent[1][2](Pending(Position(0, 1)))
+    waits = [wait_s for _, wait_s, _ in house.commands.sent]
+    assert 0.03 < waits[0] <= 0.05
+    assert 0 < waits[1] <= 0.03
+    assert waits[2] == 0
+
+
+async def test_after_a_refusal_of_ones_own_the_others_do_not_stand_in_line() -> None:
+    house = House()
+    for who in ("a", "b", "c", "d"):
+        house.asks(who, "A1")
+    await the_moment_is_over()
+    house.commands.answer(0, Decision(Reason.LIMIT_EXCEEDED))
+    assert len(house.commands.sent) == 4
 
 
 async def test_who_asks_too_often_is_refused_and_not_counted() -> None:
