@@ -11,7 +11,6 @@ import msgspec
 
 from loadtest.bench.answers import Answer, AnswerReader
 
-
 _IDLE_S = 20.0
 """A connection that was not used for so long is not used again: the server may be closing it at this very moment."""
 

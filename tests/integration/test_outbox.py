@@ -36,7 +36,7 @@ async def connected(n: int) -> AsyncIterator[tuple[list[asyncio.Transport], list
                 reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
                 readers.append(reader)
                 writers.append(writer)
-                while len(transports) < number:
+                while len(transports) < number:  # noqa: ASYNC110
                     await asyncio.sleep(0.001)
         async with asyncio.timeout(2 * PATIENCE_S):
             yield transports, readers
