@@ -20,6 +20,8 @@ from loadtest.bench.statistics import Spread, spread
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 LOGS = {"postgres": "PostgreSQL", "kafka": "Kafka"}
+TOLD_APART = (1, 64, 256)
+"""Of so many connections the latencies are drawn: with more lines, colours would come again."""
 
 
 def throughput(all_results: Sequence[Results]) -> Chart:
@@ -48,7 +50,7 @@ def latency(all_results: Sequence[Results]) -> Chart:
                 [case.latency_ms.get(name) for name in percentiles],
             )
             for results in all_results
-            for n in CONNECTIONS
+            for n in TOLD_APART
             if (case := _case(results, f"bookings-{n}"))
         ],
         lines=True,
