@@ -23,8 +23,6 @@ _SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "256MB",
     "wal_buffers": "16MB",
-    # Filling a new segment with zeros, every 0.6 s at full load, held up all commits for 50 ms.
-    "wal_init_zero": "off",
     "wal_compression": "on",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
