@@ -15,8 +15,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from gateway.problems import Problem, Refusal
 
@@ -50,13 +51,22 @@ def full_show() -> Problem:
 _FULL, _FULL_SHOW = full().refusal(), full_show().refusal()
 
 
+class _Counted(NamedTuple):
+    """What happened since the measurement before."""
+
+    decided: int
+    under_way: int
+    seconds: float
+    looked_up: int
+
+
 class Queue:
     """How many commands may wait so that none waits for long. Pure: told every tenth of a second what happened."""
 
     def __init__(self) -> None:
         self.bound = math.inf
         self._a_second = FIRST_GUESS
-        self._counted: list[tuple[int, int, float, int]] = []
+        self._counted: deque[_Counted] = deque(maxlen=MEASURED_OVER)
         self._too_long = 0
         self._relieved = 0
 
@@ -65,17 +75,18 @@ class Queue:
 
         `looked_up`: of how many the decision had to be looked up, since no reply came.
         """
-        self._counted = [*self._counted[1 - MEASURED_OVER :], (decided, under_way, seconds, looked_up)]
-        total = sum(count for count, _, _, _ in self._counted)
-        if len(self._counted) == MEASURED_OVER and min(waits for _, waits, _, _ in self._counted) >= BUSY:
-            self._a_second = total / sum(passed for _, _, passed, _ in self._counted)
+        counted, before = self._counted, self._counted[-1].decided if self._counted else 0
+        counted.append(_Counted(decided, under_way, seconds, looked_up))
+        total = sum(one.decided for one in counted)
+        if len(counted) == MEASURED_OVER and min(one.under_way for one in counted) >= BUSY:
+            self._a_second = total / sum(one.seconds for one in counted)
         bound = max(float(LEAST), self._a_second * QUEUE_S)
         self._too_long = self._too_long + 1 if under_way >= bound else 0
         self._relieved = self._relieved + 1 if under_way < bound / 2 else 0
         # Where nothing is decided at all, a writer is being replaced: it is waited for, up to the hard bounds.
-        stalled = under_way > 0 and not any(count for count, _, _, _ in self._counted[-2:])
+        stalled = under_way > 0 and not (decided or before)
         # Without Redis each decision takes longer than QUEUE_S, however few wait for one.
-        without_replies = 2 * sum(found for _, _, _, found in self._counted) > total
+        without_replies = 2 * sum(one.looked_up for one in counted) > total
         if stalled or without_replies or self._relieved >= RELIEF:
             self.bound = math.inf
         elif self._too_long >= PATIENCE or self.bound != math.inf:

@@ -13,7 +13,9 @@ their answer.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -39,8 +41,6 @@ HOLDS_FOR_ALL = frozenset(
 class _Asked(NamedTuple):
     command: BookSeats | HoldSeats
     tell: Tell
-    until: float
-    """In seconds of the loop's clock: so long is its decision waited for."""
 
 
 _Wish = tuple[type, int, tuple[str, ...], float]
@@ -48,10 +48,11 @@ _Wish = tuple[type, int, tuple[str, ...], float]
 
 
 class Together:
-    """Sends commands for seats, one for all that want the same."""
+    """Sends commands for seats, one for all that want the same. `clock` tells seconds."""
 
-    def __init__(self, commands: Commands) -> None:
+    def __init__(self, commands: Commands, clock: Callable[[], float] = time.monotonic) -> None:
         self._commands = commands
+        self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._came: dict[_Wish, deque[_Asked]] = {}
 
@@ -65,34 +66,37 @@ class Together:
         came = self._came.get(wish)
         if came is None:
             came = self._came[wish] = deque()
-        came.append(_Asked(command, tell, self._loop.time() + wait_s))
+        came.append(_Asked(command, tell))
 
     def _send_all(self) -> None:
         """Everything that was there to be read has been read."""
         all_came, self._came = self._came, {}
-        for came in all_came.values():
-            self._send_first(came)
+        now_s = self._clock()
+        for (_, _, _, wait_s), came in all_came.items():
+            self._send_first(came, now_s + wait_s)
 
-    def _send_first(self, came: deque[_Asked]) -> None:
+    def _send_first(self, came: deque[_Asked], until_s: float) -> None:
         first = came.popleft()
-        self._send(first, partial(self._told, first, came))
+        self._send(first, until_s, partial(self._told, first, came, until_s))
 
-    def _send(self, one: _Asked, tell: Tell) -> None:
-        left_s = max(0.0, one.until - self._loop.time())
-        self._commands.send_admitted(one.command, wait_s=left_s, tell=tell)
+    def _send(self, one: _Asked, until_s: float, tell: Tell) -> None:
+        """`until_s`: who wants the same waits no longer than that, however often another one had to be sent first."""
+        self._commands.send_admitted(one.command, wait_s=max(0.0, until_s - self._clock()), tell=tell)
 
-    def _told(self, first: _Asked, others: deque[_Asked], outcome: Outcome | BaseException) -> None:
+    def _told(
+        self, first: _Asked, others: deque[_Asked], until_s: float, outcome: Outcome | BaseException
+    ) -> None:
         first.tell(outcome)
         if not others:
             return
-        reason = outcome.decision.reason if isinstance(outcome, Decided) else Reason.INTERNAL_ERROR
-        if reason is None:
-            self._send_first(others)
-        elif reason in HOLDS_FOR_ALL:
+        decision = outcome.decision if isinstance(outcome, Decided) else None
+        if decision is not None and decision.reason is None:
+            self._send_first(others, until_s)
+        elif decision is not None and decision.reason in HOLDS_FOR_ALL:
             for one in others:
                 self._commands.dismiss(one.command)
                 one.tell(outcome)
         else:
             # Nothing is known of the others' fate, also where the first is not decided: each is sent for itself.
             for one in others:
-                self._send(one, one.tell)
+                self._send(one, until_s, one.tell)

@@ -57,6 +57,7 @@ def _lines_of(refusal: Refusal) -> bytes:
 
 
 _FULL_BYTES = 64 * 1024
+"""So much may wait: a connection with more unsent than that reads no more, but only once it was written."""
 
 
 class Outbox:
@@ -64,7 +65,7 @@ class Outbox:
 
     A write to a socket wakes whoever reads from it. Where that is on this machine, as a proxy is, it is done with
     one answer before the next one is made, and is woken again for each; that costs both sides more than all else
-    that is done for an answer. No more gathers than a connection may have unsent before it reads no more.
+    that is done for an answer.
     """
 
     def __init__(self) -> None:

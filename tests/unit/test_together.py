@@ -52,7 +52,8 @@ class House:
 
     def __init__(self) -> None:
         self.commands = FakeCommands()
-        self.together = Together(self.commands)  # type: ignore[arg-type]
+        self.now_s = 1_000.0
+        self.together = Together(self.commands, clock=lambda: self.now_s)  # type: ignore[arg-type]
         self.told: list[tuple[str, Outcome | BaseException]] = []
 
     def asks(self, who: str, *seats: str, show_id: int = 7, wait_s: float = 10, hold: bool = False) -> None:
@@ -141,22 +142,19 @@ async def test_where_the_first_is_not_decided_each_is_sent_for_itself() -> None:
         await the_moment_is_over()
         house.commands.sent[0][2](outcome)
         assert house.told == [("a", outcome)]
-        assert len(house.commands.sent) == 3
+        assert [wait_s for _, wait_s, _ in house.commands.sent] == [10, 10, 10]
 
 
 async def test_nobody_waits_longer_for_having_been_behind_another() -> None:
     house = House()
     for who in ("a", "b", "c"):
-        house.asks(who, "A1", wait_s=0.05)
+        house.asks(who, "A1", wait_s=10)
     await the_moment_is_over()
-    await asyncio.sleep(0.02)
+    house.now_s += 4
     house.commands.answer(0, BOOKED)
-    await asyncio.sleep(0.04)
+    house.now_s += 7
     house.commands.sent[1][2](Pending(Position(0, 1)))
-    waits = [wait_s for _, wait_s, _ in house.commands.sent]
-    assert 0.03 < waits[0] <= 0.05
-    assert 0 < waits[1] <= 0.03
-    assert waits[2] == 0
+    assert [wait_s for _, wait_s, _ in house.commands.sent] == [10, 6, 0]
 
 
 async def test_after_a_refusal_of_ones_own_the_others_do_not_stand_in_line() -> None:
