@@ -134,3 +134,16 @@ class House:
         return CancelBooking(
             command_id=uuid4(), show_id=booking.show_id, user_id=user_id, booking_id=booking.booking_id
         )
+
+
+@asynccontextmanager
+async def opened(database_url: str, *, partitions: int = 2, seats: int = 100) -> AsyncIterator[House]:
+    """A house by the clock on the wall, whose shows have so many seats."""
+    log = MemoryLog(lambda: int(time.time() * 1000))
+    await log.create(partitions)
+    house = House(database_url, log)
+    await house.open(seats)
+    try:
+        yield house
+    finally:
+        await house.db.close()

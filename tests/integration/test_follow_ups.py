@@ -10,21 +10,16 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from runtime.log.memory import MemoryLog
 from schemas.commands import CancelShow, HoldSeats
 from seat_workers import show
-from tests.integration.house import House
+from tests.integration.house import House, opened
 
 
 @pytest.fixture
 async def house(database_url: str) -> AsyncIterator[House]:
-    log = MemoryLog(lambda: int(time.time() * 1000))
-    await log.create(2)
-    house = House(database_url, log)
-    await house.open()
-    house.put(house.open_show(7))
-    yield house
-    await house.db.close()
+    async with opened(database_url) as house:
+        house.put(house.open_show(7))
+        yield house
 
 
 def _hold(house: House, *seats: str, hold_ms: int = 1_000) -> HoldSeats:
