@@ -247,7 +247,8 @@ class SeatWorker:
             batch = await self._to_publish.get()
             await self._publisher.publish(batch.decided, batch.versions_before)
             for partition, advance in batch.advances.items():
-                self._published[partition] = advance.next
+                # A batch from before the partition was let go of in haste: taking it again has published more.
+                self._published[partition] = max(self._published[partition], advance.next)
             self._to_publish.task_done()
 
     async def _republish(self, partition: int, state: PartitionState) -> None:

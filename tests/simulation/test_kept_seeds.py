@@ -12,6 +12,7 @@ KEPT = {
     3730: "a refused batch had confirmed a hold: decided again it did not, and nobody asked for its expiry",
     1227: "an id that counted no more was forgotten ahead of the commit that used it anew, and a repeat still counted",
     9429: "the same",
+    60716: "after a partition had been let go of in haste and taken again, what was published moved backwards",
 }
 """A change of what a seed draws makes other schedules of these; what they showed is planted, too."""
 
