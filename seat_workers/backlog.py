@@ -33,9 +33,9 @@ class Backlog:
         """Records that follow those which are here."""
         self._waiting.setdefault(partition, deque()).extend(read)
 
-    def any_but(self, held_up: Container[int]) -> bool:
-        """Whether there is anything of other partitions than these."""
-        return any(partition not in held_up for partition in self._waiting)
+    def ready(self, held_up: Container[int]) -> int:
+        """How many records of partitions that are not held up."""
+        return sum([len(read) for partition, read in self._waiting.items() if partition not in held_up])
 
     def take(self, most: int, held_up: Container[int]) -> list[Read]:
         """The next records of every partition that is not held up, at most `most` of each."""

@@ -1,15 +1,16 @@
 """The loop of a seat worker: read what has arrived, decide, commit, publish, next.
 
-Whatever has arrived on all partitions is one batch. While it commits, the next one is read and decided on
-top of it; when a commit is refused, everything decided on top is dropped with it, loaded again and decided
-again. Nothing is published before its commit has returned. A partition that waits for a big show to be loaded
-is left out until that is there; its records stay in order.
+Whatever has arrived on all partitions is one batch. While it commits, the next one is read and, where it is no
+smaller, decided on top of it; fewer records wait for others to join them, since a batch has a price of its own.
+When a commit is refused, everything decided on top is dropped with it, loaded again and decided again. Nothing
+is published before its commit has returned. A partition that waits for a big show to be loaded is left out until
+that is there; its records stay in order.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -136,7 +137,7 @@ class SeatWorker:
     async def _turn(self, reader: Reader) -> None:
         held_up = self._memory.held_up()
         wait_s = _WAIT_WHILE_LOADING_S if held_up else _WAIT_S
-        if self._backlog.any_but(held_up):
+        if self._backlog.ready(held_up):
             wait_s = 0.0
         try:
             arrived = await reader.poll(max_records=MAX_RECORDS, wait_s=wait_s)
@@ -145,6 +146,9 @@ class SeatWorker:
             await asyncio.sleep(_WAIT_S)
             return
         left_in_the_log = self._receive(arrived, reader)
+        if commit := self._to_end_first(held_up):
+            await asyncio.wait({commit}, timeout=_WAIT_S)
+            return
         try:
             if portion := self._next_portion():
                 await self._decide_and_land(portion)
@@ -170,6 +174,13 @@ class SeatWorker:
                 no_room = True
                 reader.seek(partition, records[0].offset)
         return no_room
+
+    def _to_end_first(self, held_up: Container[int]) -> asyncio.Task[None] | None:
+        """The commit in flight, if there is less to decide than it has: others will join, and all would wait for it."""
+        landing, batch = self._landing, self._in_flight
+        if landing is None or batch is None or landing.done():
+            return None
+        return landing if 0 < self._backlog.ready(held_up) < len(batch.decided) else None
 
     def _next_portion(self) -> list[Read]:
         """What is decided next: whatever can be, or, after PostgreSQL has refused a batch, one command alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -192,3 +192,61 @@ async def test_a_batch_that_was_let_go_of_in_haste_is_decided_again_by_its_next_
     assert decision.reason is None
     assert decision.repeats is None, "it is no repeat of itself"
     assert await house.db.fetchval("SELECT booking_id FROM bookings") == booked.booking_id
+
+
+async def test_what_is_published_does_not_move_backwards_when_a_partition_comes_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seat_workers.worker._LETTING_GO_S", 0.2)
+    go_on = asyncio.Event()
+    stuck = False
+    append_many = house.events.append_many
+
+    async def hangs_once(records: Sequence[tuple[int, bytes]]) -> list[int]:
+        nonlocal stuck
+        if not stuck:
+            stuck = True
+            await go_on.wait()
+        return await append_many(records)
+
+    shows = {0: 1, 1: 2}
+    async with house.working() as worker:
+        for partition, show in shows.items():
+            await house.decision(house.put(house.open_show(show), partition))
+        await asyncio.sleep(0.1)
+        monkeypatch.setattr(house.events, "append_many", hangs_once)
+        for partition, show in shows.items():
+            await house.decision(house.put(house.book(show, "1"), partition))
+        async with house.working():  # somebody comes, so both are let go of in haste, and has one of the two
+            for partition, show in shows.items():
+                await house.decision(house.put(house.book(show, "2"), partition))
+        await asyncio.sleep(0.5)  # and leaves: both come back
+        assert stuck
+        assert worker._published == {0: 3, 1: 3}
+        go_on.set()
+        await asyncio.sleep(0.1)
+        assert worker._published == {0: 3, 1: 3}
+
+
+async def test_fewer_commands_than_are_being_committed_wait_for_others_to_join_them(house: House) -> None:
+    sizes: list[int] = []
+    go_on = asyncio.Event()
+
+    class Slow(Ledger):
+        async def commit(self, batch: Batch) -> None:
+            sizes.append(len(batch.decided))
+            if len(batch.decided) == 3:
+                await go_on.wait()
+            await super().commit(batch)
+
+    async with house.working(house.worker(Slow(house.connect))):
+        await house.decision(house.put(house.open_show(7)))
+        for seat in ("1", "2", "3"):
+            house.put(house.book(7, seat))
+        await asyncio.sleep(0.1)
+        house.put(house.book(7, "4"))
+        await asyncio.sleep(0.1)
+        last = house.put(house.book(7, "5"))
+        go_on.set()
+        await house.decision(last)
+    assert sizes == [1, 3, 2]

@@ -55,6 +55,7 @@ STRIKES = (
     "put a worker to sleep",
     "put a worker to sleep at a step",
     "move partitions",
+    "move partitions while the database is away",
     "a worker leaves",
     "database away",
     "database full",

@@ -44,8 +44,10 @@ def _deal(house: House, kind: str) -> None:
             for_s = random.choice((0.05, 1.0, 12.0)) * random.random()
             _at_a_step(house, worker, lambda: worker.sleep_and_lose_partitions(for_s))
         case "move partitions":
-            if worker.running and hasattr(worker, "reader"):
-                worker.reader.shake()
+            _move_partitions(worker)
+        case "move partitions while the database is away":
+            _without_the_database(house, random.uniform(3.0, 9.0))  # letting go has 5 s
+            _move_partitions(worker)
         case "a worker leaves":
             worker.leave()
         case _:
@@ -64,8 +66,7 @@ def _break_a_server(house: House, kind: str) -> None:
     for_s = random.choice((0.1, 1.0, 9.0)) * random.random()
     match kind:
         case "database away":
-            house.database_away = True
-            _later(house, for_s, lambda: setattr(house, "database_away", False))
+            _without_the_database(house, for_s)
         case "database full":
             house.database.full = True
             _later(house, for_s, lambda: setattr(house.database, "full", False))
@@ -87,6 +88,16 @@ def _break_a_server(house: House, kind: str) -> None:
             _later(house, for_s, lambda: setattr(house.database, "refused_seat", None))
         case _:
             raise AssertionError(kind)
+
+
+def _move_partitions(worker: Worker) -> None:
+    if worker.running and hasattr(worker, "reader"):
+        worker.reader.shake()
+
+
+def _without_the_database(house: House, for_s: float) -> None:
+    house.database_away = True
+    _later(house, for_s, lambda: setattr(house, "database_away", False))
 
 
 def _later(house: House, delay_s: float, what: Callable[[], None]) -> None:

@@ -14,7 +14,8 @@ KEPT = {
     9429: "the same",
     60716: "after a partition had been let go of in haste and taken again, what was published moved backwards",
 }
-"""A change of what a seed draws makes other schedules of these; what they showed is planted, too."""
+"""A change of what a seed draws makes other schedules of these. What they showed is planted, too; the last, which takes
+tens of thousands of schedules to be seen, is told step by step in tests/integration/test_worker_commits.py."""
 
 
 @pytest.mark.parametrize("seed", KEPT)
