@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -83,6 +84,7 @@ def bench(
         sold_beforehand=(sold or (QUICK_SOLD if quick else SOLD)) if compared else 0,
     )
     raise_open_files()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the home is removed, as after Ctrl-C
     console = Console(highlight=False)
     try:
         if unknown := sorted(wanted - in_two_homes - set().union(*(cases for _, cases in known))):
