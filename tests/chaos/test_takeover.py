@@ -16,6 +16,7 @@ from tests.chaos.house import ChaosHouse, eventually
 
 OWNERS = "SELECT partition, owner FROM partitions"
 PARTITION = "SELECT partition FROM shows WHERE show_id = $1"
+READERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%workers reads aisle.commands'"
 
 
 TAKEN_OVER_S = 15.0
@@ -45,6 +46,14 @@ class Watch:
         pid = self.house.pid(worker)
         rows = await self._database.fetch(OWNERS)
         return [partition for partition, owner in rows if int(owner.rpartition(":")[2]) == pid]
+
+    async def one_stands_by(self) -> None:
+        """On the embedded log: until both workers read or wait to; one that was killed may be starting still."""
+
+        async def both_are_there() -> bool:
+            return bool(await self._database.fetchval(READERS) == 2)
+
+        await eventually(both_are_there, "no worker stands by")
 
     async def book(self, *partitions: int) -> float:
         """Books a seat on each of these partitions at the same time; how long the slowest took, in seconds."""
@@ -119,6 +128,7 @@ async def test_on_the_embedded_log_the_worker_that_stands_by_takes_over(
     postgres_house: ChaosHouse, first_user: int, record_property: Record, how: signal.Signals
 ) -> None:
     async with watched(postgres_house, first_user) as watch:
+        await watch.one_stands_by()
         first, second = postgres_house.workers
         at_work, stands_by = (first, second) if await watch.owned_by(first) else (second, first)
         assert len(await watch.owned_by(at_work)) == 4
