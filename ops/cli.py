@@ -202,11 +202,16 @@ def psql(context: typer.Context) -> None:
     """Open psql on the database. What follows is passed on: `aisle psql -c 'SELECT 1'`."""
     from ops.embedded import clean_environment
     from ops.embedded_postgres import EmbeddedPostgres
+    from runtime.database_url import without_password
 
     settings = _settings()
     with database(settings, "psql") as url:
         program = EmbeddedPostgres(settings.home).binary("psql")
-        child = subprocess.Popen([program, url, *context.args], env=clean_environment())
+        # The command line of a process can be seen by every user of the machine; its environment cannot.
+        address, environment = without_password(url)
+        child = subprocess.Popen(
+            [program, address, *context.args], env={**clean_environment(), **environment}
+        )
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in psql is psql's
         status = child.wait()
     sys.exit(status)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from ops.rebuilt import TABLES, RebuiltShow, read_show
 from ops.show_history import partition_of
+from runtime.postgres import open_connection
 from runtime.process import CannotStart
 
 _MADE_BY = "aisle rebuild"
@@ -88,7 +88,7 @@ async def replace(database_url: str, show_id: int) -> list[Compared]:
 
 
 async def _connect(url: str) -> Any:
-    return await asyncpg.connect(url, server_settings={"application_name": "aisle rebuild", "jit": "off"})
+    return await open_connection(url, server_settings={"application_name": "aisle rebuild", "jit": "off"})
 
 
 async def _partition_of(database: Any, show_id: int) -> int:
