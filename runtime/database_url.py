@@ -5,6 +5,8 @@ asyncpg hands options that it does not know to the server as settings; so only o
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from runtime.connection_url import ConnectionUrl, readable_file, split_url
@@ -141,6 +143,8 @@ def _check(query: dict[str, str]) -> None:
             raise ValueError("sslrootcert names a file, such as /etc/ssl/certs/ca-certificates.crt")
         elif name in _FILES:
             readable_file(name, value)
+            if name == "passfile" and os.stat(value).st_mode & 0o077:
+                raise ValueError("passfile is only used when nobody but its owner may read it: chmod 600")
         elif name == "target_session_attrs" and value not in _CHOICES[name]:
             raise ValueError("target_session_attrs is read-write or primary: bookings are written")
         elif name in _CHOICES and value not in _CHOICES[name]:

@@ -84,8 +84,8 @@ def test_a_password_that_was_not_encoded_arrives_whole_or_no_piece_of_it_is_show
     except SettingError as error:
         refusal = str(error)
     else:
-        refusal = None
-    if refusal is not None:
+        refusal = ""
+    if refusal:
         assert refusal.startswith(f"{name}: ")
         assert "hunter" not in refusal
         assert "\n" not in refusal
@@ -226,6 +226,9 @@ def test_files_of_certificates_and_passwords_are_taken_where_they_can_be_read(tm
     url = read(database_url=f"postgresql://ada@db/aisle?passfile={quote(os.fspath(file))}").database_url
     assert url is not None
     assert asyncpg_reads(url)[1].password == "from the file"
+    file.chmod(0o640)
+    with pytest.raises(SettingError, match=r"passfile .*chmod 600"):
+        read(database_url=f"postgresql://ada@db/aisle?passfile={quote(os.fspath(file))}")
 
 
 @pytest.mark.parametrize(
