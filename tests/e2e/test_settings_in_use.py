@@ -107,3 +107,17 @@ def test_a_start_with_a_wrong_setting_ends_with_one_line_and_no_piece_of_a_secre
     assert says in said
     assert "hunter" not in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", [["rebuild", "--show", "1"], ["psql", "-c", "SELECT 1"]])
+def test_a_command_whose_database_is_away_ends_without_a_traceback_or_a_password(
+    tmp_path: Path, command: list[str]
+) -> None:
+    running = RunningAisle(
+        tmp_path / "home", {"AISLE_DATABASE_URL": f"postgresql://ada:hunter2@127.0.0.1:{free_port()}/aisle"}
+    )
+    done = running.command(*command)
+    assert done.returncode != 0
+    assert "127.0.0.1" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hunter" not in done.stdout + done.stderr
