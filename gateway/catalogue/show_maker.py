@@ -141,7 +141,11 @@ class ShowMaker:
         elif wanted.total_seats is not None:
             price = wanted.price or Money(0, self._currency)
             layout = numbered(wanted.total_seats, price)
-            errors += [("price", message) for field, message in problems(layout) if ".price" in field]
+            errors += [
+                ("price.currency" if field.endswith(".currency") else "price", message)
+                for field, message in problems(layout)
+                if ".price" in field
+            ]
         starts_at = in_range("starts_at", wanted.starts_at)
         sales_start_at = optional_in_range("sales_start_at", wanted.sales_start_at)
         sales_end_at = optional_in_range("sales_end_at", wanted.sales_end_at)
