@@ -7,13 +7,15 @@ A wrong value stops the process with a line that names it; nothing is guessed or
 from __future__ import annotations
 
 import ipaddress
-import zoneinfo
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
+
+from schemas.currencies import CURRENCY_WANTED, is_currency
+from schemas.zones import ZONE_WANTED, portable_zones
 
 T = TypeVar("T")
 
@@ -203,16 +205,14 @@ def _password(value: str) -> str:
 
 
 def _timezone(value: str) -> str:
-    try:
-        zoneinfo.ZoneInfo(value)
-    except (KeyError, OSError, ValueError):
-        raise ValueError("a time zone such as Europe/Berlin is wanted") from None
+    if value not in portable_zones():
+        raise ValueError(ZONE_WANTED)
     return value
 
 
 def _currency(value: str) -> str:
-    if not (len(value) == 3 and value.isascii() and value.isalpha() and value.isupper()):
-        raise ValueError("an ISO 4217 code such as EUR is wanted")
+    if not is_currency(value):
+        raise ValueError(CURRENCY_WANTED)
     return value
 
 
