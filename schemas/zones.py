@@ -22,9 +22,14 @@ def portable_zones() -> frozenset[str]:
     )
 
 
-def zone_of(name: str, other: str) -> zoneinfo.ZoneInfo:
-    """The zone of a stored name; that of `other` where Python does not know it on this machine.
+def usable_zone(name: str, other: str) -> str:
+    """A stored name; `other` where this machine does not know it.
 
     What is stored may be older than the check of names, or come from a machine that knew more of them.
     """
-    return zoneinfo.ZoneInfo(name if name in portable_zones() else other)
+    return name if name in portable_zones() else other
+
+
+def zone_of(name: str, other: str) -> zoneinfo.ZoneInfo:
+    """The zone of a stored name; that of `other` where this machine does not know it."""
+    return zoneinfo.ZoneInfo(usable_zone(name, other))
