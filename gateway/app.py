@@ -21,6 +21,7 @@ from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.show_requests import ShowRequests
 from gateway.catalogue.shows import Shows
+from gateway.catalogue.zones import read_zones
 from gateway.cold import build_cold
 from gateway.commands import Commands
 from gateway.cors import Cors
@@ -102,6 +103,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         stack.push_async_callback(pool.close)
         async with pool.acquire() as connection:
             await bind_log(connection, log)
+        zones = await read_zones(pool, settings.timezone)
         redis_client = redis.connect(settings.redis_url)
         stack.push_async_callback(redis_client.aclose)
         standings = Standings(pool)
@@ -122,11 +124,11 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         commands = Commands(pool, appender, replies, in_flight, rate_limits.commands)
         partitions = sorted(await log.bounds(COMMANDS_TOPIC))
         logins = Logins(pool)
-        show_maker = ShowMaker(pool, commands, appender, partitions, settings.timezone, settings.currency)
-        movies, shows = Movies(pool), Shows(pool)
+        show_maker = ShowMaker(pool, commands, appender, partitions, zones, settings.currency)
+        movies, shows = Movies(pool, zones), Shows(pool, zones)
         memory = CatalogueMemory(pool, commands.told)
         await memory.refresh()
-        show_changes = ShowChanges(commands, ShowRequests(pool), shows, memory)
+        show_changes = ShowChanges(commands, ShowRequests(pool), shows, memory, zones)
         stack.push_async_callback(show_changes.close)
         reports_pool = await postgres.create_pool(
             settings.database_url,
@@ -136,7 +138,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             synchronous_commit=False,
         )
         stack.push_async_callback(reports_pool.close)
-        figures = ReportFigures(reports_pool)
+        figures = ReportFigures(reports_pool, zones)
         printer = TicketPrinter()
         stack.callback(printer.close)
         cold = build_cold(
@@ -151,6 +153,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             show_changes=show_changes,
             show_notes=ShowNotes(pool),
             memory=memory,
+            zones=zones,
             reports=ReportReader(reports_pool, figures),
             health=Health(pool, log),
             embedded_inbox=settings.smtp_url is None,
@@ -173,7 +176,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             commands,
             pool,
             CatalogueRoutes(memory, movies, shows),
-            TicketRoutes(tokens, pool, printer),
+            TicketRoutes(tokens, pool, printer, settings.timezone),
             pictures,
         )
         addresses = Addresses(settings.trusted_proxies)
@@ -191,6 +194,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "standings", standings.watch()),
             _start(stack, "openings", show_maker.watch()),
             _start(stack, "catalogue memory", memory.watch()),
+            _start(stack, "time zones", zones.watch()),
             _start(stack, "show changes", show_changes.watch()),
             _start(stack, "rate limits", rate_limits.tell()),
             _start(stack, "pictures", pictures.run()),

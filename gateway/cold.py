@@ -23,6 +23,7 @@ from gateway.catalogue.show_changes import ShowChanges
 from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.shows import Shows
+from gateway.catalogue.zones import Zones
 from gateway.docs import OpenApiDocument, docs_routes
 from gateway.failures import answer_problem
 from gateway.health import Health, health_routes
@@ -55,6 +56,7 @@ def build_cold(
     show_changes: ShowChanges,
     show_notes: ShowNotes,
     memory: CatalogueMemory,
+    zones: Zones,
     reports: ReportReader,
     health: Health,
     embedded_inbox: bool,
@@ -73,6 +75,7 @@ def build_cold(
         "show_changes": show_changes,
         "show_notes": show_notes,
         "memory": memory,
+        "zones": zones,
         "reports": reports,
         "health": health,
     }

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from gateway.accepting import check_accept
 from gateway.auth import Tokens
@@ -19,6 +18,7 @@ from gateway.refusals import problem_of
 from gateway.seat_places import HousePlans
 from gateway.ticket_printing import TicketPrinter, ticket_etag
 from schemas.events import Booking, BookingStatus, Decision, Reason
+from schemas.zones import zone_of
 from tickets.pdf import file_name
 from tickets.ticket import Ticket, ticket_of
 
@@ -48,11 +48,12 @@ _NO_TICKET = {
 class TicketRoutes:
     """GET /api/bookings/{id}/ticket.pdf"""
 
-    def __init__(self, tokens: Tokens, pool: Any, printer: TicketPrinter) -> None:
+    def __init__(self, tokens: Tokens, pool: Any, printer: TicketPrinter, timezone: str) -> None:
         self._tokens = tokens
         self._pool = pool
         self._plans = HousePlans(pool)
         self._printer = printer
+        self._timezone = timezone
 
     async def ticket(self, exchange: Exchange, booking_id: UUID) -> None:
         """One document, a page for each seat; for the owner and staff."""
@@ -94,7 +95,7 @@ class TicketRoutes:
             {label: plan.place(label) for label in booking.seats},
             title=row["title"],
             screen=row["screen_name"],
-            starts_at=starts_at.astimezone(ZoneInfo(row["timezone"])),
+            starts_at=starts_at.astimezone(zone_of(row["timezone"], self._timezone)),
             duration_minutes=row["duration_minutes"],
             holder=row["name"],
             language=row["language"],

@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import typer
 
+from gateway.catalogue.zones import Zones, read_zones
 from gateway.reports.customers import customers
 from gateway.reports.figures import ReportFigures
 from gateway.reports.groups import cancellations, sales
@@ -72,7 +73,8 @@ async def _measure(url: str, bookings: int) -> None:
     async with asyncpg.create_pool(url, min_size=1, max_size=2, server_settings=settings) as pool:
         await pool.execute(_FILL_SQL.format(bookings=bookings), timeout=600)
         decisions = await pool.fetchval("SELECT count(*) FROM decisions")
-        figures = ReportFigures(pool)
+        zones = await read_zones(pool, "UTC")
+        figures = ReportFigures(pool, zones)
         began = time.perf_counter()
         while await figures.gather():
             pass
@@ -80,11 +82,11 @@ async def _measure(url: str, bookings: int) -> None:
         typer.echo(f"{bookings:,} bookings, {decisions:,} decisions; gathering: {each_us:.1f} µs a decision")
         await pool.execute("VACUUM ANALYZE")
         reader = ReportReader(pool, figures)
-        for name, query in _queries():
+        for name, query in _queries(zones):
             await _time(reader, name, query)
 
 
-def _queries() -> list[tuple[str, Query[Any]]]:
+def _queries(zones: Zones) -> list[tuple[str, Query[Any]]]:
     ever = Period(None, None)
     week = Period(date(2026, 7, 1), date(2026, 7, 7))
     all_but_ever = Period(date(2026, 1, 1), None)
@@ -94,7 +96,7 @@ def _queries() -> list[tuple[str, Query[Any]]]:
         ("sales by show", sales("show", ever)),
         ("sales by screen", sales("screen", ever)),
         ("cancellations by day", cancellations("day", ever)),
-        ("occupancy", occupancy(None, ever)),
+        ("occupancy", occupancy(None, ever, zones)),
         ("customers", customers(ever)),
         ("customers of a week", customers(week)),
         ("customers of a period with everything in it", customers(all_but_ever)),

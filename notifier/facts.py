@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from runtime.postgres import Pool
 from schemas.layout import decode_layout
+from schemas.zones import zone_of
 from tickets.places import SeatPlace, places_of
 
 LAYOUTS_KEPT = 8
@@ -53,8 +53,9 @@ _LAYOUT = "SELECT body FROM layouts WHERE layout_id = $1"
 class Facts:
     """Reads facts from PostgreSQL; keeps the layouts that it saw last."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, timezone: str) -> None:
         self._pool = pool
+        self._timezone = timezone
         self._places: OrderedDict[int, dict[str, SeatPlace]] = OrderedDict()
 
     async def recipient(self, user_id: int) -> Recipient | None:
@@ -75,7 +76,7 @@ class Facts:
             title=row["title"],
             duration_minutes=row["duration_minutes"],
             screen=row["screen_name"],
-            starts_at=row["starts_at"].astimezone(ZoneInfo(row["timezone"])),
+            starts_at=row["starts_at"].astimezone(zone_of(row["timezone"], self._timezone)),
             cancelled=row["cancelled"],
             layout_id=row["layout_id"],
         )

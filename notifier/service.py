@@ -48,7 +48,7 @@ async def notify(
     else:
         server = _mail_server(settings.smtp_url)
     deliveries = MeasuredDeliveries(pool, f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
-    composer = Composer(Facts(pool), sender_mailbox, settings.public_url)
+    composer = Composer(Facts(pool, settings.timezone), sender_mailbox, settings.public_url)
     mailer = Mailer(server, sender_mailbox)
     pace = Pace()
     sender = Sender(deliveries, composer, mailer, pace)

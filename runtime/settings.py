@@ -7,7 +7,6 @@ A wrong value stops the process with a line that names it; nothing is guessed or
 from __future__ import annotations
 
 import ipaddress
-import zoneinfo
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +19,8 @@ from runtime.password_rules import read_password
 from runtime.redis_url import read_redis_url
 from runtime.sender_address import read_sender
 from runtime.web_address import bracketed, normal_host, read_origin, read_public_url, split_port
+from schemas.currencies import CURRENCY_WANTED, is_currency
+from schemas.zones import ZONE_WANTED, portable_zones
 
 T = TypeVar("T")
 
@@ -238,16 +239,14 @@ def _password_of(username: str) -> Callable[[str], str]:
 
 
 def _timezone(value: str) -> str:
-    try:
-        zoneinfo.ZoneInfo(value)
-    except (KeyError, OSError, ValueError):
-        raise ValueError("a time zone such as Europe/Berlin is wanted") from None
+    if value not in portable_zones():
+        raise ValueError(ZONE_WANTED)
     return value
 
 
 def _currency(value: str) -> str:
-    if not (len(value) == 3 and value.isascii() and value.isalpha() and value.isupper()):
-        raise ValueError("an ISO 4217 code such as EUR is wanted")
+    if not is_currency(value):
+        raise ValueError(CURRENCY_WANTED)
     return value
 
 

@@ -15,6 +15,8 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from schemas.currencies import CURRENCY_WANTED, is_currency
+
 MAX_SEATS = 100_000
 MAX_LABEL = 16
 MAX_PRICE = 10**9
@@ -102,6 +104,8 @@ def problems(layout: Layout) -> Iterator[tuple[str, str]]:
         currency = currency or section.price.currency
         if section.price.currency != currency:
             yield f"{at}.price.currency", f"one layout has one currency; the first section has {currency}"
+        if not is_currency(section.price.currency):
+            yield f"{at}.price.currency", CURRENCY_WANTED
         if section.price.amount > MAX_PRICE:
             yield f"{at}.price.amount", f"at most {MAX_PRICE}"
         if not section.rows:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
+from copy import copy
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
+from babel import Locale
 from babel.dates import format_date, format_time, get_timezone_gmt, get_timezone_name
-from babel.numbers import format_currency, get_currency_precision
+from babel.numbers import NumberPattern
 
+from schemas.currencies import minor_digits
 from schemas.layout import Money
 
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -25,9 +29,20 @@ def one_line(text: str) -> str:
 
 
 def money(value: Money, locale: str) -> str:
-    """A price: `€12.50`, `JP¥1,250`. Minor units have as many digits as the currency says."""
-    digits = get_currency_precision(value.currency)
-    return format_currency(Decimal(value.amount).scaleb(-digits), value.currency, locale=locale)
+    """A price: `€12.50`, `JP¥1,250`. Minor units have as many digits as ISO 4217 says."""
+    digits = minor_digits(value.currency)
+    pattern = _money_pattern(locale, digits)
+    amount = Decimal(value.amount).scaleb(-digits)
+    written = pattern.apply(amount, locale, currency=value.currency.strip(), currency_digits=False)
+    return str(written)
+
+
+@lru_cache(maxsize=256)
+def _money_pattern(locale: str, digits: int) -> NumberPattern:
+    """The way of a language to write a price, with this many decimal digits. Babel itself takes those of CLDR."""
+    pattern: NumberPattern = copy(Locale.parse(locale).currency_formats["standard"])
+    pattern.frac_prec = (digits, digits)
+    return pattern
 
 
 def day(moment: datetime, locale: str) -> str:

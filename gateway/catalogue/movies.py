@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 
 from gateway.bodies import invalid
+from gateway.catalogue.zones import Zones, local_day
 from gateway.pages import cut, read_cursor
 from gateway.problems import Problem
 from schemas.api_catalogue import ChangeMovieBody, MovieBody, MoviesPage, NewMovieBody
@@ -41,8 +42,9 @@ SELECT {MOVIE_COLUMNS}, lower(m.title) AS sort_title FROM movies m
    AND ($5::text IS NULL OR fold_text(m.language) = fold_text($5))
    AND ($6::date IS NULL OR EXISTS (
            SELECT 1 FROM shows s LEFT JOIN show_states st ON st.show_id = s.show_id
-            WHERE s.movie_id = m.movie_id AND (s.starts_at AT TIME ZONE s.timezone)::date = $6
+            WHERE s.movie_id = m.movie_id
               AND s.starts_at >= ($6::date - interval '14 hours') AND s.starts_at < ($6::date + interval '36 hours')
+              AND {local_day("s.starts_at", "s.timezone", "$8", "$9")} = $6
               AND st.status IS DISTINCT FROM 'cancelled'))
  ORDER BY lower(m.title), m.movie_id LIMIT $7
 """
@@ -60,8 +62,9 @@ class MovieFilter(msgspec.Struct, frozen=True):
 class Movies:
     """Reads and writes movies."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, zones: Zones) -> None:
         self._pool = pool
+        self._zones = zones
 
     async def add(self, movie: NewMovieBody) -> MovieBody:
         """Adds a movie."""
@@ -88,7 +91,16 @@ class Movies:
         if not 0 <= movie_id <= MAX_SHOW_ID or "\0" in (title or ""):
             raise invalid(("cursor", "take it unchanged from next_cursor of the page before"))
         rows = await self._pool.fetch(
-            _LIST_SQL, title, movie_id, wanted.search, wanted.genre, wanted.language, wanted.on, limit + 1
+            _LIST_SQL,
+            title,
+            movie_id,
+            wanted.search,
+            wanted.genre,
+            wanted.language,
+            wanted.on,
+            limit + 1,
+            [] if wanted.on is None else self._zones.known,
+            self._zones.house,
         )
         page, next_cursor = cut(rows, limit, lambda row: (row["sort_title"], row["movie_id"]))
         return MoviesPage([movie_body(row) for row in page], next_cursor)

@@ -20,6 +20,7 @@ from gateway.catalogue.memory import CatalogueMemory
 from gateway.catalogue.show_requests import ShowRequest, ShowRequests
 from gateway.catalogue.show_terms import term_errors
 from gateway.catalogue.shows import Shows
+from gateway.catalogue.zones import Zones
 from gateway.commands import Commands, Outcome, Pending
 from runtime.postgres import AWAY
 from schemas.api_catalogue import ChangeShowBody, ShowBody, WithheldSeatsBody
@@ -48,12 +49,18 @@ class ShowChanges:
     """Sends staff's commands and puts what they change into the catalogue."""
 
     def __init__(
-        self, commands: Commands, requests: ShowRequests, shows: Shows, memory: CatalogueMemory
+        self,
+        commands: Commands,
+        requests: ShowRequests,
+        shows: Shows,
+        memory: CatalogueMemory,
+        zones: Zones,
     ) -> None:
         self._commands = commands
         self._requests = requests
         self._shows = shows
         self._memory = memory
+        self._zones = zones
         self._following: set[asyncio.Task[None]] = set()
 
     async def change(
@@ -138,6 +145,8 @@ class ShowChanges:
             if name in given:
                 given[name] = optional_in_range(name, given[name])
         errors = list(term_errors(*_terms_after(await self._shows.get(show_id), given)))
+        if "timezone" in given:
+            errors += self._zones.errors(given["timezone"])
         # What was wrong before may be put right in two steps; what is given now has to fit.
         if wrong := [error for error in errors if error[0] in given or "starts_at" in given]:
             raise invalid(*wrong)
@@ -170,10 +179,8 @@ def check_labels(labels: tuple[str, ...]) -> None:
         raise invalid(*errors[:_MAX_ERRORS])
 
 
-def _terms_after(
-    show: ShowBody, given: dict[str, Any]
-) -> tuple[datetime, datetime | None, datetime | None, str]:
-    """Start, begin and end of sales and time zone, as they will be."""
+def _terms_after(show: ShowBody, given: dict[str, Any]) -> tuple[datetime, datetime | None, datetime | None]:
+    """Start, begin and end of sales, as they will be."""
 
     def instant(name: str) -> datetime | None:
         if name in given:
@@ -184,12 +191,7 @@ def _terms_after(
 
     starts_at = instant("starts_at")
     assert starts_at is not None
-    return (
-        starts_at,
-        instant("sales_start_at"),
-        instant("sales_end_at"),
-        given.get("timezone", show.timezone),
-    )
+    return starts_at, instant("sales_start_at"), instant("sales_end_at")
 
 
 def _sales_ms(given: dict[str, Any], name: str) -> int | None:

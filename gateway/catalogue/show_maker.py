@@ -17,6 +17,7 @@ from gateway.catalogue.days import in_range, optional_in_range
 from gateway.catalogue.movies import no_movie
 from gateway.catalogue.new_shows import NewShow, Placed, insert_show, placed, unopened
 from gateway.catalogue.show_terms import term_errors
+from gateway.catalogue.zones import Zones
 from gateway.commands import Commands, Decided, Outcome
 from gateway.problems import Problem
 from runtime.log import Appender, LogUnavailable
@@ -58,14 +59,14 @@ class ShowMaker:
         commands: Commands,
         appender: Appender,
         partitions: Sequence[int],
-        timezone: str,
+        zones: Zones,
         currency: str,
     ) -> None:
         self._pool = pool
         self._commands = commands
         self._appender = appender
         self._partitions = partitions
-        self._timezone = timezone
+        self._zones = zones
         self._currency = currency
         self._again: dict[int, tuple[float, float]] = {}
 
@@ -141,12 +142,17 @@ class ShowMaker:
         elif wanted.total_seats is not None:
             price = wanted.price or Money(0, self._currency)
             layout = numbered(wanted.total_seats, price)
-            errors += [("price", message) for field, message in problems(layout) if ".price" in field]
+            errors += [
+                ("price.currency" if field.endswith(".currency") else "price", message)
+                for field, message in problems(layout)
+                if ".price" in field
+            ]
         starts_at = in_range("starts_at", wanted.starts_at)
         sales_start_at = optional_in_range("sales_start_at", wanted.sales_start_at)
         sales_end_at = optional_in_range("sales_end_at", wanted.sales_end_at)
-        timezone = wanted.timezone or self._timezone
-        errors += term_errors(starts_at, sales_start_at, sales_end_at, timezone)
+        timezone = wanted.timezone or self._zones.house
+        errors += term_errors(starts_at, sales_start_at, sales_end_at)
+        errors += self._zones.errors(timezone)
         if errors or layout is None:
             raise invalid(*errors)
         return NewShow(

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Iterator
 from datetime import datetime
-from functools import lru_cache
 
 
 def term_errors(
-    starts_at: datetime, sales_start_at: datetime | None, sales_end_at: datetime | None, timezone: str
+    starts_at: datetime, sales_start_at: datetime | None, sales_end_at: datetime | None
 ) -> Iterator[tuple[str, str]]:
     """What is wrong, as (field, message)."""
     if sales_start_at and sales_start_at >= starts_at:
         yield "sales_start_at", "sales start before the show does"
     if sales_end_at and sales_start_at and sales_end_at <= sales_start_at:
         yield "sales_end_at", "sales end after they have started"
-    if timezone not in _timezones():
-        yield "timezone", "a time zone such as Europe/Berlin is wanted"
-
-
-@lru_cache(maxsize=1)
-def _timezones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())

@@ -13,6 +13,7 @@ import msgspec
 from gateway.bodies import invalid
 from gateway.catalogue.days import to_ms
 from gateway.catalogue.movies import MOVIE_COLUMNS, movie_body, no_movie
+from gateway.catalogue.zones import Zones, local_day
 from gateway.pages import cut, read_cursor
 from gateway.problems import Problem
 from schemas.api import timestamp
@@ -45,17 +46,18 @@ SELECT s.show_id, s.partition, s.screen_name, s.timezone, s.starts_at AS listed_
               (extract(epoch FROM s.sales_end_at) * 1000)::bigint WHERE st.show_id IS NULL) terms
 """
 _GET_SQL = f"{_SHOWS_SQL} WHERE s.show_id = $1"
-# Days are those of the show's own time zone, at most 14 hours ahead of UTC and 12 behind. What is available has not
-# begun: that spares reading all that is past.
+# Days are those of the show's own time zone, at most 14 hours ahead of UTC and 12 behind: only starts within a day of
+# the bounds need a look at the zone. What is available has not begun: that spares reading all that is past.
+_DAY = local_day("s.starts_at", "s.timezone", "$10", "$11")
 _LIST_SQL = f"""
 SELECT * FROM ({_SHOWS_SQL}
  WHERE (s.starts_at, s.show_id) > ($1::timestamptz, $2::int)
    AND ($3::int IS NULL OR s.movie_id = $3)
    AND s.starts_at >= greatest(coalesce($4::date - interval '14 hours', $5::timestamptz, '-infinity'),
                                CASE WHEN $8::boolean THEN now() ELSE '-infinity' END)
-   AND ($4::date IS NULL OR (s.starts_at AT TIME ZONE s.timezone)::date >= $4)
+   AND ($4::date IS NULL OR s.starts_at >= $4::date + interval '12 hours' OR {_DAY} >= $4)
    AND s.starts_at < coalesce($6::date + interval '36 hours', $7::timestamptz, 'infinity')
-   AND ($6::date IS NULL OR (s.starts_at AT TIME ZONE s.timezone)::date <= $6)
+   AND ($6::date IS NULL OR s.starts_at < $6::date + interval '10 hours' OR {_DAY} <= $6)
 ) listed
  WHERE $8::boolean IS NULL OR (status = 'on_sale' AND available > 0) = $8
  ORDER BY listed_at, show_id LIMIT $9
@@ -100,8 +102,9 @@ class SeenShows(NamedTuple):
 class Shows:
     """Reads shows."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, zones: Zones) -> None:
         self._pool = pool
+        self._zones = zones
 
     async def get(self, show_id: int) -> ShowBody:
         """One show. Raises Problem `not_found`."""
@@ -112,7 +115,7 @@ class Shows:
         row = await self._pool.fetchrow(_GET_SQL, show_id) if 0 < show_id <= MAX_SHOW_ID else None
         if row is None:
             raise no_show()
-        return SeenShow(_show_body(row), row["partition"], _lasts_s([row]))
+        return SeenShow(self._body(row), row["partition"], _lasts_s([row]))
 
     async def page(self, wanted: ShowFilter, limit: int, cursor: str | None) -> ShowsPage:
         """Shows by the time they start."""
@@ -135,12 +138,14 @@ class Shows:
             wanted.to_at,
             wanted.available,
             limit + 1,
+            [] if wanted.from_day is None and wanted.to_day is None else self._zones.known,
+            self._zones.house,
         )
         page, next_cursor = cut(rows, limit, lambda row: (to_ms(row["listed_at"]), row["show_id"]))
         # Which shows are on sale goes by the clock, too, of those that are not on this page as well.
         longest_s = math.inf if wanted.available is None else _ON_SALE_LASTS_S
         return SeenShows(
-            ShowsPage([_show_body(row) for row in page], next_cursor), min(_lasts_s(page), longest_s)
+            ShowsPage([self._body(row) for row in page], next_cursor), min(_lasts_s(page), longest_s)
         )
 
     async def see_page_of_movie(self, wanted: ShowFilter, limit: int, cursor: str | None) -> SeenShows:
@@ -150,19 +155,22 @@ class Shows:
             raise no_movie()
         return await self.see_page(wanted, limit, cursor)
 
+    def _body(self, row: asyncpg.Record) -> ShowBody:
+        return _show_body(row, self._zones.shown(row["timezone"]))
+
 
 def no_show() -> Problem:
     """There is no such show."""
     return Problem("not_found", "There is no such show: GET /api/shows lists them.")
 
 
-def _show_body(row: asyncpg.Record) -> ShowBody:
+def _show_body(row: asyncpg.Record, timezone: str) -> ShowBody:
     return ShowBody(
         id=row["show_id"],
         movie=movie_body(row),
         screen_name=row["screen_name"],
         starts_at=timestamp(row["starts_ms"]),
-        timezone=row["timezone"],
+        timezone=timezone,
         status=row["status"],
         total_seats=row["total_seats"],
         available_seats=row["available"],

@@ -13,6 +13,7 @@ import time
 import asyncpg
 import structlog
 
+from gateway.catalogue.zones import Zones, local_day
 from gateway.problems import Problem
 from runtime.postgres import AWAY
 
@@ -25,7 +26,10 @@ _PATIENCE_S = 8.0
 
 # One gatherer at a time. The next statement sees what the one before has gathered.
 _LOCK_SQL = "LOCK TABLE report_progress IN SHARE ROW EXCLUSIVE MODE"
-_GATHER_SQL = """
+# The day that `report_moves` gives is not used: it fails over a zone that the database does not know. The planner puts
+# the function into the statement, so that what is not used of it is not worked out.
+_DAY = local_day("to_timestamp(d.at_ms / 1000.0)", "coalesce(s.timezone, 'UTC')", "$2", "$3")
+_GATHER_SQL = f"""
 WITH portion AS MATERIALIZED (
     SELECT p.partition, d.*
       FROM partitions p LEFT JOIN report_progress r USING (partition)
@@ -33,7 +37,10 @@ WITH portion AS MATERIALIZED (
                           WHERE d.partition = p.partition AND d.log_offset >= coalesce(r.next_offset, 0)
                           ORDER BY d.log_offset LIMIT $1) d
 ), moves AS MATERIALIZED (
-    SELECT m.* FROM portion d CROSS JOIN LATERAL report_moves(d.at_ms, d.command, d.answer) m
+    SELECT m.show_id, {_DAY} AS day, m.user_id, m.currency, m.bookings, m.seats, m.gross,
+           m.cancelled_bookings, m.cancelled_seats, m.cancelled, m.cancelled_by_staff, m.cancelled_by_show
+      FROM portion d CROSS JOIN LATERAL report_moves(d.at_ms, d.command, d.answer) m
+      LEFT JOIN shows s ON s.show_id = m.show_id
 ), progress AS (
     INSERT INTO report_progress SELECT partition, max(log_offset) + 1 FROM portion GROUP BY partition
         ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset
@@ -83,14 +90,15 @@ _log = structlog.get_logger()
 class ReportFigures:
     """Gathers figures. `pool` is the reports' own, so that bookings never wait for a connection of it."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, zones: Zones) -> None:
         self._pool = pool
+        self._zones = zones
 
     async def gather(self) -> bool:
         """Gathers one portion; says whether there may be more."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_LOCK_SQL)
-            most = await connection.fetchval(_GATHER_SQL, _PORTION)
+            most = await connection.fetchval(_GATHER_SQL, _PORTION, self._zones.known, self._zones.house)
         return bool(most >= _PORTION)
 
     async def catch_up(self) -> None:

@@ -6,11 +6,9 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from functools import lru_cache
-
-from babel.numbers import get_currency_precision
 
 from gateway.problems import Problem
+from schemas.currencies import minor_digits
 
 Cell = str | int | float | Decimal | bool | None
 
@@ -28,12 +26,7 @@ def lines(rows: Iterable[Sequence[Cell]]) -> bytes:
 
 def decimal(amount: int, currency: str) -> Decimal:
     """Minor units as an amount in the currency's own unit: 1250 EUR is 12.50, 1250 JPY is 1250."""
-    return Decimal(amount).scaleb(-_digits(currency))
-
-
-@lru_cache(maxsize=256)
-def _digits(currency: str) -> int:
-    return get_currency_precision(currency)
+    return Decimal(amount).scaleb(-minor_digits(currency))
 
 
 def _safe(cell: Cell) -> Cell:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.catalogue.days import to_ms
+from gateway.catalogue.zones import Zones, local_day
 from gateway.reports.lines import Cell
 from gateway.reports.query import Period, Query
 from schemas.api import timestamp
@@ -15,17 +16,18 @@ from schemas.api_reports import OccupancyFigures, OccupancyPage, OccupancyRowBod
 
 # Seats sold come from the figures and from what was decided since, so that they agree with what the writer says
 # is available in the same moment. Days are those of the show's own time zone, at most 14 hours ahead of UTC and
-# 12 behind.
-_SHOWS = """
+# 12 behind: only starts within a day of the bounds need a look at the zone.
+_DAY = local_day("s.starts_at", "s.timezone", "$4", "$5")
+_SHOWS = f"""
 SELECT s.show_id, s.movie_id, s.screen_name, s.starts_at, l.total_seats,
        coalesce(st.available, l.total_seats) AS available, coalesce(st.status = 'cancelled', false) AS cancelled
   FROM shows s
   JOIN layouts l ON l.layout_id = s.layout_id
   LEFT JOIN show_states st ON st.show_id = s.show_id
  WHERE s.starts_at >= coalesce($1::date - interval '14 hours', '-infinity')
-   AND ($1::date IS NULL OR (s.starts_at AT TIME ZONE s.timezone)::date >= $1)
+   AND ($1::date IS NULL OR s.starts_at >= $1::date + interval '12 hours' OR {_DAY} >= $1)
    AND s.starts_at < coalesce($2::date + interval '36 hours', 'infinity')
-   AND ($2::date IS NULL OR (s.starts_at AT TIME ZONE s.timezone)::date <= $2)
+   AND ($2::date IS NULL OR s.starts_at < $2::date + interval '10 hours' OR {_DAY} <= $2)
    AND ($3::int IS NULL OR s.movie_id = $3)"""
 _SOLD = """
 SELECT f.show_id, sum(f.seats - f.cancelled_seats)::int AS sold FROM report_sales_now f
@@ -38,8 +40,8 @@ SELECT shown.*, coalesce(sold, 0) AS sold, coalesce(held, 0) AS held
   FROM shown LEFT JOIN ({_SOLD}) sold USING (show_id) LEFT JOIN ({_HELD}) held USING (show_id)"""
 _ROWS = f"""
 WITH shown AS MATERIALIZED (
-    {_SHOWS} AND ($5::timestamptz IS NULL OR (s.starts_at, s.show_id) > ($5, $6::int))
-     ORDER BY s.starts_at, s.show_id LIMIT $4)
+    {_SHOWS} AND ($7::timestamptz IS NULL OR (s.starts_at, s.show_id) > ($7, $8::int))
+     ORDER BY s.starts_at, s.show_id LIMIT $6)
 SELECT c.*, m.title FROM ({_COUNTED}) c JOIN movies m ON m.movie_id = c.movie_id ORDER BY c.starts_at, c.show_id"""
 _TOTALS = f"""
 WITH shown AS MATERIALIZED ({_SHOWS} AND st.status IS DISTINCT FROM 'cancelled')
@@ -47,7 +49,7 @@ SELECT coalesce(sum(total_seats), 0)::bigint AS total_seats, coalesce(sum(availa
        coalesce(sum(sold), 0)::bigint AS sold, coalesce(sum(held), 0)::bigint AS held FROM ({_COUNTED}) c"""
 
 
-def occupancy(movie_id: int | None, period: Period) -> Query[OccupancyPage]:
+def occupancy(movie_id: int | None, period: Period, zones: Zones) -> Query[OccupancyPage]:
     """How full the shows of a period are, of one movie or of all."""
 
     def page(rows: list[Any], totals: list[Any], next_cursor: str | None) -> OccupancyPage:
@@ -68,7 +70,7 @@ def occupancy(movie_id: int | None, period: Period) -> Query[OccupancyPage]:
         period=period,
         rows=_ROWS,
         totals=_TOTALS,
-        arguments=(movie_id,),
+        arguments=(movie_id, zones.known, zones.house),
         cursor=tuple[datetime, int],
         key=lambda row: (row["starts_at"], row["show_id"]),
         page=page,

@@ -12,6 +12,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
+from gateway.catalogue.zones import Zones
 from gateway.documents import BEARER, problem_responses
 from gateway.pages import DEFAULT_LIMIT, MAX_LIMIT
 from gateway.reports.customers import customers
@@ -75,6 +76,7 @@ async def sales_report(
 async def occupancy_report(
     request: Request[Any, Any, Any],
     reports: NamedDependency[ReportReader],
+    zones: NamedDependency[Zones],
     movie: Annotated[int | None, QueryParameter(ge=1, le=MAX_SHOW_ID, description="A movie's id.")] = None,
     from_: From = None,
     to: To = None,
@@ -82,7 +84,7 @@ async def occupancy_report(
     cursor: Cursor = None,
 ) -> Response[OccupancyPage]:
     """How full shows are that start in the period. Seats as they are now: sold, held, blocked, available."""
-    return await _answer(request, reports, occupancy(movie, read_period(from_, to)), limit, cursor)
+    return await _answer(request, reports, occupancy(movie, read_period(from_, to), zones), limit, cursor)
 
 
 @get(

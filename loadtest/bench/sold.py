@@ -20,6 +20,7 @@ from typing import Any
 import asyncpg
 
 from gateway.catalogue.new_shows import NewShow, Placed, insert_show
+from gateway.catalogue.zones import read_zones
 from gateway.reports.figures import ReportFigures
 from loadtest.bench.client import SetupError
 from loadtest.bench.homes import environment_of
@@ -163,7 +164,7 @@ async def _settle(pool: asyncpg.Pool, log: Log) -> None:
     """What comes after sales and is not to run beside what is measured."""
     read = {partition: end for partition, (_, end) in (await log.bounds(EVENTS_TOPIC)).items()}
     await Deliveries(pool, "bench").record([], read)
-    figures = ReportFigures(pool)
+    figures = ReportFigures(pool, await read_zones(pool, "UTC"))
     while await figures.gather():
         pass
     connection: Any

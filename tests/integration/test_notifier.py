@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from schemas.events import Booking, BookingCancelled, BookingConfirmed
@@ -33,6 +34,24 @@ async def test_a_confirmed_booking_brings_a_letter_with_its_tickets(venue: Venue
     assert delivery["sent_at"] is not None
     assert delivery["taken_by"] is None
     assert b"ada" not in delivery["payload"]
+
+
+@pytest.mark.parametrize("zone", ["localtime", "Mars/Olympus", "", "../x"])
+async def test_a_show_with_an_unusable_zone_brings_its_e_mails_in_the_venues(venue: Venue, zone: str) -> None:
+    await venue.database.execute(
+        "UPDATE shows SET timezone = $1, starts_at = '2098-06-01T20:00:00Z' WHERE show_id = 7", zone
+    )
+    venue.settings = msgspec.structs.replace(venue.settings, timezone="Asia/Kathmandu")
+    async with venue.notifier():
+        booking = venue.booking()
+        venue.happens(BookingConfirmed(booking), "0-5-0")
+        venue.happens(BookingCancelled(booking), "0-6-0")
+        await venue.until_status("0-6-0", "sent")
+    assert len(venue.post.letters) == 2
+    for e_mail in venue.post.letters:
+        text = e_mail.get_body(("plain",))
+        assert text is not None
+        assert "1:45" in text.get_content()
 
 
 async def test_a_repeated_event_sends_nothing_twice(venue: Venue) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from gateway.catalogue.zones import read_zones
 from gateway.problems import Problem
 from gateway.reports import figures as report_figures
 from gateway.reports.customers import customers
@@ -55,8 +56,8 @@ async def known(database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def reader(pool: asyncpg.Pool) -> ReportReader:
-    return ReportReader(pool, ReportFigures(pool))
+async def reader(pool: asyncpg.Pool) -> ReportReader:
+    return ReportReader(pool, ReportFigures(pool, await read_zones(pool, "UTC")))
 
 
 async def all_rows(reader: ReportReader, query: Query[Any], limit: int = 7) -> list[Any]:
@@ -196,7 +197,8 @@ async def test_a_report_has_what_was_decided_a_moment_ago(
 async def test_gatherers_side_by_side_count_nothing_twice(
     pool: asyncpg.Pool, known: KnownSales, database: asyncpg.Connection
 ) -> None:
-    gatherers = [ReportFigures(pool) for _ in range(3)]
+    zones = await read_zones(pool, "UTC")
+    gatherers = [ReportFigures(pool, zones) for _ in range(3)]
     await asyncio.gather(*(gatherer.catch_up() for gatherer in gatherers))
     stored = await database.fetchval("SELECT sum(bookings) FROM report_sales")
     assert stored == sum(not move.who for move in known.moves)
