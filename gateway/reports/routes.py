@@ -10,7 +10,6 @@ from litestar.di import NamedDependency
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import QueryParameter
-from litestar.response import Stream
 
 from gateway.catalogue.zones import Zones
 from gateway.documents import BEARER, problem_responses
@@ -20,6 +19,7 @@ from gateway.reports.groups import cancellations, sales
 from gateway.reports.lines import CSV, wants_csv
 from gateway.reports.occupancy import occupancy
 from gateway.reports.query import PageT, Query, ReportReader, read_period
+from gateway.reports.table import TableAnswer
 from gateway.requests import query_known, staff_only
 from schemas.api_reports import By, CancellationsPage, CustomersPage, OccupancyPage, SalesPage
 from schemas.ids import MAX_SHOW_ID
@@ -143,5 +143,5 @@ async def _answer(
     if not wants_csv(request.headers.get("accept", "")):
         return Response(await reports.page(query, limit, cursor), headers=headers)
     headers["Content-Disposition"] = f'attachment; filename="{query.file_name}"'
-    pieces = await reports.csv(query)
-    return Stream(pieces, media_type=CSV, headers=headers)
+    first, table = await reports.csv(query)
+    return TableAnswer(first, table, CSV, headers)
