@@ -16,7 +16,7 @@ from gateway.catalogue.days import read_day
 from gateway.pages import cut, read_cursor
 from gateway.problems import Problem
 from gateway.reports.figures import ReportFigures
-from gateway.reports.lines import Cell, lines
+from gateway.reports.lines import BYTE_ORDER_MARK, Cell, lines
 from gateway.reports.table import Table
 
 PageT = TypeVar("PageT")
@@ -128,7 +128,7 @@ class ReportReader:
         async with self._snapshot() as connection:
             cursor = await connection.cursor(query.rows, *query._rows_values(None, None))
             rows = await cursor.fetch(_ROWS_AT_ONCE)
-            yield lines([query.header, *map(query.line, rows)])
+            yield BYTE_ORDER_MARK + lines([query.header, *map(query.line, rows)])
             while rows := await cursor.fetch(_ROWS_AT_ONCE):
                 yield lines(map(query.line, rows))
 
