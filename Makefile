@@ -9,7 +9,7 @@ CHECKED := schemas seat_workers gateway tickets notifier runtime ops loadtest te
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev up kafka test lint types unit integration e2e simulate chaos fuzz bench loadtest servers lock clean
+.PHONY: help install dev up kafka test lint types unit quick integration e2e simulate chaos fuzz bench loadtest servers lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,8 +60,12 @@ lint: dev  ## ruff: style and likely mistakes
 types: dev  ## mypy, strict
 	@$(BIN)/mypy
 
-unit: dev  ## tests without servers, in seconds
+unit: dev  ## tests without servers
 	@$(BIN)/python -m pytest --quiet tests/unit $(ARGS)
+
+quick: lint types  ## before each commit: lint, types and the unit tests but the slow ones, on two cores
+	@$(BIN)/python -m pytest --quiet tests/unit -m "not slow" --hypothesis-profile=quick --numprocesses=2 \
+	  -p no:schemathesis -p no:faker -p no:locust $(ARGS)
 
 integration: dev  ## one part at a time on real servers
 	@$(BIN)/python -m pytest --quiet tests/integration $(ARGS)

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from gateway.reports.formulas import as_text
-from gateway.reports.lines import lines
+from gateway.reports.lines import Cell, lines
 
 SIGNS = "=+-@|%\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\u207a\u207b\u2212\ufe66\ufe6b\u2a75"
 BLANKS = " \u00a0\u3000\u2009\u202f\u1680\u2028\u2029\x85\u3164\u2800\t\r\n\v\f"
@@ -77,7 +77,7 @@ def test_other_text_stays_as_it_is(text: str) -> None:
 
 
 def test_numbers_stay_numbers_and_what_is_quoted_comes_back() -> None:
-    row = ['a "b", c', "two\r\nlines", Decimal("-12.50"), -3, 0.5, True, None, "-12.50", "x;y"]
+    row: list[Cell] = ['a "b", c', "two\r\nlines", Decimal("-12.50"), -3, 0.5, True, None, "-12.50", "x;y"]
     assert lines([row]).startswith(b'"a ""b"", c","two\r\nlines",-12.50,-3,0.5,true,,')
     [read] = csv.reader(io.StringIO(lines([row]).decode(), newline=""))
     assert read == ['a "b", c', "two\r\nlines", "-12.50", "-3", "0.5", "true", "", "'-12.50", "x;y"]
