@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.auth import Tokens
-from gateway.bodies import decode_body, invalid
+from gateway.bodies import decode_body
 from gateway.booking_commands import book_command, hold_command, move_command, no_booking
 from gateway.commands import Commands, Decided, Outcome, Pending
 from gateway.failures import problem_for
@@ -63,8 +63,7 @@ class BookingRoutes:
     def _move(self, exchange: Exchange, booking_id: UUID, kind: type[ConfirmBooking | CancelBooking]) -> None:
         exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
-        if exchange.body(required=False).strip() not in (b"", b"{}"):
-            raise invalid(("body", "this call takes no body"))
+        exchange.check_no_fields()
         command_id = command_id_for(exchange.headers, caller.user_id)
         self._send(exchange, move_command(kind, caller, booking_id, command_id), made=200)
 

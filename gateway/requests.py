@@ -15,7 +15,7 @@ from litestar.handlers import BaseRouteHandler
 from gateway.accepting import check_accept
 from gateway.auth import Caller, Tokens
 from gateway.bodies import decode_body
-from gateway.http import check_json, half_a_body, no_body
+from gateway.http import check_empty, check_json, half_a_body, no_body
 from gateway.problems import Problem
 from gateway.queries import read_query
 
@@ -86,15 +86,26 @@ class JsonRequest(Request[Any, Any, Any]):
     """A request whose body, where one is read, has to be there and to be declared as JSON."""
 
     async def body(self) -> bytes:
-        check_json(self.headers.get("content-type", "application/json").encode())
-        try:
-            body = await super().body()
-        except InternalServerException:
-            # The framework's word for a client that has gone.
-            raise half_a_body() from None
+        check_json(self._declared_type)
+        body = await self._whole_body()
         if not body:
             raise no_body("content-length" in self.headers or "transfer-encoding" in self.headers)
         return body
+
+    async def check_no_fields(self) -> None:
+        """Passes the body of a call without fields. Raises Problem."""
+        check_empty(await self._whole_body(), self._declared_type)
+
+    @property
+    def _declared_type(self) -> bytes:
+        return self.headers.get("content-type", "application/json").encode()
+
+    async def _whole_body(self) -> bytes:
+        try:
+            return await super().body()
+        except InternalServerException:
+            # The framework's word for a client that has gone.
+            raise half_a_body() from None
 
 
 class JsonBody(AbstractDTO[Any]):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.languages import language_tag
 from schemas.text import EMAIL, LANGUAGE, LINE, USERNAME, Secret
 
 Username = Annotated[str, msgspec.Meta(min_length=3, max_length=32, pattern=USERNAME)]
@@ -24,6 +25,9 @@ class SignupBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password: NewPassword
     name: PersonName = ""
     language: Language = "en"
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "language", language_tag(self.language))
 
 
 class LoginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,6 +86,10 @@ class ChangeMeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     email: Email | msgspec.UnsetType = msgspec.UNSET
     password: NewPassword | msgspec.UnsetType = msgspec.UNSET
     old_password: Secret | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        if self.language is not msgspec.UNSET:
+            msgspec.structs.force_setattr(self, "language", language_tag(self.language))
 
 
 class ForgetMeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

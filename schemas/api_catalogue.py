@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.ids import MAX_SHOW_ID
+from schemas.languages import folded_language
 from schemas.layout import MAX_SEATS, Label, Layout, Money
 from schemas.text import LINE, LINK, NOT_BLANK, PROSE
 
@@ -43,6 +44,9 @@ class NewMovieBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rating: Rating = ""
     poster_url: PosterUrl = ""
 
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "language", folded_language(self.language))
+
 
 class ChangeMovieBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is left out stays."""
@@ -54,6 +58,10 @@ class ChangeMovieBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     language: Tongue | msgspec.UnsetType = msgspec.UNSET
     rating: Rating | msgspec.UnsetType = msgspec.UNSET
     poster_url: PosterUrl | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        if self.language is not msgspec.UNSET:
+            msgspec.structs.force_setattr(self, "language", folded_language(self.language))
 
 
 class MovieBody(msgspec.Struct, frozen=True):
