@@ -48,10 +48,11 @@ from gateway.seat_pictures import SeatPictures
 from gateway.security_headers import headers_for
 from gateway.serving import listener_for, serve_app
 from gateway.standings import Standings
+from gateway.stored_answers import StoredAnswers
 from gateway.stored_seats import StoredSeats
 from gateway.ticket_pdf import TicketRoutes
 from gateway.ticket_printing import TicketPrinter
-from gateway.upkeep import forget_expired_logins
+from gateway.upkeep import forget_expired
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, open_log
 from runtime.metrics_server import telling
@@ -126,6 +127,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         logins = Logins(pool)
         show_maker = ShowMaker(pool, commands, appender, partitions, zones, settings.currency)
         movies, shows = Movies(pool, zones), Shows(pool, zones)
+        stored_answers = StoredAnswers(pool)
         memory = CatalogueMemory(pool, commands.told)
         await memory.refresh()
         show_changes = ShowChanges(commands, ShowRequests(pool), shows, memory, zones)
@@ -155,6 +157,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             memory=memory,
             zones=zones,
             reports=ReportReader(reports_pool, figures),
+            stored_answers=stored_answers,
             health=Health(pool, log),
             embedded_inbox=settings.smtp_url is None,
             more_routes=inbox_routes(settings.home) if settings.smtp_url is None else [],
@@ -202,7 +205,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "live events", events.run()),
             _start(stack, "live logins", socket_logins.watch()),
             _start(stack, "report figures", figures.keep_gathering()),
-            _start(stack, "upkeep", forget_expired_logins(logins)),
+            _start(stack, "upkeep", forget_expired(logins, stored_answers)),
         ]
         yield Gateway(measures.counted(app), short_way, tasks, measures, replies.end_waits)
 

@@ -32,6 +32,7 @@ from gateway.reports.query import ReportReader
 from gateway.reports.routes import report_routes
 from gateway.requests import JsonBody, JsonRequest, provide_caller, provide_fields
 from gateway.site import site_routes
+from gateway.stored_answers import StoredAnswers
 
 _ABOUT = """
 Seat reservations that sell every seat exactly once.
@@ -58,6 +59,7 @@ def build_cold(
     memory: CatalogueMemory,
     zones: Zones,
     reports: ReportReader,
+    stored_answers: StoredAnswers,
     health: Health,
     embedded_inbox: bool,
     more_routes: list[Any],
@@ -77,6 +79,7 @@ def build_cold(
         "memory": memory,
         "zones": zones,
         "reports": reports,
+        "stored_answers": stored_answers,
         "health": health,
     }
     dependencies: dict[str, Any] = {

@@ -36,13 +36,13 @@ _PREFER = {
     "schema": {"type": "string"},
     "description": "`wait=N` (0 to 30 seconds, 10 by default) or `respond-async`.",
 }
-_KEY = {
+KEY_PARAMETER: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
     "description": "The same key and request get the stored first answer, for 48 hours.",
 }
-WAITING_PARAMETERS: list[dict[str, Any]] = [_PREFER, _KEY]
+WAITING_PARAMETERS: list[dict[str, Any]] = [_PREFER, KEY_PARAMETER]
 """Headers of every call that is a command."""
 
 _LIST: list[dict[str, Any]] = [

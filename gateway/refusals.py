@@ -37,6 +37,11 @@ _DETAILS = {
 }
 
 
+def key_reused() -> Problem:
+    """The key stands for another request."""
+    return Problem("key_reused", _DETAILS[Reason.KEY_REUSED])
+
+
 @lru_cache(maxsize=4_096)
 def refusal_of(answer: bytes) -> Refusal:
     """A refused decision in the form in which it is sent, from its stored form.

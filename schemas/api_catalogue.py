@@ -99,6 +99,8 @@ class NewShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     sales_end_at: Instant | None = None
     timezone: TimezoneName | None = None
     """What letters, tickets and dates in filters mean by a day and an hour, such as Europe/Berlin."""
+    past: bool = False
+    """True allows a start in the past, for taking over old data."""
 
 
 class ChangeShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -110,6 +112,8 @@ class ChangeShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     seats_per_customer: SeatsPerCustomer | msgspec.UnsetType = msgspec.UNSET
     sales_start_at: Instant | msgspec.UnsetType | None = msgspec.UNSET
     sales_end_at: Instant | msgspec.UnsetType | None = msgspec.UNSET
+    past: bool = False
+    """True allows moving the start into the past."""
 
 
 class WithheldSeatsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

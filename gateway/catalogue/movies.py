@@ -66,9 +66,9 @@ class Movies:
         self._pool = pool
         self._zones = zones
 
-    async def add(self, movie: NewMovieBody) -> MovieBody:
-        """Adds a movie."""
-        return movie_body(await self._pool.fetchrow(_INSERT_SQL, *_values(movie)))
+    async def add(self, movie: NewMovieBody, connection: Any = None) -> MovieBody:
+        """Adds a movie, within the connection's transaction if one is given."""
+        return movie_body(await (connection or self._pool).fetchrow(_INSERT_SQL, *_values(movie)))
 
     async def get(self, movie_id: int) -> MovieBody:
         """One movie. Raises Problem `not_found`."""

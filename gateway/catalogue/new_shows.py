@@ -39,7 +39,7 @@ INSERT INTO shows (movie_id, screen_name, starts_at, timezone, layout_id, seats_
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING show_id
 """
 _PLACED_SQL = """
-SELECT s.show_id, s.partition, s.layout_id, l.digest, s.starts_at, s.seats_per_customer,
+SELECT s.show_id, s.partition, s.request_id, s.layout_id, l.digest, s.starts_at, s.seats_per_customer,
        s.sales_start_at, s.sales_end_at
   FROM shows s JOIN layouts l ON l.layout_id = s.layout_id
 """
@@ -48,6 +48,9 @@ _UNOPENED_SQL = f"""{_PLACED_SQL}
  WHERE NOT EXISTS (SELECT 1 FROM show_states st WHERE st.show_id = s.show_id)
    AND s.created_at <= now() - make_interval(secs => $1)
  ORDER BY s.show_id LIMIT $2
+"""
+_REMOVE_SQL = """
+DELETE FROM shows s WHERE show_id = $1 AND NOT EXISTS (SELECT 1 FROM show_states st WHERE st.show_id = s.show_id)
 """
 
 
@@ -101,6 +104,7 @@ async def insert_show(connection: Any, show: NewShow, partitions: Sequence[int])
     )
     command = _open_show(
         show_id,
+        show.request_id,
         layout_id,
         digest,
         show.starts_at,
@@ -117,6 +121,16 @@ async def unopened(connection: Any, older_than_s: float, limit: int) -> list[Pla
     return [Placed(partition, _open_show(show_id, *rest)) for show_id, partition, *rest in rows]
 
 
+async def opened(connection: Any, show_id: int) -> bool:
+    """Whether the show's writer has opened it."""
+    return bool(await connection.fetchval("SELECT 1 FROM show_states WHERE show_id = $1", show_id))
+
+
+async def remove_unopened(connection: Any, show_id: int) -> None:
+    """Removes a show that its writer will never open."""
+    await connection.execute(_REMOVE_SQL, show_id)
+
+
 async def placed(connection: Any, show_id: int) -> Placed:
     """A show that was stored before."""
     show_id, partition, *rest = await connection.fetchrow(_ONE_SQL, show_id)
@@ -125,6 +139,7 @@ async def placed(connection: Any, show_id: int) -> Placed:
 
 def _open_show(
     show_id: int,
+    request_id: UUID | None,
     layout_id: int,
     digest: str,
     starts_at: datetime,
@@ -132,9 +147,12 @@ def _open_show(
     sales_start_at: datetime | None,
     sales_end_at: datetime | None,
 ) -> OpenShow:
-    """The command that opens a show: the same one, with the same id, however often it is made."""
+    """The command that opens a show: the same one, with the same id, however often it is made.
+
+    With an Idempotency-Key it has the key's id, so that the writer takes no other command with that key.
+    """
     return OpenShow(
-        command_id=keyed_command_id(0, f"open-{show_id}"),
+        command_id=request_id or keyed_command_id(0, f"open-{show_id}"),
         show_id=show_id,
         staff=True,
         layout_id=layout_id,
