@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -36,21 +38,21 @@ class BookingRoutes:
         self._commands = commands
         self._together = Together(commands)
 
-    def book(self, exchange: Exchange, show_id: int) -> None:
+    def book(self, exchange: Exchange, show_id: int) -> Coroutine[Any, Any, None] | None:
         """POST /api/shows/{id}/bookings"""
         exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_BOOK_REQUEST, exchange.body())
         command_id = command_id_for(exchange.headers, caller.user_id)
-        self._send(exchange, book_command(caller, show_id, request, command_id), made=201)
+        return self._take_seats(exchange, book_command(caller, show_id, request, command_id))
 
-    def hold(self, exchange: Exchange, show_id: int) -> None:
+    def hold(self, exchange: Exchange, show_id: int) -> Coroutine[Any, Any, None] | None:
         """POST /api/shows/{id}/holds"""
         exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_HOLD_REQUEST, exchange.body())
         command_id = command_id_for(exchange.headers, caller.user_id)
-        self._send(exchange, hold_command(caller, show_id, request, command_id), made=201)
+        return self._take_seats(exchange, hold_command(caller, show_id, request, command_id))
 
     def confirm(self, exchange: Exchange, booking_id: UUID) -> None:
         """POST /api/bookings/{id}/confirm"""
@@ -59,6 +61,18 @@ class BookingRoutes:
     def cancel(self, exchange: Exchange, booking_id: UUID) -> None:
         """POST /api/bookings/{id}/cancel and DELETE /api/bookings/{id}"""
         self._move(exchange, booking_id, CancelBooking)
+
+    def _take_seats(
+        self, exchange: Exchange, command: BookSeats | HoldSeats
+    ) -> Coroutine[Any, Any, None] | None:
+        if command.customer_id:
+            return self._take_seats_for_customer(exchange, command)
+        self._send(exchange, command, made=201)
+        return None
+
+    async def _take_seats_for_customer(self, exchange: Exchange, command: BookSeats | HoldSeats) -> None:
+        await self._commands.check_customer(command)
+        self._send(exchange, command, made=201)
 
     def _move(self, exchange: Exchange, booking_id: UUID, kind: type[ConfirmBooking | CancelBooking]) -> None:
         exchange.parameters()

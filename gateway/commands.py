@@ -8,12 +8,13 @@ from typing import Any
 
 import msgspec
 
+from gateway.booking_customers import check_customer
 from gateway.limits import InFlight
 from gateway.problems import Problem, Refusal
 from gateway.rate_limits import Limit
 from gateway.replies import Awaited, Decided, Replies, Waiting
 from runtime.log import Appender, LogUnavailable
-from schemas.commands import Command, ReplyTo
+from schemas.commands import Command, ReplyTo, SeatsAsked
 from schemas.ids import Position
 from schemas.wire import encode
 
@@ -69,6 +70,11 @@ class Commands:
                 self._partitions.clear()
             self._partitions[show_id] = partition
         return partition
+
+    async def check_customer(self, command: Command) -> None:
+        """Passes a command whose customer, where staff name one, has an account. Raises Problem."""
+        if isinstance(command, SeatsAsked) and command.customer_id:
+            await check_customer(self._pool, command.customer_id, command.command_id)
 
     def admit(self, command: Command) -> None:
         """Counts a command as under way. Raises Problem, where it is not to be sent: `overloaded`, `rate_limited`."""

@@ -15,9 +15,8 @@ import msgspec
 from gateway.http import Fields
 from gateway.preferences import read_key
 from gateway.refusals import key_reused
+from gateway.used_keys import KEY_LIFETIME_S
 from schemas.ids import keyed_command_id
-
-KEY_LIFETIME_S = 48 * 3600.0
 
 _BEGIN_SQL = """
 INSERT INTO stored_answers AS old (answer_id, digest) VALUES ($1, $2)
@@ -65,7 +64,7 @@ class StoredAnswers:
                 return await make(connection)
             answer_id = keyed_command_id(user_id, f"{route}\n{read_key(header.decode('latin-1'))}")
             digest = hashlib.sha256(msgspec.json.encode(request)).digest()
-            if await connection.fetchval(_BEGIN_SQL, answer_id, digest, KEY_LIFETIME_S) is None:
+            if await connection.fetchval(_BEGIN_SQL, answer_id, digest, float(KEY_LIFETIME_S)) is None:
                 row = await connection.fetchrow(_READ_SQL, answer_id)
                 if row["digest"] != digest:
                     raise key_reused()
@@ -76,4 +75,4 @@ class StoredAnswers:
 
     async def forget(self) -> None:
         """Removes answers whose keys have run out."""
-        await self._pool.execute(_FORGET_SQL, KEY_LIFETIME_S)
+        await self._pool.execute(_FORGET_SQL, float(KEY_LIFETIME_S))

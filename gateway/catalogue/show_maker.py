@@ -29,6 +29,7 @@ from gateway.catalogue.zones import Zones
 from gateway.commands import Commands, Decided, Outcome
 from gateway.problems import Problem
 from gateway.refusals import key_reused
+from gateway.used_keys import KEY_LIFETIME_S, is_used
 from runtime.log import Appender, LogUnavailable
 from runtime.postgres import AWAY
 from schemas.api_catalogue import NewShowBody
@@ -36,8 +37,6 @@ from schemas.commands import OpenShow, request_of
 from schemas.events import Reason
 from schemas.layout import Money, numbered, problems
 from schemas.wire import decode_command, encode
-
-KEY_LIFETIME_S = 48 * 3600
 
 _SWEEP_EVERY_S = 3.0
 _OPEN_AGAIN_AFTER_S = 10.0
@@ -49,10 +48,6 @@ UPDATE shows SET request_id = NULL WHERE request_id = $1 AND created_at < now() 
 """
 _BY_KEY_SQL = """
 SELECT show_id, request_digest FROM shows WHERE request_id = $1 AND created_at >= now() - make_interval(secs => $2)
-"""
-# Ids count by log time, which is near the clock's.
-_USED_SQL = """
-SELECT 1 FROM command_ids WHERE command_id = $1 AND at_ms > extract(epoch FROM now()) * 1000 - $2
 """
 _FIRST_USE_SQL = """
 SELECT d.command FROM command_ids c
@@ -108,7 +103,7 @@ class ShowMaker:
             show = msgspec.structs.replace(show, request_id=request_id, request_digest=digest)
             if before is not None:
                 return await self._repeat(show, wait_s)
-            if await self._pool.fetchval(_USED_SQL, request_id, KEY_LIFETIME_S * 1000):
+            if await is_used(self._pool, request_id):
                 raise key_reused()
         try:
             made = await self._place(show)

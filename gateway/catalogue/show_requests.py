@@ -12,9 +12,8 @@ from uuid import UUID
 import msgspec
 
 from gateway.refusals import key_reused
+from gateway.used_keys import KEY_LIFETIME_S
 from schemas.wire import decode_command, decode_decision
-
-KEY_LIFETIME_S = 48 * 3600.0
 
 _NOTE_SQL = """
 INSERT INTO show_requests AS old (command_id, kind, show_id, user_id, screen_name, timezone, note)
@@ -87,14 +86,14 @@ class ShowRequests:
     async def note(self, request: ShowRequest) -> None:
         """Before the command is sent. Raises Problem `key_reused` where its id stands for something else."""
         values = msgspec.structs.astuple(request)
-        if await self._pool.fetchval(_NOTE_SQL, *values, KEY_LIFETIME_S) is not None:
+        if await self._pool.fetchval(_NOTE_SQL, *values, float(KEY_LIFETIME_S)) is not None:
             return
         if not await self._pool.fetchval(_SAME_SQL, *values):
             raise key_reused()
 
     async def known(self, command_id: UUID) -> bool:
         """Whether a request with this id was noted within the lifetime of a key."""
-        return bool(await self._pool.fetchval(_KNOWN_SQL, command_id, KEY_LIFETIME_S))
+        return bool(await self._pool.fetchval(_KNOWN_SQL, command_id, float(KEY_LIFETIME_S)))
 
     async def settle(self, command_id: UUID) -> bool:
         """Puts a request into the catalogue if its command is decided. Returns whether it was accepted."""

@@ -142,6 +142,7 @@ class SocketRequests:
     async def _carry_out(self, ref: str, command: Command) -> None:
         has_room = True
         try:
+            await self._commands.check_customer(command)
             outcome: Outcome | None = await self._commands.submit(command, wait_s=DEFAULT_WAIT_S)
             if isinstance(outcome, Pending):
                 self._answer(PendingMessage(ref, str(outcome.position)))

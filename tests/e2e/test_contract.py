@@ -26,6 +26,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     home: Path = tmp_path_factory.mktemp("contract") / "home"
     aisle = RunningAisle(home, {"AISLE_GATEWAYS": "2", "AISLE_RATE_LIMITS": "off"})
     asyncio.run(aisle.start())
+    owner = "INSERT INTO users (user_id, username, email) VALUES (910, 'contract', 'contract@example.org')"
+    assert aisle.command("psql", "-c", owner).returncode == 0
     try:
         yield House(aisle)
         assert aisle.command("verify").returncode == 0

@@ -136,6 +136,7 @@ async def test_changes_are_told_whoever_made_them_and_to_their_owner_alone(
         live(server, user_id=BOB) as bob,
         server.client(STAFF, "staff") as staff,
     ):
+        await server.add_users(ADA)
         made = await staff.post(f"/api/shows/{show_id}/bookings", json={"seats": ["1"], "user_id": ADA})
         mine = made.json()["id"]
         assert (await ada.change(mine, "confirmed"))["user_id"] == ADA
