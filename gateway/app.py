@@ -27,6 +27,7 @@ from gateway.commands import Commands
 from gateway.cors import Cors
 from gateway.front import Front, ShortWay
 from gateway.health import Health
+from gateway.hold_limits import HoldLimit
 from gateway.hot import HotRoutes
 from gateway.http import App
 from gateway.inbox import inbox_routes
@@ -122,7 +123,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             settings.max_in_flight, settings.max_in_flight_show, settings.max_in_flight_customer
         )
         rate_limits = RateLimits(redis_client, settings)
-        commands = Commands(pool, appender, replies, in_flight, rate_limits.commands)
+        hold_limit = HoldLimit(rate_limits.holds, pool)
+        commands = Commands(pool, appender, replies, in_flight, rate_limits.commands, hold_limit)
         partitions = sorted(await log.bounds(COMMANDS_TOPIC))
         logins = Logins(pool)
         show_maker = ShowMaker(pool, commands, appender, partitions, zones, settings.currency)
@@ -186,7 +188,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         app: App = Front(hot, live, cold, addresses, rate_limits.requests)
         if settings.cors_origins:
             app = Cors(app, settings.cors_origins)
-        measures = GatewayMeasures(replies, in_flight)
+        measures = GatewayMeasures(replies, in_flight, rate_limits.refusals)
         short_way = ShortWay(
             hot, addresses, rate_limits.requests, measures, other_sites=bool(settings.cors_origins)
         )
@@ -200,6 +202,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "time zones", zones.watch()),
             _start(stack, "show changes", show_changes.watch()),
             _start(stack, "rate limits", rate_limits.tell()),
+            _start(stack, "announced limits", rate_limits.listen()),
+            _start(stack, "hold refusals", hold_limit.keep_writing()),
             _start(stack, "pictures", pictures.run()),
             _start(stack, "live seats", live_seats.run()),
             _start(stack, "live events", events.run()),

@@ -95,7 +95,8 @@ def hot_paths() -> dict[str, dict[str, Any]]:
         "/api/shows/{show_id}/holds": {
             "post": _operation(
                 "HoldSeats",
-                "Keep seats for a while, all or none; confirm the booking before it expires.",
+                "Keep seats for a while, all or none; confirm the booking before it expires."
+                " At most 30 an hour for each customer and show; refused and repeated ones do not count.",
                 [_SHOW, *WAITING_PARAMETERS],
                 {"201": _json("BookingBody", "Held until `expires_at`; Location is the booking.")}
                 | _pending()

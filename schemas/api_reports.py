@@ -162,3 +162,35 @@ class CustomersPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_on
     totals: list[SalesFigures]
     items: list[CustomerRowBody]
     next_cursor: str | None
+
+
+class HoldFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Holds, and what became of them."""
+
+    holds: int
+    """Holds that were made."""
+    held: int
+    """Of these: not ended yet."""
+    confirmed: int
+    released: int
+    """Given back, also because the show was called off."""
+    expired: int
+    refused: int
+    """Requests that were refused because the customer had made too many holds in the show."""
+
+
+class HoldRowBody(HoldFigures, frozen=True, kw_only=True):
+    """The holds of one customer in a show."""
+
+    user_id: int
+    username: str | None
+    """Null when the account was forgotten."""
+
+
+class HoldsPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Who held seats of a show, those with the most holds first; `totals` are of all of them."""
+
+    show_id: int
+    totals: HoldFigures
+    items: list[HoldRowBody]
+    next_cursor: str | None
