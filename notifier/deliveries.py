@@ -86,13 +86,14 @@ SELECT 'letter-' || letter_id, kind, user_id, convert_to(data::text, 'UTF8'), cr
     ON CONFLICT (event_id, kind) DO NOTHING"""
 
 # Letters about one booking go out in the order of their events: a later one waits for those before it. Attempts are
-# never below zero: the condition is that of the index.
+# never below zero: the condition is that of the index. OFFSET 0 keeps the planner from making a join of the search for
+# earlier ones, which would read all that wait for each.
 _TAKE_DUE = """
 WITH due AS (
     SELECT delivery_id FROM deliveries d
      WHERE status = 'due' AND attempts >= 0 AND due_at <= now() AND NOT EXISTS (
            SELECT 1 FROM deliveries e
-            WHERE e.status = 'due' AND e.booking_id = d.booking_id AND e.delivery_id < d.delivery_id)
+            WHERE e.status = 'due' AND e.booking_id = d.booking_id AND e.delivery_id < d.delivery_id OFFSET 0)
      ORDER BY due_at, delivery_id LIMIT $2 FOR UPDATE SKIP LOCKED)
 UPDATE deliveries t SET due_at = now() + $3 * interval '1 second', taken_by = $1, attempts = attempts + 1
   FROM due WHERE t.delivery_id = due.delivery_id

@@ -12,9 +12,9 @@ CREATE TABLE stored_answers (
 );
 CREATE INDEX stored_answers_age ON stored_answers (created_at);
 
--- While statistics know of no e-mail that waits, all partial indexes over those that wait cost the planner the same: it
--- looked for the earlier e-mails of a booking among all that wait, for each one. Attempts and accounts are never below
--- zero; saying so in its condition keeps an index from statements that do not.
+-- While statistics know of no e-mail that waits, all partial indexes over those that wait cost the planner the same, and
+-- it searched for the earlier e-mails of a booking among all that wait. Attempts and accounts are never below zero;
+-- saying so in its condition keeps an index from statements that do not.
 DROP INDEX deliveries_due;
 CREATE INDEX deliveries_due ON deliveries (due_at, delivery_id) WHERE status = 'due' AND attempts >= 0;
 
