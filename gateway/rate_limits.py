@@ -195,13 +195,18 @@ class RateLimits:
                 await self.tell_once()
 
     async def tell_once(self) -> None:
-        """Tells of some buckets. Those that Redis cannot be told of now are not told of later, either."""
+        """Tells of some buckets. What Redis cannot be told now of an announced limit is told with its next token, of
+        the others not at all."""
         told = [self.untold.popitem() for _ in range(min(len(self.untold), _TOLD_AT_ONCE))]
         costs = [bucket.untold for _, bucket in told]
         for _, bucket in told:
             bucket.untold = 0.0
         answer = await self._ask("tell", [of for of, _ in told], costs)
-        if answer is not None:
+        if answer is None:
+            for ((limit, _), bucket), cost in zip(told, costs, strict=True):
+                if limit.announced:
+                    bucket.untold += cost
+        else:
             now_s = self.clock()
             for (_, bucket), tokens in zip(told, answer[1], strict=True):
                 # What was spent while the question was on its way will be told of next.

