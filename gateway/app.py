@@ -40,6 +40,7 @@ from gateway.live.mine import MyLive
 from gateway.live.origins import Origins
 from gateway.live.routes import LiveRoutes
 from gateway.live.seats import LiveSeats
+from gateway.log_ends import LogEnds
 from gateway.measures import GatewayMeasures
 from gateway.rate_limits import RateLimits
 from gateway.replies import Replies
@@ -124,7 +125,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         )
         rate_limits = RateLimits(redis_client, settings)
         hold_limit = HoldLimit(rate_limits.holds, pool)
-        commands = Commands(pool, appender, replies, in_flight, rate_limits.commands, hold_limit)
+        commands = Commands(
+            pool, appender, replies, in_flight, LogEnds(log), rate_limits.commands, hold_limit
+        )
         partitions = sorted(await log.bounds(COMMANDS_TOPIC))
         logins = Logins(pool)
         show_maker = ShowMaker(pool, commands, appender, partitions, zones, settings.currency)

@@ -12,6 +12,7 @@ import msgspec
 from gateway.booking_customers import check_customer
 from gateway.hold_limits import HoldLimit
 from gateway.limits import InFlight
+from gateway.log_ends import LogEnds
 from gateway.problems import Problem, Refusal
 from gateway.rate_limits import Limit
 from gateway.replies import Awaited, Decided, Replies, Waiting
@@ -50,6 +51,7 @@ class Commands:
         appender: Appender,
         replies: Replies,
         in_flight: InFlight,
+        ends: LogEnds,
         limit: Limit | None = None,
         hold_limit: HoldLimit | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class Commands:
         self._hold_limit = hold_limit
         self._keyed_holds: set[UUID] = set()
         """Ids of holds with a key that are not decided yet."""
+        self.ends = ends
         self._partitions: dict[int, int] = {}
         self._loop = asyncio.get_running_loop()
         self._looking: set[asyncio.Task[None]] = set()
@@ -290,6 +293,7 @@ class _Sent(Waiting):
         if self.position is None:
             self._late = True
         else:
+            self._commands.ends.given(self.position)
             self._say(Pending(self.position))
 
     def _say(self, outcome: Outcome | BaseException) -> None:

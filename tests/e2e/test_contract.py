@@ -220,9 +220,9 @@ async def test_waiting_and_keys(house: House) -> None:
     await house.acting(912).refused(f"GET {command}", 404, "not_found")
     await house.staff.ok(f"GET {command}", ACCEPTED)
     partition, _, offset = command.rpartition("/")[2].partition("-")
-    near = await house.acting(912)(f"GET /api/commands/{partition}-{int(offset) + 50}")
-    fits(near.json(), PENDING)
-    await house.customer.refused(f"GET /api/commands/{partition}-{10**12}", 404, "not_found")
+    for beyond in (int(offset) + 50, int(offset) + 5000, 10**12):
+        call = f"GET /api/commands/{partition}-{beyond}"
+        await house.acting(912).refused(call, 404, "not_found", headers={"Prefer": "wait=10"})
     taken = await house.customer(f"POST {path}", json={"seats": ["1"]}, headers={"Prefer": "respond-async"})
     refused = await house.customer(f"GET {taken.headers['location']}", headers={"Prefer": "wait=10"})
     assert (refused.json()["status"], refused.json()["problem"]["code"]) == ("refused", "seat_taken")
