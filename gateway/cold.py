@@ -24,9 +24,10 @@ from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import Zones
-from gateway.docs import OpenApiDocument, docs_routes
+from gateway.docs import OpenApiDocument, docs_routes, document_only
 from gateway.failures import answer_problem
 from gateway.health import Health, health_routes
+from gateway.problem_pages import problem_page_routes
 from gateway.rate_limits import RateLimits
 from gateway.reports.query import ReportReader
 from gateway.reports.routes import report_routes
@@ -96,6 +97,7 @@ def build_cold(
             health_routes(),
             *docs_routes(),
             *site_routes(embedded_inbox),
+            *problem_page_routes(),
             *more_routes,
         ],
         dependencies=dependencies,
@@ -114,7 +116,12 @@ def build_cold(
                 }
             ),
             openapi_router=Router(
-                "/openapi.json", route_handlers=[], include_in_schema=False, dto=None, return_dto=None
+                "/openapi.json",
+                route_handlers=[],
+                guards=[document_only],
+                include_in_schema=False,
+                dto=None,
+                return_dto=None,
             ),
             render_plugins=[OpenApiDocument()],
             use_handler_docstrings=True,

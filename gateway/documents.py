@@ -43,7 +43,7 @@ class ProblemBody(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def described(*codes: str) -> str:
     """The problems that an answer may be, in words."""
-    return "; ".join(f"`{code}`: {PROBLEMS[code][1]}" for code in codes)
+    return "; ".join(f"[`{code}`](/problems/{code}): {PROBLEMS[code][1]}" for code in codes)
 
 
 def problem_responses(*codes: str) -> dict[int, ResponseSpec]:

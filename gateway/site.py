@@ -49,7 +49,7 @@ def site_routes(embedded_inbox: bool) -> list[Any]:
         upcoming = await shows.page(ShowFilter(from_at=datetime.now(UTC)), _SHOWS_ON_PAGE, None)
         html = _template().render(features=features(upcoming.items), inbox=embedded_inbox)
         headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
-        return Response(html, media_type="text/html; charset=utf-8", headers=headers)
+        return Response(html, media_type="text/html", headers=headers)
 
     return [front_page, _style]
 
@@ -80,7 +80,7 @@ def _screening(show: ShowBody) -> Screening:
 @get("/site.css", include_in_schema=False, sync_to_thread=True)
 def _style() -> Response[bytes]:
     style = resources.files("gateway").joinpath("web", "site.css").read_bytes()
-    return Response(style, media_type="text/css; charset=utf-8", headers={"Cache-Control": "no-cache"})
+    return Response(style, media_type="text/css", headers={"Cache-Control": "no-cache"})
 
 
 @lru_cache
