@@ -93,7 +93,7 @@ loadtest: dev  ## a crowd that browses, buys, watches: USERS=200 SECONDS=60 SHAP
 
 lock: dev  ## solve requirements/*.in anew; needs uv
 	@command -v uv > /dev/null || { echo "uv is missing: https://docs.astral.sh/uv" >&2; exit 1; }
-	@for name in run dev; do \
+	@for name in run dev clients; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate requirements/$$name.in --output-file requirements/$$name.lock $(ARGS) || exit 1; \
 	done

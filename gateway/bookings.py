@@ -17,7 +17,7 @@ from gateway.commands import Commands, Decided, Outcome, Pending
 from gateway.failures import problem_for
 from gateway.http import Exchange
 from gateway.problems import Problem
-from gateway.refusals import REPLAYED, refusal_of
+from gateway.refusals import REPLAYED, decided_at, refusal_of
 from gateway.together import Together
 from gateway.waiting import Preference, command_id_for, preference_of
 from schemas.api import BookRequest, HoldRequest, PendingBody, booking_body
@@ -130,9 +130,9 @@ def _tell_decided(
     made: int,
 ) -> None:
     if decided.refused:
-        refusal = refusal_of(decided.answer)
+        refusal = refusal_of(decided.answer, decided.position)
         if refusal.status == 404 and isinstance(command, ConfirmBooking | CancelBooking):
-            refusal = no_booking(command.booking_id).refusal()
+            refusal = decided_at(no_booking(command.booking_id).refusal(), decided.position)
         exchange.refuse_so(refusal, headers)
         return
     decision, position = decided.decision, decided.position

@@ -20,6 +20,7 @@ from gateway.catalogue.docs import catalogue_paths, complete_catalogue
 from gateway.documents import described
 from gateway.failures import nothing_here
 from gateway.hot_docs import PROBLEM_SCHEMA, body_schemas, hot_paths
+from gateway.plain_schemas import plain
 
 _ASSETS = {
     "swagger-ui.css": "text/css",
@@ -113,12 +114,13 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     # msgspec knows more about its own types than the framework, what they are for among it.
     schemas = {**document["components"]["schemas"], **body_schemas()}
     components = {**document["components"], "schemas": dict(sorted(schemas.items()))}
-    return {
+    complete = {
         **document,
         "paths": dict(sorted(paths.items())),
         "components": components,
         "externalDocs": {"description": "What each problem code means", "url": "/problems"},
     }
+    return plain(complete)
 
 
 def _told(path: str, operation: dict[str, Any]) -> dict[str, Any]:

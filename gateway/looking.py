@@ -125,7 +125,7 @@ _STATUSES = tuple(status.value for status in BookingStatus)
 
 def _fate_body(position: Position, decision: Decision) -> AcceptedBody | RefusedBody:
     if decision.reason is not None:
-        return RefusedBody(str(position), problem_of(decision).document())
+        return RefusedBody(str(position), problem_of(decision, position).document())
     if decision.booking is None:
         return AcceptedBody(str(position))
     return AcceptedBody(str(position), booking_body(decision.booking, decision.repeats or position))

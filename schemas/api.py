@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from schemas.events import Booking
+from schemas.formats import Timestamp
 from schemas.ids import Position, UserId
 from schemas.layout import Label, Money
 
@@ -49,6 +50,13 @@ class HoldRequest(_SeatsWanted, frozen=True):
     hold_s: Annotated[int, msgspec.Meta(ge=30, le=900)] = 300
 
 
+class PositionBody(msgspec.Struct, frozen=True):
+    """A position in the log; `{partition}-{offset}` names the command there."""
+
+    partition: int
+    offset: int
+
+
 class BookingBody(msgspec.Struct, frozen=True):
     """A booking as clients see it."""
 
@@ -58,10 +66,10 @@ class BookingBody(msgspec.Struct, frozen=True):
     status: Literal["held", "confirmed", "cancelled", "expired", "released"]
     seats: tuple[str, ...]
     total: Money
-    created_at: str
-    expires_at: str | None
-    decided: dict[str, int]
-    """Where its last decision stands in the log: `partition` and `offset`."""
+    created_at: Timestamp
+    expires_at: Timestamp | None
+    decided: PositionBody
+    """Where its last decision stands in the log."""
 
 
 class BookingsPage(msgspec.Struct, frozen=True):
@@ -90,7 +98,9 @@ class RefusedBody(msgspec.Struct, frozen=True):
     """A command that was refused, and why."""
 
     command: str
-    problem: dict[str, Any]
+    problem: Annotated[
+        dict[str, Any], msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/ProblemBody"})
+    ]
     status: Literal["refused"] = "refused"
 
 
@@ -105,5 +115,5 @@ def booking_body(booking: Booking, decided: Position) -> BookingBody:
         total=Money(booking.total, booking.currency),
         created_at=timestamp(booking.created_ms),
         expires_at=None if booking.expires_ms is None else timestamp(booking.expires_ms),
-        decided={"partition": decided.partition, "offset": decided.offset},
+        decided=PositionBody(decided.partition, decided.offset),
     )

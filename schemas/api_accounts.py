@@ -6,11 +6,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.formats import EmailAddress, Timestamp
 from schemas.languages import language_tag
 from schemas.text import EMAIL, LANGUAGE, LINE, USERNAME, Secret
 
 Username = Annotated[str, msgspec.Meta(min_length=3, max_length=32, pattern=USERNAME)]
-Email = Annotated[str, msgspec.Meta(min_length=3, max_length=254, pattern=EMAIL)]
+Email = Annotated[
+    str, msgspec.Meta(min_length=3, max_length=254, pattern=EMAIL, extra_json_schema={"format": "email"})
+]
 NewPassword = Annotated[str, msgspec.Meta(min_length=10, max_length=128, pattern=LINE)]
 PersonName = Annotated[str, msgspec.Meta(max_length=100, pattern=LINE)]
 Language = Annotated[str, msgspec.Meta(max_length=35, pattern=LANGUAGE)]
@@ -58,11 +61,11 @@ class UserBody(msgspec.Struct, frozen=True):
 
     id: int
     username: str | None
-    email: str | None
+    email: EmailAddress | None
     name: str
     language: str
     role: Role
-    created_at: str
+    created_at: Timestamp
 
 
 class AccountBody(UserBody, frozen=True):

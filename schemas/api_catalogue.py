@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.formats import Timestamp
 from schemas.ids import MAX_SHOW_ID
 from schemas.languages import folded_language
 from schemas.layout import MAX_SEATS, Label, Layout, Money
@@ -131,7 +132,7 @@ class SeatsNoteBody(msgspec.Struct, frozen=True):
     """As they were asked for, those included that were in that state before."""
     note: str
     user_id: int
-    at: str
+    at: Timestamp
 
 
 class SeatsNotesPage(msgspec.Struct, frozen=True):
@@ -154,15 +155,15 @@ class ShowBody(msgspec.Struct, frozen=True):
     id: int
     movie: MovieBody
     screen_name: str
-    starts_at: str
+    starts_at: Timestamp
     timezone: str
     status: Status
     total_seats: int
     available_seats: int
     seats_per_customer: int
     prices: list[PriceBody]
-    sales_start_at: str | None
-    sales_end_at: str | None
+    sales_start_at: Timestamp | None
+    sales_end_at: Timestamp | None
 
 
 class ShowsPage(msgspec.Struct, frozen=True):

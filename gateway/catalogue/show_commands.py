@@ -175,7 +175,7 @@ async def _answer(
     if outcome.decision.repeats is not None:
         headers.append((b"idempotency-replayed", b"true"))
     if outcome.decision.reason is not None:
-        problem = problem_of(outcome.decision)
+        problem = problem_of(outcome.decision, outcome.position)
         if outcome.decision.reason is Reason.NOT_FOUND:
             problem = Problem("not_found", "The show is not open yet: try again in a moment, with a new key.")
         problem.add_headers(headers)

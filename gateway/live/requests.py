@@ -175,7 +175,7 @@ class SocketRequests:
     def _decided(self, ref: str, outcome: Decided) -> None:
         decision = outcome.decision
         if decision.reason is not None:
-            raise problem_of(decision)
+            raise problem_of(decision, outcome.position)
         assert decision.booking is not None, "a booking command that is accepted is about a booking"
         booking = booking_body(decision.booking, decision.repeats or outcome.position)
         self._answer(AcceptedMessage(ref, booking, replayed=decision.repeats is not None))
