@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 import msgspec
@@ -14,7 +16,7 @@ from litestar.handlers import BaseRouteHandler
 
 from gateway.accepting import check_accept
 from gateway.auth import Caller, Tokens
-from gateway.bodies import decode_body
+from gateway.bodies import decode_body, invalid
 from gateway.http import check_empty, check_json, half_a_body, no_body
 from gateway.problems import Problem
 from gateway.queries import read_query
@@ -70,16 +72,31 @@ def query_known(connection: Connection, handler: BaseRouteHandler) -> None:
     """Guard: a query has only fields that the call knows, each once, in UTF-8 and without NUL."""
     raw = connection.scope["query_string"]
     if raw:
-        read_query(raw, _query_names(handler) - set(connection.path_params))
+        fields = _query_fields(handler)
+        given = read_query(raw, set(fields) - set(connection.path_params))
+        # The framework would also take 1e1 for a number and on for true.
+        wrong = [
+            (name, form[1]) for name, value in given.items() if (form := fields[name]) and not form[0](value)
+        ]
+        if wrong:
+            raise invalid(*wrong)
 
 
-def _query_names(handler: BaseRouteHandler) -> set[str]:
-    names = set()
+_Form = tuple[Callable[[str], Any], str]
+_WHOLE: _Form = (re.compile(r"-?[0-9]{1,18}", re.ASCII).fullmatch, "a whole number is wanted")
+_YES_OR_NO: _Form = (("true", "false").__contains__, "true or false is wanted")
+
+
+def _query_fields(handler: BaseRouteHandler) -> dict[str, _Form | None]:
+    """The query's fields that a call knows, each with the form of its values where that is not any text."""
+    fields: dict[str, _Form | None] = {}
     provided = handler.resolve_dependencies()
     for name, field in handler.parsed_fn_signature.parameters.items():
         if name not in _GIVEN_BY_US and name not in provided:
-            names.add(getattr(field.kwarg_definition, "name", None) or name)
-    return names
+            kinds = {field.annotation, *(inner.annotation for inner in field.inner_types)}
+            form = _YES_OR_NO if bool in kinds else _WHOLE if int in kinds else None
+            fields[getattr(field.kwarg_definition, "name", None) or name] = form
+    return fields
 
 
 class JsonRequest(Request[Any, Any, Any]):

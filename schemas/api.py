@@ -13,6 +13,7 @@ from schemas.events import Booking
 from schemas.formats import Timestamp
 from schemas.ids import Position, UserId
 from schemas.layout import Label, Money
+from schemas.text import NO_NUL
 
 MAX_SEATS_PER_REQUEST = 10
 
@@ -32,7 +33,7 @@ class _SeatsWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Labels of the seats, each once, at most 10."""
     quantity: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     """How many of the best seats, instead of `seats`."""
-    section: Annotated[str, msgspec.Meta(max_length=60)] | None = None
+    section: Annotated[str, msgspec.Meta(max_length=60, pattern=NO_NUL)] | None = None
     """With `quantity`: only seats of this section."""
     adjacent: bool | None = None
     """With `quantity`: false allows the fewest pieces where no row has that many seats side by side."""

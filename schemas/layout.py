@@ -101,6 +101,8 @@ def problems(layout: Layout) -> Iterator[tuple[str, str]]:
         if section.name in names:
             yield f"{at}.name", f"there is another section {section.name!r}"
         names.add(section.name)
+        if "\0" in section.name:
+            yield f"{at}.name", "NUL is not allowed"
         currency = currency or section.price.currency
         if section.price.currency != currency:
             yield f"{at}.price.currency", f"one layout has one currency; the first section has {currency}"
