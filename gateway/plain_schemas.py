@@ -17,6 +17,10 @@ def plain(document: dict[str, Any]) -> dict[str, Any]:
         for operation in item.values():
             for parameter in operation.get("parameters", []):
                 parameter["schema"] = _never_null(parameter["schema"])
+            for response in operation["responses"].values():
+                bodies = response.get("content", {}).values()
+                if bodies and all(body.get("schema") == {"type": "null"} for body in bodies):
+                    del response["content"]  # an answer without a body
     schemas = document["components"]["schemas"]
     for name, schema in schemas.items():
         # An answer has every field that has a default; only a request may leave them out.

@@ -132,11 +132,11 @@ async def forgot_password(
     data: JSONBody[ForgotPasswordBody],
     password_resets: NamedDependency[PasswordResets],
     account_limits: NamedDependency[AccountLimits],
-) -> Response[bytes]:
+) -> Response[None]:
     """Ask for a one-time link by e-mail. The answer is the same whether there is such an account or not."""
     await account_limits.count("link", data.email)
     await password_resets.ask(data.email)
-    return Response(b"", status_code=202, media_type="text/plain")
+    return Response(None, status_code=202, media_type="text/plain")
 
 
 @post("/password/reset", operation_id="ResetPassword", status_code=204)
