@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -74,7 +74,9 @@ class Gateway:
         self.in_flight = InFlight(1000, 1000, 1000)
         self.hold_limit = HoldLimit(self.limits.holds, self.pool)
         log: Any = self.log
-        self.commands = Commands(self.pool, log, self.replies, self.in_flight, None, self.hold_limit)
+        self.commands = Commands(
+            self.pool, log, self.replies, self.in_flight, cast("Any", None), None, self.hold_limit
+        )
         self.told: list[Any] = []
         self._number = 0
 
