@@ -39,7 +39,7 @@ WITH portion AS MATERIALIZED (
 ), moves AS MATERIALIZED (
     SELECT m.show_id, {_DAY} AS day, m.user_id, m.currency, m.bookings, m.seats, m.gross,
            m.cancelled_bookings, m.cancelled_seats, m.cancelled, m.cancelled_by_staff, m.cancelled_by_show
-      FROM portion d CROSS JOIN LATERAL report_moves(d.at_ms, d.command, d.answer) m
+      FROM portion d CROSS JOIN LATERAL report_moves_v1(d.at_ms, d.command, d.answer) m
       LEFT JOIN shows s ON s.show_id = m.show_id
 ), progress AS (
     INSERT INTO report_progress SELECT partition, max(log_offset) + 1 FROM portion GROUP BY partition

@@ -1,7 +1,7 @@
 """The log in PostgreSQL: the embedded default, one durable store to run and to back up.
 
-Tables and the function that appends stand in schemas/sql/0004_log.sql. Appenders and readers have a
-connection each, so that a long read or a lock never holds up an append.
+Tables stand in schemas/sql/0004_log.sql, the function that appends in 0008_lighter_commits.sql. Appenders and
+readers have a connection each, so that a long read or a lock never holds up an append.
 """
 
 from __future__ import annotations
