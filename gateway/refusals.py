@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -44,6 +45,17 @@ def key_reused() -> Problem:
     return Problem("key_reused", _DETAILS[Reason.KEY_REUSED])
 
 
+_KNOWN = frozenset(Reason)
+
+
+class _LaterRefusal(Problem):
+    """A refusal for a reason that a seat worker of a later release has given."""
+
+    def __init__(self, code: str, seats: Sequence[str]) -> None:
+        super().__init__("internal_error", f"This was refused: {code.replace('_', ' ')}.", seats=seats)
+        self.code, self.status, self.title = code, 409, code.replace("_", " ").capitalize()
+
+
 def refusal_of(answer: bytes, position: Position) -> Refusal:
     """A refused decision in the form in which it is sent, from its stored form and its position."""
     refusal, repeats = _refusal_anywhere(answer)
@@ -73,6 +85,8 @@ def problem_of(decision: Decision, position: Position | None = None) -> Problem:
     """The problem of a refused decision; of one that went through the log, with its position."""
     reason = decision.reason
     assert reason is not None
+    if reason not in _KNOWN:
+        return _LaterRefusal(reason.value, decision.seats)
     if reason is Reason.LIMIT_EXCEEDED:
         detail = f"A customer can have {decision.limit} seats in this show; ask for fewer."
     elif reason is Reason.NOT_ON_SALE and decision.limit is not None:

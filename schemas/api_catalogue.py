@@ -10,7 +10,7 @@ import msgspec
 from schemas.formats import Timestamp
 from schemas.ids import MAX_SHOW_ID
 from schemas.languages import folded_language
-from schemas.layout import MAX_SEATS, Label, Layout, Money
+from schemas.layout import MAX_SEATS, Label, Layout, Money, Row, Section
 from schemas.text import LINE, LINK, NOT_BLANK, PROSE
 
 MAX_SEATS_PER_CUSTOMER = 10_000
@@ -85,6 +85,27 @@ class MoviesPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
+class MoneyBody(Money, frozen=True, forbid_unknown_fields=True):
+    """An amount in minor units (cents) of an ISO 4217 currency."""
+
+
+class RowBody(Row, frozen=True, forbid_unknown_fields=True):
+    """A row of seats. `seats` is how many (labels are then row name + 1, 2, …) or the labels themselves."""
+
+
+class SectionBody(Section, frozen=True, forbid_unknown_fields=True):
+    """Rows that share a name and a price, best row first."""
+
+    price: MoneyBody
+    rows: tuple[RowBody, ...]
+
+
+class LayoutBody(Layout, frozen=True, forbid_unknown_fields=True):
+    """The whole seating of a screen, in layout order. Unlike a stored layout it has no unknown fields."""
+
+    sections: tuple[SectionBody, ...]
+
+
 class NewShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A show to be created, with `total_seats` numbered seats or with a `layout`."""
 
@@ -92,9 +113,9 @@ class NewShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     screen_name: ScreenName
     starts_at: Instant
     total_seats: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS)] | None = None
-    layout: Layout | None = None
+    layout: LayoutBody | None = None
     seats_per_customer: SeatsPerCustomer = 10
-    price: Money | None = None
+    price: MoneyBody | None = None
     """Of every seat, with `total_seats`; free when left out."""
     sales_start_at: Instant | None = None
     sales_end_at: Instant | None = None

@@ -35,7 +35,7 @@ from runtime.postgres import AWAY
 from schemas.api_catalogue import NewShowBody
 from schemas.commands import OpenShow, request_of
 from schemas.events import Reason
-from schemas.layout import Money, numbered, problems
+from schemas.layout import Layout, Money, numbered, problems
 from schemas.wire import decode_command, encode
 
 _SWEEP_EVERY_S = 3.0
@@ -185,7 +185,7 @@ class ShowMaker:
 
     def _checked(self, wanted: NewShowBody, *, past_allowed: bool) -> NewShow:
         errors: list[tuple[str, str]] = []
-        layout = wanted.layout
+        layout: Layout | None = wanted.layout
         if (wanted.total_seats is None) == (layout is None):
             errors.append(("total_seats", "either total_seats or a layout is wanted"))
         if layout is not None:
@@ -193,7 +193,7 @@ class ShowMaker:
             if wanted.price is not None:
                 errors.append(("price", "a layout has its own prices"))
         elif wanted.total_seats is not None:
-            price = wanted.price or Money(0, self._currency)
+            price: Money = wanted.price or Money(0, self._currency)
             layout = numbered(wanted.total_seats, price)
             errors += [
                 ("price.currency" if field.endswith(".currency") else "price", message)
