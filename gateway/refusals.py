@@ -51,8 +51,9 @@ _KNOWN = frozenset(Reason)
 class _LaterRefusal(Problem):
     """A refusal for a reason that a seat worker of a later release has given."""
 
-    def __init__(self, code: str, seats: Sequence[str]) -> None:
-        super().__init__("internal_error", f"This was refused: {code.replace('_', ' ')}.", seats=seats)
+    def __init__(self, code: str, seats: Sequence[str], extra: dict[str, Any]) -> None:
+        detail = f"This was refused: {code.replace('_', ' ')}."
+        super().__init__("internal_error", detail, seats=seats, extra=extra)
         self.code, self.status, self.title = code, 409, code.replace("_", " ").capitalize()
 
 
@@ -85,8 +86,6 @@ def problem_of(decision: Decision, position: Position | None = None) -> Problem:
     """The problem of a refused decision; of one that went through the log, with its position."""
     reason = decision.reason
     assert reason is not None
-    if reason not in _KNOWN:
-        return _LaterRefusal(reason.value, decision.seats)
     if reason is Reason.LIMIT_EXCEEDED:
         detail = f"A customer can have {decision.limit} seats in this show; ask for fewer."
     elif reason is Reason.NOT_ON_SALE and decision.limit is not None:
@@ -94,11 +93,13 @@ def problem_of(decision: Decision, position: Position | None = None) -> Problem:
     elif reason is Reason.SEAT_UNKNOWN and not decision.seats:
         detail = "There is no such section in this show; its seat map has their names."
     else:
-        detail = _DETAILS[reason]
+        detail = _DETAILS.get(reason, "")
     extra: dict[str, Any] = {}
     if position is not None:
         position = decision.repeats or position
         extra["decided"] = {"partition": position.partition, "offset": position.offset}
     if reason is Reason.NOT_ON_SALE and decision.limit is not None:
         extra["sales_start_at"] = timestamp(decision.limit)
+    if reason not in _KNOWN:
+        return _LaterRefusal(reason.value, decision.seats, extra)
     return Problem(reason.value, detail, seats=decision.seats, extra=extra)

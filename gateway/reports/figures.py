@@ -47,7 +47,7 @@ WITH portion AS MATERIALIZED (
 ), holds AS (
     INSERT INTO report_holds AS t
     SELECT m.show_id, m.user_id, sum(m.holds), sum(m.confirmed), sum(m.released), sum(m.expired)
-      FROM portion d CROSS JOIN LATERAL report_hold_moves_1(d.command, d.answer) m GROUP BY m.show_id, m.user_id
+      FROM portion d CROSS JOIN LATERAL report_hold_moves_v1(d.command, d.answer) m GROUP BY m.show_id, m.user_id
         ON CONFLICT (show_id, user_id) DO UPDATE
        SET holds = t.holds + excluded.holds, confirmed = t.confirmed + excluded.confirmed,
            released = t.released + excluded.released, expired = t.expired + excluded.expired

@@ -44,7 +44,7 @@ CREATE TABLE report_holds (
 ) WITH (fillfactor = 80);
 
 -- What one decision adds to them. One that is about no hold is not decoded.
-CREATE FUNCTION report_hold_moves_1(command bytea, answer bytea) RETURNS TABLE (
+CREATE FUNCTION report_hold_moves_v1(command bytea, answer bytea) RETURNS TABLE (
     show_id integer, user_id bigint, holds integer, confirmed integer, released integer, expired integer
 ) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1 AS $$
     SELECT (event -> 'booking' ->> 'show_id')::int, coalesce((event -> 'booking' ->> 'user_id')::bigint, 0),
@@ -55,7 +55,7 @@ CREATE FUNCTION report_hold_moves_1(command bytea, answer bytea) RETURNS TABLE (
                       OR position('"HoldReleased"'::bytea IN answer) > 0
                       OR position('"HoldExpired"'::bytea IN answer) > 0
                       OR position('"ConfirmBooking"'::bytea IN command) > 0
-                    THEN convert_from(answer, 'UTF8')::jsonb -> 'events' END) event
+                    THEN replace(convert_from(answer, 'UTF8'), '\u0000', '\ufffd')::jsonb -> 'events' END) event
      CROSS JOIN LATERAL (SELECT event ->> 'type' AS type) t
      WHERE t.type IN ('BookingHeld', 'HoldReleased', 'HoldExpired')
         OR t.type = 'BookingConfirmed' AND position('"ConfirmBooking"'::bytea IN command) > 0

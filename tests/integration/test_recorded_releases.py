@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from gateway.catalogue.show_notes import ShowNotes
+from gateway.catalogue.zones import read_zones
 from gateway.reports.figures import ReportFigures
 from gateway.shown_layout import ShownLayout
 from notifier.composition import Composer, NotWanted
@@ -202,7 +203,7 @@ async def test_records_of_a_recording_decode_as_they_did(recorded: Recorded) -> 
 async def test_emails_of_a_recording_can_be_written_and_carry_their_tickets(recorded: Recorded) -> None:
     pool = await postgres.create_pool(recorded.url, "test", min_size=1, max_size=2)
     composer = Composer(
-        Facts(pool), parse_mailbox("Aisle <tickets@venue.example>"), "https://tickets.example"
+        Facts(pool, "UTC"), parse_mailbox("Aisle <tickets@venue.example>"), "https://tickets.example"
     )
     deliveries = Deliveries(pool, "test")
     assert await deliveries.take_wanted(10) == 2
@@ -237,7 +238,7 @@ async def test_emails_of_a_recording_can_be_written_and_carry_their_tickets(reco
 
 async def test_figures_of_a_recording_are_gathered_to_its_end(recorded: Recorded) -> None:
     pool = await postgres.create_pool(recorded.url, "test", min_size=1, max_size=2)
-    figures = ReportFigures(pool)
+    figures = ReportFigures(pool, await read_zones(pool, "UTC"))
     while await figures.gather():
         pass
     await pool.close()

@@ -18,6 +18,7 @@ import asyncpg
 import msgspec
 
 from gateway.catalogue.show_requests import ShowRequest, ShowRequests
+from gateway.catalogue.zones import read_zones
 from gateway.reports.figures import ReportFigures
 from notifier.deliveries import Deliveries
 from notifier.intake import EventIntake
@@ -194,7 +195,7 @@ class Recorder:
     async def gather(self) -> None:
         """Gathers the figures of the reports."""
         pool = await postgres.create_pool(self._url, "reports", min_size=1, max_size=1)
-        await ReportFigures(pool).catch_up()
+        await ReportFigures(pool, await read_zones(pool, "UTC")).catch_up()
         await pool.close()
 
 

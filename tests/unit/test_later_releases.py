@@ -260,10 +260,10 @@ def test_a_reason_of_a_later_release_is_repeated_and_told_under_its_own_code() -
     command = COMMANDS[5]
     repeated = First(Position(0, 1), 5, encode(command), answer).answer_to(command)
     assert b'"companion_only"' in encode(repeated)
-    refusal = refusal_of(encode(repeated))
+    refusal = refusal_of(encode(repeated), Position(0, 9))
     document = msgspec.json.decode(refusal.body)
     assert (refusal.status, document["code"], document["seats"]) == (409, "companion_only", ["7"])
-    assert all(refusal_of(encode(Decision(reason, limit=5))).status for reason in Reason)
+    assert all(refusal_of(encode(Decision(reason, limit=5)), Position(0, 9)).status for reason in Reason)
     with pytest.raises(ValueError, match="is not a valid Reason"):
         Reason(7)
 
