@@ -58,11 +58,15 @@ from gateway.upkeep import forget_expired
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, open_log
 from runtime.metrics_server import telling
+from runtime.open_files import OpenFiles, raise_limit
 from runtime.process import settle_gc
 from runtime.settings import SettingError, Settings
 from schemas.wire import COMMANDS_TOPIC
 
 SERVICE = "gateway"
+
+_OPENED_LATER = 24
+"""Files that a gateway opens under load: more connections to its servers, programs that print tickets."""
 
 
 class Gateway(NamedTuple):
@@ -192,6 +196,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         if settings.cors_origins:
             app = Cors(app, settings.cors_origins)
         measures = GatewayMeasures(replies, in_flight, rate_limits.refusals)
+        open_files = OpenFiles(raise_limit(), reserved=_OPENED_LATER)
+        open_files.log_allowed()
         short_way = ShortWay(
             hot, addresses, rate_limits.requests, measures, other_sites=bool(settings.cors_origins)
         )
@@ -213,6 +219,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "live logins", socket_logins.watch()),
             _start(stack, "report figures", figures.keep_gathering()),
             _start(stack, "upkeep", forget_expired(logins, stored_answers)),
+            _start(stack, "open files", open_files.watch()),
         ]
         yield Gateway(measures.counted(app), short_way, tasks, measures, replies.end_waits)
 
