@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import msgspec
 import typer
 
 from ops.database import database
+from ops.encoding import use_utf8
 from runtime.process import known_reason
 from runtime.settings import SECRET, Settings, read_settings
 from runtime.telemetry import configure_logs
@@ -32,18 +34,44 @@ app.add_typer(users_app, name="users")
 
 _INTERNAL = ("listen_fd", "supervisor", "process")
 
+_FILE_ERRORS = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.ENOTDIR,
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+        errno.EMFILE,
+    }
+)
+"""What is wrong with a folder or a file, not with Aisle."""
+
 
 def main() -> NoReturn:
     """Runs the command line that this process was started with."""
+    use_utf8()
     try:
         app()
     except asyncpg.PostgresError as error:
         reason: str | None = f"PostgreSQL says: {error}"
+    except OSError as error:
+        reason = known_reason(error) or _file_reason(error)
+        if reason is None:
+            raise
     except Exception as error:
         if (reason := known_reason(error)) is None:
             raise
     print(f"aisle: {reason}", file=sys.stderr)
     sys.exit(1)
+
+
+def _file_reason(error: OSError) -> str | None:
+    if error.errno not in _FILE_ERRORS or error.filename is None:
+        return None
+    return f"{os.fsdecode(error.filename)}: {error.strerror}"
 
 
 def _settings(*, log_level: str | None = "warning") -> Settings:
