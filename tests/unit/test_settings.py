@@ -31,7 +31,13 @@ def test_the_metrics_port_follows_the_port() -> None:
 
 @pytest.mark.parametrize(
     ("host", "url"),
-    [("0.0.0.0", "http://127.0.0.1:8080"), ("::", "http://[::1]:8080"), ("venue", "http://venue:8080")],
+    [
+        ("0.0.0.0", "http://127.0.0.1:8080"),
+        ("::", "http://[::1]:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("[::1]", "http://[::1]:8080"),
+        ("venue", "http://venue:8080"),
+    ],
 )
 def test_the_public_url_is_one_that_a_browser_can_open(host: str, url: str) -> None:
     assert read_settings({"AISLE_HOST": host}).public_url == url
