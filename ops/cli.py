@@ -54,6 +54,10 @@ def main() -> NoReturn:
     """Runs the command line that this process was started with."""
     use_utf8()
     try:
+        os.getcwd()
+    except OSError as error:
+        sys.exit(f"aisle: the current folder: {error.strerror}; change to another one")
+    try:
         app()
     except asyncpg.PostgresError as error:
         reason: str | None = f"PostgreSQL says: {error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -50,6 +51,8 @@ _SETTINGS = {
 }
 
 _LEFTOVER_S = 30.0
+
+_DISK_FULL = (b"No space left on device", b"Check free disk space")
 
 _LONGEST_PATH = 980
 """Bytes. PostgreSQL cuts a path off at 1,023, and adds some of its own."""
@@ -150,9 +153,10 @@ class EmbeddedPostgres(EmbeddedServer):
         with self.log.open("ab") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode != 0:
-            raise CannotStart(
-                f"PostgreSQL cannot be set up in {self.home}: {self.last_words()} (see {self.log})"
-            )
+            # What fails because of it comes last in the log.
+            full = any(sign in done.stderr for sign in _DISK_FULL)
+            why = os.strerror(errno.ENOSPC) if full else self.last_words()
+            raise CannotStart(f"PostgreSQL cannot be set up in {self.home}: {why} (see {self.log})")
 
     def _end_leftovers(self) -> None:
         """Ends a server that still runs on these data though its parent has been killed.

@@ -216,6 +216,22 @@ def test_home_that_cannot_be_used(instance: RunningAisle, tmp_path: Path, name: 
         assert remedy in reason(instance, AISLE_HOME=home, **FORCED_TO_ASCII)
 
 
+def test_current_folder_that_is_gone(instance: RunningAisle, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", AISLE, "settings"],
+        cwd=gone,
+        env=instance.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "aisle: the current folder: No such file or directory; change to another one\n"
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_home_that_is_read_only(instance: RunningAisle, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
