@@ -24,7 +24,7 @@ from ops.home import sockets_folder
 from ops.unprivileged import launcher
 from tests.e2e.running import AISLE, RunningAisle
 
-SOON_S = 20
+SOON_S = 60
 CHECKOUT = Path(__file__).parents[2]
 
 FORCED_TO_ASCII = {
