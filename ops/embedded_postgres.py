@@ -125,7 +125,7 @@ class EmbeddedPostgres(EmbeddedServer):
         if wrong := set(program) & _NOT_QUOTED:
             shown = " ".join(map(repr, sorted(wrong)))
             raise CannotStart(
-                f"{program}: PostgreSQL cannot run from a path with {shown} in it; use another folder"
+                f"{program!r}: PostgreSQL cannot run from a path with {shown} in it; use another folder"
             )
 
     def _create(self) -> None:
