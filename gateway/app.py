@@ -30,7 +30,7 @@ from gateway.health import Health
 from gateway.hold_limits import HoldLimit
 from gateway.hot import HotRoutes
 from gateway.http import App
-from gateway.inbox import inbox_routes
+from gateway.inbox import FromThisMachine, inbox_routes
 from gateway.limits import InFlight
 from gateway.live.event_stream import EventStream
 from gateway.live.events import EventsLive
@@ -150,6 +150,11 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         )
         stack.push_async_callback(reports_pool.close)
         figures = ReportFigures(reports_pool, zones)
+        inbox = []
+        if settings.smtp_url is None:
+            inbox = inbox_routes(
+                settings.home, FromThisMachine(settings.public_url, settings.trusted_proxies)
+            )
         printer = TicketPrinter()
         stack.callback(printer.close)
         cold = build_cold(
@@ -169,7 +174,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             stored_answers=stored_answers,
             health=Health(pool, log),
             embedded_inbox=settings.smtp_url is None,
-            more_routes=inbox_routes(settings.home) if settings.smtp_url is None else [],
+            more_routes=inbox,
         )
         socket_logins = SocketLogins(tokens)
         socket_limits = SocketLimits(limited=settings.rate_limits)
