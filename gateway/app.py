@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, NamedTuple
 
+from gateway.accounts.email_changes import EmailChanges
 from gateway.accounts.logins import Logins
 from gateway.accounts.password_resets import PasswordResets
 from gateway.accounts.passwords import Passwords
@@ -46,10 +47,10 @@ from gateway.rate_limits import RateLimits
 from gateway.replies import Replies
 from gateway.reports.figures import ReportFigures
 from gateway.reports.query import ReportReader
+from gateway.revocation import Revocations
 from gateway.seat_pictures import SeatPictures
 from gateway.security_headers import headers_for
 from gateway.serving import listener_for, serve_app
-from gateway.standings import Standings
 from gateway.stored_answers import StoredAnswers
 from gateway.stored_seats import StoredSeats
 from gateway.ticket_pdf import TicketRoutes
@@ -113,9 +114,14 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         zones = await read_zones(pool, settings.timezone)
         redis_client = redis.connect(settings.redis_url)
         stack.push_async_callback(redis_client.aclose)
-        standings = Standings(pool)
-        tokens = Tokens(settings.jwt_keys, standings.changed)
-        await standings.refresh()
+        # With connections of its own: it never waits for the reads of others.
+        revocations_pool = await postgres.create_pool(
+            settings.database_url, f"{settings.process or 'gateway'}, revocations", min_size=1, max_size=2
+        )
+        stack.push_async_callback(revocations_pool.close)
+        revocations = Revocations(revocations_pool)
+        tokens = Tokens(settings.jwt_keys, revocations.versions, revocations.is_fresh)
+        await revocations.refresh()
         appender = log.appender(COMMANDS_TOPIC)
         stack.push_async_callback(appender.close)
         passwords = Passwords()
@@ -159,10 +165,12 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         stack.callback(printer.close)
         cold = build_cold(
             tokens=tokens,
+            revocations=revocations,
             rate_limits=rate_limits,
-            users=Users(pool, passwords, standings),
+            users=Users(pool, passwords, revocations),
             logins=logins,
-            password_resets=PasswordResets(pool, passwords, standings),
+            password_resets=PasswordResets(pool, passwords, revocations),
+            email_changes=EmailChanges(pool, revocations),
             movies=movies,
             shows=shows,
             show_maker=show_maker,
@@ -176,7 +184,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             embedded_inbox=settings.smtp_url is None,
             more_routes=inbox,
         )
-        socket_logins = SocketLogins(tokens)
+        socket_logins = SocketLogins(tokens, revocations)
         socket_limits = SocketLimits(limited=settings.rate_limits)
         events = EventStream(log)
         live_seats = LiveSeats(pictures)
@@ -195,6 +203,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             CatalogueRoutes(memory, movies, shows),
             TicketRoutes(tokens, pool, printer, settings.timezone),
             pictures,
+            revocations,
         )
         addresses = Addresses(settings.trusted_proxies)
         app: App = Front(hot, live, cold, addresses, rate_limits.requests)
@@ -210,7 +219,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "replies", replies.listen()),
             _start(stack, "look-ups", replies.look_up()),
             _start(stack, "in flight", in_flight.measure(lambda: replies.found)),
-            _start(stack, "standings", standings.watch()),
+            _start(stack, "revocations", revocations.watch()),
             _start(stack, "openings", show_maker.watch()),
             _start(stack, "catalogue memory", memory.watch()),
             _start(stack, "time zones", zones.watch()),

@@ -10,6 +10,7 @@ from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
+from gateway.accounts.email_changes import EmailChanges
 from gateway.accounts.limits import provide_account_limits
 from gateway.accounts.logins import Logins
 from gateway.accounts.password_resets import PasswordResets
@@ -32,6 +33,7 @@ from gateway.rate_limits import RateLimits
 from gateway.reports.query import ReportReader
 from gateway.reports.routes import report_routes
 from gateway.requests import JsonBody, JsonRequest, provide_caller, provide_fields
+from gateway.revocation import Revocations
 from gateway.site import site_routes
 from gateway.stored_answers import StoredAnswers
 
@@ -48,10 +50,12 @@ default) or `Prefer: respond-async`; what is not decided in time is answered 202
 def build_cold(
     *,
     tokens: Tokens,
+    revocations: Revocations,
     rate_limits: RateLimits,
     users: Users,
     logins: Logins,
     password_resets: PasswordResets,
+    email_changes: EmailChanges,
     movies: Movies,
     shows: Shows,
     show_maker: ShowMaker,
@@ -72,6 +76,7 @@ def build_cold(
         "users": users,
         "logins": logins,
         "password_resets": password_resets,
+        "email_changes": email_changes,
         "movies": movies,
         "shows": shows,
         "show_maker": show_maker,
@@ -126,7 +131,7 @@ def build_cold(
             render_plugins=[OpenApiDocument()],
             use_handler_docstrings=True,
         ),
-        state=State({"tokens": tokens}),
+        state=State({"tokens": tokens, "revocations": revocations}),
         logging_config=None,
         debug=False,
     )

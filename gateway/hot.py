@@ -22,6 +22,7 @@ from gateway.http import Exchange
 from gateway.looking import LookRoutes
 from gateway.methods import not_allowed
 from gateway.problems import Refusal
+from gateway.revocation import Revocations, RevocationsOutdated
 from gateway.seat_map import SeatMapRoutes
 from gateway.seat_pictures import SeatPictures
 from gateway.ticket_pdf import TicketRoutes
@@ -54,7 +55,9 @@ class HotRoutes:
         catalogue: CatalogueRoutes,
         tickets: TicketRoutes,
         pictures: SeatPictures,
+        revocations: Revocations,
     ) -> None:
+        self._revocations = revocations
         self._catalogue = catalogue
         self._tickets = tickets
         self._bookings = BookingRoutes(tokens, commands)
@@ -90,13 +93,35 @@ class HotRoutes:
             if accept not in _JSON_TOO and route.json:
                 check_accept(accept.decode("latin-1"), "application/json")
             rest = route.handler(exchange)
+        except RevocationsOutdated:
+            rest = self._verify_again(route, exchange)
         except Exception as error:
             refuse_for(error, exchange)
             return
         if rest is not None:
-            task = self._loop.create_task(_finish(rest, exchange))
+            task = self._loop.create_task(self._finish(rest, route, exchange))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
+
+    async def _finish(self, rest: Coroutine[Any, Any, None], route: HotRoute, exchange: Exchange) -> None:
+        try:
+            try:
+                await rest
+            except RevocationsOutdated:
+                await self._verify_again(route, exchange)
+        except Exception as error:
+            refuse_for(error, exchange)
+
+    async def _verify_again(self, route: HotRoute, exchange: Exchange) -> None:
+        """Has the handler begin anew once revoked tokens are known; handlers verify the token before anything else."""
+        while True:
+            await self._revocations.ensure_fresh()
+            try:
+                if (rest := route.handler(exchange)) is not None:
+                    await rest
+                return
+            except RevocationsOutdated:
+                continue
 
     def _gate_of(self, handler: Handler) -> Callable[[], Refusal | None] | None:
         """Wishes for seats are turned away while too many wait; whatever ends what was begun is not."""
@@ -151,13 +176,6 @@ class HotRoutes:
             case ["", "api", "commands", position]:
                 return {"GET": partial(self._looks.fate, position_text=position)}
         return None
-
-
-async def _finish(rest: Coroutine[Any, Any, None], exchange: Exchange) -> None:
-    try:
-        await rest
-    except Exception as error:
-        refuse_for(error, exchange)
 
 
 def refuse_for(error: Exception, exchange: Exchange) -> None:

@@ -20,6 +20,7 @@ from gateway.bodies import decode_body, invalid
 from gateway.http import check_empty, check_json, half_a_body, no_body
 from gateway.problems import Problem
 from gateway.queries import read_query
+from gateway.revocation import Revocations
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -27,26 +28,27 @@ _CALLER = "aisle.caller"
 _GIVEN_BY_US = frozenset({"request", "data", "state", "scope", "headers", "cookies", "body", "socket"})
 
 
-def logged_in(connection: Connection, _: BaseRouteHandler) -> None:
+async def logged_in(connection: Connection, _: BaseRouteHandler) -> None:
     """Guard: a valid access token is needed."""
-    _caller_of(connection)
+    await _caller_of(connection)
 
 
-def staff_only(connection: Connection, _: BaseRouteHandler) -> None:
+async def staff_only(connection: Connection, _: BaseRouteHandler) -> None:
     """Guard: staff or admins only."""
-    if not _caller_of(connection).staff:
+    if not (await _caller_of(connection)).staff:
         raise Problem("forbidden", "This call is for staff: log in with a staff account.")
 
 
-def admin_only(connection: Connection, _: BaseRouteHandler) -> None:
+async def admin_only(connection: Connection, _: BaseRouteHandler) -> None:
     """Guard: admins only."""
-    if not _caller_of(connection).admin:
+    if not (await _caller_of(connection)).admin:
         raise Problem("forbidden", "This call is for admins: log in with an admin account.")
 
 
 def provide_caller(request: Request[Any, Any, Any]) -> Caller:
-    """Who asks, for handlers behind one of the guards."""
-    return _caller_of(request)
+    """The caller, for handlers behind one of the guards."""
+    scope = cast("dict[str, Any]", request.scope)
+    return cast("Caller", scope[_CALLER])
 
 
 def provide_fields(request: Request[Any, Any, Any]) -> dict[bytes, bytes]:
@@ -54,11 +56,13 @@ def provide_fields(request: Request[Any, Any, Any]) -> dict[bytes, bytes]:
     return dict(cast("list[tuple[bytes, bytes]]", request.scope["headers"]))
 
 
-def _caller_of(connection: Connection) -> Caller:
+async def _caller_of(connection: Connection) -> Caller:
     scope = cast("dict[str, Any]", connection.scope)
     if _CALLER not in scope:
         tokens: Tokens = connection.app.state.tokens
+        revocations: Revocations = connection.app.state.revocations
         given = next((value for name, value in scope["headers"] if name == b"authorization"), None)
+        await revocations.ensure_fresh()
         scope[_CALLER] = tokens.verify(given, time.time())
     return cast("Caller", scope[_CALLER])
 

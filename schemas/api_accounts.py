@@ -66,6 +66,8 @@ class UserBody(msgspec.Struct, frozen=True):
     language: str
     role: Role
     created_at: Timestamp
+    email_confirmed: bool
+    """Whether its owner has used the link that was sent to this address."""
 
 
 class AccountBody(UserBody, frozen=True):
@@ -82,7 +84,7 @@ class UsersPage(msgspec.Struct, frozen=True):
 
 
 class ChangeMeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is left out stays. A new password needs the old one."""
+    """What is left out stays. A new password or e-mail address needs the old password."""
 
     name: PersonName | msgspec.UnsetType = msgspec.UNSET
     language: Language | msgspec.UnsetType = msgspec.UNSET
@@ -112,6 +114,12 @@ class ResetPasswordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
     token: Secret
     password: NewPassword
+
+
+class EmailLinkBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The token of a link that came by e-mail."""
+
+    token: Secret
 
 
 class ChangeUserBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

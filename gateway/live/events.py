@@ -73,7 +73,7 @@ class EventsLive:
             except Problem:
                 login.socket.close(NOT_WANTED, "only messages of the type auth are taken here")
                 return
-            self._logins.renew(login, message)
+            await self._logins.renew(login, message)
             _demand_staff(login)
             ref = message.ref
 

@@ -75,8 +75,8 @@ class SocketRequests:
             if text is None:
                 return
             try:
-                self._logins.verify(self._login)
-                if not self._take(text):
+                await self._logins.verify(self._login)
+                if not await self._take(text):
                     self._room.release()
             except Problem as problem:
                 self._socket.close(close_code(problem), problem.code)
@@ -95,7 +95,7 @@ class SocketRequests:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _take(self, text: str) -> bool:
+    async def _take(self, text: str) -> bool:
         """Begins what a message asks for; says whether anything is on its way now.
 
         Raises Problem when the socket no longer speaks for its customer.
@@ -123,7 +123,7 @@ class SocketRequests:
         except Problem as problem:
             self._refuse(ref, problem)
             return False
-        self._logins.renew(self._login, auth)
+        await self._logins.renew(self._login, auth)
         if ref is not None:
             self._answer(AcceptedMessage(ref))
         return False
