@@ -51,6 +51,7 @@ from gateway.revocation import Revocations
 from gateway.seat_pictures import SeatPictures
 from gateway.security_headers import headers_for
 from gateway.serving import listener_for, serve_app
+from gateway.site import FrontPage
 from gateway.stored_answers import StoredAnswers
 from gateway.stored_seats import StoredSeats
 from gateway.ticket_pdf import TicketRoutes
@@ -181,7 +182,6 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             reports=ReportReader(reports_pool, figures),
             stored_answers=stored_answers,
             health=Health(pool, log),
-            embedded_inbox=settings.smtp_url is None,
             more_routes=inbox,
         )
         socket_logins = SocketLogins(tokens, revocations)
@@ -204,6 +204,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             TicketRoutes(tokens, pool, printer, settings.timezone),
             pictures,
             revocations,
+            FrontPage(memory, shows, embedded_inbox=settings.smtp_url is None),
         )
         addresses = Addresses(settings.trusted_proxies)
         app: App = Front(hot, live, cold, addresses, rate_limits.requests)

@@ -66,7 +66,6 @@ def build_cold(
     reports: ReportReader,
     stored_answers: StoredAnswers,
     health: Health,
-    embedded_inbox: bool,
     more_routes: list[Any],
 ) -> Litestar:
     """The framework's application. `more_routes` are those of other parts, such as the inbox."""
@@ -101,7 +100,7 @@ def build_cold(
             report_routes(),
             health_routes(),
             *docs_routes(),
-            *site_routes(embedded_inbox),
+            *site_routes(),
             *problem_page_routes(),
             *more_routes,
         ],

@@ -25,6 +25,7 @@ from gateway.problems import Refusal
 from gateway.revocation import Revocations, RevocationsOutdated
 from gateway.seat_map import SeatMapRoutes
 from gateway.seat_pictures import SeatPictures
+from gateway.site import FrontPage
 from gateway.ticket_pdf import TicketRoutes
 from schemas.ids import MAX_SHOW_ID, MAX_USER_ID
 
@@ -56,7 +57,9 @@ class HotRoutes:
         tickets: TicketRoutes,
         pictures: SeatPictures,
         revocations: Revocations,
+        front_page: FrontPage,
     ) -> None:
+        self._front_page = front_page
         self._revocations = revocations
         self._catalogue = catalogue
         self._tickets = tickets
@@ -78,7 +81,9 @@ class HotRoutes:
         asked = "GET" if method == "HEAD" else method
         handler = methods.get(asked)
         if handler is not None:
-            return HotRoute(handler, json=not path.endswith(".pdf"), gate=self._gate_of(handler))
+            return HotRoute(
+                handler, json=path != "/" and not path.endswith(".pdf"), gate=self._gate_of(handler)
+            )
         if asked in methods:
             return None
         return HotRoute(partial(_tell_methods, methods), json=False)
@@ -132,6 +137,8 @@ class HotRoutes:
     def _methods_at(self, path: str) -> _Methods | None:
         parts = path.split("/")
         match parts:
+            case ["", ""]:
+                return {"GET": self._front_page}
             case ["", "api", "shows", number, "bookings"]:
                 if (show_id := _number(number, MAX_SHOW_ID)) is not None:
                     return {"POST": partial(self._bookings.book, show_id=show_id)}

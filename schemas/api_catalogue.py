@@ -183,6 +183,7 @@ class ShowBody(msgspec.Struct, frozen=True):
     available_seats: int
     seats_per_customer: int
     prices: list[PriceBody]
+    """Of each section. In lists, where there are more than 20, the first section of each price, at most 20."""
     sales_start_at: Timestamp | None
     sales_end_at: Timestamp | None
 

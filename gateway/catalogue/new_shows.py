@@ -15,9 +15,12 @@ from schemas.commands import OpenShow
 from schemas.ids import keyed_command_id
 from schemas.layout import Layout, encode_layout, layout_digest
 
+LISTED_PRICES = 20
+"""Prices of a show in a list; the show itself has those of all sections."""
+
 _LAYOUT_SQL = """
 WITH given AS (
-    INSERT INTO layouts (digest, total_seats, body, prices) VALUES ($1, $2, $3, $4)
+    INSERT INTO layouts (digest, total_seats, body, prices, listed_prices) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (digest) DO NOTHING RETURNING layout_id
 )
 SELECT layout_id FROM given UNION ALL SELECT layout_id FROM layouts WHERE digest = $1 LIMIT 1
@@ -82,10 +85,11 @@ async def insert_show(connection: Any, show: NewShow, partitions: Sequence[int])
     digest = layout_digest(body)
     total_seats = sum(len(row) for section in show.layout.sections for row in section.rows)
     prices = [PriceBody(section.name, section.price) for section in show.layout.sections]
-    stored_prices = msgspec.json.encode(prices).decode()
-    layout_id = await connection.fetchval(_LAYOUT_SQL, digest, total_seats, body, stored_prices)
+    listed = None if len(prices) <= LISTED_PRICES else _json(listed_prices(prices))
+    layout = (digest, total_seats, body, _json(prices), listed)
+    layout_id = await connection.fetchval(_LAYOUT_SQL, *layout)
     if layout_id is None:  # stored by another transaction between our two looks
-        layout_id = await connection.fetchval(_LAYOUT_SQL, digest, total_seats, body, stored_prices)
+        layout_id = await connection.fetchval(_LAYOUT_SQL, *layout)
     await connection.execute(_LOCK_SQL, _PLACING)
     partition = await connection.fetchval(_PARTITION_SQL, list(partitions))
     show_id = await connection.fetchval(
@@ -113,6 +117,14 @@ async def insert_show(connection: Any, show: NewShow, partitions: Sequence[int])
         show.sales_end_at,
     )
     return Placed(partition, command)
+
+
+def listed_prices(prices: Sequence[PriceBody]) -> list[PriceBody]:
+    """The prices as lists have them: the first section of each price, at most LISTED_PRICES of them."""
+    first: dict[tuple[int, str], PriceBody] = {}
+    for section in prices:
+        first.setdefault((section.price.amount, section.price.currency), section)
+    return list(first.values())[:LISTED_PRICES]
 
 
 async def unopened(connection: Any, older_than_s: float, limit: int) -> list[Placed]:
@@ -162,3 +174,7 @@ def _open_show(
         sales_start_ms=None if sales_start_at is None else to_ms(sales_start_at),
         sales_end_ms=None if sales_end_at is None else to_ms(sales_end_at),
     )
+
+
+def _json(prices: Sequence[PriceBody]) -> str:
+    return msgspec.json.encode(prices).decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from gateway.catalogue import show_maker
+from ops.migrations import read_migrations
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 from tests.integration.programme import (
@@ -126,6 +128,32 @@ async def test_a_show_with_a_layout_has_its_sections_prices_and_labels(staff: ht
         "Loge",
         "C3",
     ]
+
+
+async def test_a_list_carries_some_prices_of_a_show_with_many_sections(
+    server: Server, staff: httpx.AsyncClient
+) -> None:
+    sections = [
+        {
+            "name": f"Box {n}",
+            "price": {"amount": 100 * (n % 30), "currency": "EUR"},
+            "rows": [{"name": str(n), "seats": [f"Box {n}"]}],
+        }
+        for n in range(3_000)
+    ]
+    show = await add_show(staff, await add_movie(staff), total_seats=None, layout={"sections": sections})
+    assert len(show["prices"]) == 3_000
+    (listed,) = (await staff.get("/api/shows")).json()["items"]
+    assert listed["prices"] == show["prices"][:20], "the first section of each price"
+    few = await add_show(staff, show["movie"]["id"], total_seats=None, layout=LAYOUT)
+    page = (await staff.get("/api/shows")).json()["items"]
+    assert few["prices"] in [item["prices"] for item in page]
+    # The same from a layout that was stored before there was a column for it.
+    upgrade = next(m for m in read_migrations() if m.number == 13).sql.partition("UPDATE")[2]
+    await server.sql("UPDATE layouts SET listed_prices = NULL")
+    await server.sql("UPDATE" + upgrade)
+    rows = await server.sql("SELECT listed_prices FROM layouts WHERE total_seats = 3000")
+    assert json.loads(rows[0]["listed_prices"]) == listed["prices"]
 
 
 async def test_equal_layouts_are_stored_once(server: Server, staff: httpx.AsyncClient) -> None:
