@@ -111,9 +111,7 @@ def _screening(show: ShowBody) -> Screening:
 
 @get("/site.css", include_in_schema=False, sync_to_thread=False)
 def _style() -> Response[bytes]:
-    return Response(
-        _style_sheet(), media_type="text/css", headers={"Cache-Control": "no-cache"}
-    )
+    return Response(_style_sheet(), media_type="text/css", headers={"Cache-Control": "no-cache"})
 
 
 @lru_cache

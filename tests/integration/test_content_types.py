@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 
 from gateway.cold import build_cold
 from gateway.hot_docs import hot_paths
-from gateway.inbox import inbox_routes
+from gateway.inbox import FromThisMachine, inbox_routes
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 
+REPORTS = ("sales", "occupancy", "cancellations", "customers", "holds")
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}((; {_TOKEN}={_TOKEN})*)")
 JSON, CSV, HTML = "application/json", "text/csv; charset=utf-8", "text/html; charset=utf-8"
@@ -45,20 +47,16 @@ def check(answer: httpx.Response, wanted: str) -> None:
 
 def every_get_path(settings: Settings) -> set[str]:
     """Templates of all addresses that answer GET: the framework's, those in front of it, the inbox."""
-    nothing: Any = None
-    names = (
-        "tokens rate_limits users logins password_resets movies shows show_maker show_changes show_notes memory"
-        " reports health"
-    )
+    parts: dict[str, Any] = dict.fromkeys(inspect.signature(build_cold).parameters)
     framework = build_cold(
-        **dict.fromkeys(names.split(), nothing),
-        embedded_inbox=True,
-        more_routes=inbox_routes(settings.home),
+        **parts | {"more_routes": inbox_routes(settings.home, FromThisMachine("http://a"))}
     )
     paths = {route.path for route in framework.routes if "GET" in getattr(route, "methods", ())}
-    return {re.sub(r":\w+}", "}", path) for path in paths} | {
-        path for path, item in hot_paths().items() if "get" in item
-    }
+    return (
+        {"/"}
+        | {re.sub(r":\w+}", "}", path) for path in paths}
+        | {path for path, item in hot_paths().items() if "get" in item}
+    )
 
 
 async def test_every_address_names_its_media_type_once(server: Server) -> None:
@@ -107,10 +105,7 @@ async def test_every_address_names_its_media_type_once(server: Server) -> None:
                 ),
                 "/api/shows/{show_id}/seats": (f"/api/shows/{show}/seats", JSON),
                 "/api/shows/{show_id}/notes": (f"/api/shows/{show}/notes", JSON),
-                **{
-                    f"/api/reports/{name}": (f"/api/reports/{name}", JSON)
-                    for name in ("sales", "occupancy", "cancellations", "customers")
-                },
+                **{f"/api/reports/{name}": (f"/api/reports/{name}", JSON) for name in REPORTS},
             }
             missing = every_get_path(server.settings) - set(wanted)
             assert not missing, "each address has to be looked at here"
@@ -120,7 +115,7 @@ async def test_every_address_names_its_media_type_once(server: Server) -> None:
             for path in ("/api/movies", f"/api/movies/{movie}", f"/api/movies/{movie}/shows", "/api/shows"):
                 check(await nobody.get(path), JSON)
             check(await nobody.get(f"/api/shows/{show}"), JSON)
-            for name in ("sales", "occupancy", "cancellations", "customers"):
+            for name in REPORTS:
                 check(await admin.get(f"/api/reports/{name}", headers={"Accept": "text/csv"}), CSV)
         check(await nobody.get("/docs/docs.js"), "text/javascript; charset=utf-8")
         check(await nobody.get("/docs/swagger-ui-bundle.js"), "text/javascript; charset=utf-8")

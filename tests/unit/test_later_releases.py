@@ -170,7 +170,7 @@ def test_a_field_more_in_a_checkpoint_is_passed_over() -> None:
 def test_a_field_more_in_what_a_delivery_holds_is_passed_over() -> None:
     event = events.BookingConfirmed(BOOKING)
     assert composition._decode_event(later(event)) == event
-    assert composition._decode_reset(b'{"token":"t","expires_s":1800,"device":null}').token == "t"
+    assert composition._decode_link(b'{"token":"t","expires_s":1800,"device":null}').token == "t"
 
 
 @pytest.mark.parametrize(
