@@ -16,7 +16,6 @@ from gateway.inbox import FromThisMachine, inbox_routes
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 
-REPORTS = ("sales", "occupancy", "cancellations", "customers", "holds")
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}((; {_TOKEN}={_TOKEN})*)")
 JSON, CSV, HTML = "application/json", "text/csv; charset=utf-8", "text/html; charset=utf-8"
@@ -69,6 +68,8 @@ async def test_every_address_names_its_media_type_once(server: Server) -> None:
         async with server.client(user) as customer:
             booking = (await customer.post(f"/api/shows/{show}/bookings", json={"seats": ["1"]})).json()
             decided = booking["decided"]
+            reports = dict.fromkeys(("sales", "occupancy", "cancellations", "customers"), "")
+            reports["holds"] = f"?show={show}"
             wanted: dict[str, tuple[str, str]] = {
                 "/": ("/", HTML),
                 "/docs": ("/docs", HTML),
@@ -105,7 +106,10 @@ async def test_every_address_names_its_media_type_once(server: Server) -> None:
                 ),
                 "/api/shows/{show_id}/seats": (f"/api/shows/{show}/seats", JSON),
                 "/api/shows/{show_id}/notes": (f"/api/shows/{show}/notes", JSON),
-                **{f"/api/reports/{name}": (f"/api/reports/{name}", JSON) for name in REPORTS},
+                **{
+                    f"/api/reports/{name}": (f"/api/reports/{name}{query}", JSON)
+                    for name, query in reports.items()
+                },
             }
             missing = every_get_path(server.settings) - set(wanted)
             assert not missing, "each address has to be looked at here"
@@ -115,8 +119,8 @@ async def test_every_address_names_its_media_type_once(server: Server) -> None:
             for path in ("/api/movies", f"/api/movies/{movie}", f"/api/movies/{movie}/shows", "/api/shows"):
                 check(await nobody.get(path), JSON)
             check(await nobody.get(f"/api/shows/{show}"), JSON)
-            for name in REPORTS:
-                check(await admin.get(f"/api/reports/{name}", headers={"Accept": "text/csv"}), CSV)
+            for name, query in reports.items():
+                check(await admin.get(f"/api/reports/{name}{query}", headers={"Accept": "text/csv"}), CSV)
         check(await nobody.get("/docs/docs.js"), "text/javascript; charset=utf-8")
         check(await nobody.get("/docs/swagger-ui-bundle.js"), "text/javascript; charset=utf-8")
         check(await nobody.get("/docs/swagger-ui.css"), "text/css; charset=utf-8")
