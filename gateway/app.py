@@ -12,51 +12,51 @@ from gateway.accounts.logins import Logins
 from gateway.accounts.password_resets import PasswordResets
 from gateway.accounts.passwords import Passwords
 from gateway.accounts.users import Users
-from gateway.addresses import Addresses
-from gateway.auth import Tokens
-from gateway.catalogue.memory import CatalogueMemory
+from gateway.asgi import Front, ShortWay
+from gateway.auth.access_tokens import Tokens
+from gateway.auth.revocation import Revocations
 from gateway.catalogue.movies import Movies
 from gateway.catalogue.reading import CatalogueRoutes
+from gateway.catalogue.response_cache import CatalogueMemory
 from gateway.catalogue.show_changes import ShowChanges
 from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.show_requests import ShowRequests
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import read_zones
-from gateway.cold import build_cold
-from gateway.commands import Commands
-from gateway.cors import Cors
-from gateway.front import Front, ShortWay
+from gateway.cleanup import forget_expired
+from gateway.commands.hold_limit import HoldLimit
+from gateway.commands.log_ends import LogEnds
+from gateway.commands.pending import Replies
+from gateway.commands.sender import Commands
+from gateway.commands.stored_answers import StoredAnswers
+from gateway.fast_routes import HotRoutes
+from gateway.framework import build_cold
 from gateway.health import Health
-from gateway.hold_limits import HoldLimit
-from gateway.hot import HotRoutes
-from gateway.http import App
-from gateway.inbox import FromThisMachine, inbox_routes
-from gateway.limits import InFlight
+from gateway.http.client_address import Addresses
+from gateway.http.cors import Cors
+from gateway.http.exchange import App
+from gateway.http.security_headers import headers_for
+from gateway.inbox.routes import FromThisMachine, inbox_routes
+from gateway.limits.admission import InFlight
+from gateway.limits.rate_limits import RateLimits
 from gateway.live.event_stream import EventStream
 from gateway.live.events import EventsLive
-from gateway.live.limits import SocketLimits
 from gateway.live.logins import SocketLogins
 from gateway.live.mine import MyLive
 from gateway.live.origins import Origins
 from gateway.live.routes import LiveRoutes
 from gateway.live.seats import LiveSeats
-from gateway.log_ends import LogEnds
-from gateway.measures import GatewayMeasures
-from gateway.rate_limits import RateLimits
-from gateway.replies import Replies
+from gateway.live.socket_limits import SocketLimits
+from gateway.metrics import GatewayMeasures
 from gateway.reports.figures import ReportFigures
 from gateway.reports.query import ReportReader
-from gateway.revocation import Revocations
-from gateway.seat_pictures import SeatPictures
-from gateway.security_headers import headers_for
-from gateway.serving import listener_for, serve_app
-from gateway.site import FrontPage
-from gateway.stored_answers import StoredAnswers
-from gateway.stored_seats import StoredSeats
-from gateway.ticket_pdf import TicketRoutes
-from gateway.ticket_printing import TicketPrinter
-from gateway.upkeep import forget_expired
+from gateway.seat_maps.cache import SeatPictures
+from gateway.seat_maps.store import StoredSeats
+from gateway.server.serve import listener_for, serve_app
+from gateway.site.pages import FrontPage
+from gateway.tickets.renderer import TicketPrinter
+from gateway.tickets.routes import TicketRoutes
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, open_log
 from runtime.metrics_server import telling

@@ -12,8 +12,8 @@ import msgspec
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
 
-from gateway.documents import problem_responses
-from gateway.problems import Problem
+from gateway.http.problems import Problem
+from gateway.openapi.annotations import problem_responses
 from runtime.log import Log, LogUnavailable, WrongLog
 from runtime.postgres import AWAY
 from schemas.wire import COMMANDS_TOPIC

@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from gateway.accounts.passwords import hash_password, weakness
-from gateway.auth import Tokens
+from gateway.auth.access_tokens import Tokens
 from ops.keys import jwt_keys, write_private
 from runtime import postgres
 from runtime.settings import SettingError, Settings

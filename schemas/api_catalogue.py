@@ -13,6 +13,10 @@ from schemas.languages import folded_language
 from schemas.layout import MAX_SEATS, Label, Layout, Money, Row, Section
 from schemas.text import LINE, LINK, NOT_BLANK, PROSE
 
+MAX_SEARCH = 100
+"""Characters of a search over titles."""
+MAX_WORD = 40
+"""Characters of a genre or language to filter by."""
 MAX_SEATS_PER_CUSTOMER = 10_000
 
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=NOT_BLANK)]

@@ -6,9 +6,9 @@ import asyncpg
 
 from gateway.accounts.links import hash_of, new_token
 from gateway.accounts.names import normal_name
-from gateway.bodies import invalid
-from gateway.problems import Problem
-from gateway.revocation import Revocations
+from gateway.auth.revocation import Revocations
+from gateway.http.bodies import invalid
+from gateway.http.problems import Problem
 
 LINK_LIFETIME_S = 7 * 24 * 3600
 

@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 
 REFRESH_LIFETIME_S = 86_400
 _SECRET_BYTES = 32

@@ -9,8 +9,8 @@ from gateway.accounts.links import hash_of, new_token
 from gateway.accounts.names import normal_name
 from gateway.accounts.passwords import Passwords
 from gateway.accounts.users import PASSWORD_SQL, refuse_weak
-from gateway.bodies import invalid
-from gateway.revocation import Revocations
+from gateway.auth.revocation import Revocations
+from gateway.http.bodies import invalid
 
 LINK_LIFETIME_S = 1800
 _MAX_LINKS = 5

@@ -12,7 +12,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 from runtime.password_rules import common_passwords, normal_password, weakness
 
 __all__ = ["Passwords", "hash_password", "weakness"]

@@ -10,16 +10,17 @@ from litestar import Response, Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from gateway.accounts.attempts import AccountLimits
 from gateway.accounts.email_changes import EmailChanges
-from gateway.accounts.limits import AccountLimits
 from gateway.accounts.logins import Login, Logins
 from gateway.accounts.password_resets import PasswordResets
 from gateway.accounts.users import Users
-from gateway.auth import ACCESS_LIFETIME_S, Caller, Tokens
-from gateway.documents import BEARER, problem_responses
-from gateway.pages import DEFAULT_LIMIT, MAX_LIMIT
-from gateway.problems import Problem
-from gateway.requests import admin_only, json_accepted, logged_in, query_known
+from gateway.auth.access_tokens import ACCESS_LIFETIME_S, Caller, Tokens
+from gateway.auth.guards import admin_only, logged_in
+from gateway.http.framework_requests import json_accepted, query_known
+from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from gateway.http.problems import Problem
+from gateway.openapi.annotations import BEARER, problem_responses
 from schemas.api_accounts import (
     AccountBody,
     ChangeMeBody,

@@ -19,10 +19,10 @@ from gateway.accounts.links import hash_of, new_token
 from gateway.accounts.logins import wrong_credentials
 from gateway.accounts.names import normal_name
 from gateway.accounts.passwords import Passwords, weakness
-from gateway.bodies import invalid
-from gateway.pages import cut, read_cursor
-from gateway.problems import Problem
-from gateway.revocation import Revocations
+from gateway.auth.revocation import Revocations
+from gateway.http.bodies import invalid
+from gateway.http.pagination import cut, read_cursor
+from gateway.http.problems import Problem
 from schemas.api import timestamp
 from schemas.api_accounts import (
     AccountBody,

@@ -8,10 +8,10 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from gateway.bodies import invalid
 from gateway.catalogue.zones import Zones, local_day
-from gateway.pages import cut, read_cursor
-from gateway.problems import Problem
+from gateway.http.bodies import invalid
+from gateway.http.pagination import cut, read_cursor
+from gateway.http.problems import Problem
 from schemas.api_catalogue import ChangeMovieBody, MovieBody, MoviesPage, NewMovieBody
 from schemas.ids import MAX_SHOW_ID
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from gateway.bodies import invalid
 from gateway.catalogue.days import read_day, read_day_or_instant
 from gateway.catalogue.movies import MovieFilter
 from gateway.catalogue.shows import ShowFilter
-from gateway.pages import DEFAULT_LIMIT, MAX_LIMIT
-from gateway.problems import Problem
-from gateway.queries import read_query
+from gateway.http.bodies import invalid
+from gateway.http.pagination import DEFAULT_LIMIT, MAX_CURSOR, MAX_LIMIT
+from gateway.http.problems import Problem
+from gateway.http.query import read_query
+from schemas.api_catalogue import MAX_SEARCH, MAX_WORD
 from schemas.ids import MAX_SHOW_ID
 from schemas.languages import folded_language
 
 T = TypeVar("T")
-
-MAX_SEARCH = 100
-MAX_WORD = 40
-MAX_CURSOR = 2000
 
 _PAGE = ("limit", "cursor")
 _MOVIES = ("search", "genre", "language", "on", *_PAGE)

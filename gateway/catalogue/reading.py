@@ -11,12 +11,20 @@ from typing import Any
 
 import msgspec
 
-from gateway.catalogue.memory import ON_EVERYTHING, ON_MOVIES, Answer, CatalogueMemory, Found, Key, Read
 from gateway.catalogue.movies import Movies, no_movie
 from gateway.catalogue.queries import movies_wanted, shows_of_movie_wanted, shows_wanted
+from gateway.catalogue.response_cache import (
+    ON_EVERYTHING,
+    ON_MOVIES,
+    Answer,
+    CatalogueMemory,
+    Found,
+    Key,
+    Read,
+)
 from gateway.catalogue.shows import Shows, no_show
-from gateway.etags import has
-from gateway.http import Exchange
+from gateway.http.etags import has
+from gateway.http.exchange import Exchange
 from schemas.ids import MAX_SHOW_ID
 
 _CACHE = (b"cache-control", b"public, no-cache")

@@ -9,19 +9,20 @@ from litestar import Response, Router, delete, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from gateway.auth import Caller
-from gateway.catalogue.memory import CatalogueMemory
+from gateway.auth.access_tokens import Caller
+from gateway.auth.guards import staff_only
 from gateway.catalogue.movies import Movies
+from gateway.catalogue.response_cache import CatalogueMemory
 from gateway.catalogue.show_commands import SHOW_COMMANDS
 from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import list_show_notes
 from gateway.catalogue.shows import Shows
-from gateway.commands import Pending
-from gateway.documents import BEARER, problem_responses
-from gateway.http import Fields
-from gateway.requests import json_accepted, query_known, staff_only
-from gateway.stored_answers import Answer, StoredAnswers
-from gateway.waiting import command_id_for, preference_of
+from gateway.commands.sender import Pending
+from gateway.commands.stored_answers import Answer, StoredAnswers
+from gateway.http.command_headers import command_id_for, preference_of
+from gateway.http.exchange import Fields
+from gateway.http.framework_requests import json_accepted, query_known
+from gateway.openapi.annotations import BEARER, problem_responses
 from schemas.api_catalogue import (
     ChangeMovieBody,
     MovieBody,

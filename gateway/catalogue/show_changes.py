@@ -14,14 +14,14 @@ import asyncpg
 import msgspec
 import structlog
 
-from gateway.bodies import invalid
 from gateway.catalogue.days import optional_in_range, to_ms
-from gateway.catalogue.memory import CatalogueMemory
+from gateway.catalogue.response_cache import CatalogueMemory
 from gateway.catalogue.show_requests import ShowRequest, ShowRequests
 from gateway.catalogue.show_terms import past_errors, term_errors
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import Zones
-from gateway.commands import Commands, Outcome, Pending
+from gateway.commands.sender import Commands, Outcome, Pending
+from gateway.http.bodies import invalid
 from runtime.postgres import AWAY
 from schemas.api_catalogue import ChangeShowBody, ShowBody, WithheldSeatsBody
 from schemas.commands import (

@@ -8,17 +8,18 @@ from litestar import Response, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from gateway.auth import Caller
-from gateway.bookings import applied
+from gateway.auth.access_tokens import Caller
+from gateway.auth.guards import staff_only
+from gateway.bookings.routes import applied
 from gateway.catalogue.show_changes import ShowChanges
 from gateway.catalogue.shows import no_show
-from gateway.commands import Outcome, Pending
-from gateway.documents import BEARER, problem_responses
-from gateway.http import Fields
-from gateway.problems import Problem
-from gateway.refusals import problem_of
-from gateway.requests import JsonRequest, staff_only
-from gateway.waiting import Preference, command_id_for, preference_of
+from gateway.commands.refusals import problem_of
+from gateway.commands.sender import Outcome, Pending
+from gateway.http.command_headers import Preference, command_id_for, preference_of
+from gateway.http.exchange import Fields
+from gateway.http.framework_requests import JsonRequest
+from gateway.http.problems import Problem
+from gateway.openapi.annotations import BEARER, problem_responses
 from schemas.api import PendingBody
 from schemas.api_catalogue import ChangeShowBody, ShowBody, WithheldSeatsBody
 from schemas.commands import BlockSeats, CancelShow, CloseShow, ReopenShow, UnblockSeats

@@ -12,7 +12,6 @@ import asyncpg
 import msgspec
 import structlog
 
-from gateway.bodies import invalid
 from gateway.catalogue.days import in_range, optional_in_range
 from gateway.catalogue.movies import no_movie
 from gateway.catalogue.new_shows import (
@@ -26,10 +25,11 @@ from gateway.catalogue.new_shows import (
 )
 from gateway.catalogue.show_terms import past_errors, term_errors
 from gateway.catalogue.zones import Zones
-from gateway.commands import Commands, Decided, Outcome
-from gateway.problems import Problem
-from gateway.refusals import key_reused
-from gateway.used_keys import KEY_LIFETIME_S, is_used
+from gateway.commands.refusals import key_reused
+from gateway.commands.sender import Commands, Decided, Outcome
+from gateway.commands.used_keys import KEY_LIFETIME_S, is_used
+from gateway.http.bodies import invalid
+from gateway.http.problems import Problem
 from runtime.log import Appender, LogUnavailable
 from runtime.postgres import AWAY
 from schemas.api_catalogue import NewShowBody

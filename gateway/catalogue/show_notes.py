@@ -8,11 +8,11 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from gateway.bodies import invalid
+from gateway.auth.guards import staff_only
 from gateway.catalogue.shows import no_show
-from gateway.documents import BEARER
-from gateway.pages import DEFAULT_LIMIT, MAX_LIMIT, cut, read_cursor
-from gateway.requests import staff_only
+from gateway.http.bodies import invalid
+from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, cut, read_cursor
+from gateway.openapi.annotations import BEARER
 from schemas.api import timestamp
 from schemas.api_catalogue import SeatsNoteBody, SeatsNotesPage
 from schemas.commands import BlockSeats, UnblockSeats

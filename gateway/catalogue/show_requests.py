@@ -11,8 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.refusals import key_reused
-from gateway.used_keys import KEY_LIFETIME_S
+from gateway.commands.refusals import key_reused
+from gateway.commands.used_keys import KEY_LIFETIME_S
 from schemas.wire import decode_decision
 
 _NOTE_SQL = """

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import asyncpg
 import msgspec
 
-from gateway.bodies import invalid
 from gateway.catalogue.days import to_ms
 from gateway.catalogue.movies import MOVIE_COLUMNS, movie_body, no_movie
 from gateway.catalogue.zones import Zones, local_day
-from gateway.pages import cut, read_cursor
-from gateway.problems import Problem
+from gateway.http.bodies import invalid
+from gateway.http.pagination import cut, read_cursor
+from gateway.http.problems import Problem
 from schemas.api import timestamp
 from schemas.api_catalogue import PriceBody, ShowBody, ShowsPage
 from schemas.ids import MAX_SHOW_ID

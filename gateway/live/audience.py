@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Protocol
 
 from gateway.live.sockets import text_frame
-from gateway.picture import Picture
+from gateway.seat_maps.snapshot import Picture
 from schemas.wire import encode
 
 TOGETHER_S = 0.1

@@ -6,14 +6,14 @@ All that are published after the handshake come, each once, those of one show in
 
 from __future__ import annotations
 
-from gateway.bodies import invalid
-from gateway.commands import Commands
+from gateway.commands.sender import Commands
+from gateway.http.bodies import invalid
+from gateway.http.problems import Problem
 from gateway.live.event_stream import EventStream, Heard
-from gateway.live.limits import SocketLimits
 from gateway.live.logins import SocketLogin, SocketLogins, read_auth
 from gateway.live.shown_events import shown_event
+from gateway.live.socket_limits import SocketLimits
 from gateway.live.sockets import NOT_WANTED, Socket, text_frame
-from gateway.problems import Problem
 from schemas.api_sockets import AcceptedMessage
 from schemas.ids import MAX_SHOW_ID
 from schemas.wire import encode

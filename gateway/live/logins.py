@@ -13,11 +13,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from gateway.auth import Caller, Tokens
-from gateway.bodies import decode_body
+from gateway.auth.access_tokens import Caller, Tokens
+from gateway.auth.revocation import Revocations, RevocationsOutdated
+from gateway.http.bodies import decode_body
+from gateway.http.problems import Problem
 from gateway.live.sockets import Socket, close_code
-from gateway.problems import Problem
-from gateway.revocation import Revocations, RevocationsOutdated
 from schemas.api_sockets import AuthMessage
 
 FIRST_MESSAGE_S = 5.0

@@ -12,11 +12,11 @@ from collections import defaultdict
 import msgspec
 import structlog
 
-from gateway.commands import Commands
+from gateway.commands.sender import Commands
 from gateway.live.event_stream import EventStream, Heard
-from gateway.live.limits import SocketLimits
 from gateway.live.logins import SocketLogins
-from gateway.live.requests import SocketRequests
+from gateway.live.socket_limits import SocketLimits
+from gateway.live.socket_requests import SocketRequests
 from gateway.live.sockets import Socket, text_frame
 from schemas.api import booking_body
 from schemas.api_sockets import ChangedMessage

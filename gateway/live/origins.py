@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 from runtime.web_address import DEFAULT_PORTS, read_public_url
 
 

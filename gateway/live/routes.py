@@ -7,14 +7,14 @@ from functools import partial
 
 from uvicorn.protocols.utils import ClientDisconnected
 
-from gateway.addresses import ADDRESS
-from gateway.failures import problem_for
-from gateway.http import Receive, Scope, Send
-from gateway.live.limits import SocketLimits
+from gateway.http.client_address import ADDRESS
+from gateway.http.errors import problem_for
+from gateway.http.exchange import Receive, Scope, Send
+from gateway.http.problems import Problem
+from gateway.limits.rate_limits import Limit
 from gateway.live.origins import Origins
+from gateway.live.socket_limits import SocketLimits
 from gateway.live.sockets import Socket, close_code
-from gateway.problems import Problem
-from gateway.rate_limits import Limit
 from schemas.ids import MAX_SHOW_ID
 
 Handler = Callable[[Socket], Awaitable[None]]

@@ -13,7 +13,7 @@ import time
 
 from gateway.live.audience import Audience
 from gateway.live.sockets import NOT_WANTED, Socket
-from gateway.seat_pictures import SeatPictures
+from gateway.seat_maps.cache import SeatPictures
 
 MAX_MESSAGES = 60
 """A minute, from one client."""

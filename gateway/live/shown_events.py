@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.picture import ShowTerms
+from gateway.seat_maps.snapshot import ShowTerms
 from schemas.wire import encode
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode

@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 
 from gateway.catalogue.zones import Zones, local_day
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 from runtime.postgres import AWAY
 
 _PORTION = 1_000

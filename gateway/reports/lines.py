@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 from gateway.reports.formulas import as_text
 from schemas.currencies import minor_digits
 

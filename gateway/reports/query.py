@@ -11,10 +11,10 @@ from typing import Any, Generic, TypeVar, get_args
 import asyncpg
 import msgspec
 
-from gateway.bodies import invalid
 from gateway.catalogue.days import read_day
-from gateway.pages import cut, read_cursor
-from gateway.problems import Problem
+from gateway.http.bodies import invalid
+from gateway.http.pagination import cut, read_cursor
+from gateway.http.problems import Problem
 from gateway.reports.figures import ReportFigures
 from gateway.reports.lines import BYTE_ORDER_MARK, Cell, lines
 from gateway.reports.table import Table

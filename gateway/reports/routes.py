@@ -11,9 +11,11 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, 
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import QueryParameter
 
+from gateway.auth.guards import staff_only
 from gateway.catalogue.zones import Zones
-from gateway.documents import BEARER, problem_responses
-from gateway.pages import DEFAULT_LIMIT, MAX_LIMIT
+from gateway.http.framework_requests import query_known
+from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from gateway.openapi.annotations import BEARER, problem_responses
 from gateway.reports.customers import customers
 from gateway.reports.groups import cancellations, sales
 from gateway.reports.holds import holds
@@ -21,7 +23,6 @@ from gateway.reports.lines import CSV, wants_csv
 from gateway.reports.occupancy import occupancy
 from gateway.reports.query import PageT, Query, ReportReader, read_period
 from gateway.reports.table import TableAnswer
-from gateway.requests import query_known, staff_only
 from schemas.api_reports import By, CancellationsPage, CustomersPage, HoldsPage, OccupancyPage, SalesPage
 from schemas.ids import MAX_SHOW_ID
 

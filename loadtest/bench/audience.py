@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 from argon2 import PasswordHasher
 
-from gateway.auth import Tokens
+from gateway.auth.access_tokens import Tokens
 from loadtest.bench.client import SetupError
 from runtime.settings import Settings
 

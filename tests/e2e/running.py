@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from gateway.auth import Tokens
+from gateway.auth.access_tokens import Tokens
 
 AISLE = Path(sys.executable).with_name("aisle")
 _READY_S = 60

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.problems import PROBLEMS
+from gateway.http.problems import PROBLEMS
 from tests.e2e.contract import ACCEPTED, BOOKING, MOVIE, PENDING, SEAT_MAP, SHOW, fits, page
 from tests.e2e.contract_accounts import life_of_an_account
 from tests.e2e.contract_house import ELSEWHERE, SOON_S, House, calls, everywhere

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.auth import Tokens
+from gateway.auth.access_tokens import Tokens
 from tests.e2e.running import AISLE, RunningAisle
 
 STAFF = "the-box-office-opens-1"

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from gateway.app import serve
-from gateway.auth import Tokens
+from gateway.auth.access_tokens import Tokens
 from runtime.log.opening import open_log
 from runtime.settings import Settings
 from seat_workers.__main__ import work

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from gateway.log_ends import LogEnds
+from gateway.commands.log_ends import LogEnds
 from runtime.log import LogUnavailable
 from runtime.log.kafka import KafkaLog
 from runtime.log.postgres import PostgresLog

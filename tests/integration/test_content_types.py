@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.cold import build_cold
-from gateway.hot_docs import hot_paths
-from gateway.inbox import FromThisMachine, inbox_routes
+from gateway.framework import build_cold
+from gateway.inbox.routes import FromThisMachine, inbox_routes
+from gateway.openapi.fast_routes import hot_paths
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from gateway.catalogue.shows import Shows
-from gateway.site import REFRESH_S
+from gateway.site.pages import REFRESH_S
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, serving
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.replies import Replies
+from gateway.commands.pending import Replies
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 

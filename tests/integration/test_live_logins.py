@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from gateway.live.limits import MAX_FROM_ADDRESS, MAX_OF_CUSTOMER
+from gateway.live.socket_limits import MAX_FROM_ADDRESS, MAX_OF_CUSTOMER
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, PASSWORD, Server, serving
 from tests.integration.live_sockets import Live, live, refusal

@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 from websockets.asyncio.client import connect
 
-from gateway.picture import ShowTerms
+from gateway.seat_maps.snapshot import ShowTerms
 from ops.embedded import run_servers
 from ops.embedded_redis import EmbeddedRedis
 from runtime.settings import Settings
@@ -222,7 +222,7 @@ async def test_a_worker_that_cannot_tell_gateways_is_found_out(server: Server, s
 
 
 async def test_what_was_answered_is_in_the_map_however_the_answer_came(made: Settings) -> None:
-    with mock.patch("gateway.seat_pictures.COMPARE_EVERY_S", 1_000.0):
+    with mock.patch("gateway.seat_maps.cache.COMPARE_EVERY_S", 1_000.0):
         async with serving(made) as server, serving(made, worker=False) as other:
             show_id = await make_show(server, SEATS)
             path = f"/api/shows/{show_id}"
@@ -351,8 +351,8 @@ async def test_who_does_not_read_is_dropped_and_the_others_hear_everything(serve
     small.setblocking(False)
     await asyncio.get_running_loop().sock_connect(small, ("127.0.0.1", server.port))
     with (
-        mock.patch("gateway.live.bounded_websocket._KERNEL_BUFFER", 4_096),
-        mock.patch("gateway.live.bounded_websocket.MAX_UNSENT", 16_000),
+        mock.patch("gateway.server.websocket_protocol._KERNEL_BUFFER", 4_096),
+        mock.patch("gateway.server.websocket_protocol.MAX_UNSENT", 16_000),
     ):
         async with (
             connect(url, sock=small, compression=None, proxy=None) as slow,

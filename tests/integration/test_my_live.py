@@ -12,8 +12,8 @@ from unittest import mock
 
 import pytest
 
-from gateway.commands import Commands
-from gateway.live.bounded_websocket import BoundedWebSocket
+from gateway.commands.sender import Commands
+from gateway.server.websocket_protocol import BoundedWebSocket
 from ops.embedded import run_servers
 from ops.embedded_redis import EmbeddedRedis
 from runtime.settings import Settings
@@ -159,7 +159,7 @@ async def test_changes_are_told_whoever_made_them_and_to_their_owner_alone(
 async def test_a_hold_that_runs_out_is_told(server: Server, show_id: int) -> None:
     async with live(server, user_id=ADA) as socket:
         # The shortest hold that clients may ask for is half a minute; the command itself allows a second.
-        with mock.patch("gateway.booking_commands.HoldSeats", side_effect=_short_hold):
+        with mock.patch("gateway.bookings.requests.HoldSeats", side_effect=_short_hold):
             held = (await socket.ask(type="hold", show_id=show_id, seats=["5"]))["booking"]
         assert (await socket.change(held["id"], "expired"))["seats"] == ["5"]
 
@@ -201,7 +201,7 @@ async def test_without_redis_everything_is_answered_and_told(
 async def test_what_is_not_decided_in_time_is_pending_and_answered_later(made: Settings) -> None:
     async with serving(made) as with_worker:
         show_id = await make_show(with_worker)
-    with mock.patch("gateway.live.requests.DEFAULT_WAIT_S", 0.2):
+    with mock.patch("gateway.live.socket_requests.DEFAULT_WAIT_S", 0.2):
         async with serving(made, worker=False) as server, live(server, user_id=ADA) as socket:
             await socket.send({"type": "book", "ref": "a", "show_id": show_id, "seats": ["1"]})
             pending = await socket.answer_to("a")
@@ -262,8 +262,8 @@ async def test_a_reader_that_lags_is_dropped_and_slows_nobody(server: Server, sh
         end(socket, code, reason)
 
     with (
-        mock.patch("gateway.live.bounded_websocket._KERNEL_BUFFER", 8_000),
-        mock.patch("gateway.live.bounded_websocket.MAX_UNSENT", 50_000),
+        mock.patch("gateway.server.websocket_protocol._KERNEL_BUFFER", 8_000),
+        mock.patch("gateway.server.websocket_protocol.MAX_UNSENT", 50_000),
         mock.patch.object(BoundedWebSocket, "end", noted),
     ):
         async with (

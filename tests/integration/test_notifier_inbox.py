@@ -16,8 +16,8 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from gateway.failures import answer_problem
-from gateway.inbox import FromThisMachine, inbox_routes
+from gateway.http.errors import answer_problem
+from gateway.inbox.routes import FromThisMachine, inbox_routes
 from notifier import letters, message
 from notifier.inbox import Inbox
 from notifier.mailer import LetterRefused, Mailer, MailServer, MailServerDown

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 import gateway
-from gateway.problem_advice import ADVICE
-from gateway.problems import PROBLEMS
+from gateway.http.problem_advice import ADVICE
+from gateway.http.problems import PROBLEMS
 from runtime.settings import Settings
 from schemas.events import Reason
 from tests.integration.gateway_server import KEYS, serving

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
-from gateway.problems import Problem
-from gateway.rate_limits import Limit, RateLimits
+from gateway.http.problems import Problem
+from gateway.limits.rate_limits import Limit, RateLimits
 from ops.embedded import run_servers
 from ops.embedded_redis import EmbeddedRedis
 from runtime.redis import connect

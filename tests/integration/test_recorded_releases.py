@@ -17,7 +17,7 @@ import pytest
 from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.zones import read_zones
 from gateway.reports.figures import ReportFigures
-from gateway.shown_layout import ShownLayout
+from gateway.seat_maps.layout import ShownLayout
 from notifier.composition import Composer, NotWanted
 from notifier.deliveries import Deliveries, Delivery
 from notifier.facts import Facts

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from gateway.catalogue.zones import read_zones
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 from gateway.reports import figures as report_figures
 from gateway.reports.customers import customers
 from gateway.reports.figures import ReportFigures

@@ -152,7 +152,7 @@ async def test_clients_that_go_in_the_middle_free_their_places_at_once(server: S
 async def test_a_gateway_that_stops_while_a_client_reads_nothing_cuts_the_table(
     settings: Callable[..., Settings], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.serving.DRAIN_S", 1)
+    monkeypatch.setattr("gateway.server.serve.DRAIN_S", 1)
     made = settings(
         database_url=server.settings.database_url,
         redis_url=server.settings.redis_url,

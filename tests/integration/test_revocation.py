@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from gateway.revocation import MAX_AGE_S, Revocations
+from gateway.auth.revocation import MAX_AGE_S, Revocations
 from runtime.settings import Settings
 from tests.integration.accounts import bearer, log_in, sign_up
 from tests.integration.gateway_server import KEYS, Server, serving

@@ -10,7 +10,7 @@ import httpx
 import pypdfium2
 import pytest
 
-from gateway import ticket_printing
+from gateway.tickets import renderer as ticket_printing
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 from tests.integration.programme import LAYOUT, add_movie, add_show

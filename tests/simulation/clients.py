@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from gateway.commands import Decided, Outcome, Pending
-from gateway.problems import Problem
+from gateway.commands.sender import Decided, Outcome, Pending
+from gateway.http.problems import Problem
 from schemas.commands import (
     BlockSeats,
     BookSeats,

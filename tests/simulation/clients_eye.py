@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from uuid import UUID
 
-from gateway.commands import Decided, Pending
-from gateway.problems import Problem
+from gateway.commands.sender import Decided, Pending
+from gateway.http.problems import Problem
 from schemas.commands import Command, request_of
 from schemas.events import Decision, Reason
 from schemas.ids import Position

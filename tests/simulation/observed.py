@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.commands import Outcome
-from gateway.problems import Problem
+from gateway.commands.sender import Outcome
+from gateway.http.problems import Problem
 from schemas.commands import Command
 from schemas.ids import Position
 from seat_workers.batch import Batch

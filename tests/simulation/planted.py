@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import msgspec
 
-from gateway.replies import Replies
+from gateway.commands.pending import Replies
 from schemas.wire import Reply
 from seat_workers import decider, fold, landing, publisher, recent
 from seat_workers.batch import Batch

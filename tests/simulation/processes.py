@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gateway.commands import Commands, Decided, Outcome
-from gateway.limits import InFlight
-from gateway.log_ends import LogEnds
-from gateway.problems import Problem
-from gateway.replies import Replies
+from gateway.commands.log_ends import LogEnds
+from gateway.commands.pending import Replies
+from gateway.commands.sender import Commands, Decided, Outcome
+from gateway.http.problems import Problem
+from gateway.limits.admission import InFlight
 from notifier.intake import EventIntake
 from notifier.pace import Pace, Used
 from schemas.commands import Command

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from gateway import commands, replies
+from gateway.commands import pending as replies
+from gateway.commands import sender as commands
 from notifier.deliveries import Deliveries, NewDelivery
 from schemas.ids import Position
 from tests.simulation.database import Database

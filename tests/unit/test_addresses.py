@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from gateway.addresses import UNKNOWN, Addresses
+from gateway.http.client_address import UNKNOWN, Addresses
 
 TRUSTED = [ipaddress.ip_network(network) for network in ("10.0.0.0/8", "::1/128")]
 

@@ -11,8 +11,8 @@ import pytest
 
 from gateway.live import audience as module
 from gateway.live.audience import Audience
-from gateway.picture import Picture, ShowTerms
-from gateway.shown_layout import ShownLayout
+from gateway.seat_maps.layout import ShownLayout
+from gateway.seat_maps.snapshot import Picture, ShowTerms
 from schemas.layout import Money, encode_layout, numbered
 from schemas.wire import ShowSeatChanges
 

@@ -9,10 +9,10 @@ from typing import Any
 import jwt
 import pytest
 
-from gateway import auth
-from gateway.auth import Caller, Tokens
-from gateway.problems import Problem
-from gateway.revocation import RevocationsOutdated
+from gateway.auth import access_tokens as auth
+from gateway.auth.access_tokens import Caller, Tokens
+from gateway.auth.revocation import RevocationsOutdated
+from gateway.http.problems import Problem
 from runtime.settings import SettingError
 
 NOW = 1_800_000_000.5

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import buckets
-from gateway.buckets import Buckets, Rate
+from gateway.limits import token_bucket as buckets
+from gateway.limits.token_bucket import Buckets, Rate
 
 RATE = Rate("test", burst=5, per_s=2, told="tests")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gateway.catalogue import memory as catalogue_memory
-from gateway.catalogue.memory import ON_EVERYTHING, ON_MOVIES, CatalogueMemory, Found
-from gateway.problems import Problem
+from gateway.catalogue import response_cache as catalogue_memory
+from gateway.catalogue.response_cache import ON_EVERYTHING, ON_MOVIES, CatalogueMemory, Found
+from gateway.http.problems import Problem
 
 
 class Changes:

@@ -17,7 +17,7 @@ import pytest
 import typer.main
 from compose_spec import PyOptions
 
-from gateway.auth import Tokens
+from gateway.auth.access_tokens import Tokens
 from ops.cli import app
 from runtime.settings import Settings, read_settings
 

@@ -10,14 +10,14 @@ import msgspec
 import pytest
 import structlog
 
-from gateway.commands import Commands
-from gateway.hold_limits import HoldLimit
-from gateway.limit_refusals import LOG_EVERY_S, Refusals
-from gateway.limits import InFlight
-from gateway.measures import GatewayMeasures
-from gateway.problems import Problem
-from gateway.rate_limits import RateLimits
-from gateway.replies import Decided, Replies
+from gateway.commands.hold_limit import HoldLimit
+from gateway.commands.pending import Decided, Replies
+from gateway.commands.sender import Commands
+from gateway.http.problems import Problem
+from gateway.limits.admission import InFlight
+from gateway.limits.limit_refusals import LOG_EVERY_S, Refusals
+from gateway.limits.rate_limits import RateLimits
+from gateway.metrics import GatewayMeasures
 from runtime.log import LogUnavailable
 from runtime.settings import read_settings
 from schemas.commands import BookSeats, HoldSeats

@@ -36,6 +36,19 @@ PURE = [
 WORLD = {"asyncio", "asyncpg", "os", "random", "redis", "secrets", "socket", "ssl", "subprocess", "time"}
 
 
+GATEWAY_ORDER = (
+    {"http"},
+    {"server"},
+    {"auth", "limits", "openapi"},
+    {"seat_maps", "commands"},
+    {"bookings"},
+    {"accounts", "catalogue", "inbox", "live", "tickets"},
+    {"reports", "site"},
+)
+"""Folders of the gateway: each imports from its own row's folder and from rows above, never from below. What stands
+beside them puts them together."""
+
+
 def modules(package: str) -> list[Path]:
     return sorted((CHECKOUT / package).rglob("*.py"))
 
@@ -59,6 +72,22 @@ def test_a_package_imports_only_what_it_may(package: str) -> None:
         for name in imports(path):
             top = name.partition(".")[0]
             assert top not in OURS or top in MAY_IMPORT[package], f"{path} imports {name}"
+
+
+def test_each_folder_of_the_gateway_stands_in_its_order() -> None:
+    folders = {path.name for path in (CHECKOUT / "gateway").iterdir() if (path / "__init__.py").exists()}
+    assert folders == set().union(*GATEWAY_ORDER)
+
+
+@pytest.mark.parametrize("row", range(len(GATEWAY_ORDER)))
+def test_folders_of_the_gateway_import_only_from_above(row: int) -> None:
+    above = set().union(*GATEWAY_ORDER[:row])
+    for folder in GATEWAY_ORDER[row]:
+        for path in modules(f"gateway/{folder}"):
+            for name in imports(path):
+                top, _, rest = name.partition(".")
+                if top == "gateway" and rest:
+                    assert rest.partition(".")[0] in above | {folder}, f"{path} imports {name}"
 
 
 @pytest.mark.parametrize("package", sorted(OURS - {"tests"}))

@@ -13,12 +13,12 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from gateway.commands.pending import Awaited, Replies
+from gateway.commands.refusals import refusal_of
 from gateway.live.event_stream import EventStream, Heard
 from gateway.live.mine import MyLive
-from gateway.picture import Picture
-from gateway.refusals import refusal_of
-from gateway.replies import Awaited, Replies
-from gateway.shown_layout import ShownLayout
+from gateway.seat_maps.layout import ShownLayout
+from gateway.seat_maps.snapshot import Picture
 from notifier import composition, letters
 from notifier.composition import Composer, UnknownKind
 from notifier.deliveries import Delivery

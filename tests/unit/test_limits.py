@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from gateway.limits import (
+from gateway.limits.admission import (
     BUSY,
     FIRST_GUESS,
     LEAST,

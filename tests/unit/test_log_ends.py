@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.log_ends import LogEnds
+from gateway.commands.log_ends import LogEnds
 from runtime.log import LogUnavailable
 from schemas.ids import Position
 
@@ -93,6 +93,6 @@ async def test_an_appended_position_exists_while_the_log_does_not_answer() -> No
 
 
 async def test_a_log_that_stays_silent_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.log_ends._TIMEOUT_S", 0.01)
+    monkeypatch.setattr("gateway.commands.log_ends._TIMEOUT_S", 0.01)
     with pytest.raises(LogUnavailable, match="gave no answer"):
         await LogEnds(SlowLog(0)).has(Position(0, 0))

@@ -14,9 +14,9 @@ import pytest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.limits import InFlight
-from gateway.measures import GatewayMeasures, route_of
-from gateway.replies import Replies
+from gateway.commands.pending import Replies
+from gateway.limits.admission import InFlight
+from gateway.metrics import GatewayMeasures, route_of
 from runtime.metrics import Histogram, counter, exposition, gauge, histogram, joined
 from runtime.metrics_server import telling, telling_for
 from runtime.process import CannotStart

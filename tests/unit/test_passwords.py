@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from gateway.accounts.passwords import Passwords, hash_password, weakness
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 
 
 @pytest.mark.parametrize(

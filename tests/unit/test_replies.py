@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from gateway.replies import Awaited, Decided, Replies
+from gateway.commands.pending import Awaited, Decided, Replies
 from schemas.events import Decision
 from schemas.ids import Position
 from schemas.wire import encode

@@ -8,12 +8,12 @@ from collections.abc import Collection
 
 import pytest
 
-from gateway import seat_pictures
-from gateway.picture import NOT_OPENED, Picture, ShowTerms
-from gateway.problems import Problem
-from gateway.seat_pictures import ALONE_S, COMPARE_EVERY_S, FED_S, SeatPictures
-from gateway.shown_layout import ShownLayout
-from gateway.stored_seats import StoredPicture
+from gateway.http.problems import Problem
+from gateway.seat_maps import cache as seat_pictures
+from gateway.seat_maps.cache import ALONE_S, COMPARE_EVERY_S, FED_S, SeatPictures
+from gateway.seat_maps.layout import ShownLayout
+from gateway.seat_maps.snapshot import NOT_OPENED, Picture, ShowTerms
+from gateway.seat_maps.store import StoredPicture
 from schemas.layout import Money, encode_layout, numbered
 from schemas.wire import ShowSeatChanges, encode
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.security_headers import headers_for, with_policy
+from gateway.http.security_headers import headers_for, with_policy
 
 
 def test_a_site_behind_tls_is_to_be_reached_by_tls_only() -> None:

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from gateway.auth import Tokens
-from gateway.problems import Problem
-from gateway.signing_keys import read_signing_keys
+from gateway.auth.access_tokens import Tokens
+from gateway.auth.signing_keys import read_signing_keys
+from gateway.http.problems import Problem
 from runtime.settings import SettingError
 
 NOW = 1_800_000_000.5

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from gateway.live.limits import MAX_FROM_ADDRESS, MAX_OF_CUSTOMER, SocketLimits
+from gateway.http.problems import Problem
 from gateway.live.origins import Origins
-from gateway.problems import Problem
+from gateway.live.socket_limits import MAX_FROM_ADDRESS, MAX_OF_CUSTOMER, SocketLimits
 
 
 def refused(limits: SocketLimits, address: str = "a") -> str | None:

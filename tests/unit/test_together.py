@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.commands import Decided, Outcome, Pending, Tell
-from gateway.problems import Problem
-from gateway.together import HOLDS_FOR_ALL, Together
+from gateway.commands.coalescing import HOLDS_FOR_ALL, Together
+from gateway.commands.sender import Decided, Outcome, Pending, Tell
+from gateway.http.problems import Problem
 from schemas.commands import BookSeats, HoldSeats
 from schemas.events import Decision, Reason
 from schemas.ids import Position

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.cors import Cors
+from gateway.http.cors import Cors
+from gateway.http.problems import Problem
 from gateway.live.origins import Origins
-from gateway.problems import Problem
 from runtime.settings import SettingError, read_settings
 
 NORMAL = [

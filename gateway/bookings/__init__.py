@@ -1,0 +1,1 @@
+"""Booking, holding, confirming, cancelling, and reading bookings."""

@@ -1,0 +1,1 @@
+"""Commands on their way: into the log, and back with a decision."""

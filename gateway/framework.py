@@ -1,0 +1,144 @@
+"""Everything but the hot routes, on the framework: accounts, catalogue, documents, probes, pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme, Tag
+
+from gateway.accounts.attempts import provide_account_limits
+from gateway.accounts.email_changes import EmailChanges
+from gateway.accounts.logins import Logins
+from gateway.accounts.password_resets import PasswordResets
+from gateway.accounts.routes import account_routes
+from gateway.accounts.users import Users
+from gateway.auth.access_tokens import Tokens
+from gateway.auth.guards import provide_caller
+from gateway.auth.revocation import Revocations
+from gateway.catalogue.movies import Movies
+from gateway.catalogue.response_cache import CatalogueMemory
+from gateway.catalogue.routes import catalogue_routes
+from gateway.catalogue.show_changes import ShowChanges
+from gateway.catalogue.show_maker import ShowMaker
+from gateway.catalogue.show_notes import ShowNotes
+from gateway.catalogue.shows import Shows
+from gateway.catalogue.zones import Zones
+from gateway.commands.stored_answers import StoredAnswers
+from gateway.health import Health, health_routes
+from gateway.http.errors import answer_problem
+from gateway.http.framework_requests import JsonBody, JsonRequest, provide_fields
+from gateway.limits.rate_limits import RateLimits
+from gateway.openapi.document import OpenApiDocument, docs_routes, document_only
+from gateway.reports.query import ReportReader
+from gateway.reports.routes import report_routes
+from gateway.site.pages import site_routes
+from gateway.site.problem_pages import problem_page_routes
+
+_ABOUT = """
+Seat reservations that sell every seat exactly once.
+
+Log in at `POST /api/login`, press *Authorize* and give the `access` token. Errors are RFC 9457 problems
+with a stable `code`. A call that waits for a decision takes `Prefer: wait=N` (0 to 30 seconds, 10 by
+default) or `Prefer: respond-async`; what is not decided in time is answered 202 and can be polled. With an
+`Idempotency-Key` the same request can be sent again, and is done once.
+"""
+
+
+def build_cold(
+    *,
+    tokens: Tokens,
+    revocations: Revocations,
+    rate_limits: RateLimits,
+    users: Users,
+    logins: Logins,
+    password_resets: PasswordResets,
+    email_changes: EmailChanges,
+    movies: Movies,
+    shows: Shows,
+    show_maker: ShowMaker,
+    show_changes: ShowChanges,
+    show_notes: ShowNotes,
+    memory: CatalogueMemory,
+    zones: Zones,
+    reports: ReportReader,
+    stored_answers: StoredAnswers,
+    health: Health,
+    more_routes: list[Any],
+) -> Litestar:
+    """The framework's application. `more_routes` are those of other parts, such as the inbox."""
+    provided = {
+        "tokens": tokens,
+        "rate_limits": rate_limits,
+        "users": users,
+        "logins": logins,
+        "password_resets": password_resets,
+        "email_changes": email_changes,
+        "movies": movies,
+        "shows": shows,
+        "show_maker": show_maker,
+        "show_changes": show_changes,
+        "show_notes": show_notes,
+        "memory": memory,
+        "zones": zones,
+        "reports": reports,
+        "stored_answers": stored_answers,
+        "health": health,
+    }
+    dependencies: dict[str, Any] = {
+        name: Provide(_always(value), sync_to_thread=False) for name, value in provided.items()
+    }
+    dependencies["caller"] = Provide(provide_caller, sync_to_thread=False)
+    dependencies["account_limits"] = Provide(provide_account_limits, sync_to_thread=False)
+    dependencies["fields"] = Provide(provide_fields, sync_to_thread=False)
+    return Litestar(
+        [
+            account_routes(),
+            catalogue_routes(),
+            report_routes(),
+            health_routes(),
+            *docs_routes(),
+            *site_routes(),
+            *problem_page_routes(),
+            *more_routes,
+        ],
+        dependencies=dependencies,
+        dto=JsonBody,
+        return_dto=None,
+        request_class=JsonRequest,
+        exception_handlers={Exception: answer_problem},
+        openapi_config=OpenAPIConfig(
+            title="Aisle",
+            version="1",
+            description=_ABOUT,
+            tags=[Tag("Bookings"), Tag("Movies and shows"), Tag("Accounts"), Tag("Reports"), Tag("Probes")],
+            components=Components(
+                security_schemes={
+                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                }
+            ),
+            openapi_router=Router(
+                "/openapi.json",
+                route_handlers=[],
+                guards=[document_only],
+                include_in_schema=False,
+                dto=None,
+                return_dto=None,
+            ),
+            render_plugins=[OpenApiDocument()],
+            use_handler_docstrings=True,
+        ),
+        state=State({"tokens": tokens, "revocations": revocations}),
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _always(value: Any) -> Any:
+    def provide() -> Any:
+        return value
+
+    return provide

@@ -1,0 +1,1 @@
+"""HTTP as every route has it: exchanges, bodies, queries, headers, errors. Knows no feature."""

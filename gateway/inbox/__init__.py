@@ -1,0 +1,1 @@
+"""The embedded inbox: e-mails as pages and as JSON."""

@@ -1,0 +1,71 @@
+"""Seats as PostgreSQL has them: version and letters in one statement, so that they belong together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Any
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from gateway.seat_maps.layout import ShownLayout
+from gateway.seat_maps.snapshot import NOT_OPENED, Claims, ShowTerms
+
+_READ = f"""
+    SELECT s.layout_id, t.status, coalesce(t.version, {NOT_OPENED}) AS version,
+           coalesce(t.starts_ms, extract(epoch FROM s.starts_at) * 1000)::bigint AS starts_ms,
+           t.sales_start_ms, t.sales_end_ms, c.seats, c.letters
+      FROM shows s LEFT JOIN show_states t USING (show_id)
+      LEFT JOIN LATERAL (
+           SELECT array_agg(seat) AS seats, string_agg(state::text, '') AS letters
+             FROM claims WHERE show_id = s.show_id AND coalesce(t.version, {NOT_OPENED}) <> $2) c ON true
+     WHERE s.show_id = $1"""
+"""Claims only when the version is another one than is known."""
+
+_VERSIONS = "SELECT show_id, version FROM show_states WHERE show_id = ANY ($1::int[])"
+_LAYOUT = "SELECT body FROM layouts WHERE layout_id = $1"
+
+
+class StoredPicture(msgspec.Struct, frozen=True):
+    """A show's seats as of one version."""
+
+    layout_id: int
+    version: int
+    terms: ShowTerms
+    claims: Claims
+    """Empty where the version was known already."""
+
+
+class StoredSeats:
+    """Reads seats, versions and layouts."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._layouts: WeakValueDictionary[int, ShownLayout] = WeakValueDictionary()
+
+    async def picture(self, show_id: int, known_version: int) -> StoredPicture | None:
+        """The seats of a show, without them if the version is `known_version`; None for an unknown show."""
+        row = await self._pool.fetchrow(_READ, show_id, known_version)
+        if row is None:
+            return None
+        return StoredPicture(
+            row["layout_id"],
+            row["version"],
+            ShowTerms(row["status"], row["starts_ms"], row["sales_start_ms"], row["sales_end_ms"]),
+            list(zip(row["seats"] or (), (row["letters"] or "").encode(), strict=True)),
+        )
+
+    async def versions(self, show_ids: Collection[int]) -> dict[int, int]:
+        """The versions of those of the shows that are opened."""
+        return dict(await self._pool.fetch(_VERSIONS, list(show_ids)))
+
+    async def layout(self, layout_id: int) -> ShownLayout:
+        """The layout of a show. It never changes and is kept as long as somebody uses it."""
+        layout = self._layouts.get(layout_id)
+        if layout is None:
+            body = await self._pool.fetchval(_LAYOUT, layout_id)
+            # A house of 100,000 seats takes tens of milliseconds, for which others would have to wait.
+            layout = await asyncio.to_thread(ShownLayout, body)
+            self._layouts[layout_id] = layout
+        return layout

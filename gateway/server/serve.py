@@ -1,0 +1,105 @@
+"""HTTP and WebSockets by uvicorn, on the supervisor's socket or one of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import uvicorn
+
+from gateway.http.exchange import App
+from gateway.server.http_protocol import BoundedHttp, ShortWay
+from gateway.server.response_writer import Outbox
+from gateway.server.websocket_protocol import MAX_MESSAGE, PING_EVERY_S, PONG_WITHIN_S, BoundedWebSocket
+from runtime.process import CannotStart, run_until
+from runtime.settings import Settings
+
+BACKLOG = 2048
+KEEP_ALIVE_S = 75
+DRAIN_S = 20
+LAST_ANSWERS_S = 15
+"""So long after the stop, what still waits for its decision is answered that it is not decided yet."""
+
+
+async def serve_app(
+    app: App,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    tasks: Sequence[asyncio.Task[Any]],
+    end_waits: Callable[[], None],
+    short_way: ShortWay,
+    headers: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Serves until `stop`, then takes no more connections and finishes what was begun, 20 s at most.
+
+    `headers` go with every answer. Raises as soon as one of the tasks beside it ends. `end_waits` is called in
+    time for who waits for a decision to be answered: after a while, or at once where the task that answers
+    may be the one that ended.
+    """
+    server = _Server(
+        uvicorn.Config(
+            app,
+            loop="none",
+            http=partial(BoundedHttp, short_way, Outbox()),  # type: ignore[arg-type]
+            ws=BoundedWebSocket,
+            ws_max_size=MAX_MESSAGE,
+            ws_ping_interval=PING_EVERY_S,
+            ws_ping_timeout=PONG_WITHIN_S,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            headers=list(headers),
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="serving")
+    try:
+        await run_until(stop, serving, *tasks)
+    finally:
+        patience_s = LAST_ANSWERS_S if stop.is_set() else 0
+        ending = asyncio.get_running_loop().call_later(patience_s, end_waits)
+        server.should_exit = True
+        await serving
+        ending.cancel()
+
+
+def listener_for(settings: Settings) -> socket.socket:
+    """The listening socket that the supervisor hands down, or a new one. Raises CannotStart."""
+    if settings.listen_fd is not None:
+        return socket.socket(fileno=settings.listen_fd)
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind)
+    except OSError as error:
+        raise _cannot_listen(settings, error) from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise _cannot_listen(settings, error) from None
+    return listener
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> CannotStart:
+    asked = f"AISLE_HOST={settings.host} AISLE_PORT={settings.port}"
+    return CannotStart(f"{asked}: {error.strerror or error}; choose another")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the process has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
