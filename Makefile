@@ -99,7 +99,7 @@ bench: install  ## bookings per second, latency, storms, overload, on this machi
 	@$(BIN)/python -m loadtest.bench $(ARGS)
 
 loadtest: dev  ## a crowd that browses, buys, watches: USERS=200 SECONDS=60 SHAPE=spike; URL=… TOKENS=…
-	@$(BIN)/python -m loadtest.people $(ARGS)
+	@$(BIN)/python -m loadtest.locust $(ARGS)
 
 lock: dev  ## solve requirements/*.in anew; needs uv
 	@command -v uv > /dev/null || { echo "uv is missing: https://docs.astral.sh/uv" >&2; exit 1; }

@@ -19,8 +19,8 @@ import asyncpg
 import typer
 import uvloop
 
-from ops.embedded import run_servers
-from ops.embedded_postgres import EmbeddedPostgres
+from ops.local.embedded import run_servers
+from ops.local.embedded_postgres import EmbeddedPostgres
 from ops.migrations import migrate
 from runtime.postgres import connect
 from runtime.process import settle_gc
@@ -28,7 +28,7 @@ from schemas.commands import CloseShow
 from schemas.ids import new_booking_id
 from schemas.layout import Money, encode_layout, layout_digest, numbered
 from seat_workers.ledger import Ledger
-from seat_workers.memory import Memory
+from seat_workers.show_cache import Memory
 
 SEATS = 100_000
 SHOW, PARTITION = 7, 0

@@ -19,8 +19,8 @@ from gateway.reports.figures import ReportFigures
 from gateway.reports.groups import cancellations, sales
 from gateway.reports.occupancy import occupancy
 from gateway.reports.query import Period, Query, ReportReader
-from ops.embedded import run_servers
-from ops.embedded_postgres import EmbeddedPostgres
+from ops.local.embedded import run_servers
+from ops.local.embedded_postgres import EmbeddedPostgres
 from ops.migrations import migrate
 
 ROUNDS = 5

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
-from notifier import letters, message
+from notifier import emails as letters
+from notifier import message
 from notifier.deliveries import PASSWORD_RESET_S, Delivery
 from notifier.facts import Facts, Recipient
 from notifier.message import Attachment, Mailbox

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 import structlog
 
-from notifier import letters
+from notifier import emails as letters
 from notifier.deliveries import CONSUMER, DATABASE_ERRORS, Deliveries, NewDelivery
 from notifier.pace import Pace
 from runtime.log import Log, LogUnavailable, Record

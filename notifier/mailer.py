@@ -9,7 +9,7 @@ from typing import NoReturn
 import aiosmtplib
 
 from notifier.message import Mailbox
-from runtime.mail_server import MailServer, read_server
+from runtime.addresses.mail_server import MailServer, read_server
 
 __all__ = ["LetterDeferred", "LetterRefused", "MailServer", "MailServerDown", "Mailer", "read_server"]
 

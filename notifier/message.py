@@ -12,9 +12,9 @@ from email.utils import format_datetime
 
 import msgspec
 
-from notifier.letters import Letter
+from notifier.emails import Letter
 from notifier.mailbox_header import MailboxHeader
-from runtime.sender_address import split_sender
+from runtime.addresses.sender_address import split_sender
 from tickets.formats import one_line
 
 _LINE_LENGTH = 76

@@ -16,8 +16,8 @@ from notifier.facts import Facts
 from notifier.inbox import Inbox
 from notifier.intake import EventIntake, WantedIntake
 from notifier.mailer import Mailer, MailServer, read_server
-from notifier.measures import MeasuredDeliveries
 from notifier.message import BadAddress, Mailbox, parse_mailbox
+from notifier.metrics import MeasuredDeliveries
 from notifier.pace import Pace
 from notifier.sender import Sender
 from runtime.log import Log

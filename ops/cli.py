@@ -87,7 +87,7 @@ def _settings(*, log_level: str | None = "warning") -> Settings:
 @app.command()
 def up() -> None:
     """Run everything on this machine in the foreground: servers, gateways, seat workers, notifier."""
-    from ops.up import up as run
+    from ops.local.up import up as run
 
     run(_settings(log_level=None))
 
@@ -113,10 +113,10 @@ def migrate() -> None:
 @app.command()
 def sample_data() -> None:
     """Put in sample movies, shows and users, as far as they are missing."""
-    from ops.credentials import staff_logins
+    from ops.local.credentials import staff_logins
     from ops.logs import bound_log
     from ops.migrations import migrate as apply
-    from ops.sample_data import SampleData, load
+    from ops.sample.data import SampleData, load
 
     settings = _settings()
 
@@ -142,9 +142,9 @@ def verify(
     ] = False,
 ) -> None:
     """Decide the log again and compare with what is stored. Exit status 1 on any difference."""
+    from ops.audit.findings import Verdict
+    from ops.audit.verify import verify as compare
     from ops.logs import bound_log
-    from ops.verdict import Verdict
-    from ops.verify import verify as compare
 
     settings = _settings()
 
@@ -171,8 +171,8 @@ def explain(
     ],
 ) -> None:
     """Tell what was asked at a position of the log, what was decided, and why."""
-    from ops.explain import NoSuchPosition
-    from ops.explain import explain as look_up
+    from ops.audit.explain import NoSuchPosition
+    from ops.audit.explain import explain as look_up
     from ops.logs import bound_log
     from schemas.ids import parse_position
 
@@ -203,8 +203,8 @@ def rebuild(
     ] = False,
 ) -> None:
     """Write claims, bookings and state of a show anew from its decisions, and say how they differ."""
-    from ops.rebuild import rebuild as build
-    from ops.rebuild import replace as put_in_place
+    from ops.audit.rebuild import rebuild as build
+    from ops.audit.rebuild import replace as put_in_place
 
     if replace and schema:
         sys.exit("aisle: either --replace or --schema")
@@ -224,7 +224,7 @@ def rebuild(
 @app.command()
 def kafka(port: Annotated[int, typer.Option(min=1, max=65534, help="Where it listens.")] = 9092) -> None:
     """Run a single Kafka node to try things out, in the foreground. Needs Java and Maven."""
-    from ops.kafka import run
+    from ops.kafka.node import run
 
     sys.exit(run(_settings().home, port))
 
@@ -232,9 +232,9 @@ def kafka(port: Annotated[int, typer.Option(min=1, max=65534, help="Where it lis
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
     """Open psql on the database. What follows is passed on: `aisle psql -c 'SELECT 1'`."""
-    from ops.embedded import clean_environment
-    from ops.embedded_postgres import EmbeddedPostgres
-    from runtime.database_url import without_password
+    from ops.local.embedded import clean_environment
+    from ops.local.embedded_postgres import EmbeddedPostgres
+    from runtime.addresses.database_url import without_password
 
     settings = _settings()
     with database(settings, "psql") as url:

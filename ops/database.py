@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from ops.embedded import run_servers
-from ops.embedded_postgres import EmbeddedPostgres
-from ops.home import HomeInUse, locked
+from ops.local.embedded import run_servers
+from ops.local.embedded_postgres import EmbeddedPostgres
+from ops.local.home import HomeInUse, locked
 from runtime.process import CannotStart
 from runtime.settings import Settings
 

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.accounts.passwords import hash_password, weakness
 from gateway.auth.access_tokens import Tokens
-from ops.keys import jwt_keys, write_private
+from ops.local.keys import jwt_keys, write_private
 from runtime import postgres
 from runtime.settings import SettingError, Settings
 from schemas.api_accounts import Role, SignupBody

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 import asyncpg
 import structlog
 
-from runtime.database_url import one_by_one, shown
+from runtime.addresses.database_url import one_by_one, shown
 
 T = TypeVar("T")
 

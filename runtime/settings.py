@@ -13,12 +13,12 @@ from typing import TypeVar
 
 import msgspec
 
-from runtime.database_url import read_database_url
-from runtime.mail_server import read_mail_server_url
+from runtime.addresses.database_url import read_database_url
+from runtime.addresses.mail_server import read_mail_server_url
+from runtime.addresses.redis_url import read_redis_url
+from runtime.addresses.sender_address import read_sender
+from runtime.addresses.web_address import bracketed, normal_host, read_origin, read_public_url, split_port
 from runtime.password_rules import read_password
-from runtime.redis_url import read_redis_url
-from runtime.sender_address import read_sender
-from runtime.web_address import bracketed, normal_host, read_origin, read_public_url, split_port
 from schemas.currencies import CURRENCY_WANTED, is_currency
 from schemas.zones import ZONE_WANTED, portable_zones
 

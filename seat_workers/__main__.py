@@ -19,9 +19,9 @@ from runtime.process import lasting_name, run_service, settle_gc
 from runtime.settings import SettingError, Settings
 from schemas.ids import fresh_command_id
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
-from seat_workers.follow_ups import FollowUps
-from seat_workers.measures import MeasuredLedger, MeasuredMember, WorkerMeasures
+from seat_workers.metrics import MeasuredLedger, MeasuredMember, WorkerMeasures
 from seat_workers.publisher import Publisher
+from seat_workers.timers import FollowUps
 from seat_workers.worker import SeatWorker
 
 GROUP = "aisle-seat-workers"

@@ -14,10 +14,10 @@ from schemas.events import Decision, Reason
 from schemas.ids import Position
 from schemas.wire import decode_command, encode
 from seat_workers.batch import Advance, Batch, ShowRow
+from seat_workers.command_ids import ID_LIFETIME_MS, First, RecentIds
 from seat_workers.fold import Decided, fold
-from seat_workers.memory import Memory
-from seat_workers.recent import ID_LIFETIME_MS, First, RecentIds
 from seat_workers.show import step
+from seat_workers.show_cache import Memory
 from seat_workers.show_state import Show
 
 log = structlog.get_logger()

@@ -21,8 +21,8 @@ from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.ids import Position
 from schemas.layout import Seating, decode_layout
 from seat_workers.batch import Batch, arguments, transposed
-from seat_workers.recent import First
-from seat_workers.stored_show import BookingColumns, StoredShow, received_numbers
+from seat_workers.command_ids import First
+from seat_workers.compact.stored_show import BookingColumns, StoredShow, received_numbers
 
 
 class Refused(Exception):

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.layout import Seating
-from seat_workers.live_bookings import LiveBookings, SeatsOfCustomers
-from seat_workers.packed_keys import IN_ONE_GO
-from seat_workers.stored_show import BookingColumns, StoredShow
+from seat_workers.compact.live_bookings import LiveBookings, SeatsOfCustomers
+from seat_workers.compact.packed_keys import IN_ONE_GO
+from seat_workers.compact.stored_show import BookingColumns, StoredShow
 
 AVAILABLE, HELD, SOLD, BLOCKED = b"ahsb"
 

@@ -17,14 +17,14 @@ import structlog
 from runtime.log import LogUnavailable, Reader, Record, WrongLog
 from seat_workers.backlog import Backlog, Read
 from seat_workers.batch import Batch
+from seat_workers.command_ids import RecentIds
+from seat_workers.commit import land, patiently
 from seat_workers.decider import CommandFailed, Decider, Owned, decoded
 from seat_workers.fold import Decided
-from seat_workers.follow_ups import FollowUps
-from seat_workers.landing import land, patiently
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, Ledger, PartitionState, Refused
-from seat_workers.memory import Memory
 from seat_workers.publisher import Publisher
-from seat_workers.recent import RecentIds
+from seat_workers.show_cache import Memory
+from seat_workers.timers import FollowUps
 
 log = structlog.get_logger()
 

@@ -16,9 +16,9 @@ import msgspec
 import pytest
 import redis.asyncio
 
-from ops.embedded import run_servers
-from ops.embedded_postgres import EmbeddedPostgres
-from ops.embedded_redis import EmbeddedRedis
+from ops.local.embedded import run_servers
+from ops.local.embedded_postgres import EmbeddedPostgres
+from ops.local.embedded_redis import EmbeddedRedis
 from ops.migrations import migrate, read_migrations
 from runtime.settings import Settings, read_settings
 from tests import kept_up as kept

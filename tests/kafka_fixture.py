@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from ops.kafka import KafkaNode, free_ports
-from ops.kafka_jars import missing_program
+from ops.kafka.jars import missing_program
+from ops.kafka.node import KafkaNode, free_ports
 from runtime.log.kafka_topics import describe
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from ops.embedded_postgres import EmbeddedPostgres
-from ops.embedded_redis import EmbeddedRedis
+from ops.local.embedded_postgres import EmbeddedPostgres
+from ops.local.embedded_redis import EmbeddedRedis
 
 KEPT_UP = Path(__file__).parents[1] / ".aisle-test"
 KAFKA_ADDRESS = KEPT_UP / "kafka.address"

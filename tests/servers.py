@@ -8,10 +8,10 @@ from contextlib import ExitStack
 
 import typer
 
-from ops.embedded import run_servers
-from ops.home import locked
-from ops.kafka import KafkaNode, free_ports
-from ops.kafka_jars import missing_program
+from ops.kafka.jars import missing_program
+from ops.kafka.node import KafkaNode, free_ports
+from ops.local.embedded import run_servers
+from ops.local.home import locked
 from runtime.process import CannotStart
 from tests.kept_up import KAFKA_ADDRESS, KEPT_UP, postgres, redis
 

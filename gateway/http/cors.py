@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.http.exchange import App, Receive, Scope, Send
-from runtime.web_address import read_origin
+from runtime.addresses.web_address import read_origin
 
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gateway.http.problems import Problem
-from runtime.web_address import DEFAULT_PORTS, read_public_url
+from runtime.addresses.web_address import DEFAULT_PORTS, read_public_url
 
 
 class Origins:

@@ -12,13 +12,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from loadtest.bench.client import SetupError
 from loadtest.bench.full import EMPTY, FULL
-from loadtest.bench.pictures import draw
 from loadtest.bench.processes import raise_open_files
+from loadtest.bench.report.pictures import draw
+from loadtest.bench.report.table import show
 from loadtest.bench.rounds import Plan, make
 from loadtest.bench.scenarios import all_scenarios
-from loadtest.bench.table import show
+from loadtest.client import SetupError
 
 SOLD, QUICK_SOLD = 1_000_000, 20_000
 

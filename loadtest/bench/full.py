@@ -10,16 +10,16 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from loadtest.bench.audience import SignedAudience, settle
-from loadtest.bench.client import Client, SetupError
-from loadtest.bench.columns import Column
+from loadtest.bench.accounts import SignedAudience, settle
+from loadtest.bench.emails import count_booked
+from loadtest.bench.environment import Measured, Stage
 from loadtest.bench.homes import new_home
-from loadtest.bench.house import House, house_on, own_house, verify
-from loadtest.bench.letters import count_booked
-from loadtest.bench.results import Sold, Verdict, path_us
+from loadtest.bench.report.columns import Column
+from loadtest.bench.report.results import Sold, Verdict, path_us
 from loadtest.bench.scenarios.bookings import Bookings
 from loadtest.bench.sold import sell
-from loadtest.bench.stage import Measured, Stage
+from loadtest.client import Client, SetupError
+from loadtest.instance import House, house_on, own_house, verify
 
 CONNECTIONS = 256
 EMPTY = Column(case=f"empty-{CONNECTIONS}", title=f"{CONNECTIONS}, empty", confirms=(201,))

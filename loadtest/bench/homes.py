@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from loadtest.bench.client import SetupError
-from loadtest.bench.free_ports import free_port
+from loadtest.client import SetupError
+from loadtest.free_ports import free_port
 
 KEPT = (
     "AISLE_KAFKA",

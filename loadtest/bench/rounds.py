@@ -13,17 +13,17 @@ from urllib.parse import urlsplit
 import msgspec
 from rich.console import Console
 
-from loadtest.bench.audience import Audience, GivenAudience, settle
-from loadtest.bench.client import Client, SetupError
+from loadtest.bench.accounts import Audience, GivenAudience, settle
+from loadtest.bench.emails import look_after
+from loadtest.bench.environment import Measured, Stage
 from loadtest.bench.full import EMPTY, FULL, Full, compare
-from loadtest.bench.house import House, own_house, verify
-from loadtest.bench.letters import look_after
-from loadtest.bench.machine import describe
 from loadtest.bench.memory import memory_mib
-from loadtest.bench.results import Results, Verdict, summarise
+from loadtest.bench.report.machine import describe
+from loadtest.bench.report.results import Results, Verdict, summarise
 from loadtest.bench.scenarios import Scenario
 from loadtest.bench.shows import SeatSupply
-from loadtest.bench.stage import Measured, Stage
+from loadtest.client import Client, SetupError
+from loadtest.instance import House, own_house, verify
 
 SHOWS = 64
 CUSTOMERS = 256

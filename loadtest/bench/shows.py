@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from loadtest.bench.client import Client, SetupError
-from loadtest.bench.requests import FreshSeats
+from loadtest.bench.generator.requests import FreshSeats
+from loadtest.client import Client, SetupError
 
 SEATS_A_SHOW = 5000
 SEATS_PER_CUSTOMER = 10_000

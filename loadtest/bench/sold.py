@@ -22,14 +22,14 @@ import asyncpg
 from gateway.catalogue.new_shows import NewShow, Placed, insert_show
 from gateway.catalogue.zones import read_zones
 from gateway.reports.figures import ReportFigures
-from loadtest.bench.client import SetupError
 from loadtest.bench.homes import environment_of
-from loadtest.bench.house import kafka_on
 from loadtest.bench.processes import end_with_parent
+from loadtest.client import SetupError
+from loadtest.instance import kafka_on
 from notifier.deliveries import Deliveries
-from ops.embedded import run_servers
-from ops.embedded_postgres import EmbeddedPostgres
-from ops.embedded_redis import EmbeddedRedis
+from ops.local.embedded import run_servers
+from ops.local.embedded_postgres import EmbeddedPostgres
+from ops.local.embedded_redis import EmbeddedRedis
 from ops.logs import bound_log
 from ops.migrations import migrate
 from runtime.log import Appender, Log

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from ops.kafka import KafkaCluster
+from ops.kafka.node import KafkaCluster
 from tests.chaos.house import ChaosHouse
 from tests.chaos.storm import storm, tally
 

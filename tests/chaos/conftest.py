@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.kafka import KafkaCluster
+from ops.kafka.node import KafkaCluster
 from tests.chaos.house import ChaosHouse
 from tests.kafka_fixture import need_kafka
 

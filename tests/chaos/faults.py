@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from ops.kafka import KafkaNode
+from ops.kafka.node import KafkaNode
 from tests.chaos.history import Fault, History
 from tests.chaos.house import ChaosHouse
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from ops.embedded_postgres import EmbeddedPostgres
-from ops.embedded_redis import EmbeddedRedis
-from ops.kafka import KafkaCluster, KafkaNode
-from ops.leftovers import Record, end_leftovers
+from ops.kafka.node import KafkaCluster, KafkaNode
+from ops.local.embedded_postgres import EmbeddedPostgres
+from ops.local.embedded_redis import EmbeddedRedis
+from ops.local.orphans import Record, end_leftovers
 from tests.e2e.running import AISLE, RunningAisle
 
 SOON_S = 60.0

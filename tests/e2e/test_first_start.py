@@ -20,8 +20,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ops.home import sockets_folder
-from ops.unprivileged import launcher
+from ops.local.home import sockets_folder
+from ops.local.unprivileged import launcher
 from tests.e2e.running import AISLE, RunningAisle
 
 SOON_S = 60

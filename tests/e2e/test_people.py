@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.people.__main__ import LOCUSTFILE
+from loadtest.locust.__main__ import LOCUSTFILE
 from tests.e2e.box_office import SHOW, Lie, open_box_office
 from tests.e2e.running import RunningAisle
 
@@ -86,7 +86,7 @@ async def test_a_crowd_finds_a_real_aisle_truthful(laptop: RunningAisle, tmp_pat
         made = laptop.command("users", "create", *options, "--tokens", str(file))
         assert made.returncode == 0, made.stderr
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "loadtest.people", "--url", laptop.url, "--tokens", str(customers),
+        sys.executable, "-m", "loadtest.locust", "--url", laptop.url, "--tokens", str(customers),
         "--staff-tokens", str(staff), "--users", "40", "--seconds", "10",
         env=laptop.environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -13,16 +13,16 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from runtime.log import Appender
-from runtime.log.memory import MemoryLog
+from runtime.log.in_memory import MemoryLog
 from runtime.log.opening import bind_log
 from schemas.commands import BookSeats, CancelBooking, Command, OpenShow
 from schemas.events import Decision
 from schemas.ids import Position, new_booking_id
 from schemas.layout import Money, encode_layout, layout_digest, numbered
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC, decode_decision, encode
-from seat_workers.follow_ups import FollowUps
 from seat_workers.ledger import Ledger
 from seat_workers.publisher import Publisher
+from seat_workers.timers import FollowUps
 from seat_workers.worker import SeatWorker
 
 _numbers = itertools.count(1)

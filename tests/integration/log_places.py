@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from runtime.log import Log, Reader, Record
+from runtime.log.in_memory import MemoryLog
 from runtime.log.kafka import KafkaLog
-from runtime.log.memory import MemoryLog
 from runtime.log.postgres import PostgresLog
 
 

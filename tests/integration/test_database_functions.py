@@ -23,8 +23,8 @@ from schemas.ids import new_booking_id
 from schemas.layout import Money, encode_layout, layout_digest, numbered
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC, decode_decision, encode
 from seat_workers import ledger
-from seat_workers.follow_ups import FollowUps
 from seat_workers.publisher import Publisher
+from seat_workers.timers import FollowUps
 from seat_workers.worker import SeatWorker
 from tests.conftest import Servers
 from tests.integration.house import NoRedis

@@ -13,8 +13,8 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 import pytest
 
-from ops.embedded import run_servers
-from ops.embedded_postgres import EmbeddedPostgres
+from ops.local.embedded import run_servers
+from ops.local.embedded_postgres import EmbeddedPostgres
 from runtime import postgres
 from runtime.log import WrongLog
 from runtime.log.postgres import PostgresLog

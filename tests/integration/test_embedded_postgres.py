@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.embedded import run_servers
-from ops.embedded_postgres import EmbeddedPostgres
+from ops.local.embedded import run_servers
+from ops.local.embedded_postgres import EmbeddedPostgres
 from runtime.process import CannotStart
 
 

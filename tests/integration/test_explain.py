@@ -10,8 +10,8 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from ops.explain import NoSuchPosition, explain
-from runtime.log.memory import MemoryLog
+from ops.audit.explain import NoSuchPosition, explain
+from runtime.log.in_memory import MemoryLog
 from schemas.commands import (
     BlockSeats,
     CancelShow,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import kafka_jars
-from ops.kafka import KafkaNode, Ports, free_ports, run
+from ops.kafka import jars as kafka_jars
+from ops.kafka.node import KafkaNode, Ports, free_ports, run
 from runtime.process import CannotStart
 from tests.kafka_fixture import need_kafka
 
@@ -22,7 +22,7 @@ from tests.kafka_fixture import need_kafka
 def test_a_port_in_use_is_named_on_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ops.kafka.kafka_jars", lambda: tmp_path)
+    monkeypatch.setattr("ops.kafka.node.kafka_jars", lambda: tmp_path)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -49,7 +49,7 @@ def test_paths_outside_ascii_without_a_locale(tmp_path: Path, monkeypatch: pytes
     jars = tmp_path / "théâtre" / "jars"
     jars.parent.mkdir()
     jars.symlink_to(kafka_jars.kafka_jars())
-    monkeypatch.setattr("ops.kafka.kafka_jars", lambda: jars)
+    monkeypatch.setattr("ops.kafka.node.kafka_jars", lambda: jars)
     monkeypatch.setenv("LC_ALL", "C")
     node = KafkaNode(tmp_path / "théâtre" / "node", free_ports(1)[0])
     try:
@@ -65,7 +65,8 @@ def test_kafka_in_the_foreground_ends_with_whoever_runs_it(tmp_path: Path, end: 
     need_kafka()
     ports = next(ports for ports in free_ports(20) if _is_free(ports.clients + 1))
     script = (
-        "import sys, pathlib, ops.kafka; sys.exit(ops.kafka.run(pathlib.Path(sys.argv[1]), int(sys.argv[2])))"
+        "import sys, pathlib, ops.kafka.node as kafka;"
+        " sys.exit(kafka.run(pathlib.Path(sys.argv[1]), int(sys.argv[2])))"
     )
     command = [sys.executable, "-c", script, os.fspath(tmp_path), str(ports.clients)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:

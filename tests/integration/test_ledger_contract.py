@@ -21,10 +21,10 @@ from schemas.commands import (
 from schemas.events import BookingStatus
 from schemas.ids import Position
 from seat_workers.batch import Batch
+from seat_workers.compact.stored_show import StoredShow
 from seat_workers.fold import Claim
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, Ledger, OutcomeUnknown, ShowSize
 from seat_workers.show_state import Show
-from seat_workers.stored_show import StoredShow
 from tests.integration.ledger_places import DIGEST, SEATING, Fake, Place, Real, Writer
 
 

@@ -16,8 +16,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from gateway.seat_maps.snapshot import ShowTerms
-from ops.embedded import run_servers
-from ops.embedded_redis import EmbeddedRedis
+from ops.local.embedded import run_servers
+from ops.local.embedded_redis import EmbeddedRedis
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 from tests.integration.live_sockets import PATIENCE_S, Live, live, make_show, refusal

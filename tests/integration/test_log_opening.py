@@ -9,9 +9,9 @@ import pytest
 from aiokafka.admin import NewTopic
 
 from runtime.log import WrongLog
+from runtime.log.in_memory import MemoryLog
 from runtime.log.kafka import KafkaLog
 from runtime.log.kafka_topics import SETTINGS, administer
-from runtime.log.memory import MemoryLog
 from runtime.log.opening import bind_log, check_bounds, open_log
 from runtime.log.postgres import PostgresLog
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC

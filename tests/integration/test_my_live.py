@@ -14,8 +14,8 @@ import pytest
 
 from gateway.commands.sender import Commands
 from gateway.server.websocket_protocol import BoundedWebSocket
-from ops.embedded import run_servers
-from ops.embedded_redis import EmbeddedRedis
+from ops.local.embedded import run_servers
+from ops.local.embedded_redis import EmbeddedRedis
 from runtime.settings import Settings
 from schemas.commands import HoldSeats
 from tests.integration.gateway_server import KEYS, Server, serving

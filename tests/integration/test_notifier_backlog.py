@@ -9,7 +9,7 @@ import pytest
 
 from notifier import deliveries as deliveries_module
 from notifier.deliveries import COUNTED_EXACTLY, Deliveries, NewDelivery
-from notifier.measures import MeasuredDeliveries
+from notifier.metrics import MeasuredDeliveries
 from runtime import postgres
 
 FILL = """

@@ -18,7 +18,8 @@ from litestar import Litestar
 
 from gateway.http.errors import answer_problem
 from gateway.inbox.routes import FromThisMachine, inbox_routes
-from notifier import letters, message
+from notifier import emails as letters
+from notifier import message
 from notifier.inbox import Inbox
 from notifier.mailer import LetterRefused, Mailer, MailServer, MailServerDown
 

@@ -11,8 +11,8 @@ import redis.asyncio
 
 from gateway.http.problems import Problem
 from gateway.limits.rate_limits import Limit, RateLimits
-from ops.embedded import run_servers
-from ops.embedded_redis import EmbeddedRedis
+from ops.local.embedded import run_servers
+from ops.local.embedded_redis import EmbeddedRedis
 from runtime.redis import connect
 from runtime.settings import Settings
 

@@ -11,9 +11,9 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from ops.rebuild import rebuild, replace
-from ops.verify import verify
-from runtime.log.memory import MemoryLog
+from ops.audit.rebuild import rebuild, replace
+from ops.audit.verify import verify
+from runtime.log.in_memory import MemoryLog
 from runtime.process import CannotStart
 from schemas.commands import BlockSeats, ChangeShow, CheckIn, CloseShow, ConfirmBooking, HoldSeats
 from schemas.wire import COMMANDS_TOPIC

@@ -22,9 +22,9 @@ from notifier.composition import Composer, NotWanted
 from notifier.deliveries import Deliveries, Delivery
 from notifier.facts import Facts
 from notifier.message import parse_mailbox
+from ops.audit.rebuild import rebuild
+from ops.audit.verify import verify
 from ops.migrations import migrate, read_migrations
-from ops.rebuild import rebuild
-from ops.verify import verify
 from runtime import postgres
 from runtime.log.postgres import PostgresLog
 from schemas.commands import BookSeats, Command, OpenShow
@@ -39,14 +39,14 @@ from schemas.wire import (
     decode_published_event,
     encode,
 )
+from seat_workers.command_ids import ID_LIFETIME_MS, First
 from seat_workers.decider import decoded
 from seat_workers.fold import Decided
-from seat_workers.follow_ups import FollowUps
 from seat_workers.ledger import Ledger
 from seat_workers.publisher import Publisher
-from seat_workers.recent import ID_LIFETIME_MS, First
 from seat_workers.show import step
 from seat_workers.show_state import Show
+from seat_workers.timers import FollowUps
 from seat_workers.worker import SeatWorker
 from tests.conftest import Servers
 from tests.integration.house import NoRedis

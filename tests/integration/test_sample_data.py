@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from gateway.accounts.passwords import Passwords
-from ops.sample_data import DEMO_PASSWORD, load
+from ops.sample.data import DEMO_PASSWORD, load
 from runtime.log import Log
-from runtime.log.memory import MemoryLog
+from runtime.log.in_memory import MemoryLog
 from runtime.settings import Settings
 from schemas.commands import OpenShow
 from schemas.wire import COMMANDS_TOPIC, decode_command

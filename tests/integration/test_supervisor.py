@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.leftovers import end_leftovers, record
-from ops.supervisor import Program, Supervisor
+from ops.local.orphans import end_leftovers, record
+from ops.local.supervisor import Program, Supervisor
 from runtime.process import CannotStart
 
 
@@ -61,7 +61,7 @@ async def test_what_cannot_be_recorded_for_want_of_room_runs_and_once(
     )
     try:
         await _started(tmp_path, "sleeping", 1)
-        monkeypatch.setattr("ops.supervisor.record", full)
+        monkeypatch.setattr("ops.local.supervisor.record", full)
         child.kill()
         await _started(tmp_path, "sleeping", 2)
         await asyncio.sleep(1)
@@ -99,7 +99,7 @@ async def test_what_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
 def test_a_recorded_process_is_ended_and_a_stranger_with_its_number_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ops.leftovers._BY_ITSELF_S", 0.1)
+    monkeypatch.setattr("ops.local.orphans._BY_ITSELF_S", 0.1)
     left, stranger = subprocess.Popen(["sleep", "60"]), subprocess.Popen(["sleep", "60"])
     try:
         record(tmp_path, "left", left.pid, signal.SIGTERM)

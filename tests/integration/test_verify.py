@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from ops.verify import verify
-from runtime.log.memory import MemoryLog
+from ops.audit.verify import verify
+from runtime.log.in_memory import MemoryLog
 from tests.integration.house import House
 
 

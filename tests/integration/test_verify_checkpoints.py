@@ -9,11 +9,11 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from ops import replay
-from ops.verdict import WrongRules
-from ops.verify import verify
+from ops.audit import replay
+from ops.audit.findings import WrongRules
+from ops.audit.verify import verify
 from runtime.log import Record, WrongLog
-from runtime.log.memory import MemoryLog
+from runtime.log.in_memory import MemoryLog
 from schemas.commands import BlockSeats, CheckIn, HoldSeats
 from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC

@@ -6,10 +6,10 @@ import asyncio
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from runtime.log.memory import MemoryLog
+from runtime.log.in_memory import MemoryLog
 from runtime.metrics import exposition
 from schemas.wire import COMMANDS_TOPIC
-from seat_workers.measures import MeasuredLedger, MeasuredMember, WorkerMeasures
+from seat_workers.metrics import MeasuredLedger, MeasuredMember, WorkerMeasures
 from tests.integration.house import House
 
 

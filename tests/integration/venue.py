@@ -13,7 +13,7 @@ import asyncpg
 
 from notifier.service import notify
 from runtime import postgres
-from runtime.log.memory import MemoryLog
+from runtime.log.in_memory import MemoryLog
 from runtime.settings import Settings
 from schemas.events import Booking, BookingConfirmed, BookingStatus, PublishedEvent
 from schemas.ids import new_booking_id

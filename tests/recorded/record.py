@@ -24,19 +24,19 @@ from notifier.deliveries import Deliveries
 from notifier.intake import EventIntake
 from notifier.pace import Pace
 from notifier.service import notify
-from ops.embedded import run_servers
-from ops.embedded_postgres import EmbeddedPostgres
+from ops.audit.verify import verify
+from ops.local.embedded import run_servers
+from ops.local.embedded_postgres import EmbeddedPostgres
 from ops.migrations import migrate
-from ops.verify import verify
 from runtime import postgres
 from runtime.log.opening import bind_log
 from runtime.log.postgres import PostgresLog
 from runtime.settings import read_settings
 from schemas.commands import BlockSeats
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC, decode_command
-from seat_workers.follow_ups import FollowUps
 from seat_workers.ledger import Ledger
 from seat_workers.publisher import Publisher
+from seat_workers.timers import FollowUps
 from seat_workers.worker import SeatWorker
 from tests.recorded.crowd import Asked, Crowd
 from tests.recorded.recording import FOLDER, SUFFIX, save

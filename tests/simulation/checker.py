@@ -9,8 +9,8 @@ from runtime.log import LogUnavailable
 from runtime.postgres import AWAY
 from schemas.wire import COMMANDS_TOPIC
 from seat_workers.batch import Batch
+from seat_workers.command_ids import ID_LIFETIME_MS
 from seat_workers.ledger import DataRefused, Fenced
-from seat_workers.recent import ID_LIFETIME_MS
 from tests.simulation import clients_eye, published
 from tests.simulation.house import PARTITIONS, House
 from tests.simulation.replay import Replay

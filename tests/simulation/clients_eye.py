@@ -13,7 +13,7 @@ from schemas.commands import Command, request_of
 from schemas.events import Decision, Reason
 from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC, decode_decision
-from seat_workers.recent import ID_LIFETIME_MS
+from seat_workers.command_ids import ID_LIFETIME_MS
 from tests.simulation.house import PARTITIONS, House
 from tests.simulation.observed import Request
 from tests.simulation.replay import command_of

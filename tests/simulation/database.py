@@ -17,10 +17,10 @@ from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.ids import Position
 from schemas.layout import Seating
 from seat_workers.batch import Batch, ShowRow
+from seat_workers.command_ids import First
+from seat_workers.compact.stored_show import BookingColumns, StoredShow
 from seat_workers.fold import Claim
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, PartitionState, ShowSize, Unavailable
-from seat_workers.recent import First
-from seat_workers.stored_show import BookingColumns, StoredShow
 
 
 class DecisionRow(msgspec.Struct, frozen=True):

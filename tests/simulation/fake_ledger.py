@@ -13,9 +13,9 @@ from runtime.postgres import AWAY
 from schemas.events import Booking
 from schemas.layout import Seating
 from seat_workers.batch import Batch
+from seat_workers.command_ids import First
+from seat_workers.compact.stored_show import StoredShow
 from seat_workers.ledger import Ledger, OutcomeUnknown, PartitionState, ShowSize, Unavailable
-from seat_workers.recent import First
-from seat_workers.stored_show import StoredShow
 from tests.simulation.database import Database
 
 T = TypeVar("T")

@@ -12,14 +12,16 @@ import msgspec
 
 from gateway.commands.pending import Replies
 from schemas.wire import Reply
-from seat_workers import decider, fold, landing, publisher, recent
+from seat_workers import command_ids as recent
+from seat_workers import commit as landing
+from seat_workers import decider, fold, publisher
 from seat_workers.batch import Batch
+from seat_workers.command_ids import First, RecentIds
 from seat_workers.decider import Decider
 from seat_workers.fold import Decided, NetChanges
-from seat_workers.follow_ups import FollowUps
 from seat_workers.ledger import Fenced, PartitionState, Refused
-from seat_workers.memory import Memory
-from seat_workers.recent import First, RecentIds
+from seat_workers.show_cache import Memory
+from seat_workers.timers import FollowUps
 from seat_workers.worker import SeatWorker, _NotCommitted
 from tests.simulation.database import Database
 

@@ -16,8 +16,8 @@ from notifier.pace import Pace, Used
 from schemas.commands import Command
 from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
-from seat_workers.follow_ups import FollowUps
 from seat_workers.publisher import Publisher
+from seat_workers.timers import FollowUps
 from seat_workers.worker import SeatWorker
 from tests.simulation.clocks import clock_ms
 from tests.simulation.loop import WORLD, Part

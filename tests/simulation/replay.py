@@ -27,8 +27,8 @@ from schemas.events import (
 )
 from schemas.ids import Position
 from schemas.wire import decode_command, decode_decision
+from seat_workers.command_ids import First
 from seat_workers.fold import Claim
-from seat_workers.recent import First
 from seat_workers.show import step
 from seat_workers.show_state import Show
 from tests.simulation.database import Database

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from random import Random
 
 from runtime.log import LogUnavailable, Member, Record
-from runtime.log.memory import MemoryLog, MemoryReader
+from runtime.log.in_memory import MemoryLog, MemoryReader
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 from tests.simulation.loop import current_part
 from tests.simulation.network import Line, Network

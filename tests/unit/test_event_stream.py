@@ -12,7 +12,7 @@ import pytest
 
 from gateway.live.event_stream import EventStream, Heard
 from runtime.log import LogUnavailable
-from runtime.log.memory import MemoryLog
+from runtime.log.in_memory import MemoryLog
 from schemas.events import Booking, BookingConfirmed, BookingStatus, Event, PublishedEvent, SeatsBlocked
 from schemas.wire import EVENTS_TOPIC, decode_published_event, encode
 

@@ -25,10 +25,18 @@ MAY_IMPORT = {
 }
 """Of ours; nothing but `loadtest` and the tests imports `ops`."""
 
-PURE_WRITER = ("show", "show_state", "stored_show", "live_bookings", "packed_keys", "best_seats", "fold")
+PURE_WRITER = (
+    "show",
+    "show_state",
+    "best_seats",
+    "fold",
+    "compact.live_bookings",
+    "compact.packed_keys",
+    "compact.stored_show",
+)
 
 PURE = [
-    *(CHECKOUT / "seat_workers" / f"{name}.py" for name in PURE_WRITER),
+    *(CHECKOUT / "seat_workers" / f"{name.replace('.', '/')}.py" for name in PURE_WRITER),
     *sorted((CHECKOUT / "tickets").rglob("*.py")),
 ]
 """Files that know no socket, no clock, no event loop and no SQL."""

@@ -19,15 +19,16 @@ from gateway.live.event_stream import EventStream, Heard
 from gateway.live.mine import MyLive
 from gateway.seat_maps.layout import ShownLayout
 from gateway.seat_maps.snapshot import Picture
-from notifier import composition, letters
+from notifier import composition
+from notifier import emails as letters
 from notifier.composition import Composer, UnknownKind
 from notifier.deliveries import Delivery
 from notifier.facts import Recipient
 from notifier.intake import _read
-from ops import checkpoints
-from ops.rebuilt import RebuiltShow
+from ops.audit import checkpoints
+from ops.audit.rebuilt import RebuiltShow
 from runtime.log import Record
-from runtime.log.memory import MemoryLog
+from runtime.log.in_memory import MemoryLog
 from runtime.process import CannotStart
 from schemas import commands, events
 from schemas.api_catalogue import NewShowBody
@@ -57,11 +58,11 @@ from schemas.wire import (
     replies_channel,
 )
 from seat_workers.batch import arguments
+from seat_workers.command_ids import First, RecentIds
 from seat_workers.decider import Decider, Owned, decoded
 from seat_workers.fold import Decided
-from seat_workers.memory import Memory
 from seat_workers.publisher import UNKNOWN_VERSION, events_of, seat_changes
-from seat_workers.recent import First, RecentIds
+from seat_workers.show_cache import Memory
 
 ID = UUID(int=7)
 BOOKING = Booking(ID, 3, 5, BookingStatus.CONFIRMED, ("1", "2"), 100, "EUR", 9, None, {"1": 8})

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from notifier import letters, message
+from notifier import emails as letters
+from notifier import message
 from notifier.deliveries import GIVE_UP_AFTER_S, retry_delay_s
 from notifier.facts import Recipient, ShowFacts
 from notifier.intake import delivery_of

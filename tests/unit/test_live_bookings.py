@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from schemas.events import Booking, BookingStatus, ShowStatus
 from schemas.ids import new_booking_id
 from schemas.layout import Layout, Money, Row, Seating, Section, numbered, problems
-from seat_workers.live_bookings import LiveBookings, SeatsOfCustomers
-from seat_workers.packed_keys import IN_ONE_GO, PackedKeys
+from seat_workers.compact.live_bookings import LiveBookings, SeatsOfCustomers
+from seat_workers.compact.packed_keys import IN_ONE_GO, PackedKeys
+from seat_workers.compact.stored_show import BookingColumns, StoredShow
 from seat_workers.show_state import BLOCKED, Show
-from seat_workers.stored_show import BookingColumns, StoredShow
 
 STEPS = st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=200)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.bench.answers import MAX_HEAD_BYTES, AnswerReader, NotAnAnswer
+from loadtest.bench.generator.responses import MAX_HEAD_BYTES, AnswerReader, NotAnAnswer
 
 CREATED = b'HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"id":"x1"}'
 

@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from loadtest.bench.closed_loop import ClosedLoop
-from loadtest.bench.generator import generate
-from loadtest.bench.orders import Begun, Ended, Failed, Line, Mark, Order, Tally, decode_line
-from loadtest.bench.requests import FreshSeats, OneRequest, SameSeats, source_of
+from loadtest.bench.generator.closed_loop import ClosedLoop
+from loadtest.bench.generator.jobs import Begun, Ended, Failed, Line, Mark, Order, Tally, decode_line
+from loadtest.bench.generator.process import generate
+from loadtest.bench.generator.requests import FreshSeats, OneRequest, SameSeats, source_of
 
 REQUEST = re.compile(
     rb"POST /api/shows/(\d+)/bookings HTTP/1\.1\r\nHost: [^\r]+\r\nAuthorization: Bearer ([^\r]+)\r\n"
@@ -167,7 +167,7 @@ async def test_the_process_takes_an_order_and_says_when_it_counts() -> None:
     async with serving(lambda n: reply(201)) as server:
         done = await asyncio.to_thread(
             subprocess.run,
-            [sys.executable, "-m", "loadtest.bench.generator"],
+            [sys.executable, "-m", "loadtest.bench.generator.process"],
             input=msgspec.json.encode(order(server.port)),
             capture_output=True,
             timeout=30,

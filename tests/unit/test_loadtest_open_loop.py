@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from loadtest.bench.generator import generate
-from loadtest.bench.open_loop import normal_after_s
-from loadtest.bench.orders import Due, Failed, Line, Order, Overload, Tally
-from loadtest.bench.requests import FreshSeats
-from loadtest.bench.statistics import Latencies
+from loadtest.bench.generator.jobs import Due, Failed, Line, Order, Overload, Tally
+from loadtest.bench.generator.open_loop import normal_after_s
+from loadtest.bench.generator.process import generate
+from loadtest.bench.generator.requests import FreshSeats
+from loadtest.bench.report.statistics import Latencies
 
 CALM = Latencies(5, 8, 10, 12, 15)
 CREATED = b"HTTP/1.1 201 X\r\ncontent-length: 2\r\n\r\n{}"

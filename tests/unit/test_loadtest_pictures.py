@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest.bench.chart import HEIGHT, WIDTH, Chart, Series
-from loadtest.bench.columns import Column
-from loadtest.bench.orders import Tally
-from loadtest.bench.pictures import PICTURES, draw
-from loadtest.bench.results import Results, summarise
-from loadtest.bench.stage import Measured, Step
-from loadtest.bench.statistics import Latencies, Spread
+from loadtest.bench.environment import Measured, Step
+from loadtest.bench.generator.jobs import Tally
+from loadtest.bench.report.chart import HEIGHT, WIDTH, Chart, Series
+from loadtest.bench.report.columns import Column
+from loadtest.bench.report.pictures import PICTURES, draw
+from loadtest.bench.report.results import Results, summarise
+from loadtest.bench.report.statistics import Latencies, Spread
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from loadtest.bench import results as kept
-from loadtest.bench.client import SetupError
-from loadtest.bench.letters import Letters
-from loadtest.bench.results import Case, Results, Sold, Verdict
+from loadtest.bench.emails import Letters
+from loadtest.bench.report import results as kept
+from loadtest.bench.report.results import Case, Results, Sold, Verdict
+from loadtest.bench.report.table import show
 from loadtest.bench.rounds import Plan, make
 from loadtest.bench.scenarios import Scenario, all_scenarios
 from loadtest.bench.scenarios.bookings import Bookings
@@ -24,7 +24,7 @@ from loadtest.bench.scenarios.nothing import Nothing
 from loadtest.bench.scenarios.one_show import OneShow
 from loadtest.bench.scenarios.open_loop import OpenLoop
 from loadtest.bench.scenarios.storm import Storm
-from loadtest.bench.table import show
+from loadtest.client import SetupError
 
 PARTITIONS = 3
 

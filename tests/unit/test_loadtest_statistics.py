@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.bench.columns import Column, rates
-from loadtest.bench.orders import Tally
-from loadtest.bench.results import summarise
-from loadtest.bench.stage import Measured, Step
-from loadtest.bench.statistics import Latencies, Spread, latencies, percentile, spread
+from loadtest.bench.environment import Measured, Step
+from loadtest.bench.generator.jobs import Tally
+from loadtest.bench.report.columns import Column, rates
+from loadtest.bench.report.results import summarise
+from loadtest.bench.report.statistics import Latencies, Spread, latencies, percentile, spread
 
 BOOKED = Column(case="bookings-1", title="one", confirms=(201,))
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from runtime.log import LogUnavailable
-from runtime.log.memory import MemoryLog
+from runtime.log.in_memory import MemoryLog
 from schemas.wire import COMMANDS_TOPIC
 from tests.integration.log_places import Follower
 

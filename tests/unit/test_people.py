@@ -8,11 +8,11 @@ from collections import Counter
 import msgspec
 import pytest
 
-from loadtest.people.crowd import NotReady, Town, here, settle
-from loadtest.people.seat_choice import WIDEST_ROW, choose, hall
-from loadtest.people.shapes import Crowd, Shape, crowd_at, sale_starts_s
-from loadtest.people.stage import FEWEST, MOST, ROW, layout, row_name
-from loadtest.people.visits import SIZES, Ending, draw
+from loadtest.locust.seat_choice import WIDEST_ROW, choose, hall
+from loadtest.locust.shapes import Crowd, Shape, crowd_at, sale_starts_s
+from loadtest.locust.shared_state import NotReady, Town, here, settle
+from loadtest.locust.shows_on_sale import FEWEST, MOST, ROW, layout, row_name
+from loadtest.locust.visits import SIZES, Ending, draw
 from schemas.layout import Layout, Seating
 
 HALL = hall([["A1", "A2", "A3", "A4", "A5"], ["B1", "B2", "B3", "B4", "B5"], ["C1", "C2"]])

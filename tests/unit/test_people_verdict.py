@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.people.sightings import Doubt, Gathering, Handed, Sighting, Sightings
-from loadtest.people.summary import judgement, story
-from loadtest.people.verdict import Looked, wrongs
+from loadtest.locust.check import Looked, wrongs
+from loadtest.locust.observations import Doubt, Gathering, Handed, Sighting, Sightings
+from loadtest.locust.summary import judgement, story
 
 SHOW = 7
 

@@ -6,9 +6,9 @@ import itertools
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from ops.sample_data import sample_movies, side_by_side
-from ops.sample_layouts import cinema, hall, theatre
-from ops.sample_programme import FEW, SLOTS, programme
+from ops.sample.data import sample_movies, side_by_side
+from ops.sample.layouts import cinema, hall, theatre
+from ops.sample.programme import FEW, SLOTS, programme
 from schemas.layout import Seating, problems
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

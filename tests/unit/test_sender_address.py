@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
-from notifier.letters import Letter
+from notifier.emails import Letter
 from notifier.message import compose, mailbox, parse_mailbox
 from runtime.settings import SettingError, read_settings
 

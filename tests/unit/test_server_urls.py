@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio.connection import parse_url
 
-from runtime.mail_server import read_server
+from runtime.addresses.mail_server import read_server
 from runtime.settings import SettingError, Settings, read_settings
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20)

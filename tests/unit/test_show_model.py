@@ -47,10 +47,10 @@ from schemas.events import Decision
 from schemas.layout import Layout, Money, Row, Seating, Section
 from schemas.wire import encode
 from seat_workers import show as rules
+from seat_workers.command_ids import ID_LIFETIME_MS, First, RecentIds
 from seat_workers.decider import Decider, Owned
 from seat_workers.fold import Decided
-from seat_workers.memory import Memory
-from seat_workers.recent import ID_LIFETIME_MS, First, RecentIds
+from seat_workers.show_cache import Memory
 from seat_workers.show_state import Show
 from tests.unit.answers import answer_of, in_words
 from tests.unit.plain_seats import PlainSeats

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from loadtest.bench.columns import Column
+from loadtest.bench.environment import Measured, Stage
+from loadtest.bench.report.columns import Column
 from loadtest.bench.scenarios.bookings import Bookings
 from loadtest.bench.scenarios.catalogue import MOVIES, SHOW, Reading
 from loadtest.bench.scenarios.login_storm import LoginStorm
@@ -14,7 +15,6 @@ from loadtest.bench.scenarios.one_show import QUICK_SEATS, SEATS, OneShow
 from loadtest.bench.scenarios.open_loop import QUICK_CALM_S, QUICK_LOAD_S, OpenLoop
 from loadtest.bench.scenarios.seat_maps import SeatMaps
 from loadtest.bench.scenarios.storm import BEST_SEATS, Storm
-from loadtest.bench.stage import Measured, Stage
 
 CONNECTIONS = (1, 64, 256, 1_024)
 QUICK_CONNECTIONS = (1, 64, 256)

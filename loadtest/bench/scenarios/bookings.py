@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.columns import Column
-from loadtest.bench.orders import Order
-from loadtest.bench.stage import Measured, Stage
+from loadtest.bench.environment import Measured, Stage
+from loadtest.bench.generator.jobs import Order
+from loadtest.bench.report.columns import Column
 
 # More than any run can ask for; what is left goes to the next one.
 SEATS_A_SECOND = 20_000

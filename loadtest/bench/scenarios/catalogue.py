@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.client import Client, SetupError
-from loadtest.bench.columns import Column
-from loadtest.bench.orders import Order
-from loadtest.bench.requests import OneRequest
-from loadtest.bench.stage import Measured, Stage
+from loadtest.bench.environment import Measured, Stage
+from loadtest.bench.generator.jobs import Order
+from loadtest.bench.generator.requests import OneRequest
+from loadtest.bench.report.columns import Column
+from loadtest.client import Client, SetupError
 
 MOVIES = "/api/movies"
 SHOW = "/api/shows/{show_id}"

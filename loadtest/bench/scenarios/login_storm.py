@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.client import SetupError
-from loadtest.bench.columns import Column
-from loadtest.bench.orders import Order
-from loadtest.bench.requests import OneRequest
+from loadtest.bench.environment import Measured, Stage
+from loadtest.bench.generator.jobs import Order
+from loadtest.bench.generator.requests import OneRequest
+from loadtest.bench.report.columns import Column
 from loadtest.bench.scenarios.bookings import Bookings
-from loadtest.bench.stage import Measured, Stage
+from loadtest.client import SetupError
 
 LOGINS_AT_ONCE = 32
 

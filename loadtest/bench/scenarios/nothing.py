@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.client import Client, SetupError
-from loadtest.bench.columns import Column
-from loadtest.bench.free_ports import free_port
-from loadtest.bench.orders import Order
+from loadtest.bench.environment import Measured, Stage
+from loadtest.bench.generator.jobs import Order
+from loadtest.bench.generator.requests import FreshSeats
 from loadtest.bench.processes import CpuMeter
-from loadtest.bench.requests import FreshSeats
-from loadtest.bench.stage import Measured, Stage
+from loadtest.bench.report.columns import Column
 from loadtest.bench.wrk import wrk_cost
+from loadtest.client import Client, SetupError
+from loadtest.free_ports import free_port
 
 START_S = 10.0
 

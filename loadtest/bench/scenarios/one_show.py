@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.client import SetupError
-from loadtest.bench.columns import Column
-from loadtest.bench.orders import Order
-from loadtest.bench.requests import FreshSeats
-from loadtest.bench.results import path_us
-from loadtest.bench.stage import Measured, Stage, Step
+from loadtest.bench.environment import Measured, Stage, Step
+from loadtest.bench.generator.jobs import Order
+from loadtest.bench.generator.requests import FreshSeats
+from loadtest.bench.report.columns import Column
+from loadtest.bench.report.results import path_us
+from loadtest.client import SetupError
 
 SEATS, QUICK_SEATS = 40_000, 10_000
 STEPS = 10

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.client import SetupError
-from loadtest.bench.columns import Column
-from loadtest.bench.orders import Due, Order, Overload, Tally
+from loadtest.bench.environment import Measured, Stage
+from loadtest.bench.generator.jobs import Due, Order, Overload, Tally
+from loadtest.bench.report.columns import Column
 from loadtest.bench.scenarios.bookings import Bookings
-from loadtest.bench.stage import Measured, Stage
+from loadtest.client import SetupError
 
 CONNECTIONS = 6_000
 CAPACITY_CONNECTIONS = 256

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from loadtest.bench.client import Client, SetupError
-from loadtest.bench.columns import Column
-from loadtest.bench.orders import Order
-from loadtest.bench.requests import OneRequest
-from loadtest.bench.stage import Measured, Stage
+from loadtest.bench.environment import Measured, Stage
+from loadtest.bench.generator.jobs import Order
+from loadtest.bench.generator.requests import OneRequest
+from loadtest.bench.report.columns import Column
+from loadtest.client import Client, SetupError
 
 SEATS = 2_000
 SOLD = 500

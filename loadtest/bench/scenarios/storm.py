@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.client import SetupError
-from loadtest.bench.columns import Column
-from loadtest.bench.orders import Order
-from loadtest.bench.requests import FreshSeats, SameSeats
-from loadtest.bench.stage import Measured, Stage
+from loadtest.bench.environment import Measured, Stage
+from loadtest.bench.generator.jobs import Order
+from loadtest.bench.generator.requests import FreshSeats, SameSeats
+from loadtest.bench.report.columns import Column
+from loadtest.client import SetupError
 
 SEATS = 500
 """That the storm is about; sold out before anything counts."""

@@ -1,0 +1,89 @@
+"""Who books: customers of the benchmark's own and one of staff, with their access tokens.
+
+Signing up is slow by design, so they are put into the database of the benchmark's home directly; they have a
+password nobody knows, an address at a domain that cannot exist, and get their letters like anybody else.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+from typing import Protocol
+
+import asyncpg
+import msgspec
+from argon2 import PasswordHasher
+
+from gateway.auth.access_tokens import Tokens
+from loadtest.client import SetupError
+from runtime.settings import Settings
+
+_ADD_USERS = """
+    INSERT INTO users (username, email, name, language, role, password_hash)
+    SELECT n, n || '@bench.invalid', 'Bench ' || n, 'en', $2, $3 FROM unnest($1::text[]) n
+    RETURNING user_id"""
+
+
+class Audience(Protocol):
+    """Customers and one of staff."""
+
+    def staff(self) -> str:
+        """An access token that is good now."""
+        ...
+
+    def customers(self) -> tuple[str, ...]:
+        """One access token for each customer, good now."""
+        ...
+
+
+class SignedAudience:
+    """Users in a database whose signing keys we have, so that their tokens never run out."""
+
+    def __init__(self, tokens: Tokens, staff_id: int, customer_ids: tuple[int, ...]) -> None:
+        self._tokens = tokens
+        self._staff_id = staff_id
+        self._customer_ids = customer_ids
+
+    def staff(self) -> str:
+        return self._tokens.issue_access(self._staff_id, "staff", time.time())
+
+    def customers(self) -> tuple[str, ...]:
+        now_s = time.time()
+        return tuple(self._tokens.issue_access(user, "customer", now_s) for user in self._customer_ids)
+
+
+class _TokensFile(msgspec.Struct, forbid_unknown_fields=True):
+    staff: str
+    customers: tuple[str, ...]
+
+
+class GivenAudience:
+    """Tokens from a file, `{"staff": "…", "customers": ["…", …]}`, for a service that is not ours."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._given = msgspec.json.decode(path.read_bytes(), type=_TokensFile)
+        except (OSError, msgspec.DecodeError) as error:
+            raise SetupError(f"{path}: {error}; one staff token and a list of customers' is wanted") from None
+        if not self._given.customers:
+            raise SetupError(f"{path}: there are no customers in it")
+
+    def staff(self) -> str:
+        return self._given.staff
+
+    def customers(self) -> tuple[str, ...]:
+        return self._given.customers
+
+
+async def settle(settings: Settings, customers: int) -> SignedAudience:
+    """Adds one of staff and some customers to the database that `settings` name."""
+    password = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1).hash(secrets.token_urlsafe())
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        staff = await connection.fetchval(_ADD_USERS, ["bench-staff"], "staff", password)
+        names = [f"bench-{number}" for number in range(customers)]
+        rows = await connection.fetch(_ADD_USERS, names, "customer", password)
+    finally:
+        await connection.close()
+    return SignedAudience(Tokens(settings.jwt_keys, {}), staff, tuple(row["user_id"] for row in rows))

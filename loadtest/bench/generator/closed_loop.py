@@ -1,0 +1,232 @@
+"""A load of connections that each ask again as soon as they are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import cast
+
+from loadtest.bench.generator.jobs import Begun, Ended, Line, Mark, Order, Overload, Tally
+from loadtest.bench.generator.requests import source_of
+from loadtest.bench.generator.responses import Answer, AnswerReader, NotAnAnswer
+from loadtest.bench.report.statistics import latencies
+
+CONNECT_TIMEOUT_S = 20.0
+DRAIN_S = 15.0
+RECONNECT_S = 0.05
+EXAMPLE_BYTES = 1000
+
+
+class ClosedLoop:
+    """Connections of which each has one request outstanding, from `run` until the order's time is over."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.take = source_of(order.asks, f"{order.host}:{order.port}", order.tokens)
+        self.counting = False
+        self.stopping = False
+        self.outstanding = 0
+        self.took_s: list[float] = []
+        self.done_at: list[float] = []
+        self.statuses: Counter[int] = Counter()
+        self.ever: Counter[int] = Counter()
+        self.examples: dict[int, str] = {}
+        self.broken = 0
+        self.ran_out = False
+        self.open: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._say: asyncio.Queue[Line]
+        self._began = 0.0
+        self._over = asyncio.Event()
+        """There is nothing left to ask for, and nothing outstanding."""
+        self._quiet = asyncio.Event()
+        self._closed = asyncio.Event()
+
+    async def run(self, say: asyncio.Queue[Line]) -> Tally:
+        """Makes the run. Raises OSError or TimeoutError when no connection can be had."""
+        try:
+            return await self._run(say)
+        finally:
+            self.stopping = True
+            for task in self._tasks:
+                task.cancel()
+            for connection in tuple(self.open):
+                connection.abort()
+            if self.open:
+                await self._closed.wait()
+
+    async def _run(self, say: asyncio.Queue[Line]) -> Tally:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            connections = [await self._connect(number) for number in range(self.order.connections)]
+        self._say = say
+        self._start(connections)
+        await self._wait(self.order.warm_up_s)
+        say.put_nowait(Begun())
+        self._began, cpu_began = time.perf_counter(), time.process_time()
+        self.counting = True
+        await self._wait(self.order.measured_s)
+        self.counting = False
+        ended, cpu_ended = time.perf_counter(), time.process_time()
+        say.put_nowait(Ended())
+        await self._wind_down()
+        self.stopping = True
+        if self.outstanding:
+            try:
+                await asyncio.wait_for(self._quiet.wait(), DRAIN_S)
+            except TimeoutError:
+                pass
+        return self._tally(ended, cpu_ended - cpu_began)
+
+    def _start(self, connections: list[Connection]) -> None:
+        for connection in connections:
+            self.ready(connection)
+
+    async def _wait(self, seconds: float) -> None:
+        if seconds <= 0:
+            return  # not for a moment either: what is answered in it would not count
+        try:
+            await asyncio.wait_for(self._over.wait(), seconds)
+        except TimeoutError:
+            pass
+
+    async def _wind_down(self) -> None:
+        """What is still to be asked once nothing counts any more."""
+
+    def ready(self, connection: Connection) -> None:
+        """A connection has no request outstanding: the next one goes out on it."""
+        if not self.stopping:
+            connection.send(time.perf_counter())
+
+    def answered(self, answer: Answer, took_s: float, now: float) -> None:
+        status = answer.status
+        self.ever[status] += 1
+        if self.counting:
+            self.statuses[status] += 1
+            if status in self.order.expected:
+                self.took_s.append(took_s)
+                self.succeeded(now)
+        if status not in self.order.expected and status not in self.examples:
+            self.examples[status] = answer.body[:EXAMPLE_BYTES].decode(errors="replace")
+
+    def succeeded(self, now: float) -> None:
+        """One more that counts."""
+        self.done_at.append(now)
+        if self.order.mark_every and not len(self.done_at) % self.order.mark_every:
+            self._say.put_nowait(Mark(len(self.done_at), now - self._began))
+
+    def nothing_left(self) -> None:
+        """The source has run dry."""
+        self.ran_out = True
+        if not self.outstanding:
+            self._over.set()
+
+    def settled(self) -> None:
+        """A request that was outstanding is answered, or will never be."""
+        self.outstanding -= 1
+        if self.stopping and not self.outstanding:
+            self._quiet.set()
+
+    def lost(self, connection: Connection, number: int) -> None:
+        """A connection is gone; unless all is over, another takes its place."""
+        self.open.discard(connection)
+        if self.stopping and not self.open:
+            self._closed.set()
+        if not self.stopping:
+            task = asyncio.get_running_loop().create_task(self._reconnect(number))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _reconnect(self, number: int) -> None:
+        while not self.stopping:
+            await asyncio.sleep(RECONNECT_S)
+            try:
+                connection = await self._connect(number)
+            except OSError:
+                continue
+            self.ready(connection)
+            return
+
+    async def _connect(self, number: int) -> Connection:
+        _, protocol = await asyncio.get_running_loop().create_connection(
+            lambda: Connection(self, number), self.order.host, self.order.port
+        )
+        return protocol
+
+    def _tally(self, ended: float, cpu_s: float, overload: Overload | None = None) -> Tally:
+        whole_seconds = max(1, round(ended - self._began))
+        each_second = [0] * whole_seconds
+        for at in self.done_at:
+            each_second[min(int(at - self._began), whole_seconds - 1)] += 1
+        return Tally(
+            seconds=ended - self._began,
+            statuses=dict(self.statuses),
+            latencies=latencies(self.took_s),
+            each_second=tuple(each_second),
+            cpu_s=cpu_s,
+            ever=dict(self.ever),
+            examples=self.examples,
+            broken=self.broken,
+            unanswered=self.outstanding,
+            ran_out=self.ran_out,
+            overload=overload,
+        )
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection: a request, its answer, the next request."""
+
+    __slots__ = ("_last", "_loop", "_number", "_outstanding", "_reader", "_since", "_transport")
+
+    def __init__(self, loop: ClosedLoop, number: int) -> None:
+        self._loop = loop
+        self._number = number
+        self._reader = AnswerReader()
+        self._outstanding = False
+        self._since = 0.0
+        self._last: Answer | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._loop.open.add(self)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def send(self, since: float) -> None:
+        """Sends the next request, if there is one. `since`: when its clock began to run."""
+        request = self._loop.take(self._number, self._last)
+        if request is None:
+            self._loop.nothing_left()
+            return
+        self._outstanding = True
+        self._loop.outstanding += 1
+        self._since = since
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            answer = self._reader.feed(data)
+        except NotAnAnswer as error:
+            self._loop.examples.setdefault(0, str(error))
+            self._transport.abort()
+            return
+        if answer is None:
+            return
+        if not self._outstanding:
+            self._loop.examples.setdefault(0, f"not asked for: {answer.raw[:EXAMPLE_BYTES]!r}")
+            self._transport.abort()
+            return
+        now = time.perf_counter()
+        self._outstanding = False
+        self._last = answer
+        self._loop.answered(answer, now - self._since, now)
+        self._loop.settled()
+        self._loop.ready(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._outstanding:
+            self._outstanding = False
+            self._loop.broken += 1
+            self._loop.settled()
+        self._loop.lost(self, self._number)

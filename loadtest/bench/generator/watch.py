@@ -1,0 +1,139 @@
+"""`python -m loadtest.bench.generator.watch`: many sockets on one show; how soon all of them hear of each change.
+
+The clock runs from just before a booking is asked for until its change has been read off a socket, for every
+booking and every socket; the booking itself, Redis and this process's own work are all in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from bisect import bisect_left
+from typing import Annotated
+
+import msgspec
+import typer
+import uvloop
+
+from loadtest.bench.accounts import Audience, settle
+from loadtest.bench.generator.watchers import Arrivals, open_watchers
+from loadtest.bench.memory import pss_bytes
+from loadtest.bench.report.statistics import Latencies, latencies
+from loadtest.bench.shows import SeatSupply
+from loadtest.client import Client, SetupError
+from loadtest.instance import House, own_house
+
+SEATS = 2_000
+CUSTOMERS = 16
+_SETTLING_S = 2.0
+_LAST_ONES_S = 3.0
+
+
+class Booked(msgspec.Struct, frozen=True):
+    """One change: its version, and when it was asked for and answered."""
+
+    version: int
+    asked_at: float
+    answered_at: float
+
+
+def watch(
+    sockets: Annotated[int, typer.Option(min=1)] = 5_000,
+    stuck: Annotated[int, typer.Option(min=0, help="So many more that read nothing.")] = 0,
+    seconds: Annotated[float, typer.Option(min=1)] = 20.0,
+    per_second: Annotated[float, typer.Option(min=0.1, help="Bookings.")] = 4.0,
+) -> None:
+    """Starts an Aisle, watches one show of 2,000 seats with many sockets and books."""
+    gc.disable()
+    try:
+        asyncio.run(_watch(sockets, stuck, seconds, per_second))
+    except (SetupError, TimeoutError) as error:
+        raise SystemExit(f"watch: {error or 'no answer in time'}") from None
+
+
+async def _watch(sockets: int, stuck: int, seconds: float, per_second: float) -> None:
+    async with own_house(kafka=False, keep=False) as house:
+        people = await settle(house.settings, CUSTOMERS)
+        # Reading thousands of sockets wants the quick loop, which cannot start the house as it has to be.
+        await asyncio.to_thread(uvloop.run, _on_show(house, people, sockets, stuck, seconds, per_second))
+
+
+async def _on_show(
+    house: House, people: Audience, sockets: int, stuck: int, seconds: float, per_second: float
+) -> None:
+    arrivals, unheard = Arrivals(), Arrivals()
+    async with Client(house.host, house.port) as client:
+        show_id = await SeatSupply(client, people.staff, among=1).one_show(SEATS)
+        await _book(client, show_id, people.customers()[0])
+        gateway = _gateway(house)
+        before = pss_bytes(gateway)
+        began = time.perf_counter()
+        watchers = await open_watchers(house.host, house.port, show_id, sockets, arrivals)
+        opened_s = time.perf_counter() - began
+        still = await open_watchers(house.host, house.port, show_id, stuck, unheard)
+        await asyncio.sleep(_SETTLING_S)
+        each = (pss_bytes(gateway) - before) / (sockets + stuck)
+        print(f"{sockets + stuck:,} sockets open after {opened_s:.1f} s, {each / 1024:.1f} KiB each (PSS)")
+        for watcher in still:
+            watcher.stop_reading()
+        booked, cpu_s = await _bookings(house, client, show_id, people.customers(), seconds, per_second)
+        await asyncio.sleep(_LAST_ONES_S)
+    _tell(booked, arrivals, sockets, cpu_s / seconds)
+    for watcher in watchers + still:
+        watcher.abort()
+
+
+async def _bookings(
+    house: House, client: Client, show_id: int, tokens: tuple[str, ...], seconds: float, per_second: float
+) -> tuple[list[Booked], float]:
+    """Books at a steady pace. Also returns the CPU seconds that the gateway used meanwhile."""
+    booked = []
+    used = house.cpu.read()["gateway"]
+    began = time.perf_counter()
+    for number in range(int(seconds * per_second)):
+        await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
+        booked.append(await _book(client, show_id, tokens[number % len(tokens)]))
+    return booked, house.cpu.read()["gateway"] - used
+
+
+async def _book(client: Client, show_id: int, token: str) -> Booked:
+    asked_at = time.perf_counter()
+    body = {"quantity": 2, "adjacent": False}
+    booking = await client.ask("POST", f"/api/shows/{show_id}/bookings", token=token, body=body)
+    return Booked(booking["decided"]["offset"], asked_at, time.perf_counter())
+
+
+def _tell(booked: list[Booked], arrivals: Arrivals, sockets: int, cores: float) -> None:
+    versions = sorted(arrivals.at)
+    took: list[float] = []
+    after_answer: list[float] = []
+    for one in booked:
+        at = bisect_left(versions, one.version)
+        heard = arrivals.at[versions[at]] if at < len(versions) else []
+        if len(heard) != sockets:
+            raise SystemExit(f"watch: version {one.version} reached {len(heard)} of {sockets} sockets")
+        took += [arrived - one.asked_at for arrived in heard]
+        after_answer += [arrived - one.answered_at for arrived in heard]
+    print(f"{len(booked)} bookings told in {len(versions)} messages, heard {len(took):,} times, none missing")
+    _print("from asking to hearing, ms", latencies(took))
+    _print("from the answer to hearing, ms", latencies(after_answer))
+    print(f"the gateway used {cores:.0%} of a core; sockets lost: {arrivals.lost}")
+
+
+def _print(what: str, seen: Latencies | None) -> None:
+    assert seen is not None, "there were bookings"
+    print(f"{what}: p50 {seen.p50:.0f}, p90 {seen.p90:.0f}, p99 {seen.p99:.0f}, max {seen.max:.0f}")
+
+
+def _gateway(house: House) -> int:
+    pids = house.cpu.pids("gateway")
+    if len(pids) != 1:
+        raise SetupError(f"one gateway is wanted; there are {len(pids)}")
+    return pids[0]
+
+
+if __name__ == "__main__":
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    app.command()(watch)
+    app()

@@ -1,0 +1,1 @@
+"""Results of a benchmark: kept, summed up, printed and drawn."""

@@ -1,0 +1,198 @@
+"""Everything that one `make bench` found out, and what its runs come to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from loadtest.bench.emails import Letters
+from loadtest.bench.environment import Measured, Step
+from loadtest.bench.processes import PARTS
+from loadtest.bench.report.columns import RATES, TURNED_AWAY, Column, rates
+from loadtest.bench.report.machine import Machine
+from loadtest.bench.report.statistics import Latencies, Spread, spread
+
+FOLDER = Path(__file__).parents[2] / "results"
+
+NOT_PATH = ("notifier", "generator")
+"""What the cost of a booking does not count: letters, which have a cost of their own, and who asks."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What `aisle verify` said afterwards."""
+
+    well: bool
+    said: str
+
+
+class Sold(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the home in which bookings had been sold beforehand."""
+
+    beforehand: int
+    answered: int
+    """Answers 201 to bookings of the runs there."""
+    booked: int
+    """Of these, those that are in its database."""
+    verdict: Verdict
+
+    @property
+    def lost(self) -> int:
+        return max(0, self.answered - self.booked)
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One case over all rounds."""
+
+    case: str
+    title: str
+    runs: int
+    a_second: Spread | None
+    """Expected answers a second."""
+    rates: dict[str, Spread]
+    """All answers a second, by what they mean."""
+    latency_ms: dict[str, Spread]
+    """p50, p90, p99, p999 and max of each run."""
+    cpu_us: dict[str, Spread]
+    """CPU of each part for one expected answer."""
+    generator_us: Spread | None
+    """CPU of the generator for one request, however it was answered."""
+    memory_mib: dict[str, Spread]
+    """Proportional memory of each part after a run."""
+    figures: dict[str, Spread]
+    """What this case alone tells."""
+    steps: list[list[Spread]]
+    """Of each stretch between two marks: expected answers a second and, where it is known, the CPU of the booking
+    path for one, in microseconds."""
+    statuses: dict[int, int]
+    other: int
+    """Answers with a status that the case does not look for, lost connections and unanswered requests."""
+    examples: dict[int, str]
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole run, as it is kept in a file."""
+
+    at: str
+    log: str
+    quick: bool
+    warm_up_s: float
+    measured_s: float
+    gateways: int | None
+    workers: int | None
+    cases: list[Case]
+    answered: int
+    """Answers 201 to bookings, warm-ups included; the database should have as many."""
+    kafka_is_seen: bool
+    runs: list[Measured]
+    """Every run, in the order in which they were made."""
+    max_in_flight: int | None = None
+    """Of each gateway: undecided requests."""
+    partitions: int | None = None
+    idle_mib: dict[str, float] | None = None
+    """Proportional memory of each part after the start, before anybody asked for anything."""
+    machine: Machine | None = None
+    letters: Letters | None = None
+    verdict: Verdict | None = None
+    sold: Sold | None = None
+
+    @property
+    def lost(self) -> int:
+        """Bookings that were answered 201 and are not in the database; more than none is a defect."""
+        lost = 0 if self.letters is None else max(0, self.answered - self.letters.booked)
+        return lost + (self.sold.lost if self.sold else 0)
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing that was found says that Aisle did wrong."""
+        verdicts = (self.verdict, self.sold.verdict if self.sold else None)
+        return not self.lost and all(verdict.well for verdict in verdicts if verdict)
+
+    def write(self) -> Path:
+        """Puts the results into the folder of results. Returns the file."""
+        FOLDER.mkdir(exist_ok=True)
+        name = self.at.replace(":", "").replace("-", "")[:15]
+        path = FOLDER / f"{name}-{self.log}{'-quick' if self.quick else ''}.json"
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+        return path
+
+
+def summarise(column: Column, runs: Sequence[Measured]) -> Case:
+    """What several runs of one case come to: medians, with the lowest and highest beside them."""
+    tallies = [run.tally for run in runs]
+    statuses: Counter[int] = Counter()
+    examples: dict[int, str] = {}
+    for tally in tallies:
+        statuses.update(tally.statuses)
+        examples = tally.examples | examples
+    told_apart = sum(count for status, count in statuses.items() if status in TURNED_AWAY)
+    return Case(
+        case=column.case,
+        title=column.title,
+        runs=len(runs),
+        a_second=spread([tally.expected / tally.seconds for tally in tallies]),
+        rates=_spreads(RATES, [rates(column, tally.statuses, tally.seconds) for tally in tallies]),
+        latency_ms=_latencies([tally.latencies for tally in tallies if tally.latencies]),
+        cpu_us=_spreads((*PARTS, "generator"), [run.cpu_us for run in runs if run.cpu_us]),
+        generator_us=spread(
+            [tally.cpu_s * 1e6 / sum(tally.statuses.values()) for tally in tallies if tally.statuses]
+        ),
+        memory_mib=_spreads(PARTS, [run.memory_mib for run in runs if run.memory_mib]),
+        figures=_spreads(
+            list(dict.fromkeys(name for run in runs for name in run.figures)),
+            [run.figures for run in runs],
+            where_missing=None,
+        ),
+        steps=_steps([run.steps for run in runs]),
+        statuses=dict(statuses),
+        other=sum(statuses.values())
+        - told_apart
+        - sum(tally.expected for tally in tallies)
+        + sum(tally.broken + tally.unanswered for tally in tallies),
+        examples=examples,
+    )
+
+
+def _latencies(seen: Sequence[Latencies]) -> dict[str, Spread]:
+    take: dict[str, Callable[[Latencies], float]] = {
+        "p50": lambda run: run.p50,
+        "p90": lambda run: run.p90,
+        "p99": lambda run: run.p99,
+        "p999": lambda run: run.p999,
+        "max": lambda run: run.max,
+    }
+    return {name: found for name, of in take.items() if (found := spread([of(run) for run in seen]))}
+
+
+def _spreads(
+    names: Sequence[str], runs: Sequence[dict[str, float]], *, where_missing: float | None = 0.0
+) -> dict[str, Spread]:
+    """Of each name that any run has. What a run does not have counts as `where_missing`, or not at all."""
+    found = {}
+    for name in names:
+        values = [run.get(name, where_missing) for run in runs]
+        seen = spread([value for value in values if value is not None])
+        if seen and (seen.high > 0 or where_missing is None):
+            found[name] = seen
+    return found
+
+
+def _steps(runs: Sequence[Sequence[Step]]) -> list[list[Spread]]:
+    found: list[list[Spread]] = []
+    for stretch in zip(*runs, strict=False):
+        number = len(found)
+        begun = [(run[number - 1].done, run[number - 1].seconds) if number else (0, 0.0) for run in runs]
+        speeds = [
+            (step.done - done) / max(step.seconds - at, 1e-9)
+            for step, (done, at) in zip(stretch, begun, strict=True)
+        ]
+        costs = [path_us(step.cpu_us) for step in stretch if step.cpu_us]
+        found.append([one for values in (speeds, costs) if (one := spread(values))])
+    return found
+
+
+def path_us(cpu_us: Mapping[str, float]) -> float:
+    """The CPU of the booking path: all parts but those that have a cost of their own."""
+    return sum(used for part, used in cpu_us.items() if part not in NOT_PATH)

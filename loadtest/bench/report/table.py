@@ -1,0 +1,156 @@
+"""The results as one table for the eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from loadtest.bench.processes import PARTS
+from loadtest.bench.report.columns import RATES
+from loadtest.bench.report.results import Case, Results, Verdict, path_us
+from loadtest.bench.report.statistics import Spread
+
+_LABELS, _COLUMN = 24, 18
+"""Characters that the names of the rows take, and one case."""
+
+
+def show(results: Results, console: Console) -> None:
+    """Prints everything that `results` say."""
+    console.print(_heading(results))
+    width = max(1, (console.width - _LABELS) // _COLUMN)
+    for first in range(0, len(results.cases), width):
+        console.print()
+        console.print(_part(results.cases[first : first + width]))
+    console.print(Text(_about(results), style="dim"))
+    if results.idle_mib:
+        idle = ", ".join(f"{part} {mib:,.0f}" for part, mib in results.idle_mib.items())
+        console.print(Text(f"Memory after the start, before anybody asked, MiB: {idle}"))
+    for case in results.cases:
+        for status, example in sorted(case.examples.items()):
+            what = f"status {status}" if status else "no proper answer"
+            console.print(Text(f"{case.title}: {what}, for example: {example}", style="yellow"))
+    if results.answered:
+        console.print(Text(_letters(results)))
+    if results.lost:
+        console.print(Text(f"{results.lost:,} bookings that were answered 201 are lost!", style="bold red"))
+    if results.verdict:
+        _print_verdict("aisle verify: ", results.verdict, console)
+    if sold := results.sold:
+        console.print(Text(f"Sold beforehand in the full home: {sold.beforehand:,} bookings."))
+        _print_verdict("aisle verify there: ", sold.verdict, console)
+
+
+def _heading(results: Results) -> Text:
+    text = Text(f"Aisle on the {results.log} log", style="bold")
+    if results.gateways and results.workers:
+        text.append(
+            f", gateways: {results.gateways}, seat workers: {results.workers}, partitions: {results.partitions}, "
+            f"at most {results.max_in_flight:,} undecided a gateway"
+        )
+    if machine := results.machine:
+        text.append(
+            f"\n{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.system}, "
+            f"Python {machine.python}, commit {machine.commit}; a synced write takes {machine.sync_ms} ms",
+            style="not bold",
+        )
+    runs = max((case.runs for case in results.cases), default=0)
+    text.append(
+        f"\nmedian, lowest and highest of {runs} run{'s' if runs > 1 else ''} of {results.measured_s:g} s after "
+        f"{results.warm_up_s:g} s of warm-up, the cases in turn; everything on this machine, the generator too",
+        style="not bold",
+    )
+    return text
+
+
+def _part(cases: Sequence[Case]) -> Table:
+    """As many cases as fit beside each other."""
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", show_edge=False, pad_edge=False)
+    table.add_column("", no_wrap=True, min_width=_LABELS - 2)
+    for case in cases:
+        table.add_column(case.title, justify="right", no_wrap=True)
+    for name in RATES:
+        if any(name in case.rates for case in cases):
+            _spread_rows(table, name, [case.rates.get(name) for case in cases], ",.0f")
+    for name in ("p50", "p90", "p99", "max"):
+        _spread_rows(table, f"{name}, ms", [case.latency_ms.get(name) for case in cases], ",.2f")
+    table.add_row("other answers", *(f"{case.other:,}" for case in cases))
+    for name in dict.fromkeys(name for case in cases for name in case.figures):
+        _spread_rows(table, name, [case.figures.get(name) for case in cases], None)
+    _cpu_rows(table, cases)
+    _memory_rows(table, cases)
+    return table
+
+
+def _spread_rows(table: Table, label: str, spreads: Sequence[Spread | None], form: str | None) -> None:
+    """The medians, and below them the lowest and the highest where there are several runs. Without a form, small
+    numbers have decimals."""
+
+    def text(value: float) -> str:
+        return format(value, form or (",.0f" if abs(value) >= 100 or value == int(value) else ".2f"))
+
+    table.add_row(label, *(text(of.median) if of else "" for of in spreads))
+    if any(of and of.low < of.high for of in spreads):
+        ranges = (f"{text(of.low)}–{text(of.high)}" if of else "" for of in spreads)
+        table.add_row("", *ranges, style="dim")
+
+
+def _cpu_rows(table: Table, cases: Sequence[Case]) -> None:
+    if not any(case.cpu_us for case in cases):
+        return
+    table.add_section()
+    table.add_row("CPU for one, µs", style="bold")
+    for part in (*PARTS, "generator"):
+        if any(part in case.cpu_us for case in cases):
+            shown = (case.cpu_us.get(part) for case in cases)
+            table.add_row(f"  {part}", *(f"{of.median:,.1f}" if of else "" for of in shown))
+    medians = [{part: of.median for part, of in case.cpu_us.items()} for case in cases]
+    table.add_row("  booking path", *(f"{path_us(of):,.1f}" if of else "" for of in medians), style="bold")
+    shares = (f"{of['generator'] / sum(of.values()):.0%}" if of else "" for of in medians)
+    table.add_row("generator's share", *shares)
+    costs = (f"{case.generator_us.median:,.1f}" if case.generator_us else "" for case in cases)
+    table.add_row("generator, a request", *costs)
+
+
+def _memory_rows(table: Table, cases: Sequence[Case]) -> None:
+    parts = [part for part in PARTS if any(part in case.memory_mib for case in cases)]
+    if parts:
+        table.add_section()
+        table.add_row("memory after it, MiB", style="bold")
+    for part in parts:
+        shown = (case.memory_mib.get(part) for case in cases)
+        table.add_row(f"  {part}", *(f"{of.median:,.0f}" if of else "" for of in shown))
+
+
+def _about(results: Results) -> str:
+    """What has to be said about the rows."""
+    told = (
+        "accepted: the log took it; decided: answered with its decision; refused: decided against; turned away: not"
+        " taken, 503 or 429. CPU is for one answer that the case looks for. The booking path is all parts but the"
+        " notifier: letters have a cost of their own. Memory is proportional (PSS)."
+    )
+    if results.log == "kafka" and not results.kafka_is_seen:
+        told += " Kafka runs elsewhere; its CPU is not counted."
+    return told
+
+
+def _letters(results: Results) -> str:
+    letters = results.letters
+    if letters is None:
+        return f"\n{results.answered:,} bookings were answered 201; the database was not looked at."
+    told = (
+        f"\n{results.answered:,} bookings were answered 201, {letters.booked:,} are in the database; "
+        f"letters sent meanwhile: {letters.sent:,}, left undone: {letters.left:,}."
+    )
+    if letters.cpu_us and letters.a_second:
+        total = sum(used for part, used in letters.cpu_us.items()) / 1000
+        told += f" Alone, the notifier sends {letters.a_second:,.0f} a second, {total:.1f} ms of CPU each."
+    return told
+
+
+def _print_verdict(what: str, verdict: Verdict, console: Console) -> None:
+    style = "green" if verdict.well else "bold red"
+    console.print(Text(what, style="bold").append(verdict.said or "(silent)", style=style))

@@ -1,0 +1,213 @@
+"""An Aisle of the benchmark's own: `aisle up` on a fresh home, and, where asked for, a Kafka beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from loadtest.bench.homes import environment_of, new_home
+from loadtest.bench.processes import CpuMeter, end_with_parent, listener, processes, tree
+from loadtest.client import Client, SetupError
+from loadtest.free_ports import free_port
+from runtime.log import LogUnavailable, WrongLog
+from runtime.log.opening import open_log
+from runtime.settings import Settings, read_settings
+from schemas.wire import COMMANDS_TOPIC
+
+READY_S = 90.0
+STOP_S = 90.0
+VERIFY_S = 1800.0
+
+
+class House(msgspec.Struct, kw_only=True):
+    """A running Aisle. `settings` are those of its gateway, addresses of embedded servers included."""
+
+    home: Path
+    host: str
+    port: int
+    environment: dict[str, str]
+    settings: Settings
+    cpu: CpuMeter
+    kafka_is_seen: bool
+    """Whether Kafka runs on this machine, so that its CPU is counted."""
+
+
+@asynccontextmanager
+async def own_house(*, kafka: bool, keep: bool) -> AsyncIterator[House]:
+    """Starts an Aisle on a new home and stops it at the end; `kafka` starts one for it, too.
+
+    Raises SetupError with the last words of what does not start.
+    """
+    if outside := os.environ.get("AISLE_KAFKA"):
+        await _refuse_used_log(outside)
+    with new_home(keep=keep) as home:
+        async with house_on(home, kafka=kafka) as house:
+            yield house
+
+
+@asynccontextmanager
+async def house_on(home: Path, *, kafka: bool) -> AsyncIterator[House]:
+    """Starts an Aisle on a home that may have been used before. Raises as `own_house` does."""
+    environment = environment_of(home)
+    async with AsyncExitStack() as stack:
+        if kafka:
+            environment["AISLE_KAFKA"] = await stack.enter_async_context(kafka_on(home, environment))
+        supervisor = await stack.enter_async_context(_running("up", home, environment))
+        port = int(environment["AISLE_PORT"])
+        await _until_ready(supervisor, home, port)
+        settings = _settings_of_gateway(supervisor.pid)
+        at = _kafka_process(settings.kafka)
+        yield House(
+            home=home,
+            host="127.0.0.1",
+            port=port,
+            environment=environment,
+            settings=settings,
+            cpu=CpuMeter([supervisor.pid, *at]),
+            kafka_is_seen=bool(at),
+        )
+
+
+async def verify(house: House) -> tuple[bool, str]:
+    """The verdict of `aisle verify` on the house: whether all is well, and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *_aisle("verify"),
+        env=house.environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        preexec_fn=end_with_parent,
+    )
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), VERIFY_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return False, f"no verdict within {VERIFY_S / 60:.0f} minutes"
+    return process.returncode == 0, said.decode(errors="replace").strip()
+
+
+async def _refuse_used_log(kafka: str) -> None:
+    """A new home on a log that has commands in it would decide all of them first."""
+    log = await open_log(kafka, None)
+    try:
+        await log.identity()
+        bounds = await log.bounds(COMMANDS_TOPIC)
+    except WrongLog:  # its topics are missing, as they should be
+        return
+    except LogUnavailable as error:
+        raise SetupError(str(error)) from None
+    finally:
+        await log.close()
+    if any(end for _, end in bounds.values()):
+        raise SetupError(
+            f"AISLE_KAFKA={kafka} has an Aisle's log in it already; give the benchmark an empty Kafka, "
+            "or unset AISLE_KAFKA and say --log kafka, which starts one for the purpose"
+        )
+
+
+def _aisle(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "ops", *arguments]
+
+
+@asynccontextmanager
+async def _running(
+    command: str, home: Path, environment: Mapping[str, str], *options: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    with _output(home, command).open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *_aisle(command, *options),
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=asyncio.subprocess.STDOUT,
+            preexec_fn=end_with_parent,
+            # Ctrl-C is for the benchmark, which then stops the rest in order.
+            process_group=0,
+        )
+    try:
+        yield process
+    finally:
+        await _stop(process)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), STOP_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def kafka_on(home: Path, environment: Mapping[str, str]) -> AsyncIterator[str]:
+    """One node of Kafka with its data in the home. Yields its address."""
+    port = free_port(following=1)
+    async with _running("kafka", home, environment, "--port", str(port)) as process:
+        deadline = time.monotonic() + READY_S
+        while not _answers(port):
+            _still_running(process, "kafka", home, deadline)
+            await asyncio.sleep(0.1)
+        yield f"127.0.0.1:{port}"
+
+
+async def _until_ready(process: asyncio.subprocess.Process, home: Path, port: int) -> None:
+    deadline = time.monotonic() + READY_S
+    async with Client("127.0.0.1", port) as client:
+        while True:
+            _still_running(process, "up", home, deadline)
+            try:
+                if (await client.call("GET", "/health/ready", timeout_s=5)).status == 200:
+                    return
+            except OSError:
+                pass
+            await asyncio.sleep(0.1)
+
+
+def _still_running(process: asyncio.subprocess.Process, command: str, home: Path, deadline: float) -> None:
+    said = _output(home, command).read_text(errors="replace").strip()[-2000:]
+    if process.returncode is not None:
+        raise SetupError(f"`aisle {command}` ended with status {process.returncode}: {said}")
+    if time.monotonic() > deadline:
+        raise SetupError(f"`aisle {command}` is not ready after {READY_S:.0f} s: {said}")
+
+
+def _output(home: Path, command: str) -> Path:
+    return home / f"bench-{command}.out"
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _settings_of_gateway(supervisor: int) -> Settings:
+    """What the supervisor told its gateway: where the database is and which keys sign tokens."""
+    for process in tree(processes(), [supervisor]):
+        arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
+        if b"gateway" in arguments:
+            given = Path(f"/proc/{process.pid}/environ").read_bytes().decode().split("\0")
+            return read_settings(dict(entry.split("=", 1) for entry in given if "=" in entry))
+    raise SetupError("there is no gateway below `aisle up`")
+
+
+def _kafka_process(kafka: str | None) -> list[int]:
+    """The process of a Kafka on this machine, to count its CPU; none for one elsewhere."""
+    if kafka is None:
+        return []
+    host, _, port = kafka.split(",")[0].rpartition(":")
+    pid = listener(int(port)) if host in ("127.0.0.1", "localhost", "[::1]", "::1") else None
+    return [] if pid is None else [pid]

@@ -1,0 +1,180 @@
+"""`python -m loadtest.locust`, or `make loadtest`: a crowd without the web page, and whether all it saw was true."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+import typer
+
+from loadtest.client import Client, SetupError
+from loadtest.instance import own_house, verify
+from loadtest.locust.shapes import Shape, sale_starts_s
+from loadtest.locust.shows_on_sale import make_shows
+
+LOCUSTFILE = Path(__file__).with_name("locustfile.py")
+TOKENS_LAST_S = 3600
+LOCUST_STARTS_S = 3.0
+STOPS_S = 600.0
+"""How long a run may take beyond its length: the last holds run out, everything is looked at."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be run."""
+
+    users: int
+    seconds: float
+    shape: Shape
+    processes: int
+    url: str
+    tokens: Path | None
+    staff_tokens: Path | None
+    shows: str
+
+
+class _Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a crowd goes."""
+
+    url: str
+    tokens: Path
+    shows: str
+    alone: bool
+
+
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command()
+def loadtest(
+    users: Annotated[int, typer.Option(envvar="USERS", min=1, help="How many people.")] = 200,
+    seconds: Annotated[float, typer.Option(envvar="SECONDS", min=0, help="Length of the run: 60.")] = 0,
+    minutes: Annotated[float, typer.Option(envvar="MINUTES", min=0, help="The same, in minutes.")] = 0,
+    shape: Annotated[Shape, typer.Option(envvar="SHAPE", help="How they come.")] = Shape.SPIKE,
+    processes: Annotated[
+        int, typer.Option(envvar="PROCESSES", min=1, help="Of Locust: one for each core that is to drive.")
+    ] = 1,
+    url: Annotated[
+        str, typer.Option(envvar="URL", help="A service that runs already; else one is started.")
+    ] = "",
+    tokens: Annotated[
+        Path | None,
+        typer.Option(envvar="TOKENS", help="With a URL: from `aisle users create --count N --tokens FILE`."),
+    ] = None,
+    staff_tokens: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="STAFF_TOKENS", help="With a URL: the same with --role staff --count 1; makes shows."
+        ),
+    ] = None,
+    shows: Annotated[
+        str, typer.Option(envvar="SHOWS", help="With a URL: numbers of shows; else those on sale.")
+    ] = "",
+) -> None:
+    """Sends people who browse, buy, watch and cancel; exit status 1 unless all is as they were told."""
+    length_s = minutes * 60 + seconds or 60.0
+    plan = Plan(
+        users=users, seconds=length_s, shape=shape, processes=processes,
+        url=url.rstrip("/"), tokens=tokens, staff_tokens=staff_tokens, shows=shows,
+    )  # fmt: skip
+    try:
+        well = asyncio.run(_run(plan))
+    except SetupError as error:
+        raise SystemExit(f"loadtest: {error}") from None
+    raise SystemExit(0 if well else 1)
+
+
+async def _run(plan: Plan) -> bool:
+    if plan.seconds > TOKENS_LAST_S - 300:
+        raise SetupError("55 minutes at most: test customers' tokens are good for an hour")
+    if plan.url:
+        return await _drive(plan, await _given(plan), os.environ)
+    print("starting an Aisle on a home of its own …", flush=True)
+    async with own_house(kafka=False, keep=False) as house:
+        with tempfile.TemporaryDirectory(prefix="aisle-people-") as folder:
+            customers, staff = Path(folder, "customers"), Path(folder, "staff")
+            await _create(house.environment, "customer", plan.users, customers)
+            await _create(house.environment, "staff", 1, staff)
+            url = f"http://{house.host}:{house.port}"
+            given = msgspec.structs.replace(plan, url=url, tokens=customers, staff_tokens=staff)
+            well = await _drive(plan, await _given(given), house.environment)
+        print("aisle verify …", flush=True)
+        as_decided, said = await verify(house)
+        print(said)
+        return well and as_decided
+
+
+async def _given(plan: Plan) -> _Scene:
+    if plan.tokens is None:
+        raise SetupError("a URL needs TOKENS=FILE: `aisle users create --count N --tokens FILE` writes it")
+    shows, alone = plan.shows, False
+    if plan.staff_tokens is not None:
+        parts = urlsplit(plan.url)
+        if parts.scheme != "http" or parts.hostname is None:
+            raise SetupError(
+                "staff's calls go to http://host:port only; make the shows yourself and name them"
+            )
+        try:
+            (staff,) = plan.staff_tokens.read_text().split()[:1]
+        except (OSError, ValueError) as error:
+            raise SetupError(f"{plan.staff_tokens}: {error}") from None
+        sale_in_s = LOCUST_STARTS_S + sale_starts_s(plan.shape, plan.seconds)
+        async with Client(parts.hostname, parts.port or 80) as client:
+            made = await make_shows(client, staff, plan.users, sale_in_s)
+        shows, alone = ",".join(map(str, made)), True
+    return _Scene(url=plan.url, tokens=plan.tokens, shows=shows, alone=alone)
+
+
+async def _drive(plan: Plan, scene: _Scene, environment: Mapping[str, str]) -> bool:
+    """Runs Locust; whether it ended well."""
+    options = ["--headless", "--only-summary", "--loglevel", "WARNING", "--locustfile", str(LOCUSTFILE)]
+    options += ["--host", scene.url, "--users", str(plan.users), "--seconds", str(plan.seconds)]
+    options += ["--shape", plan.shape, "--tokens", str(scene.tokens.absolute()), "--shows", scene.shows]
+    options += ["--alone"] if scene.alone else []
+    options += ["--processes", str(plan.processes)] if plan.processes > 1 else []
+    print(f"{plan.users:,} people, {plan.shape}, {plan.seconds:g} s, at {scene.url} …", flush=True)
+    async with _running(options, environment) as locust:
+        try:
+            return await asyncio.wait_for(locust.wait(), plan.seconds + STOPS_S) == 0
+        except TimeoutError:
+            raise SetupError("Locust does not come to an end") from None
+
+
+@asynccontextmanager
+async def _running(
+    options: list[str], environment: Mapping[str, str]
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    own = {
+        name: value for name, value in environment.items() if not name.startswith(("AISLE_LOAD_", "LOCUST_"))
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "locust", *options, env=own, stdin=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+async def _create(environment: Mapping[str, str], role: str, count: int, file: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ops", "users", "create", "--role", role, "--count", str(count), "--tokens", str(file),
+        env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    if process.returncode:
+        raise SetupError(said.decode(errors="replace").strip())
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,70 @@
+"""Shows for a crowd to come for, made over HTTP by staff: too small for all of them, and on sale when they come."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from loadtest.client import Client
+from schemas.api import timestamp
+
+ROW = 30
+SEATS_PER_PERSON = 1.0
+"""Of the crowd, in each show: most want two, so that about half of those who come for it find none."""
+FEWEST, MOST = 120, 30_000
+SHOWS = 2
+
+
+def layout(people: int) -> dict[str, Any]:
+    """A hall for a crowd of so many: rows A, B, …, of 30 seats with two aisles, in two sections."""
+    seats = min(max(int(people * SEATS_PER_PERSON), FEWEST), MOST)
+    rows = [{"name": row_name(n), "seats": ROW, "aisles_after": [8, 22]} for n in range(seats // ROW)]
+    front = len(rows) // 2
+    prices = ({"amount": 4500, "currency": "EUR"}, {"amount": 2900, "currency": "EUR"})
+    return {
+        "sections": [
+            {"name": "Stalls", "price": prices[0], "rows": rows[:front]},
+            {"name": "Circle", "price": prices[1], "rows": rows[front:]},
+        ]
+    }
+
+
+def row_name(number: int) -> str:
+    """A, B, … Z, AA, AB, …"""
+    name = ""
+    number += 1
+    while number:
+        number, letter = divmod(number - 1, 26)
+        name = chr(ord("A") + letter) + name
+    return name
+
+
+async def make_shows(client: Client, staff: str, people: int, sale_in_s: float) -> list[int]:
+    """Two shows whose sales start in so many seconds. Raises SetupError."""
+    now = datetime.now(UTC)
+    movie = await client.ask(
+        "POST",
+        "/api/movies",
+        token=staff,
+        body={"title": f"One Night Only ({now:%H:%M:%S})", "duration_minutes": 120, "language": "en"},
+    )
+    made = []
+    for number in range(1, SHOWS + 1):
+        show = await client.ask(
+            "POST",
+            "/api/shows",
+            token=staff,
+            body={
+                "movie_id": movie["id"],
+                "screen_name": f"Arena {number}",
+                "starts_at": _text(now + timedelta(days=30, hours=number)),
+                "sales_start_at": _text(now + timedelta(seconds=sale_in_s)),
+                "layout": layout(people),
+            },
+        )
+        made.append(show["id"])
+    return made
+
+
+def _text(at: datetime) -> str:
+    return timestamp(int(at.timestamp() * 1000))

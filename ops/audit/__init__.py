@@ -1,0 +1,1 @@
+"""The log decided again: `aisle verify`, `explain` and `rebuild`."""

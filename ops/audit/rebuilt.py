@@ -1,0 +1,113 @@
+"""The rows of a show as its decisions say they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ops.audit.show_history import changes_of
+from runtime.process import CannotStart
+from schemas.events import (
+    ShowCancelled,
+    ShowChanged,
+    ShowClosed,
+    ShowOpened,
+    ShowReopened,
+    ShowStatus,
+    Terms,
+    is_later,
+)
+from schemas.layout import Seating, decode_layout
+from schemas.wire import encode
+from seat_workers.fold import Decided, fold
+
+TABLES = ("show_states", "claims", "bookings")
+
+_LAYOUT = "SELECT body FROM layouts WHERE digest = $1"
+
+_STATE_COLUMNS = (
+    *("show_id", "partition", "status", "version", "available", "layout_id", "layout_digest", "starts_ms"),
+    *("seats_per_customer", "sales_start_ms", "sales_end_ms"),
+)
+_CLAIM_COLUMNS = ("show_id", "seat", "state", "booking_id")
+_BOOKING_COLUMNS = (
+    *("booking_id", "show_id", "user_id", "status", "seats", "total", "currency", "created_ms", "expires_ms"),
+    *("checked_in", "partition", "log_offset"),
+)
+
+
+class RebuiltShow:
+    """A show, as far as its decisions have been read."""
+
+    def __init__(self, show_id: int, partition: int) -> None:
+        self.show_id = show_id
+        self.partition = partition
+        self.next_offset = 0
+        """Every decision before this one has been read."""
+        self.seating: Seating | None = None
+        self._changes: list[Decided] = []
+
+    def take(self, change: Decided) -> None:
+        """One more decision that changed the show, in log order. Raises CannotStart for one of a later release."""
+        if any(is_later(event) for event in change.decision.events):
+            raise CannotStart(
+                f"{change.position} has an event of a later release: rebuild the show with that one"
+            )
+        self._changes.append(change)
+
+    def opening(self) -> Terms | None:
+        """The terms on which the show was opened; None when that decision is not among those read."""
+        events = self._changes[0].decision.events if self._changes else ()
+        return next((event.terms for event in events if isinstance(event, ShowOpened)), None)
+
+    def rows(self) -> dict[str, tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]]:
+        """For each table, its columns and its rows."""
+        assert self.seating is not None
+        net = fold(self._changes, {self.show_id: self.seating})
+        assert not net.frees, "nothing was there before the show was opened"
+        status, terms = self._last_terms()
+        state = (self.show_id, self.partition, status.value, self._changes[-1].position.offset)
+        sold = (len(self.seating) - len(net.claims), terms.layout_id, terms.layout_digest, terms.starts_ms)
+        limits = (terms.seats_per_customer, terms.sales_start_ms, terms.sales_end_ms)
+        claims = [
+            (show_id, seat, claim.state.encode(), claim.booking_id) for show_id, seat, claim in net.claims
+        ]
+        bookings = [
+            (
+                *(b.booking_id, b.show_id, b.user_id, b.status.value, list(b.seats), b.total, b.currency),
+                *(b.created_ms, b.expires_ms, encode(b.checked_in).decode() if b.checked_in else None),
+                *(at.partition, at.offset),
+            )
+            for b, at in net.new_bookings
+        ]
+        return {
+            "show_states": (_STATE_COLUMNS, [(*state, *sold, *limits)]),
+            "claims": (_CLAIM_COLUMNS, claims),
+            "bookings": (_BOOKING_COLUMNS, bookings),
+        }
+
+    def _last_terms(self) -> tuple[ShowStatus, Terms]:
+        return next(
+            (event.status, event.terms)
+            for change in reversed(self._changes)
+            for event in reversed(change.decision.events)
+            if isinstance(event, ShowOpened | ShowChanged | ShowClosed | ShowReopened | ShowCancelled)
+        )
+
+
+async def read_show(database: Any, show: RebuiltShow, end: int) -> None:
+    """Reads the show's decisions on, to before `end`. Raises CannotStart when its first ones are missing."""
+    async for change in changes_of(database, show.partition, show.show_id, show.next_offset, end):
+        show.take(change)
+    show.next_offset = end
+    terms = show.opening()
+    if terms is None:
+        raise CannotStart(
+            f"the decision that opened show {show.show_id} is not stored on partition {show.partition}: it was not"
+            " opened, or its first decisions have been dropped, and then it cannot be rebuilt from them"
+        )
+    if show.seating is None:
+        body = await database.fetchval(_LAYOUT, terms.layout_digest)
+        if body is None:
+            raise CannotStart(f"layout {terms.layout_id} of show {show.show_id} is not stored any more")
+        show.seating = Seating(decode_layout(body))

@@ -1,0 +1,1 @@
+"""`aisle up`: the supervisor, the embedded servers and the home."""

@@ -1,0 +1,44 @@
+"""Passwords that were made up at the first start: shown then, kept in the home, never shown again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from ops.local.keys import write_private
+from ops.sample.data import SampleData
+from runtime.settings import Settings
+
+Logins: TypeAlias = list[tuple[str, str]]
+"""User names, each with its password or where to find it."""
+
+
+def staff_logins(settings: Settings, sample_data: SampleData) -> Logins:
+    """The logins of staff and admin, to be shown.
+
+    Passwords that were made up just now are kept, so that a later start can say where they are.
+    """
+    path = settings.home / "credentials.json"
+    made = {
+        "staff": None if settings.staff_password else sample_data.staff_password,
+        "admin": None if settings.admin_password else sample_data.admin_password,
+    }
+    known = _known(path) | {name: password for name, password in made.items() if password is not None}
+    if known != _known(path):
+        write_private(path, msgspec.json.format(msgspec.json.encode(known)))
+    return [(name, _shown(name, made[name], path)) for name in made]
+
+
+def _shown(name: str, made: str | None, path: Path) -> str:
+    if made is not None:
+        return made
+    return f"see {path}" if name in _known(path) else "the password of its setting"
+
+
+def _known(path: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except (FileNotFoundError, msgspec.DecodeError):
+        return {}

@@ -1,0 +1,1 @@
+"""Sample data: movies, halls and shows to try things out."""

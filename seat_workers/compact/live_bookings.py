@@ -1,0 +1,223 @@
+"""The live bookings of a show, packed: under 100 bytes a seat, so that big houses stay in memory. Pure.
+
+Both classes are mappings like any other from the outside. What a booking's seats cost is not kept: the
+layout says so, and never changes.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from heapq import nsmallest
+from itertools import islice, pairwise
+from uuid import UUID
+
+from schemas.events import Booking, BookingStatus
+from schemas.layout import Seating
+from seat_workers.compact.packed_keys import IN_ONE_GO, PackedKeys
+from seat_workers.compact.stored_show import BookingColumns
+
+_LAST = 2**32 - 1
+_NOT_YET = -1
+
+
+class LiveBookings(MutableMapping[UUID, Booking]):
+    """Live bookings of one show, by id."""
+
+    __slots__ = (
+        "_created",
+        "_first",
+        "_held",
+        "_keys",
+        "_let_in",
+        "_next",
+        "_seating",
+        "_show_id",
+        "_users",
+    )
+
+    def __init__(self, show_id: int, seating: Seating) -> None:
+        self._show_id = show_id
+        self._seating = seating
+        self._keys = PackedKeys()
+        self._users = array("q")
+        self._created = array("q")
+        self._first = array("I")
+        self._next = array("I", bytes(4 * len(seating)))
+        """For each taken seat, the next one of the same booking."""
+        self._held: dict[int, int] = {}
+        """Number → when it expires, for those that are held."""
+        self._let_in = array("q")
+        """For each seat, when its holder was let in, Unix milliseconds; empty before the first one was."""
+
+    def fill(self, stored: BookingColumns) -> Iterator[None]:
+        """Takes stored bookings while there are none. To be used only when there is nothing more to go on with."""
+        yield from self._keys.fill(stored.ids_high, stored.ids_low)
+        self._users, self._created = stored.users[:], stored.created_ms[:]
+        seats, following, at = stored.seats, self._next, 0
+        for start in range(0, len(stored.sizes), IN_ONE_GO):
+            for size in stored.sizes[start : start + IN_ONE_GO]:
+                self._first.append(seats[at])
+                last = at + size - 1
+                while at < last:
+                    following[seats[at]] = seats[at + 1]
+                    at += 1
+                following[seats[at]] = _LAST
+                at += 1
+            yield
+        for start in range(0, len(stored.expires_ms), IN_ONE_GO):
+            for number, expires_ms in enumerate(stored.expires_ms[start : start + IN_ONE_GO], start):
+                if expires_ms:
+                    self._held[number] = expires_ms
+            yield
+        for start in range(0, len(stored.check_ins), IN_ONE_GO):
+            for label, at_ms in stored.let_in(start, start + IN_ONE_GO):
+                self._note_let_in(label, at_ms)
+            yield
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[UUID]:
+        return (UUID(int=key) for key in self._keys)
+
+    def __contains__(self, booking_id: object) -> bool:
+        return isinstance(booking_id, UUID) and self._keys.find(booking_id.int) >= 0
+
+    def __getitem__(self, booking_id: UUID) -> Booking:
+        number = self._keys.find(booking_id.int)
+        if number < 0:
+            raise KeyError(booking_id)
+        seats = self._seats(number)
+        seating = self._seating
+        expires_ms = self._held.get(number)
+        return Booking(
+            booking_id=booking_id,
+            show_id=self._show_id,
+            user_id=self._users[number],
+            status=BookingStatus.CONFIRMED if expires_ms is None else BookingStatus.HELD,
+            seats=tuple([seating.label(seat) for seat in seats]),
+            total=sum([seating.price_of(seat) for seat in seats]),
+            currency=seating.currency,
+            created_ms=self._created[number],
+            expires_ms=expires_ms,
+            checked_in={
+                seating.label(seat): self._let_in[seat] for seat in seats if self._let_in[seat] != _NOT_YET
+            }
+            if self._let_in
+            else {},
+        )
+
+    def __setitem__(self, booking_id: UUID, booking: Booking) -> None:
+        self.put(booking, [self._seating.index(label) for label in booking.seats])
+
+    def put(self, booking: Booking, seats: list[int]) -> bool:
+        """Takes a booking in, or the changes of one that is here, whose seats never change.
+
+        `seats`: the indexes of its seats, in layout order. Returns whether it is new.
+        """
+        number, new = self._keys.put(booking.booking_id.int)
+        if new:
+            if number == len(self._users):
+                self._users.append(booking.user_id)
+                self._created.append(booking.created_ms)
+                self._first.append(seats[0])
+            else:
+                self._users[number], self._created[number] = booking.user_id, booking.created_ms
+                self._first[number] = seats[0]
+            for seat, following in pairwise(seats):
+                self._next[seat] = following
+            self._next[seats[-1]] = _LAST
+        if booking.expires_ms is not None:
+            self._held[number] = booking.expires_ms
+        elif self._held:
+            self._held.pop(number, None)
+        for label, at_ms in booking.checked_in.items():
+            self._note_let_in(label, at_ms)
+        return new
+
+    def held_until(self, booking_id: UUID) -> int | None:
+        """When this booking expires, in Unix milliseconds; None when it is not held."""
+        return self._held.get(self._keys.find(booking_id.int)) if self._held else None
+
+    def _note_let_in(self, label: str, at_ms: int) -> None:
+        if not self._let_in:
+            self._let_in = array("q", [_NOT_YET]) * len(self._seating)
+        self._let_in[self._seating.index(label)] = at_ms
+
+    def __delitem__(self, booking_id: UUID) -> None:
+        try:
+            number = self._keys.remove(booking_id.int)
+        except KeyError:
+            raise KeyError(booking_id) from None
+        self._held.pop(number, None)
+        if self._let_in:
+            for seat in self._seats(number):
+                self._let_in[seat] = _NOT_YET
+
+    def held(self) -> Iterator[tuple[UUID, int, list[int]]]:
+        """Of each that is held: its id, when it expires, the indexes of its seats."""
+        for number, expires_ms in self._held.items():
+            yield UUID(int=self._keys.key(number)), expires_ms, self._seats(number)
+
+    def smallest(self, count: int) -> list[UUID]:
+        """The `count` smallest ids, in order."""
+        return [UUID(int=key) for key in nsmallest(count, self._keys)]
+
+    def _seats(self, number: int) -> list[int]:
+        seats = []
+        seat = self._first[number]
+        while seat != _LAST:
+            seats.append(seat)
+            seat = self._next[seat]
+        return seats
+
+
+class SeatsOfCustomers(Mapping[int, int]):
+    """How many live seats each customer has; who has none is not in it."""
+
+    __slots__ = ("_counts", "_keys")
+
+    def __init__(self) -> None:
+        self._keys = PackedKeys()
+        self._counts = array("I")
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._keys)
+
+    def __getitem__(self, user_id: int) -> int:
+        number = self._keys.find(user_id)
+        if number < 0:
+            raise KeyError(user_id)
+        return self._counts[number]
+
+    def of(self, user_id: int) -> int:
+        """How many this customer has, none included."""
+        number = self._keys.find(user_id)
+        return self._counts[number] if number >= 0 else 0
+
+    def fill(self, users: Iterable[int], sizes: Iterable[int]) -> Iterator[None]:
+        """Counts bookings, each of a customer and of so many seats, while none is counted."""
+        counts: dict[int, int] = {}
+        bookings = zip(users, sizes, strict=True)
+        while some := list(islice(bookings, IN_ONE_GO)):
+            for user_id, seats in some:
+                counts[user_id] = counts.get(user_id, 0) + seats
+            yield
+        yield from self._keys.fill(array("Q", bytes(8 * len(counts))), array("Q", counts))
+        self._counts = array("I", counts.values())
+
+    def add(self, user_id: int, seats: int) -> None:
+        """A customer has so many seats more, or less where it is negative."""
+        number, new = self._keys.put(user_id)
+        if not new:
+            self._counts[number] += seats
+            if not self._counts[number]:
+                self._keys.remove(user_id)
+        elif number == len(self._counts):
+            self._counts.append(seats)
+        else:
+            self._counts[number] = seats
