@@ -45,7 +45,7 @@ from gateway.reports.figures import ReportFigures
 from gateway.reports.query import ReportReader
 from gateway.seat_pictures import SeatPictures
 from gateway.security_headers import headers_for
-from gateway.serving import listener_for, serve_app
+from gateway.server.serve import listener_for, serve_app
 from gateway.standings import Standings
 from gateway.stored_seats import StoredSeats
 from gateway.ticket_pdf import TicketRoutes

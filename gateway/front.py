@@ -1,7 +1,7 @@
 """What every request comes to first: the hot routes, then the framework; sockets go to the live routes.
 
 A hot route is reached in two ways, by the same handlers: by ASGI, as everything else, and for a whole request of a
-quiet connection the short way (bounded_http.py).
+quiet connection the short way (server/http_protocol.py).
 """
 
 from __future__ import annotations

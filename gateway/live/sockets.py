@@ -9,8 +9,8 @@ has run out, 4403 for an account that may not, 4429 past a limit.
 from __future__ import annotations
 
 from gateway.http import Receive, Scope, Send, query_parameters, request_id_of
-from gateway.live.bounded_websocket import CONNECTION, BoundedWebSocket, text_frame
 from gateway.problems import Problem
+from gateway.server.websocket_protocol import CONNECTION, BoundedWebSocket, text_frame
 
 __all__ = ["NOT_WANTED", "Socket", "close_code", "text_frame"]
 

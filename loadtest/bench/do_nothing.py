@@ -18,9 +18,9 @@ from typing import Any
 import uvicorn
 import uvloop
 
-from gateway.bounded_http import BoundedHttp
 from gateway.http import Exchange
-from gateway.whole_answers import Outbox
+from gateway.server.http_protocol import BoundedHttp
+from gateway.server.response_writer import Outbox
 from loadtest.bench.processes import end_with_parent
 
 Scope = MutableMapping[str, Any]

@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from gateway.serving import listener_for
+from gateway.server.serve import listener_for
 from runtime.process import CannotStart
 from runtime.settings import SettingError, Settings
 from tests.integration.gateway_server import KEYS, Server, serving

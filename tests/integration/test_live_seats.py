@@ -351,8 +351,8 @@ async def test_who_does_not_read_is_dropped_and_the_others_hear_everything(serve
     small.setblocking(False)
     await asyncio.get_running_loop().sock_connect(small, ("127.0.0.1", server.port))
     with (
-        mock.patch("gateway.live.bounded_websocket._KERNEL_BUFFER", 4_096),
-        mock.patch("gateway.live.bounded_websocket.MAX_UNSENT", 16_000),
+        mock.patch("gateway.server.websocket_protocol._KERNEL_BUFFER", 4_096),
+        mock.patch("gateway.server.websocket_protocol.MAX_UNSENT", 16_000),
     ):
         async with (
             connect(url, sock=small, compression=None, proxy=None) as slow,

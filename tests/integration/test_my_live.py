@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from gateway.commands import Commands
-from gateway.live.bounded_websocket import BoundedWebSocket
+from gateway.server.websocket_protocol import BoundedWebSocket
 from ops.embedded import run_servers
 from ops.embedded_redis import EmbeddedRedis
 from runtime.settings import Settings
@@ -257,8 +257,8 @@ async def test_a_reader_that_lags_is_dropped_and_slows_nobody(server: Server, sh
         end(socket, code, reason)
 
     with (
-        mock.patch("gateway.live.bounded_websocket._KERNEL_BUFFER", 8_000),
-        mock.patch("gateway.live.bounded_websocket.MAX_UNSENT", 50_000),
+        mock.patch("gateway.server.websocket_protocol._KERNEL_BUFFER", 8_000),
+        mock.patch("gateway.server.websocket_protocol.MAX_UNSENT", 50_000),
         mock.patch.object(BoundedWebSocket, "end", noted),
     ):
         async with (

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import uvloop
 
-from gateway.whole_answers import Outbox
+from gateway.server.response_writer import Outbox
 
 PATIENCE_S = 2.0
 

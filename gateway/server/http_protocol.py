@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from gateway.http import MAX_BODY, Exchange, Header, request_id_of
 from gateway.problems import Problem, Refusal
-from gateway.whole_answers import Outbox, refusal_as_sent, whole_answer
+from gateway.server.response_writer import Outbox, refusal_as_sent, whole_answer
 
 MAX_URL = 8 * 1024
 MAX_HEAD = 32 * 1024

@@ -11,10 +11,10 @@ from typing import Any
 
 import uvicorn
 
-from gateway.bounded_http import BoundedHttp, ShortWay
 from gateway.http import App
-from gateway.live.bounded_websocket import MAX_MESSAGE, PING_EVERY_S, PONG_WITHIN_S, BoundedWebSocket
-from gateway.whole_answers import Outbox
+from gateway.server.http_protocol import BoundedHttp, ShortWay
+from gateway.server.response_writer import Outbox
+from gateway.server.websocket_protocol import MAX_MESSAGE, PING_EVERY_S, PONG_WITHIN_S, BoundedWebSocket
 from runtime.process import CannotStart, run_until
 from runtime.settings import Settings
 

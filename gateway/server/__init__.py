@@ -1,0 +1,1 @@
+"""The HTTP and WebSocket server: connections, their bounds, and how a response leaves."""
