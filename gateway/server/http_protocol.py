@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from gateway.http import MAX_BODY, Exchange, Header, request_id_of
 from gateway.problems import Problem, Refusal
+from gateway.server.connections import DRAIN_GRACE_S, Connections
 from gateway.server.response_writer import Outbox, refusal_as_sent, whole_answer
 
 MAX_URL = 8 * 1024
@@ -88,8 +89,11 @@ class BoundedHttp(HttpToolsProtocol):
     _idle: asyncio.TimerHandle | None = None
     _idle_since = 0.0
 
-    def __init__(self, short_way: ShortWay, outbox: Outbox, *args: Any, **named: Any) -> None:
+    def __init__(
+        self, short_way: ShortWay, outbox: Outbox, connections: Connections, *args: Any, **named: Any
+    ) -> None:
         super().__init__(*args, **named)
+        self._all = connections
         self._short_way = short_way
         self._outbox = outbox
         self._on_short_way = _OnShortWay()
@@ -99,6 +103,8 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._wait_for(HEAD_WITHIN_S)
+        if self._all.draining:
+            self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_more()
@@ -215,12 +221,14 @@ class BoundedHttp(HttpToolsProtocol):
         if (refusal := self._short_way.turned_away(route)) is not None:
             request_id = request_id_of(self._fields.get(b"x-request-id"))
             own = self.server_state.default_headers
-            self._outbox.add(self.transport, refusal_as_sent(refusal, own, request_id))
-            self._await_next()
-            return
+            if not self._all.draining:
+                self._outbox.add(self.transport, refusal_as_sent(refusal, own, request_id))
+                self._await_next()
+                return
         path, _, query = self.url.partition(b"?")
         under_way = self._on_short_way
         under_way.response_complete = False
+        under_way.keep_alive = not self._all.draining
         under_way.route, under_way.began = route, time.perf_counter()
         self.cycle = self._answering = under_way  # type: ignore[assignment]
         self._short_way.take(
@@ -238,7 +246,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _tell(self, status: int, headers: list[Header], body: bytes) -> None:
         under_way = self._on_short_way
-        if not under_way.keep_alive:
+        if not under_way.keep_alive and not self.pipeline:
             headers = [*headers, (b"connection", b"close")]
         answer = whole_answer(status, self.server_state.default_headers, headers, body)
         self._short_way.answered(under_way.route, status, time.perf_counter() - under_way.began)
@@ -246,14 +254,14 @@ class BoundedHttp(HttpToolsProtocol):
             return
         self._outbox.add(self.transport, answer)
         under_way.response_complete = True
-        if not under_way.keep_alive:
-            self._outbox.empty()
-            self.transport.close()
-        elif self.pipeline:
+        if self.pipeline:
             self.flow.resume_reading()
             self._start_asgi_task(*self.pipeline.pop())
         elif not self._reads:
             self._tell_refusal()
+        elif not under_way.keep_alive:
+            self._outbox.empty()
+            self._close_after_answer()
         else:
             self._await_next()
 
@@ -293,11 +301,36 @@ class BoundedHttp(HttpToolsProtocol):
         self.expect_100_continue = any(
             name == b"expect" and value.lower() == b"100-continue" for name, value in headers
         )
+        before = self.cycle
         super().on_headers_complete()
+        if self._all.draining and self.cycle is not before:
+            if self._busy and before is self._answering:
+                before.keep_alive = True  # the last response closes the connection, not this one
+            self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
+        """Ends the connection with the response to its last request.
+
+        A request may be on its way at this moment. So an idle connection is read for a grace period, and what
+        arrives within it is answered with `Connection: close`.
+        """
         self._outbox.empty()
-        super().shutdown()
+        if self._busy:
+            self.cycle.keep_alive = False
+        self.loop.call_later(DRAIN_GRACE_S, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        if not (self._busy or self._in_message or self.pipeline):
+            self.transport.close()
+
+    def _close_after_answer(self) -> None:
+        """Closes once the client has the last response: unread input would reset the connection instead."""
+        self._reads = False
+        self._wait_no_more()
+        self._idle_no_more()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
 
     # --- answers by ASGI, and refusals of what is not HTTP ---
 

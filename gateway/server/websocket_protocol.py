@@ -15,6 +15,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 from websockets.protocol import State
 
+from gateway.server.connections import Connections
+
 MAX_MESSAGE = 64 * 1024
 """Bytes of a client's message; a longer one closes the socket with 1009."""
 MAX_UNSENT = 256 * 1024
@@ -27,6 +29,7 @@ CONNECTION = "aisle.connection"
 _MAX_FRAGMENTS = 1_024
 _KERNEL_BUFFER = 128 * 1024
 _CLOSE_S = 5.0
+_SERVICE_RESTART = 1012
 _TRY_AGAIN_LATER = 1013
 
 # uvicorn tells of every socket, and of every client's fault with a traceback.
@@ -47,8 +50,9 @@ def text_frame(text: bytes) -> bytes:
 class BoundedWebSocket(WebSocketsSansIOProtocol):
     """uvicorn's protocol with a way to write without waiting, and with an end to every wait."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, connections: Connections, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._all = connections
         self.logger = _quiet
         self.close_timeout = _CLOSE_S
 
@@ -78,8 +82,14 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self.abort_soon()
 
     def shutdown(self) -> None:
-        super().shutdown()
-        self.abort_soon()
+        """Closes with 1012 and waits for the client's own close frame. A handshake is finished first."""
+        if self.open and self.handshake_complete:
+            self.end(_SERVICE_RESTART, "the gateway stops: connect again")
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self._all.draining and message["type"] == "websocket.accept":
+            self.shutdown()
 
     @property
     def open(self) -> bool:
