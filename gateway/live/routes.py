@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from uvicorn.protocols.utils import ClientDisconnected
-
 from gateway.addresses import ADDRESS
 from gateway.failures import problem_for
 from gateway.http import Receive, Scope, Send
@@ -15,6 +13,7 @@ from gateway.live.origins import Origins
 from gateway.live.sockets import Socket, close_code
 from gateway.problems import Problem
 from gateway.rate_limits import Limit
+from gateway.server.uvicorn_private import ClientDisconnected
 from schemas.ids import MAX_SHOW_ID
 
 Handler = Callable[[Socket], Awaitable[None]]

@@ -13,14 +13,14 @@ import uvicorn
 
 from gateway.http import App
 from gateway.server.connections import Connections
-from gateway.server.http_protocol import BoundedHttp, ShortWay
+from gateway.server.fast_path import ShortWay
+from gateway.server.http_protocol import BoundedHttp
 from gateway.server.response_writer import Outbox
 from gateway.server.websocket_protocol import MAX_MESSAGE, PING_EVERY_S, PONG_WITHIN_S, BoundedWebSocket
 from runtime.process import CannotStart, run_until
 from runtime.settings import Settings
 
 BACKLOG = 2048
-KEEP_ALIVE_S = 75
 DRAIN_S = 20
 LAST_ANSWERS_S = 15
 """So long after the stop, what still waits for its decision is answered that it is not decided yet."""
@@ -60,7 +60,6 @@ async def serve_app(
             server_header=False,
             headers=list(headers),
             backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=DRAIN_S,
         ),
     )

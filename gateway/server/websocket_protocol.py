@@ -11,11 +11,11 @@ import logging
 import socket
 from typing import Any, cast
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 from websockets.protocol import State
 
-from gateway.server.connections import Connections
+from gateway.server.connections import Connections, Lease
+from gateway.server.uvicorn_private import WebSocketsSansIOProtocol
 
 MAX_MESSAGE = 64 * 1024
 """Bytes of a client's message; a longer one closes the socket with 1009."""
@@ -27,8 +27,14 @@ CONNECTION = "aisle.connection"
 """Where an ASGI scope has its BoundedWebSocket."""
 
 _MAX_FRAGMENTS = 1_024
+_PIECE = 1_024
+"""Bytes that are parsed before what was found in them is looked at."""
+_MAX_CONTROL_FRAMES = 100
+"""Pings, and pongs that answer nothing, within a minute: a client that sends more is dropped with 1008."""
+_MINUTE_S = 60.0
 _KERNEL_BUFFER = 128 * 1024
 _CLOSE_S = 5.0
+_POLICY = 1008
 _SERVICE_RESTART = 1012
 _TRY_AGAIN_LATER = 1013
 
@@ -53,6 +59,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def __init__(self, connections: Connections, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._all = connections
+        self.lease: Lease | None = None
+        """What the connection counts as, once it is a WebSocket."""
+        self._unread = b""
+        """Input that waits for the message before it to be taken."""
+        self._control_frames, self._minute_ends_s = 0, 0.0
         self.logger = _quiet
         self.close_timeout = _CLOSE_S
 
@@ -60,6 +71,34 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         # Else the kernel takes megabytes for a client that reads nothing, and we would learn of it late.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.lease is not None:
+            self.lease.close()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += data
+        self._parse()
+
+    def _parse(self) -> None:
+        """Parses what has come, up to the next message, which has to be taken before another one is read."""
+        while self._unread and not self.read_paused and not self.transport.is_closing():
+            piece, self._unread = self._unread[:_PIECE], self._unread[_PIECE:]
+            super().data_received(piece)
+        if self.transport.is_closing():
+            self._unread = b""
+        elif self._unread:
+            self.transport.pause_reading()
+        elif not self.read_paused:
+            self.transport.resume_reading()
+
+    async def receive(self) -> Any:
+        message = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self._parse()
+        return message
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -72,6 +111,31 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
             return
         super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        if self._takes_control_frame():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # pongs that are not sent
+
+    def handle_pong(self, event: Any) -> None:
+        if self.pending_ping_payload is not None or self._takes_control_frame():
+            super().handle_pong(event)
+
+    def _takes_control_frame(self) -> bool:
+        """Whether a control frame is within bounds. Otherwise the client is dropped."""
+        now_s = self.loop.time()
+        if now_s >= self._minute_ends_s:
+            self._control_frames, self._minute_ends_s = 0, now_s + _MINUTE_S
+        self._control_frames += 1
+        too_many = self._control_frames > _MAX_CONTROL_FRAMES
+        if not self.handshake_complete or (too_many and self.close_sent):
+            self.transport.abort()
+        elif too_many:
+            self.end(_POLICY, "too many pings")
+        elif self.transport.get_write_buffer_size() > MAX_UNSENT:
+            self.end(_TRY_AGAIN_LATER, "too slow: connect again")
+        return self.open
 
     def handle_parser_exception(self) -> None:
         super().handle_parser_exception()
@@ -116,7 +180,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self.stop_keepalive()
         if self.read_paused:
             self.read_paused = False
-            self.transport.resume_reading()
+            self.loop.call_soon(self._parse)  # the client's close frame may be among what is unread
         # uvicorn leaves the connection open while there is this timer: the client's own goodbye may come.
         self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
 
