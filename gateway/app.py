@@ -45,6 +45,8 @@ from gateway.reports.figures import ReportFigures
 from gateway.reports.query import ReportReader
 from gateway.seat_pictures import SeatPictures
 from gateway.security_headers import headers_for
+from gateway.server.connections import Connections, uncounted
+from gateway.server.freed_memory import give_back_memory
 from gateway.server.serve import listener_for, serve_app
 from gateway.standings import Standings
 from gateway.stored_seats import StoredSeats
@@ -68,6 +70,7 @@ class Gateway(NamedTuple):
     short_way: ShortWay
     tasks: list[asyncio.Task[Any]]
     measures: GatewayMeasures
+    connections: Connections
     end_waits: Callable[[], None]
     """Answers at once who waits for a decision: for the end, when there is no more time to wait."""
 
@@ -82,7 +85,14 @@ async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = Fals
             settle_gc()
             headers = headers_for(settings.public_url, settings.cors_origins)
             await serve_app(
-                gateway.app, listener, stop, gateway.tasks, gateway.end_waits, gateway.short_way, headers
+                gateway.app,
+                listener,
+                stop,
+                gateway.tasks,
+                gateway.end_waits,
+                gateway.short_way,
+                gateway.connections,
+                headers,
             )
 
 
@@ -184,7 +194,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         short_way = ShortWay(
             hot, addresses, rate_limits.requests, measures, other_sites=bool(settings.cors_origins)
         )
+        connections = Connections(addresses.connection_address if settings.rate_limits else uncounted)
         tasks = [
+            _start(stack, "memory", give_back_memory(connections)),
             _start(stack, "replies", replies.listen()),
             _start(stack, "look-ups", replies.look_up()),
             _start(stack, "in flight", in_flight.measure(lambda: replies.found)),
@@ -200,7 +212,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "report figures", figures.keep_gathering()),
             _start(stack, "upkeep", forget_expired_logins(logins)),
         ]
-        yield Gateway(measures.counted(app), short_way, tasks, measures, replies.end_waits)
+        yield Gateway(measures.counted(app), short_way, tasks, measures, connections, replies.end_waits)
 
 
 def _start(

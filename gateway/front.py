@@ -127,6 +127,8 @@ class ShortWay:
 
     _METHODS = (b"GET", b"POST", b"DELETE")
     _MAX_KNOWN = 10_000
+    _MAX_KNOWN_TARGET = 64
+    """Bytes: the longest target below a show is shorter, and an unknown one is any."""
 
     def __init__(
         self,
@@ -162,7 +164,7 @@ class ShortWay:
         if route is None:
             return None
         taken = _Taken(route, route_of(method.decode(), path.decode()))
-        if target.startswith(b"/api/shows/") and b"?" not in target:
+        if len(target) <= self._MAX_KNOWN_TARGET and target.startswith(b"/api/shows/") and b"?" not in target:
             if len(self._known) >= self._MAX_KNOWN:
                 self._known.clear()
             self._known[method, target] = taken

@@ -14,19 +14,24 @@ Client = tuple[str, int] | None
 """Host and port that a connection comes from."""
 
 
+def uncounted(_: Client) -> None:
+    """Counts no connection for an address: AISLE_RATE_LIMITS=off."""
+
+
 class Connections:
     """Counts the connections of each address. `address_of` gives None for a client that is not counted."""
 
-    def __init__(self, address_of: Callable[[Client], str | None] = lambda _: None) -> None:
+    def __init__(self, address_of: Callable[[Client], str | None] = uncounted) -> None:
         self.draining = False
         """The gateway stops: each connection ends with its last response, or when it has been idle for a while."""
-        self.total = 0
+        self.total = self.peak = 0
         self._address_of = address_of
         self._of_address: Counter[str] = Counter()
 
     def open(self, client: Client) -> Lease:
         """Counts one more connection, also one that is to be refused, until its lease is closed."""
         self.total += 1
+        self.peak = max(self.peak, self.total)
         address = self._address_of(client)
         if address is None:
             return Lease(self, None, 0)

@@ -33,6 +33,7 @@ async def serve_app(
     tasks: Sequence[asyncio.Task[Any]],
     end_waits: Callable[[], None],
     short_way: ShortWay,
+    connections: Connections,
     headers: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Serves until `stop`, then takes no more connections and finishes what was begun, 20 s at most.
@@ -41,7 +42,6 @@ async def serve_app(
     time for who waits for a decision to be answered: after a while, or at once where the task that answers
     may be the one that ended.
     """
-    connections = Connections()
     server = _Server(
         connections,
         uvicorn.Config(
