@@ -9,8 +9,9 @@ from ipaddress import AddressValueError, IPv6Address
 _MAX_BYTES = 264
 """A name has at most 255 bytes, a port five digits."""
 _MAX_PORT = 65_535
+# RFC 3986 allows more in a name, which no host has: a comma may come from two headers that were joined.
 _AUTHORITY = re.compile(
-    rb"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+))"
+    rb"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+))"
     rb"(?::(?P<port>[0-9]{0,5}))?"
 )
 

@@ -35,6 +35,8 @@ class BoundedHttp(HttpToolsProtocol):
         self, short_way: ShortWay, outbox: Outbox, connections: Connections, *args: Any, **named: Any
     ) -> None:
         super().__init__(*args, **named)
+        self.url = b""
+        self.headers = []
         self._short_way = short_way
         self._outbox = outbox
         self._all = connections
