@@ -16,8 +16,8 @@ class Ends(Protocol):
     def is_final(self) -> bool:
         """Whether the response that begins now is the last one."""
 
-    def close_after_response(self) -> None:
-        """Closes the connection once the client has what was written."""
+    def end_of_response(self) -> None:
+        """The response that is being written asks to close the connection after it."""
 
 
 class AsgiRequest(RequestResponseCycle):
@@ -25,28 +25,24 @@ class AsgiRequest(RequestResponseCycle):
 
     def __init__(self, connection: Ends, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._connection = connection
-        self.transport = self  # type: ignore[assignment]
+        self._is_final = connection.is_final
 
     def send(self, message: Any) -> Awaitable[None]:  # type: ignore[override]
-        if not self.response_started and self._connection.is_final():
+        if not self.response_started and self._is_final():
             self.keep_alive = False
         return super().send(message)
 
-    # --- what uvicorn's cycle does with its transport ---
 
-    def write(self, data: bytes) -> None:
-        self._connection.transport.write(data)
+class ResponseTransport:
+    """What the requests of a connection have as their transport: closing it is up to the connection.
 
-    def is_closing(self) -> bool:
-        closing: bool = self._connection.transport.is_closing()
-        return closing
+    There is one for each connection. Nothing here refers to a request, which would have to wait for the collector.
+    """
 
-    def close(self) -> None:
-        if self.response_complete:
-            self._connection.close_after_response()
-        else:
-            self._connection.transport.close()
+    def __init__(self, connection: Ends) -> None:
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+        self.close = connection.end_of_response
 
 
 class HeldFlow(FlowControl):

@@ -16,7 +16,7 @@ import httptools
 
 from gateway.http import Exchange, Header, request_id_of
 from gateway.problems import Problem
-from gateway.server.asgi_request import AsgiRequest, HeldFlow
+from gateway.server.asgi_request import AsgiRequest, HeldFlow, ResponseTransport
 from gateway.server.connections import Connections, Lease
 from gateway.server.fast_path import FastRequest, ShortWay, may_take
 from gateway.server.request_bounds import MAX_PIECE, Due, Phase, Refusal, RequestBounds
@@ -42,11 +42,13 @@ class BoundedHttp(HttpToolsProtocol):
         self._all = connections
         self._bounds = RequestBounds(self.loop.time())
         self._flow: HeldFlow
+        self._of_responses: ResponseTransport
         self._lease: Lease | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_s = 0.0
         self._unread, self._read = b"", 0
         """Input that is not parsed yet, and how much of it is."""
+        self._parses_soon = False
         self._client_ended = False
         self._refusal: Problem | None = None
         """What the connection ends with, once the requests before are answered."""
@@ -61,6 +63,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = self._flow = HeldFlow(transport)
+        self._of_responses = ResponseTransport(self)
         self._lease = lease = self._all.open(self.client)
         if lease.reset:
             transport.abort()
@@ -88,7 +91,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
         # Else they would keep each other until the next full collection, which is rare.
         self.pipeline.clear()
-        self._answering = self.cycle = None  # type: ignore[assignment]
+        self._answering = self.cycle = self._of_responses = None  # type: ignore[assignment]
 
     def shutdown(self) -> None:
         """The gateway stops: ends the connection with its last response, or once it has been idle for a while."""
@@ -125,9 +128,16 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             self._parse(data)
 
+    def _parse_soon(self) -> None:
+        """Parses on once others had a turn."""
+        if not self._parses_soon:
+            self._parses_soon = True
+            self.loop.call_soon(self._parse_on)
+
     def _parse_on(self) -> None:
-        """Parses one more piece of the unread input, with the end of one head at most, then gives others a turn."""
+        """Parses one more piece of the unread input, with the end of one head at most."""
         bounds = self._bounds
+        self._parses_soon = False
         if not self._unread or not bounds.reading:
             self._unread = b""
             return
@@ -139,7 +149,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._read = min(start + MAX_PIECE if found < 0 else found + len(_END_OF_HEAD), len(unread))
         self._parse(unread[start : self._read])
         if self._read < len(unread):
-            self.loop.call_soon(self._parse_on)
+            self._parse_soon()
             return
         self._unread = b""
         if self._client_ended:
@@ -339,7 +349,7 @@ class BoundedHttp(HttpToolsProtocol):
         self.cycle = cycle = AsgiRequest(
             self,
             scope=scope,
-            transport=self.transport,
+            transport=self._of_responses,
             flow=self.flow,
             logger=self.logger,
             access_logger=self.access_logger,
@@ -386,7 +396,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._watch()  # answered before its body had come, so that the rest of it is for nothing
         if self._flow.held and not bounds.full:
             if self._unread:
-                self.loop.call_soon(self._parse_on)
+                self._parse_soon()
             else:
                 self._flow.release()
 
@@ -410,6 +420,12 @@ class BoundedHttp(HttpToolsProtocol):
             (b"connection", b"close"),
         ]
         return whole_answer(refusal.status, self.server_state.default_headers, headers, body)
+
+    def end_of_response(self) -> None:
+        if self._answering is not None and self._answering.response_complete:
+            self.close_after_response()
+        else:
+            self.transport.close()  # broken off by an error
 
     def close_after_response(self) -> None:
         """Closes once the client has what was written: closing with unread input would reset the connection."""

@@ -26,7 +26,7 @@ import enum
 MAX_PIECE = 16 * 1024
 """Bytes that are parsed at once. A head may be longer than MAX_HEAD by as many: they are counted by the piece."""
 MAX_HEAD = 32 * 1024
-MAX_UNANSWERED = 32
+MAX_UNANSWERED = 24
 MAX_AHEAD = 64 * 1024
 """Bytes of requests that wait for the response to one before them."""
 HEAD_S = 20.0

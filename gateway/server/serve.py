@@ -21,6 +21,10 @@ from runtime.process import CannotStart, run_until
 from runtime.settings import Settings
 
 BACKLOG = 2048
+RECEIVE_BUFFER = 32 * 1024
+"""Bytes that the kernel takes of a connection that is not read; about as many come with one read."""
+SEND_BUFFER = 256 * 1024
+"""Bytes that the kernel takes for a client that does not read."""
 DRAIN_S = 20
 LAST_ANSWERS_S = 15
 """So long after the stop, what still waits for its decision is answered that it is not decided yet."""
@@ -42,6 +46,8 @@ async def serve_app(
     time for who waits for a decision to be answered: after a while, or at once where the task that answers
     may be the one that ended.
     """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     server = _Server(
         connections,
         uvicorn.Config(

@@ -27,8 +27,12 @@ CONNECTION = "aisle.connection"
 """Where an ASGI scope has its BoundedWebSocket."""
 
 _MAX_FRAGMENTS = 1_024
-_PIECE = 1_024
+_PIECE = 2_048
 """Bytes that are parsed before what was found in them is looked at."""
+_PIECES_AT_ONCE = 8
+"""Then others have a turn."""
+_MAX_AFTER_CLOSE = 64 * 1024
+"""Bytes that are read after our close frame, up to the client's own."""
 _MAX_CONTROL_FRAMES = 100
 """Pings, and pongs that answer nothing, within a minute: a client that sends more is dropped with 1008."""
 _MINUTE_S = 60.0
@@ -61,8 +65,9 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self._all = connections
         self.lease: Lease | None = None
         """What the connection counts as, once it is a WebSocket."""
-        self._unread = b""
-        """Input that waits for the message before it to be taken."""
+        self._unread, self._read = b"", 0
+        """Input that waits for the message before it to be taken, and how much of it has been parsed."""
+        self._after_close = 0
         self._control_frames, self._minute_ends_s = 0, 0.0
         self.logger = _quiet
         self.close_timeout = _CLOSE_S
@@ -78,19 +83,29 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._unread += data
+        if self.close_sent:
+            self._after_close += len(data)
+            if self._after_close > _MAX_AFTER_CLOSE:
+                self.transport.abort()
+        self._unread, self._read = self._unread[self._read :] + data, 0
         self._parse()
 
     def _parse(self) -> None:
         """Parses what has come, up to the next message, which has to be taken before another one is read."""
-        while self._unread and not self.read_paused and not self.transport.is_closing():
-            piece, self._unread = self._unread[:_PIECE], self._unread[_PIECE:]
-            super().data_received(piece)
+        unread = self._unread
+        for _ in range(_PIECES_AT_ONCE):
+            if self._read == len(unread) or self.read_paused or self.transport.is_closing():
+                break
+            start, self._read = self._read, min(self._read + _PIECE, len(unread))
+            super().data_received(unread[start : self._read])
         if self.transport.is_closing():
-            self._unread = b""
-        elif self._unread:
+            self._unread, self._read = b"", 0
+        elif self._read < len(unread):
             self.transport.pause_reading()
+            if not self.read_paused:
+                self.loop.call_soon(self._parse)
         elif not self.read_paused:
+            self._unread, self._read = b"", 0
             self.transport.resume_reading()
 
     async def receive(self) -> Any:
