@@ -12,7 +12,7 @@ ARGS ?=
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites install dev up kafka test lint types unit quick integration e2e simulate chaos fuzz bench loadtest servers lock clean
+.PHONY: help prerequisites install dev up kafka test lint types unit quick integration e2e simulate chaos attack fuzz bench loadtest servers lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ simulate: dev  ## simulated schedules, crashes and all: RUNS=10000 SEED=1; goes 
 
 chaos: dev  ## storms that kill every part under load, for MINUTES=10 (LOG=kafka or postgres, SEED=1)
 	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) --log $(or $(LOG),both) --seed $(or $(SEED),1) $(ARGS)
+
+attack: dev  ## attacks on a gateway from outside, two minutes: ARGS='--only pings --latency'
+	@$(BIN)/python -m tests.attack $(ARGS)
 
 fuzz: dev  ## requests made up from the OpenAPI document, right and wrong ones: CASES=100 of each call, SEED=1
 	@$(BIN)/python -m tests.e2e.fuzzing --cases $(or $(CASES),100) --seed $(or $(SEED),1) $(ARGS)

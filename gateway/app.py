@@ -53,6 +53,8 @@ from gateway.reports.figures import ReportFigures
 from gateway.reports.query import ReportReader
 from gateway.seat_maps.cache import SeatPictures
 from gateway.seat_maps.store import StoredSeats
+from gateway.server.connections import Connections, uncounted
+from gateway.server.freed_memory import give_back_memory
 from gateway.server.serve import listener_for, serve_app
 from gateway.site.pages import FrontPage
 from gateway.tickets.renderer import TicketPrinter
@@ -78,6 +80,7 @@ class Gateway(NamedTuple):
     short_way: ShortWay
     tasks: list[asyncio.Task[Any]]
     measures: GatewayMeasures
+    connections: Connections
     end_waits: Callable[[], None]
     """Answers at once who waits for a decision: for the end, when there is no more time to wait."""
 
@@ -92,7 +95,14 @@ async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = Fals
             settle_gc()
             headers = headers_for(settings.public_url, settings.cors_origins)
             await serve_app(
-                gateway.app, listener, stop, gateway.tasks, gateway.end_waits, gateway.short_way, headers
+                gateway.app,
+                listener,
+                stop,
+                gateway.tasks,
+                gateway.end_waits,
+                gateway.short_way,
+                gateway.connections,
+                headers,
             )
 
 
@@ -216,7 +226,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         short_way = ShortWay(
             hot, addresses, rate_limits.requests, measures, other_sites=bool(settings.cors_origins)
         )
+        connections = Connections(addresses.connection_address if settings.rate_limits else uncounted)
         tasks = [
+            _start(stack, "memory", give_back_memory(connections)),
             _start(stack, "replies", replies.listen()),
             _start(stack, "look-ups", replies.look_up()),
             _start(stack, "in flight", in_flight.measure(lambda: replies.found)),
@@ -236,7 +248,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "upkeep", forget_expired(logins, stored_answers)),
             _start(stack, "open files", open_files.watch()),
         ]
-        yield Gateway(measures.counted(app), short_way, tasks, measures, replies.end_waits)
+        yield Gateway(measures.counted(app), short_way, tasks, measures, connections, replies.end_waits)
 
 
 def _start(

@@ -1,7 +1,7 @@
 """What every request comes to first: the hot routes, then the framework; sockets go to the live routes.
 
 A hot route is reached in two ways, by the same handlers: by ASGI, as everything else, and for a whole request of a
-quiet connection the short way (bounded_http.py).
+quiet connection the short way (server/http_protocol.py).
 """
 
 from __future__ import annotations
@@ -137,6 +137,8 @@ class ShortWay:
 
     _METHODS = (b"GET", b"POST", b"DELETE")
     _MAX_KNOWN = 10_000
+    _MAX_KNOWN_TARGET = 64
+    """Bytes: the longest target below a show is shorter, and an unknown one is any."""
 
     def __init__(
         self,
@@ -172,7 +174,7 @@ class ShortWay:
         if route is None:
             return None
         taken = _Taken(route, route_of(method.decode(), path.decode()))
-        if target.startswith(b"/api/shows/") and b"?" not in target:
+        if len(target) <= self._MAX_KNOWN_TARGET and target.startswith(b"/api/shows/") and b"?" not in target:
             if len(self._known) >= self._MAX_KNOWN:
                 self._known.clear()
             self._known[method, target] = taken

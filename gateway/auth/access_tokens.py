@@ -1,11 +1,13 @@
 """Access tokens: who calls, at the price of a dictionary look-up.
 
-Tokens are JWTs of 60 minutes. A token that was checked once is remembered, by the bytes of its header, until
-it expires; whether its account has revoked it since is looked up every time (revocation.py).
+Tokens are JWTs of 60 minutes. A token that was checked once is remembered until it expires, once whatever the
+header around it looks like, and all of them within a bound in bytes; whether its account has revoked it since is
+looked up every time (revocation.py).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,8 +22,14 @@ ACCESS_LIFETIME_S = 3600
 ISSUER = "aisle"
 ROLES = ("customer", "staff", "admin")
 
-_MAX_REMEMBERED = 50_000
+_MAX_REMEMBERED_BYTES = 32 * 1024 * 1024
+_ENTRY_BYTES = 600
+"""What a remembered token costs beside its own bytes."""
 _MAX_HEADER = 4096
+"""Bytes of an Authorization header, blanks included."""
+_BEARER = b"Bearer "
+_TOKEN = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+"""Nothing else: base64 decoders pass over other bytes, and a token has one spelling here."""
 _CLOCK_LEEWAY_S = 60
 
 
@@ -57,6 +65,8 @@ class Tokens:
         self._is_fresh = is_fresh
         self._jwt = jwt.PyJWT()
         self._remembered: dict[bytes | None, tuple[int, int, int, Caller]] = {}
+        """By the header in its usual form, `Bearer <token>`."""
+        self._remembered_bytes = 0
 
     def issue_access(self, user_id: int, role: str, now_s: float, version: int = 0) -> str:
         """A token for the next hour; `version` is the account's token version as the login found it."""
@@ -82,10 +92,10 @@ class Tokens:
         """
         remembered = self._remembered.get(authorization)
         if remembered is None:
-            remembered = self._remember(authorization, now_s)
+            header = _BEARER + _bearer(authorization)
+            remembered = self._remembered.get(header) or self._remember(header, now_s)
         expires_s, version, user_id, caller = remembered
         if now_s >= expires_s:
-            self._remembered.pop(authorization, None)
             raise Problem("token_expired", "The access token has expired: refresh it, or log in again.")
         if not self._is_fresh():
             raise RevocationsOutdated
@@ -95,8 +105,8 @@ class Tokens:
             )
         return caller
 
-    def _remember(self, authorization: bytes | None, now_s: float) -> tuple[int, int, int, Caller]:
-        claims = self._claims(_bearer(authorization))
+    def _remember(self, header: bytes, now_s: float) -> tuple[int, int, int, Caller]:
+        claims = self._claims(header[len(_BEARER) :].decode())
         subject, role, expires_s, issued_s = (claims[name] for name in ("sub", "role", "exp", "iat"))
         version = claims.get("ver", 0)
         if not (
@@ -110,9 +120,12 @@ class Tokens:
             raise _invalid("The access token is not one of Aisle's: log in again.")
         checked = (expires_s, version, int(subject), Caller(int(subject), role))
         if now_s < expires_s:
-            if len(self._remembered) >= _MAX_REMEMBERED:
-                del self._remembered[next(iter(self._remembered))]
-            self._remembered[authorization] = checked
+            self._remembered[header] = checked
+            self._remembered_bytes += len(header) + _ENTRY_BYTES
+            while self._remembered_bytes > _MAX_REMEMBERED_BYTES:
+                oldest = next(iter(self._remembered))
+                del self._remembered[oldest]
+                self._remembered_bytes -= len(oldest or b"") + _ENTRY_BYTES
         return checked
 
     def _claims(self, token: str) -> dict[str, Any]:
@@ -135,16 +148,22 @@ class Tokens:
             raise _invalid("The access token cannot be verified: log in again.") from None
 
 
-def _bearer(authorization: bytes | None) -> str:
-    scheme, _, token = (authorization or b"").partition(b" ")
+def _bearer(authorization: bytes | None) -> bytes:
+    """The token of an Authorization header."""
+    given = authorization or b""
+    if len(given) > _MAX_HEADER:
+        raise _invalid(f"The Authorization header has more than {_MAX_HEADER} bytes: log in at /api/login.")
+    scheme, _, rest = given.partition(b" ")
     if scheme.lower() != b"bearer":
         raise Problem(
             "unauthenticated", "Log in at /api/login and send 'Authorization: Bearer <access token>'."
         )
-    token = token.strip()
-    if not token or len(token) > _MAX_HEADER or not token.isascii():
+    token = rest.strip()
+    if not token:
         raise _invalid("There is no access token after 'Bearer': log in at /api/login.")
-    return token.decode()
+    if _TOKEN.fullmatch(token) is None:
+        raise _invalid("The access token cannot be verified: log in again.")
+    return token
 
 
 def _invalid(detail: str) -> Problem:

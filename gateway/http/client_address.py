@@ -40,6 +40,8 @@ class Addresses:
             return _counted(peer)
         nearest = peer
         for entry in _forwarded(headers):
+            if len(entry) > _LONGEST_ENTRY:
+                break  # not even remembered as what is none
             address = _parsed(entry)
             if address is None:
                 break  # a proxy wrote nonsense, or somebody else did: the last one that can be believed counts
@@ -47,6 +49,13 @@ class Addresses:
             if not self._is_trusted(address):
                 break
         return _counted(nearest)
+
+    def connection_address(self, client: tuple[str, int] | None) -> str | None:
+        """What a connection from this client is counted for; None where it is not: a trusted proxy has many."""
+        address = _parsed(client[0]) if client else None
+        if address is None or self._is_trusted(address):
+            return None
+        return _counted(client[0]) if client else None
 
     def _is_trusted(self, address: _Address | None) -> bool:
         return address is not None and any(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from uvicorn.protocols.utils import ClientDisconnected
-
 from gateway.http.client_address import ADDRESS
 from gateway.http.errors import problem_for
 from gateway.http.exchange import Receive, Scope, Send
@@ -15,6 +13,7 @@ from gateway.limits.rate_limits import Limit
 from gateway.live.origins import Origins
 from gateway.live.socket_limits import SocketLimits
 from gateway.live.sockets import Socket, close_code
+from gateway.server.uvicorn_private import ClientDisconnected
 from schemas.ids import MAX_SHOW_ID
 
 Handler = Callable[[Socket], Awaitable[None]]

@@ -1,1 +1,1 @@
-"""The HTTP and WebSocket server: uvicorn's protocols with bounds, and responses in one write."""
+"""The HTTP and WebSocket server: connections, their bounds, and how a response leaves."""

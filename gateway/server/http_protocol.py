@@ -1,345 +1,416 @@
-"""HTTP/1.1 with bounds on what comes before the body and on how long it takes to come, problems for what is not
-HTTP at all, and a short way for whole requests of hot routes.
+"""HTTP/1.1 within bounds: what a parser finds in the input, who answers it, and how the connection ends.
 
-A connection whose next request does not come whole in time is closed; whoever had begun to send is told so. No
-time is taken of requests that come in one piece, as nearly all do.
-
-**The short way.** uvicorn makes a scope, a cycle, an event and a task of every request; that is twice what reading
-and writing it costs. A request of a hot route that has come whole, on a connection that waits for nothing else, is
-given to its handler as it is, and the answer is written when the handler has one. Whatever is out of the ordinary
-(a body in pieces or chunks, `Expect`, pipelining, HTTP/1.0, …) goes by ASGI to the same handlers.
+The bounds themselves are in request_bounds.py. Here is the connection that they hold for: it feeds input to the
+parser in pieces, gives whole requests of frequent routes to the fast path (fast_path.py) and all others to ASGI,
+answers in order, and refuses with a problem what is not HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
+from urllib.parse import unquote
 
-from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+import httptools
 
-from gateway.http.exchange import MAX_BODY, Exchange, Header, request_id_of
-from gateway.http.problems import Problem, Refusal
+from gateway.http.exchange import Exchange, Header, request_id_of
+from gateway.http.problems import Problem
+from gateway.server.asgi_request import AsgiRequest, HeldFlow, ResponseTransport
+from gateway.server.connections import Connections, Lease
+from gateway.server.fast_path import FastRequest, ShortWay, may_take
+from gateway.server.request_bounds import MAX_PIECE, Due, Phase, Refusal, RequestBounds
+from gateway.server.request_head import check_head, head_size, not_http, problem_of, too_many_connections
 from gateway.server.response_writer import Outbox, refusal_as_sent, whole_answer
+from gateway.server.uvicorn_private import HIGH_WATER_LIMIT, HttpToolsProtocol
 
-MAX_URL = 8 * 1024
-MAX_HEAD = 32 * 1024
-HEAD_WITHIN_S = 20.0
-"""So long may the head of a request take, from its first byte, and the first byte of a connection."""
-REQUEST_WITHIN_S = 60.0
-"""So long may a whole request take."""
-LINGER_S = 1.0
-"""So long is read on, and thrown away, what follows an answer that ends its connection."""
-
-_ONCE = frozenset((b"host", b"authorization", b"content-type", b"content-length", b"idempotency-key"))
-_VERSIONS = ("1.1", "1.0")
-_BY_ASGI = frozenset((b"expect", b"upgrade", b"transfer-encoding", b"connection"))
-"""Requests with one of these, other than `Connection: keep-alive`, do not go the short way."""
-
-
-class ShortWay(Protocol):
-    """Who answers whole requests of hot routes."""
-
-    def find(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Any | None:
-        """The hot route of this request, to be given to `take`; None for any other request."""
-
-    def turned_away(self, route: Any) -> Refusal | None:
-        """What is answered to a request at once, without looking into it; None: it is to be taken."""
-
-    def take(self, route: Any, exchange: Exchange) -> None:
-        """Answers the request, now or later. Raises nothing."""
-
-    def answered(self, route: Any, status: int, took_s: float) -> None:
-        """One more request has its answer."""
-
-
-class _OnShortWay:
-    """A request on the short way: what uvicorn looks at of a cycle of its own. One for each connection."""
-
-    def __init__(self) -> None:
-        self.response_complete = True
-        self.disconnected = False
-        self.keep_alive = True
-        self.message_event = self
-        self.route: Any = None
-        self.began = 0.0
-
-    def set(self) -> None:
-        """Nobody waits for more of the request: it is whole."""
+_BODY, _BETWEEN = Phase.BODY, Phase.BETWEEN
+_END_OF_HEAD = b"\r\n\r\n"
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's protocol, that neither gathers a head without end nor waits for ever."""
+    """One HTTP connection. `connections` knows of the others."""
 
-    _arrived = 0
-    _head_bytes = 0
-    _in_head = False
-    _in_message = False
-    _reads = True
-    _refusal: Problem | None = None
-    _told = False
-    _answering: RequestResponseCycle | _OnShortWay | None = None
-    _patience: asyncio.TimerHandle | None = None
-    _waiting_since = 0.0
-    _route: Any = None
-    """The hot route of the request whose body is being read; None: it goes by ASGI."""
-    _idle: asyncio.TimerHandle | None = None
-    _idle_since = 0.0
-
-    def __init__(self, short_way: ShortWay, outbox: Outbox, *args: Any, **named: Any) -> None:
+    def __init__(
+        self, short_way: ShortWay, outbox: Outbox, connections: Connections, *args: Any, **named: Any
+    ) -> None:
         super().__init__(*args, **named)
+        self.url = b""
+        self.headers = []
         self._short_way = short_way
         self._outbox = outbox
-        self._on_short_way = _OnShortWay()
-        self._fields: dict[bytes, bytes] = {}
-        self._body = b""
+        self._all = connections
+        self._bounds = RequestBounds(self.loop.time())
+        self._flow: HeldFlow
+        self._of_responses: ResponseTransport
+        self._lease: Lease | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at_s = 0.0
+        self._unread, self._read = b"", 0
+        """Input that is not parsed yet, and how much of it is."""
+        self._parses_soon = False
+        self._client_ended = False
+        self._refusal: Problem | None = None
+        """What the connection ends with, once the requests before are answered."""
+        self._fast = FastRequest()
+        self._fast_route: Any = None
+        """The route of the request whose body is being read; None: it goes by ASGI."""
+        self._upgrades = False
+        self._answering: AsgiRequest | None = None
+
+    # --- the connection ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._wait_for(HEAD_WITHIN_S)
+        self.flow = self._flow = HeldFlow(transport)
+        self._of_responses = ResponseTransport(self)
+        self._lease = lease = self._all.open(self.client)
+        if lease.reset:
+            transport.abort()
+        elif lease.refused:
+            self._refusal = too_many_connections()
+            self._bounds.stop()
+            self._end_if_answered()
+        else:
+            if self._all.draining:
+                self._bounds.drain(self.loop.time())
+            self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._wait_no_more()
-        self._idle_no_more()
-        if self._busy and self._answering is not None:
-            # uvicorn tells the last request only, not those before it.
-            self._answering.disconnected = True
-            self._answering.message_event.set()
+        self._forget_timer()
+        if self._lease is not None:
+            self._lease.close()
+        self._bounds.stop()
+        self._unread = b""
+        self._fast.disconnected = True
+        waiting = [cycle for cycle, _ in self.pipeline]
+        for cycle in (self._answering, *waiting):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
         super().connection_lost(exc)
+        # Else they would keep each other until the next full collection, which is rare.
+        self.pipeline.clear()
+        self._answering = self.cycle = self._of_responses = None  # type: ignore[assignment]
 
-    def handle_websocket_upgrade(self) -> None:
-        self._reads = False
-        self._wait_no_more()
-        self._idle_no_more()
+    def shutdown(self) -> None:
+        """The gateway stops: ends the connection with its last response, or once it has been idle for a while."""
         self._outbox.empty()
-        # What was asked before the upgrade and is not answered yet never is: the connection speaks otherwise now.
-        self._on_short_way.disconnected = True
-        super().handle_websocket_upgrade()
+        self._bounds.drain(self.loop.time())
+        self._watch()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._bounds.write_paused(self.transport.get_write_buffer_size(), self.loop.time())
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._bounds.write_resumed(self.loop.time())
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more. It still gets the responses to its whole requests."""
+        self._client_ended = True
+        if self._unread:
+            return True
+        self._end_input()
+        return self._bounds.unanswered > 0
+
+    # --- input ---
 
     def data_received(self, data: bytes) -> None:
-        if not self._reads:
+        bounds = self._bounds
+        if not bounds.reading:
             return
-        self._arrived = len(data)
-        super().data_received(data)
-        if self._route is not None:
-            self._go_by_asgi()
-        if self._in_head:
-            # One field without an end never gets to on_header.
-            self._head_bytes += self._arrived
-            if self._head_bytes > MAX_HEAD and self._reads:
-                self._refusal = _too_large()
-                self.send_400_response("")
-        if (
-            self._patience is None
-            and self._reads
-            and (self._in_message or not (self._busy or self._idle is not None))
-        ):
-            self._wait_for(HEAD_WITHIN_S)
+        if self._unread or len(data) > MAX_PIECE or data.count(_END_OF_HEAD) > 1 or bounds.full:
+            self._unread, self._read = self._unread[self._read :] + data, 0
+            self._parse_on()
+        else:
+            self._parse(data)
+
+    def _parse_soon(self) -> None:
+        """Parses on once others had a turn."""
+        if not self._parses_soon:
+            self._parses_soon = True
+            self.loop.call_soon(self._parse_on)
+
+    def _parse_on(self) -> None:
+        """Parses one more piece of the unread input, with the end of one head at most."""
+        bounds = self._bounds
+        self._parses_soon = False
+        if not self._unread or not bounds.reading:
+            self._unread = b""
+            return
+        self._flow.hold()
+        if bounds.full:
+            return  # goes on with a response
+        unread, start = self._unread, self._read
+        found = unread.find(_END_OF_HEAD, start, start + MAX_PIECE)
+        self._read = min(start + MAX_PIECE if found < 0 else found + len(_END_OF_HEAD), len(unread))
+        self._parse(unread[start : self._read])
+        if self._read < len(unread):
+            self._parse_soon()
+            return
+        self._unread = b""
+        if self._client_ended:
+            self._end_input()
+            self._end_if_answered()
+        elif not bounds.full:
+            self._flow.release()
+
+    def _parse(self, piece: bytes) -> None:
+        bounds = self._bounds
+        bounds.feed(len(piece), self.loop.time())
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as upgrade:
+            bounds.fed()
+            if self._upgrades:
+                self._become_websocket()
+            elif rest := piece[upgrade.args[0] :]:
+                self._parse(rest)  # another protocol was offered, which nobody has to take up
+            return
+        except httptools.HttpParserError as error:
+            if bounds.reading:
+                # What one of the methods below has raised, if it was one of them.
+                cause = error.__context__
+                self._refuse_input(cause if isinstance(cause, Problem) else not_http())
+            return
+        if self._fast_route is not None:
+            self._leave_fast_path()
+        if (refusal := bounds.fed()) is not None:
+            self._refuse_input(problem_of(refusal))
+        elif bounds.phase is not _BETWEEN:
+            self._watch()
+        elif bounds.full:
+            self._flow.hold()
+
+    def _end_input(self) -> None:
+        """No more input will come. A request that is not whole is given up."""
+        self._break_request()
+        self._bounds.stop()
+
+    def _refuse_input(self, refusal: Problem) -> None:
+        """Reads no more, and says why once the requests before are answered: responses go in order."""
+        self._refusal = refusal
+        self._break_request()
+        self._bounds.stop()
+        self._unread = b""
+        self._end_if_answered()
+
+    def _break_request(self) -> None:
+        """Gives up a request whose headers have come and whose body has not."""
+        bounds = self._bounds
+        if bounds.phase is not _BODY or self._upgrades:
+            return
+        if self._fast_route is not None:
+            self._fast_route = None
+            bounds.dropped()
+        elif not (broken := self.cycle).response_complete:
+            broken.disconnected = True
+            broken.message_event.set()
+            bounds.dropped()
+            if self.pipeline and self.pipeline[0][0] is broken:
+                self.pipeline.popleft()
+            if broken.response_started:
+                self.transport.close()  # half a response is written, which nothing can follow
 
     # --- what the parser finds ---
 
     def on_message_begin(self) -> None:
+        if not self._bounds.reading:
+            raise ValueError("no more requests are read")
         self.url = b""
         self.headers = []
-        self._in_message = self._in_head = True
-        self._head_bytes = 0
+        self._bounds.begin()
 
     def on_url(self, url: bytes) -> None:
         self.url += url
-        if len(self.url) > MAX_URL:
-            self._refuse(Problem("uri_too_long", f"An address has at most {MAX_URL} bytes."))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # What comes after a chunked body is no header: nobody has looked at it before it was acted on.
-        if self._in_head:
-            self.headers.append((name.lower(), value))
+        self.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        headers = self.headers
-        if self._head_bytes + self._arrived > MAX_HEAD and _size(headers) > MAX_HEAD:
-            self._refuse(_too_large())
+        bounds, headers = self._bounds, self.headers
+        if (
+            bounds.head_may_be_too_large
+            and (refusal := bounds.head(head_size(self.url, headers))) is not None
+        ):
+            raise problem_of(refusal)
         fields = dict(headers)
         version = self.parser.get_http_version()
-        if version not in _VERSIONS or (version == "1.1" and b"host" not in fields):
-            self._refuse(Problem("validation", "HTTP/1.1 with the header Host is spoken here."))
-        if b"transfer-encoding" in fields and not self._chunked():
-            self._refuse(Problem("validation", "Of the transfer encodings, 'chunked' alone is understood."))
-        if len(fields) < len(headers):
-            names = [name for name, _ in headers]
-            repeated = sorted(name.decode() for name in _ONCE if names.count(name) > 1)
-            if repeated:
-                self._refuse(Problem("validation", f"Send {', '.join(repeated)} once."))
-        elif version == "1.1":
-            self._route = self._find(fields)
-        if self._route is None:
-            self._start_by_asgi()
-        self._in_head = False
-
-    def _chunked(self) -> bool:
-        given = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
-        return given == [b"chunked"]
+        method = self.parser.get_method()
+        check_head(version, method, self.url, headers, fields)
+        if b"upgrade" in fields and self.parser.should_upgrade() and self._should_upgrade():
+            if bounds.unanswered:
+                raise Problem("validation", "Open a WebSocket on a connection of its own.")
+            self._upgrades = True
+        bounds.headers()
+        if self._upgrades:
+            return
+        if bounds.unanswered == 1 and version == "1.1" and not self.flow.write_paused and may_take(fields):
+            self._fast_route = self._short_way.find(method, self.url, fields)
+        if self._fast_route is None:
+            self._start_by_asgi(version, method, b"")
+        else:
+            self._fast.fields, self._fast.body = fields, b""
 
     def on_body(self, body: bytes) -> None:
-        if self._route is None:
-            super().on_body(body)
-        else:
-            self._body += body
+        if self._fast_route is not None:
+            self._fast.body += body
+            return
+        self._bounds.body(len(body))
+        if self._upgrades or (cycle := self.cycle).response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        self._in_message = False
-        if self._patience is not None:
-            self._wait_no_more()
-        if self._route is None:
-            super().on_message_complete()
-        else:
+        self._bounds.end()
+        if self._fast_route is not None:
             self._take()
+        elif not self._upgrades:
+            cycle = self.cycle
+            if not cycle.keep_alive:
+                self._bounds.stop()
+            if not cycle.response_complete:
+                cycle.more_body = False
+                cycle.message_event.set()
 
-    # --- the short way ---
-
-    def _find(self, fields: dict[bytes, bytes]) -> Any | None:
-        """The route of a request that can go the short way, as far as its head tells."""
-        if not _BY_ASGI.isdisjoint(fields) and not _plain(fields):
-            return None
-        if self.flow.write_paused or self._busy or self.pipeline:
-            return None
-        length = fields.get(b"content-length")
-        if length is not None and not (length.isdigit() and int(length) <= MAX_BODY):
-            return None
-        self._fields, self._body = fields, b""
-        return self._short_way.find(self.parser.get_method(), self.url, fields)
+    # --- requests on the fast path ---
 
     def _take(self) -> None:
-        route, self._route = self._route, None
-        if (refusal := self._short_way.turned_away(route)) is not None:
-            request_id = request_id_of(self._fields.get(b"x-request-id"))
+        request, route = self._fast, self._fast_route
+        self._fast_route = None
+        if (refusal := self._short_way.turned_away(route)) is not None and not self._all.draining:
+            request_id = request_id_of(request.fields.get(b"x-request-id"))
             own = self.server_state.default_headers
             self._outbox.add(self.transport, refusal_as_sent(refusal, own, request_id))
-            self._await_next()
+            self._answered()
             return
         path, _, query = self.url.partition(b"?")
-        under_way = self._on_short_way
-        under_way.response_complete = False
-        under_way.route, under_way.began = route, time.perf_counter()
-        self.cycle = self._answering = under_way  # type: ignore[assignment]
+        request.route, request.began_s = route, time.perf_counter()
         self._short_way.take(
             route,
             Exchange(
                 method=self.parser.get_method().decode(),
                 path=path.decode(),
                 query=query,
-                headers=self._fields,
-                body=self._body,
+                headers=request.fields,
+                body=request.body,
                 client=self.client,
                 tell=self._tell,
             ),
         )
 
     def _tell(self, status: int, headers: list[Header], body: bytes) -> None:
-        under_way = self._on_short_way
-        if not under_way.keep_alive:
+        request = self._fast
+        final = self._bounds.ends and self.is_final()
+        if final:
             headers = [*headers, (b"connection", b"close")]
         answer = whole_answer(status, self.server_state.default_headers, headers, body)
-        self._short_way.answered(under_way.route, status, time.perf_counter() - under_way.began)
-        if under_way.disconnected:
+        self._short_way.answered(request.route, status, time.perf_counter() - request.began_s)
+        if request.disconnected:
             return
         self._outbox.add(self.transport, answer)
-        under_way.response_complete = True
-        if not under_way.keep_alive:
-            self._outbox.empty()
-            self.transport.close()
-        elif self.pipeline:
-            self.flow.resume_reading()
-            self._start_asgi_task(*self.pipeline.pop())
-        elif not self._reads:
-            self._tell_refusal()
-        else:
-            self._await_next()
+        if final:
+            self.close_after_response()
+        self._answered()
 
-    def _await_next(self) -> None:
-        """Everything is answered."""
-        self._idle_since = self.loop.time()
-        if self._idle is None:
-            self._idle = self.loop.call_later(self.timeout_keep_alive, self._idle_long_enough)
+    def _leave_fast_path(self) -> None:
+        """The body has not come whole: the request goes by ASGI."""
+        self._fast_route = None
+        self._start_by_asgi("1.1", self.parser.get_method(), self._fast.body)
 
-    def _idle_no_more(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
+    # --- requests by ASGI ---
 
-    def _idle_long_enough(self) -> None:
-        """Closes a connection on which nothing was asked for a while; else looks again when that may be so."""
-        since = self.loop.time() if self._busy or self._in_message else self._idle_since
-        left_s = since + self.timeout_keep_alive - self.loop.time()
-        if left_s > 0:
-            self._idle = self.loop.call_later(left_s, self._idle_long_enough)
-        else:
-            self._idle = None
-            self.transport.close()
-
-    def _go_by_asgi(self) -> None:
-        """Gives up on the short way: the body has not come whole."""
-        self._route = None
-        self._start_by_asgi()
-        if self._body:
-            super().on_body(self._body)
-
-    def _start_by_asgi(self) -> None:
-        url, headers = self.url, self.headers
-        super().on_message_begin()
-        self.url = url
-        self.headers += headers
-        self.expect_100_continue = any(
-            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
+    def _start_by_asgi(self, version: str, method: bytes, body: bytes) -> None:
+        target = httptools.parse_url(self.url)
+        raw_path = target.path or b"/"
+        path = raw_path.decode("ascii")
+        scope: Any = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": method.decode("ascii"),
+            "root_path": self.root_path,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": target.query or b"",
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }
+        expects = any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers)
+        self.cycle = cycle = AsgiRequest(
+            self,
+            scope=scope,
+            transport=self._of_responses,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=expects,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
         )
-        super().on_headers_complete()
+        cycle.body += body
+        # What comes after a chunked body is no header: nobody has looked at it before it was acted on.
+        self.headers = []
+        if self._bounds.unanswered == 1:
+            self._start(cycle)
+        else:
+            self.pipeline.appendleft((cycle, self.app))
 
-    def shutdown(self) -> None:
-        self._outbox.empty()
-        super().shutdown()
-
-    # --- answers by ASGI, and refusals of what is not HTTP ---
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def _start(self, cycle: Any) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
-
-    @property
-    def _busy(self) -> bool:
-        """Whether an answer is still to be given."""
-        cycle = self._answering
-        return cycle is not None and not (cycle.response_complete or cycle.disconnected)
+        self._start_asgi_task(cycle, self.app)
 
     def on_response_complete(self) -> None:
-        self._idle_since = self.loop.time()
-        super().on_response_complete()
-        if not self._reads:
-            self._tell_refusal()
-        elif self._in_message and not self._in_head and self.cycle.response_complete:
-            # Answered before its body had come, so that the rest of it is for nothing.
-            self._wait_for(LINGER_S)
+        self.server_state.total_requests += 1
+        self._answered()
 
-    def send_400_response(self, msg: str) -> None:
-        """Reads no more, and says why once the requests before are answered: answers go in order."""
-        self._reads = False
-        self._wait_no_more()
-        if self._in_message and not self._in_head and not self.cycle.response_complete:
-            # Its head was good, so that it waits for a body that will not come.
-            broken, self.cycle.disconnected = self.cycle, True
-            self.cycle.message_event.set()
-            if self.pipeline and self.pipeline[0][0] is broken:
-                self.pipeline.popleft()
-        self._tell_refusal()
+    # --- responses ---
 
-    def _tell_refusal(self) -> None:
-        if self._busy or self.pipeline or self._told or self.transport.is_closing():
+    def is_final(self) -> bool:
+        """Whether the response that begins now is the last one, so that the connection is closed after it."""
+        return self._bounds.final and self._refusal is None and not self._unread
+
+    def _answered(self) -> None:
+        """A response is written whole: the next request has its turn."""
+        bounds = self._bounds
+        bounds.answered(self.loop.time())
+        if bounds.unanswered:
+            if self.pipeline and not self.transport.is_closing():
+                self.flow.resume_reading()
+                self._start(self.pipeline.pop()[0])
+        elif not bounds.reading:
+            self._end_if_answered()
+        elif bounds.phase is _BODY:
+            self._watch()  # answered before its body had come, so that the rest of it is for nothing
+        if self._flow.held and not bounds.full:
+            if self._unread:
+                self._parse_soon()
+            else:
+                self._flow.release()
+
+    def _end_if_answered(self) -> None:
+        """Ends the connection once nothing is to be answered any more."""
+        bounds = self._bounds
+        if bounds.unanswered or bounds.phase is not Phase.STOPPED or self.transport.is_closing():
             return
-        self._told = True
-        self._outbox.empty()
-        refusal = self._refusal or Problem(
-            "validation", "This is not HTTP/1.1: check the request line and headers."
-        )
+        if self._refusal is not None:
+            self._outbox.empty()
+            self.transport.write(self._final_refusal(self._refusal))
+        self.close_after_response()
+
+    def _final_refusal(self, refusal: Problem) -> bytes:
         body = refusal.body()
         headers = [
             *refusal.headers(),
@@ -348,52 +419,69 @@ class BoundedHttp(HttpToolsProtocol):
             (b"cache-control", b"no-store"),
             (b"connection", b"close"),
         ]
-        self.transport.write(whole_answer(refusal.status, self.server_state.default_headers, headers, body))
-        # Closing with unread bytes would reset the connection, and the answer with it: let them run out first.
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.loop.call_later(LINGER_S, self.transport.close)
+        return whole_answer(refusal.status, self.server_state.default_headers, headers, body)
 
-    def _refuse(self, refusal: Problem) -> None:
-        self._refusal = refusal
-        raise ValueError(refusal.detail)  # ends the parser, and with it this connection
-
-    # --- patience ---
-
-    def _wait_for(self, seconds: float) -> None:
-        self._wait_no_more()
-        self._waiting_since = self.loop.time()
-        self._patience = self.loop.call_later(seconds, self._no_patience)
-
-    def _wait_no_more(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-
-    def _no_patience(self) -> None:
-        waited_s = self.loop.time() - self._waiting_since
-        if not self._in_message or (not self._in_head and self.cycle.response_complete):
-            self.transport.close()
-        elif self._busy and (self._in_head or self._answering is not self.cycle):
-            self._wait_for(HEAD_WITHIN_S)  # the requests before come first, and we may not even read
-        elif not self._in_head and waited_s < REQUEST_WITHIN_S:
-            self._patience = self.loop.call_later(REQUEST_WITHIN_S - waited_s, self._no_patience)
+    def end_of_response(self) -> None:
+        if self._answering is not None and self._answering.response_complete:
+            self.close_after_response()
         else:
-            self._refusal = Problem(
-                "request_timeout", "The request did not come whole in time; send it again."
-            )
-            self.send_400_response("")
+            self.transport.close()  # broken off by an error
 
+    def close_after_response(self) -> None:
+        """Closes once the client has what was written: closing with unread input would reset the connection."""
+        self._outbox.empty()
+        self._bounds.linger(self.loop.time())
+        self._unread = b""
+        if self._client_ended or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.flow.resume_reading()
+        self._flow.release()
+        self.transport.write_eof()
+        self._watch()
 
-def _plain(fields: dict[bytes, bytes]) -> bool:
-    """Whether of the unusual headers there is only one that says what is so anyway."""
-    connection = fields.get(b"connection", b"").lower()
-    return connection == b"keep-alive" and sum(name in fields for name in _BY_ASGI) == 1
+    def _become_websocket(self) -> None:
+        self._forget_timer()
+        self._outbox.empty()
+        self._bounds.stop()
+        self._unread = b""
+        self.connections.discard(self)
+        request_line = b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self.url)
+        headers = b"".join([b"%b: %b\r\n" % header for header in self.headers])
+        make: Any = self.ws_protocol_class
+        protocol = make(config=self.config, server_state=self.server_state, app_state=self.app_state)
+        protocol.lease = self._lease
+        protocol.connection_made(self.transport)
+        self.transport.set_protocol(protocol)
+        self._flow.release()
+        protocol.data_received(request_line + headers + b"\r\n")
 
+    # --- time ---
 
-def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
-    return sum(len(name) + len(value) for name, value in headers)
+    def _watch(self) -> None:
+        """Looks at the bounds again no later than at their next deadline."""
+        at_s = self._bounds.deadline()
+        if self._timer is not None:
+            if self._timer_at_s <= at_s:
+                return
+            self._timer.cancel()
+        self._timer_at_s = at_s
+        self._timer = self.loop.call_at(at_s, self._look)
 
+    def _look(self) -> None:
+        self._timer = None
+        match self._bounds.due(self.loop.time(), self.transport.get_write_buffer_size()):
+            case Due.CLOSE:
+                self.transport.close()
+            case Due.ABORT:
+                self.transport.abort()
+            case Due.REFUSE:
+                self._refuse_input(problem_of(Refusal.TIMEOUT))
+                self._watch()
+            case Due.NOTHING:
+                self._watch()
 
-def _too_large() -> Problem:
-    return Problem("headers_too_large", f"Headers have at most {MAX_HEAD} bytes in all.")
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from functools import lru_cache
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
 from gateway.http.exchange import NOT_KEPT, Header
 from gateway.http.problems import Refusal
+from gateway.server.uvicorn_private import STATUS_LINE
 
 
 class _ServersOwn:

@@ -12,14 +12,19 @@ from typing import Any
 import uvicorn
 
 from gateway.http.exchange import App
-from gateway.server.http_protocol import BoundedHttp, ShortWay
+from gateway.server.connections import Connections
+from gateway.server.fast_path import ShortWay
+from gateway.server.http_protocol import BoundedHttp
 from gateway.server.response_writer import Outbox
 from gateway.server.websocket_protocol import MAX_MESSAGE, PING_EVERY_S, PONG_WITHIN_S, BoundedWebSocket
 from runtime.process import CannotStart, run_until
 from runtime.settings import Settings
 
 BACKLOG = 2048
-KEEP_ALIVE_S = 75
+RECEIVE_BUFFER = 32 * 1024
+"""Bytes that the kernel takes of a connection that is not read; about as many come with one read."""
+SEND_BUFFER = 256 * 1024
+"""Bytes that the kernel takes for a client that does not read."""
 DRAIN_S = 20
 LAST_ANSWERS_S = 15
 """So long after the stop, what still waits for its decision is answered that it is not decided yet."""
@@ -32,6 +37,7 @@ async def serve_app(
     tasks: Sequence[asyncio.Task[Any]],
     end_waits: Callable[[], None],
     short_way: ShortWay,
+    connections: Connections,
     headers: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Serves until `stop`, then takes no more connections and finishes what was begun, 20 s at most.
@@ -40,12 +46,15 @@ async def serve_app(
     time for who waits for a decision to be answered: after a while, or at once where the task that answers
     may be the one that ended.
     """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     server = _Server(
+        connections,
         uvicorn.Config(
             app,
             loop="none",
-            http=partial(BoundedHttp, short_way, Outbox()),  # type: ignore[arg-type]
-            ws=BoundedWebSocket,
+            http=partial(BoundedHttp, short_way, Outbox(), connections),  # type: ignore[arg-type]
+            ws=partial(BoundedWebSocket, connections),  # type: ignore[arg-type]
             ws_max_size=MAX_MESSAGE,
             ws_ping_interval=PING_EVERY_S,
             ws_ping_timeout=PONG_WITHIN_S,
@@ -57,9 +66,8 @@ async def serve_app(
             server_header=False,
             headers=list(headers),
             backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=DRAIN_S,
-        )
+        ),
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="serving")
     try:
@@ -98,8 +106,43 @@ def _cannot_listen(settings: Settings, error: OSError) -> CannotStart:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the process has its own."""
+    """uvicorn with a drain that loses no request, and without signal handlers: the process has its own."""
+
+    def __init__(self, connections: Connections, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._connections = connections
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes no more connections, answers what still arrives on those that there are, and closes them."""
+        self._connections.draining = True
+        accepting = asyncio.create_task(self._accept_backlog([one.dup() for one in sockets or ()]))
+        await super().shutdown(sockets)
+        await accepting
+
+    async def _accept_backlog(self, listeners: list[socket.socket]) -> None:
+        """Accepts what the kernel has accepted already: it would be reset where nobody else listens here.
+
+        Runs once uvicorn has closed its own copy of each listener, so that nothing comes in behind it.
+        """
+        loop = asyncio.get_running_loop()
+        for connection in list(_waiting(listeners)):
+            connection.setblocking(False)
+            await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _waiting(listeners: Sequence[socket.socket]) -> Iterator[socket.socket]:
+    """The connections that wait to be accepted. Closes the listeners."""
+    for listener in listeners:
+        with listener, contextlib.suppress(OSError):
+            listener.setblocking(False)
+            for _ in range(BACKLOG):
+                yield listener.accept()[0]

@@ -11,9 +11,11 @@ import logging
 import socket
 from typing import Any, cast
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 from websockets.protocol import State
+
+from gateway.server.connections import Connections, Lease
+from gateway.server.uvicorn_private import WebSocketsSansIOProtocol
 
 MAX_MESSAGE = 64 * 1024
 """Bytes of a client's message; a longer one closes the socket with 1009."""
@@ -25,8 +27,19 @@ CONNECTION = "aisle.connection"
 """Where an ASGI scope has its BoundedWebSocket."""
 
 _MAX_FRAGMENTS = 1_024
+_PIECE = 2_048
+"""Bytes that are parsed before what was found in them is looked at."""
+_PIECES_AT_ONCE = 8
+"""Then others have a turn."""
+_MAX_AFTER_CLOSE = 64 * 1024
+"""Bytes that are read after our close frame, up to the client's own."""
+_MAX_CONTROL_FRAMES = 100
+"""Pings, and pongs that answer nothing, within a minute: a client that sends more is dropped with 1008."""
+_MINUTE_S = 60.0
 _KERNEL_BUFFER = 128 * 1024
 _CLOSE_S = 5.0
+_POLICY = 1008
+_SERVICE_RESTART = 1012
 _TRY_AGAIN_LATER = 1013
 
 # uvicorn tells of every socket, and of every client's fault with a traceback.
@@ -47,8 +60,15 @@ def text_frame(text: bytes) -> bytes:
 class BoundedWebSocket(WebSocketsSansIOProtocol):
     """uvicorn's protocol with a way to write without waiting, and with an end to every wait."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, connections: Connections, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._all = connections
+        self.lease: Lease | None = None
+        """What the connection counts as, once it is a WebSocket."""
+        self._unread, self._read = b"", 0
+        """Input that waits for the message before it to be taken, and how much of it has been parsed."""
+        self._after_close = 0
+        self._control_frames, self._minute_ends_s = 0, 0.0
         self.logger = _quiet
         self.close_timeout = _CLOSE_S
 
@@ -56,6 +76,44 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         # Else the kernel takes megabytes for a client that reads nothing, and we would learn of it late.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.lease is not None:
+            self.lease.close()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.close_sent:
+            self._after_close += len(data)
+            if self._after_close > _MAX_AFTER_CLOSE:
+                self.transport.abort()
+        self._unread, self._read = self._unread[self._read :] + data, 0
+        self._parse()
+
+    def _parse(self) -> None:
+        """Parses what has come, up to the next message, which has to be taken before another one is read."""
+        unread = self._unread
+        for _ in range(_PIECES_AT_ONCE):
+            if self._read == len(unread) or self.read_paused or self.transport.is_closing():
+                break
+            start, self._read = self._read, min(self._read + _PIECE, len(unread))
+            super().data_received(unread[start : self._read])
+        if self.transport.is_closing():
+            self._unread, self._read = b"", 0
+        elif self._read < len(unread):
+            self.transport.pause_reading()
+            if not self.read_paused:
+                self.loop.call_soon(self._parse)
+        elif not self.read_paused:
+            self._unread, self._read = b"", 0
+            self.transport.resume_reading()
+
+    async def receive(self) -> Any:
+        message = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self._parse()
+        return message
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -69,6 +127,31 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             return
         super().handle_cont(event)
 
+    def handle_ping(self) -> None:
+        if self._takes_control_frame():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # pongs that are not sent
+
+    def handle_pong(self, event: Any) -> None:
+        if self.pending_ping_payload is not None or self._takes_control_frame():
+            super().handle_pong(event)
+
+    def _takes_control_frame(self) -> bool:
+        """Whether a control frame is within bounds. Otherwise the client is dropped."""
+        now_s = self.loop.time()
+        if now_s >= self._minute_ends_s:
+            self._control_frames, self._minute_ends_s = 0, now_s + _MINUTE_S
+        self._control_frames += 1
+        too_many = self._control_frames > _MAX_CONTROL_FRAMES
+        if not self.handshake_complete or (too_many and self.close_sent):
+            self.transport.abort()
+        elif too_many:
+            self.end(_POLICY, "too many pings")
+        elif self.transport.get_write_buffer_size() > MAX_UNSENT:
+            self.end(_TRY_AGAIN_LATER, "too slow: connect again")
+        return self.open
+
     def handle_parser_exception(self) -> None:
         super().handle_parser_exception()
         self.abort_soon()
@@ -78,8 +161,14 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self.abort_soon()
 
     def shutdown(self) -> None:
-        super().shutdown()
-        self.abort_soon()
+        """Closes with 1012 and waits for the client's own close frame. A handshake is finished first."""
+        if self.open and self.handshake_complete:
+            self.end(_SERVICE_RESTART, "the gateway stops: connect again")
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self._all.draining and message["type"] == "websocket.accept":
+            self.shutdown()
 
     @property
     def open(self) -> bool:
@@ -106,7 +195,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self.stop_keepalive()
         if self.read_paused:
             self.read_paused = False
-            self.transport.resume_reading()
+            self.loop.call_soon(self._parse)  # the client's close frame may be among what is unread
         # uvicorn leaves the connection open while there is this timer: the client's own goodbye may come.
         self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
 

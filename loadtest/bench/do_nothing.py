@@ -19,6 +19,7 @@ import uvicorn
 import uvloop
 
 from gateway.http.exchange import Exchange
+from gateway.server.connections import Connections
 from gateway.server.http_protocol import BoundedHttp
 from gateway.server.response_writer import Outbox
 from loadtest.bench.processes import end_with_parent
@@ -61,7 +62,7 @@ class AnswerAll:
 
 
 async def _serve(port: int, way: str) -> None:
-    http: Any = "httptools" if way == "asgi" else partial(BoundedHttp, AnswerAll(), Outbox())
+    http: Any = "httptools" if way == "asgi" else partial(BoundedHttp, AnswerAll(), Outbox(), Connections())
     config = uvicorn.Config(
         answer, port=port, http=http, ws="none", lifespan="off", access_log=False,
         log_level="warning", server_header=False, timeout_keep_alive=75, backlog=2048,

@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from runtime.log import LogIdentity, LogUnavailable, Member, Record, WrongLog
 from runtime.log.kafka_appender import KafkaAppender
+from runtime.log.kafka_private import partitions_of
 from runtime.log.kafka_reader import LONG_SESSION_MS, SESSION_MS, KafkaReader
 from runtime.log.kafka_topics import Cluster, administer, check, create, describe
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
@@ -122,7 +123,7 @@ class KafkaLog:
 
     async def _bounds(self, topic: str) -> dict[int, tuple[int, int]]:
         consumer = await self._connected()
-        numbers = await consumer._client._wait_on_metadata(topic)
+        numbers = await partitions_of(consumer, topic)
         partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
         first = await consumer.beginning_offsets(partitions)
         end = await consumer.end_offsets(partitions)

@@ -18,6 +18,7 @@ import structlog
 from aiokafka import AIOKafkaProducer, errors
 
 from runtime.log import MAX_BODY_BYTES, LogUnavailable, Record, WrongLog
+from runtime.log.kafka_private import fail_unsent
 
 BATCH_BYTES = 512 * 1024
 MAX_PENDING_RECORDS = 20_000
@@ -357,7 +358,7 @@ def _answer(waiter: asyncio.Future[int] | _Many, place: int, offset: int) -> Non
 
 async def _stop_failed(producer: AIOKafkaProducer) -> None:
     """Ends a producer that may never get rid of what it has; its own stop would wait for that."""
-    producer._message_accumulator.fail_all(errors.ProducerClosed())
+    fail_unsent(producer)
     try:
         await producer.stop()
     except Exception as error:

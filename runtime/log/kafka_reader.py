@@ -16,6 +16,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition, errors
 
 from runtime.log import LogUnavailable, Member, Record, WrongLog
+from runtime.log.kafka_private import check_group_errors, leave_group_at_stop
 
 SESSION_MS = 3_000
 """After this long without a sign of life a member counts as dead, where the brokers allow so short a time."""
@@ -116,7 +117,7 @@ class KafkaReader:
                 if self._settled:
                     self._keep(await consumer.getmany(timeout_ms=0))
                 else:
-                    consumer._coordinator.check_errors()
+                    check_group_errors(consumer)
                 found = self._give(consumer, max_records)
                 left_s = deadline - time.monotonic()
                 if found or left_s <= 0:
@@ -139,7 +140,7 @@ class KafkaReader:
     async def close(self) -> None:
         if self._consumer is not None:
             # Only who has no such name takes leave when it stops, and who does not is waited for.
-            self._consumer._coordinator._group_instance_id = None
+            leave_group_at_stop(self._consumer)
         await self._give_back()
 
     async def _started(self) -> AIOKafkaConsumer:

@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from runtime.log import LogUnavailable, WrongLog
+from runtime.log.kafka_private import send_request
 from runtime.log.kafka_topic_ids import MetadataRequestWithIds
 
 MAX_BATCH_BYTES = 8 * 2**20
@@ -68,7 +69,7 @@ async def administer(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
 async def describe(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> Cluster:
     """The cluster and those of the topics that it has. Raises WrongLog for a Kafka that is too old."""
     try:
-        answer = await admin._send_request(MetadataRequestWithIds(list(topics)))
+        answer = await send_request(admin, MetadataRequestWithIds(list(topics)))
     except NotImplementedError:
         raise WrongLog(
             "this Kafka is too old: its topics have no ids; Kafka 2.8 or later is needed"

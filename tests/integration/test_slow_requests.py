@@ -19,8 +19,8 @@ HEAD = b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
 async def server(
     settings: Callable[..., Settings], database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Server]:
-    monkeypatch.setattr("gateway.server.http_protocol.HEAD_WITHIN_S", 0.2)
-    monkeypatch.setattr("gateway.server.http_protocol.REQUEST_WITHIN_S", 0.4)
+    monkeypatch.setattr("gateway.server.request_bounds.HEAD_S", 0.2)
+    monkeypatch.setattr("gateway.server.request_bounds.REQUEST_S", 0.4)
     made = settings(database_url=database_url, redis_url=redis_url, jwt_keys=KEYS, partitions=1)
     async with serving(made, worker=False) as running:
         yield running

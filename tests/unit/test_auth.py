@@ -148,14 +148,44 @@ def test_no_token_is_trusted_on_an_old_read_of_what_was_revoked() -> None:
         subject.verify(token, NOW)
 
 
-def test_only_so_many_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "_MAX_REMEMBERED", 10)
+def test_remembered_tokens_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     subject = tokens()
     issued = [header(subject.issue_access(n, "customer", NOW)) for n in range(1, 31)]
+    monkeypatch.setattr(auth, "_MAX_REMEMBERED_BYTES", 10 * (len(issued[-1]) + auth._ENTRY_BYTES))
     for token in issued:
         subject.verify(token, NOW)
     assert len(subject._remembered) == 10
+    assert subject._remembered_bytes == sum(
+        len(one or b"") + auth._ENTRY_BYTES for one in subject._remembered
+    )
     assert subject.verify(issued[0], NOW).user_id == 1
+
+
+def test_a_token_is_remembered_once_whatever_its_header_looks_like() -> None:
+    subject = tokens()
+    token = subject.issue_access(7, "customer", NOW).encode()
+    for n in range(1, 200):
+        for scheme in (b"Bearer", b"bearer", b"BEARER", b"bEARER"):
+            assert subject.verify(scheme + b" " * n + token + b" " * (n % 7), NOW).user_id == 7
+    assert list(subject._remembered) == [b"Bearer " + token]
+
+
+@pytest.mark.parametrize("blanks", [4_096, 30_000])
+def test_the_length_of_a_header_is_checked_before_its_blanks_are_stripped(blanks: int) -> None:
+    subject = tokens()
+    token = subject.issue_access(7, "customer", NOW).encode()
+    assert refusal(subject, b"Bearer " + b" " * blanks + token) == "token_invalid"
+    assert refusal(subject, b"Bearer " + token + b" " * blanks) == "token_invalid"
+    assert not subject._remembered
+
+
+@pytest.mark.parametrize("junk", [b"!", b"=", b"\n", b" ", b"\x00", b"."])
+def test_a_token_has_one_spelling(junk: bytes) -> None:
+    """base64 decoders pass over bytes that do not belong: each such spelling would be remembered by itself."""
+    subject = tokens()
+    token = subject.issue_access(7, "customer", NOW).encode()
+    middle = token.rindex(b".") + 9
+    assert refusal(subject, b"Bearer " + token[:middle] + junk + token[middle:]) == "token_invalid"
 
 
 def test_wrong_tokens_are_not_remembered() -> None:

@@ -1,0 +1,46 @@
+"""PURE: host and port of a request, as its Host header or an absolute target has them (RFC 9110, 7.2)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv6Address
+
+_MAX_BYTES = 264
+"""A name has at most 255 bytes, a port five digits."""
+_MAX_PORT = 65_535
+# RFC 3986 allows more in a name, which no host has: a comma may come from two headers that were joined.
+_AUTHORITY = re.compile(
+    rb"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+))"
+    rb"(?::(?P<port>[0-9]{0,5}))?"
+)
+
+
+def is_authority(text: bytes) -> bool:
+    """Whether this is a host, with or without a port: without user, blanks or anything else."""
+    return len(text) <= _MAX_BYTES and _is_authority(text)
+
+
+@lru_cache(maxsize=1024)
+def _is_authority(text: bytes) -> bool:
+    found = _AUTHORITY.fullmatch(text)
+    if found is None or int(found["port"] or 0) > _MAX_PORT:
+        return False
+    if found["ipv6"] is not None:
+        try:
+            IPv6Address(found["ipv6"].decode())
+        except AddressValueError:
+            return False
+    return True
+
+
+def is_target(target: bytes, method: bytes) -> bool:
+    """Whether a request's target is a path, `*` of OPTIONS, or an http address with a valid authority."""
+    if target.startswith(b"/"):
+        return True
+    if target == b"*":
+        return method == b"OPTIONS"
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return False
+    return is_authority(re.split(rb"[/?#]", rest, maxsplit=1)[0])

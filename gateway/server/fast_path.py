@@ -1,0 +1,60 @@
+"""The fast path: whole requests of frequent routes go from the connection straight to their handlers.
+
+uvicorn makes a scope, a cycle, an event and a task of every request; that is twice what reading and writing it
+costs. A request that has come whole, on a connection that waits for nothing else, does without. Whatever is out of
+the ordinary (a body in pieces or chunks, `Expect`, pipelining, HTTP/1.0, …) goes by ASGI to the same handlers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from gateway.http.exchange import MAX_BODY, Exchange
+from gateway.http.problems import Refusal
+
+_BY_ASGI = frozenset((b"expect", b"upgrade", b"transfer-encoding", b"connection"))
+"""Requests with one of these, other than `Connection: keep-alive`, do not go the fast path."""
+
+
+class ShortWay(Protocol):
+    """Who answers whole requests of hot routes."""
+
+    def find(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Any | None:
+        """The hot route of this request, to be given to `take`; None for any other request."""
+
+    def turned_away(self, route: Any) -> Refusal | None:
+        """What is answered to a request at once, without looking into it; None: it is to be taken."""
+
+    def take(self, route: Any, exchange: Exchange) -> None:
+        """Answers the request, now or later. Raises nothing."""
+
+    def answered(self, route: Any, status: int, took_s: float) -> None:
+        """One more request has its answer."""
+
+
+class FastRequest:
+    """The request of a connection that is on the fast path. One for each connection, used again."""
+
+    __slots__ = ("began_s", "body", "disconnected", "fields", "route")
+
+    def __init__(self) -> None:
+        self.disconnected = False
+        self.route: Any = None
+        self.fields: dict[bytes, bytes] = {}
+        self.body = b""
+        self.began_s = 0.0
+
+
+def may_take(fields: Mapping[bytes, bytes]) -> bool:
+    """Whether a request with these headers can go the fast path, if there is a route for it."""
+    if not _BY_ASGI.isdisjoint(fields) and not _keeps_alive(fields):
+        return False
+    length = fields.get(b"content-length")
+    return length is None or (length.isdigit() and int(length) <= MAX_BODY)
+
+
+def _keeps_alive(fields: Mapping[bytes, bytes]) -> bool:
+    """Whether of the unusual headers there is only one that says what is so anyway."""
+    connection = fields.get(b"connection", b"").lower()
+    return connection == b"keep-alive" and sum(name in fields for name in _BY_ASGI) == 1

@@ -1,0 +1,289 @@
+"""Bounds of one HTTP connection, as a pure state machine: how much a client may send, and how long it may take.
+
+Fed with pieces of input, with what a parser finds in them, and with time; answers a refusal, or when to look
+again and what is due then. It knows no socket and no parser.
+
+    OPENING ──begin──▶ HEAD ──headers──▶ BODY ──end──▶ BETWEEN ──begin──▶ HEAD …
+    OPENING, BETWEEN ──empty lines──▶ BLANK ──begin──▶ HEAD
+    any of these ──stop──▶ STOPPED ──linger──▶ LINGERING ──▶ closed
+
+Beside the phase of its input, a connection has requests that are not answered, and bytes that are not sent.
+
+| bound | of what | past it |
+|---|---|---|
+| MAX_HEAD | request line, headers, separators and line ends; chunk extensions and trailers | 431 |
+| MAX_UNANSWERED, MAX_AHEAD | requests that wait for those before them | nothing is read |
+| HEAD_S | first byte of a connection; head of a request from its first byte | closed; 408 |
+| REQUEST_S | a whole request from its first byte | 408 |
+| KEEP_ALIVE_S, DRAIN_GRACE_S | an idle connection | closed |
+| STALL_S | unsent bytes that the client takes none of | aborted |
+"""
+
+from __future__ import annotations
+
+import enum
+
+MAX_PIECE = 16 * 1024
+"""Bytes that are parsed at once. A head may be longer than MAX_HEAD by as many: they are counted by the piece."""
+MAX_HEAD = 32 * 1024
+MAX_UNANSWERED = 24
+MAX_AHEAD = 64 * 1024
+"""Bytes of requests that wait for the response to one before them."""
+HEAD_S = 20.0
+REQUEST_S = 60.0
+KEEP_ALIVE_S = 75.0
+DRAIN_GRACE_S = 2.0
+"""How long a stopping gateway still reads an idle connection: a request may be on its way to it."""
+LINGER_S = 1.0
+"""Lingering close: how long unread input is drained after the final response, or after an early one."""
+STALL_S = 60.0
+
+_CHUNK_FRAMING = 12
+"""Bytes of a chunk's size and line ends, which are not counted: they come with at least one byte of the body."""
+_LOOKS_IN_STALL = 4
+
+
+class Phase(enum.IntEnum):
+    """Phases of a connection's input."""
+
+    OPENING = 0
+    """Nothing has come since the connection was made."""
+    BLANK = 1
+    """Only empty lines have come of the next request."""
+    HEAD = 2
+    """A request has begun, and its headers are not complete."""
+    BODY = 3
+    """Its headers are complete, and some of its body or trailers is missing."""
+    BETWEEN = 4
+    """All requests have come whole."""
+    STOPPED = 5
+    """No more requests are read. Responses to earlier ones may be missing."""
+    LINGERING = 6
+    """The final response is written. Input is thrown away until the client closes."""
+
+
+_OPENING, _BLANK, _HEAD, _BODY, _BETWEEN, _STOPPED, _LINGERING = Phase
+
+
+class Refusal(enum.Enum):
+    """Why a connection ends with a response of its own."""
+
+    HEAD_TOO_LARGE = enum.auto()
+    TIMEOUT = enum.auto()
+
+
+class Due(enum.Enum):
+    """What is to be done at a deadline."""
+
+    NOTHING = enum.auto()
+    REFUSE = enum.auto()
+    """Send a 408, then linger."""
+    CLOSE = enum.auto()
+    ABORT = enum.auto()
+    """Close without waiting for unsent bytes."""
+
+
+_AFTER_BEGIN = (_HEAD, _HEAD, None, None, _HEAD, None, None)
+_AFTER_HEADERS = (None, None, _BODY, None, None, None, None)
+_AFTER_END = (None, None, None, _BETWEEN, None, None, None)
+"""The next phase by the one before it; None: a parser cannot report this then."""
+
+
+class RequestBounds:
+    """The bounds of one connection. Times are seconds of a clock that never runs backwards."""
+
+    __slots__ = (
+        "_ahead",
+        "_body",
+        "_framing",
+        "_head",
+        "_idle_s",
+        "_now_s",
+        "_piece",
+        "_progress_s",
+        "_since_s",
+        "_unsent",
+        "draining",
+        "ends",
+        "phase",
+        "unanswered",
+    )
+
+    def __init__(self, now_s: float) -> None:
+        self.phase: Phase = _OPENING
+        self.unanswered = 0
+        """Requests whose headers have come and whose response is not complete."""
+        self.draining = False
+        self.ends = False
+        """Whether a response may be the final one: the gateway stops, or no more requests are read."""
+        self._now_s = self._since_s = now_s
+        self._idle_s = KEEP_ALIVE_S
+        self._piece = self._body = 0
+        self._head = self._framing = self._ahead = 0
+        self._unsent = 0
+        self._progress_s = now_s
+
+    # --- input ---
+
+    @property
+    def reading(self) -> bool:
+        """Whether input is parsed; otherwise it is thrown away."""
+        return self.phase < _STOPPED
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing is to be read until a response is complete."""
+        unanswered = self.unanswered
+        return unanswered >= MAX_UNANSWERED or (unanswered > 1 and self._ahead >= MAX_AHEAD)
+
+    def feed(self, size: int, now_s: float) -> None:
+        """A piece of input is about to be parsed. It has at most MAX_PIECE bytes."""
+        self._piece, self._now_s = size, now_s
+        self._body = 0
+        if self.unanswered and (self.unanswered > 1 or self.phase is not _BODY):
+            self._ahead += size
+
+    def begin(self) -> None:
+        """A request begins."""
+        if self.phase is not _BLANK:  # else its time and bytes count from the empty lines before it
+            self._since_s = self._now_s
+            self._head = -self._piece  # where in the piece it begins is not known
+        self.phase = _checked(_AFTER_BEGIN[self.phase])
+
+    @property
+    def head_may_be_too_large(self) -> bool:
+        """Whether the bytes of the head have to be counted: they are more than MAX_HEAD, for all that is known."""
+        return self._head + self._piece + MAX_PIECE > MAX_HEAD
+
+    def head(self, size: int) -> Refusal | None:
+        """The head has at least this many bytes. To be asked where `head_may_be_too_large`."""
+        return Refusal.HEAD_TOO_LARGE if size > MAX_HEAD else None
+
+    def headers(self) -> None:
+        """The headers are complete, and there is nothing against them."""
+        self.phase = _checked(_AFTER_HEADERS[self.phase])
+        self.unanswered += 1
+        self._framing = -self._piece
+
+    def body(self, size: int) -> None:
+        """Some bytes of a chunked body."""
+        self._body += size + _CHUNK_FRAMING
+
+    def end(self) -> None:
+        """The request has come whole."""
+        self.phase = _checked(_AFTER_END[self.phase])
+        self._piece = 0  # what is left of the piece counts for the next request, if there is one
+
+    def fed(self) -> Refusal | None:
+        """The piece has been parsed."""
+        phase = self.phase
+        if phase >= _STOPPED or (phase is _BETWEEN and not self._piece):
+            return None
+        if phase is _BODY:
+            if self._framing < 0:
+                self._framing = 0
+            else:
+                self._framing += max(0, self._piece - self._body)
+            return Refusal.HEAD_TOO_LARGE if self._framing > MAX_HEAD else None
+        if phase is _OPENING or phase is _BETWEEN:
+            self.phase, self._head = _BLANK, 0
+            if phase is _BETWEEN:
+                self._since_s = self._now_s
+        self._head += self._piece
+        return Refusal.HEAD_TOO_LARGE if self._head > MAX_HEAD else None
+
+    def stop(self) -> None:
+        """No more requests are read: the client has ended its side, or one could not be understood."""
+        if self.phase < _STOPPED:
+            self.phase = _STOPPED
+        self.ends = True
+
+    # --- output ---
+
+    @property
+    def final(self) -> bool:
+        """Whether the response that is written now is the last one, after which the connection is closed."""
+        if self.unanswered > 1:
+            return False
+        return self.phase >= _STOPPED or (self.draining and self.phase is not _HEAD)
+
+    def answered(self, now_s: float) -> None:
+        """A response is complete."""
+        self.unanswered -= 1
+        if self.unanswered <= 1:
+            self._ahead = 0
+        if self.unanswered == 0:
+            self._since_s = now_s
+
+    def dropped(self) -> None:
+        """A request is given up: it has not come whole, and gets no response of its own."""
+        self.unanswered -= 1
+
+    def linger(self, now_s: float) -> None:
+        """The final response is written."""
+        self.phase, self._since_s = _LINGERING, now_s
+
+    def drain(self, now_s: float) -> None:
+        """The gateway stops: the connection is to end soon, without losing a request."""
+        self.draining = self.ends = True
+        self._idle_s = DRAIN_GRACE_S
+        if self.phase in (_OPENING, _BLANK, _BETWEEN):
+            self._since_s = now_s
+
+    def write_paused(self, unsent: int, now_s: float) -> None:
+        """More bytes wait for the client to read than should."""
+        self._note_progress(unsent, now_s)
+
+    def write_resumed(self, now_s: float) -> None:
+        """The client has read most of what waited for it."""
+        self._progress_s = now_s
+
+    # --- time ---
+
+    def deadline(self) -> float:
+        """When to ask next what is `due`. It may come sooner after any other call."""
+        at_s = self._since_s + self._allowed_s()
+        if self._unsent:
+            at_s = min(at_s, self._now_s + STALL_S / _LOOKS_IN_STALL)
+        return at_s
+
+    def due(self, now_s: float, unsent: int) -> Due:
+        """What is to be done now. `unsent`: bytes of responses that the client has not taken."""
+        self._note_progress(unsent, now_s)
+        if unsent and now_s - self._progress_s >= STALL_S:
+            return Due.ABORT
+        if self._since_s + self._allowed_s() > now_s:
+            return Due.NOTHING
+        if self._waits_for_gateway():
+            self._since_s = now_s
+            return Due.NOTHING
+        if self.phase in (_HEAD, _BODY) and self.unanswered == (self.phase is _BODY):
+            return Due.REFUSE
+        if unsent:
+            self._since_s = now_s  # until the client has taken them, or takes none
+            return Due.NOTHING
+        return Due.CLOSE
+
+    def _allowed_s(self) -> float:
+        phase = self.phase
+        if phase is _HEAD:
+            return HEAD_S
+        if phase is _BODY:
+            return REQUEST_S if self.unanswered else LINGER_S
+        if phase is _LINGERING:
+            return LINGER_S
+        return HEAD_S if phase <= _BLANK and not self.draining else self._idle_s
+
+    def _waits_for_gateway(self) -> bool:
+        """Whether it is the gateway that takes its time, not the client."""
+        return self.unanswered > (self.phase is _BODY) and self.phase is not _LINGERING
+
+    def _note_progress(self, unsent: int, now_s: float) -> None:
+        if unsent < self._unsent or not self._unsent:
+            self._progress_s = now_s
+        self._unsent, self._now_s = unsent, now_s
+
+
+def _checked(phase: Phase | None) -> Phase:
+    assert phase is not None, "the parser reports what cannot come in this phase"
+    return phase

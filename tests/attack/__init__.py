@@ -1,0 +1,1 @@
+"""Attacks on a gateway from outside, and what they cost it."""
