@@ -55,7 +55,7 @@ from gateway.seat_maps.cache import SeatPictures
 from gateway.seat_maps.store import StoredSeats
 from gateway.server.serve import listener_for, serve_app
 from gateway.site.pages import FrontPage
-from gateway.tickets.renderer import TicketPrinter
+from gateway.tickets.renderer import TicketRenderer
 from gateway.tickets.routes import TicketRoutes
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, open_log
@@ -162,7 +162,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             inbox = inbox_routes(
                 settings.home, FromThisMachine(settings.public_url, settings.trusted_proxies)
             )
-        printer = TicketPrinter()
+        printer = TicketRenderer()
         stack.callback(printer.close)
         cold = build_cold(
             tokens=tokens,

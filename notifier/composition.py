@@ -10,8 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from notifier import emails as letters
-from notifier import message
+from notifier import emails, message
 from notifier.deliveries import PASSWORD_RESET_S, Delivery
 from notifier.facts import Facts, Recipient
 from notifier.message import Attachment, Mailbox
@@ -37,7 +36,7 @@ class UnknownKind(Exception):
     """A delivery of a kind that this release does not write: put off, for a notifier of a later one."""
 
 
-class NotWanted(Exception):
+class DeliverySkipped(Exception):
     """A letter that there is no use in sending; the message says why."""
 
 
@@ -58,28 +57,26 @@ class Composer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="letters")
 
     async def compose(self, delivery: Delivery) -> Outgoing:
-        """The message of a delivery. Raises NotWanted, BadAddress, or whatever shows a fault of ours."""
-        if delivery.kind == letters.PASSWORD_RESET and delivery.age_s > PASSWORD_RESET_S:
-            raise NotWanted("the link in it is too old")
+        """The message of a delivery. Raises DeliverySkipped, BadAddress, or whatever shows a fault of ours."""
+        if delivery.kind == emails.PASSWORD_RESET and delivery.age_s > PASSWORD_RESET_S:
+            raise DeliverySkipped("the link in it is too old")
         recipient = await self._facts.recipient(delivery.user_id)
         if recipient is None:
-            raise NotWanted("the account is forgotten")
+            raise DeliverySkipped("the account is forgotten")
         match delivery.kind:
-            case letters.BOOKING_CONFIRMED | letters.BOOKING_CANCELLED:
+            case emails.BOOKING_CONFIRMED | emails.BOOKING_CANCELLED:
                 return await self._about_booking(delivery, recipient)
-            case letters.WELCOME:
+            case emails.WELCOME:
                 # It goes out whether or not the link has been used meanwhile.
                 token = _decode_link(delivery.payload).token
-                letter = letters.welcome(token, recipient, self._public_url)
-            case letters.PASSWORD_RESET:
+                letter = emails.welcome(token, recipient, self._public_url)
+            case emails.PASSWORD_RESET:
                 token = _token(delivery)
-                letter = letters.password_reset(token, recipient, self._public_url)
-            case letters.EMAIL_CONFIRMATION | letters.EMAIL_UNDO:
+                letter = emails.password_reset(token, recipient, self._public_url)
+            case emails.EMAIL_CONFIRMATION | emails.EMAIL_UNDO:
                 token = _token(delivery)
                 recipient = await self._link_recipient(recipient, delivery.kind, token)
-                write = (
-                    letters.email_undo if delivery.kind == letters.EMAIL_UNDO else letters.email_confirmation
-                )
+                write = emails.email_undo if delivery.kind == emails.EMAIL_UNDO else emails.email_confirmation
                 letter = write(token, recipient, self._public_url)
             case _:
                 raise UnknownKind(f"this release writes no letter of the kind {delivery.kind!r}")
@@ -89,7 +86,7 @@ class Composer:
         """The account's owner at the address that a link is for, which need not be the account's."""
         email = await self._facts.link_email(kind, token)
         if email is None:
-            raise NotWanted("the link in it was used, replaced, or is too old")
+            raise DeliverySkipped("the link in it was used, replaced, or is too old")
         return msgspec.structs.replace(account, email=email)
 
     async def _about_booking(self, delivery: Delivery, recipient: Recipient) -> Outgoing:
@@ -99,7 +96,7 @@ class Composer:
 
         def write() -> Outgoing:
             if isinstance(event, BookingCancelled):
-                letter = letters.cancellation(event.booking, show, places, recipient, self._public_url)
+                letter = emails.cancellation(event.booking, show, places, recipient, self._public_url)
                 return self._address(delivery, letter, recipient)
             ticket = ticket_of(
                 event.booking,
@@ -111,7 +108,7 @@ class Composer:
                 holder=recipient.name,
                 language=recipient.language,
             )
-            letter = letters.confirmation(event.booking, show, places, recipient, self._public_url)
+            letter = emails.confirmation(event.booking, show, places, recipient, self._public_url)
             pdf = Attachment(file_name(ticket), "application/pdf", render_ticket(ticket))
             return self._address(delivery, letter, recipient, pdf)
 
@@ -120,7 +117,7 @@ class Composer:
     def _address(
         self,
         delivery: Delivery,
-        letter: letters.Letter,
+        letter: emails.Email,
         recipient: Recipient,
         attachment: Attachment | None = None,
     ) -> Outgoing:

@@ -167,7 +167,7 @@ class Deliveries:
                 )
             await connection.execute(_MOVE, CONSUMER, list(next_offsets), list(next_offsets.values()))
 
-    async def take_wanted(self, limit: int) -> int:
+    async def take_requested(self, limit: int) -> int:
         """Makes deliveries of letters that the gateways want sent; returns of how many."""
         return _count(await self._pool.execute(_TAKE_WANTED, limit))
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 import jinja2
 import msgspec
 
-from notifier import links
+from notifier import site_links as links
 from notifier.facts import Recipient, ShowFacts
-from notifier.wording import KindWords, LetterWords, letter_words
+from notifier.wording import EmailWords, KindWords, email_words
 from schemas.events import Booking
 from schemas.layout import Money
 from tickets import formats
@@ -27,7 +27,7 @@ EMAIL_CONFIRMATION = "email_confirmation"
 EMAIL_UNDO = "email_undo"
 
 
-class Letter(msgspec.Struct, frozen=True):
+class Email(msgspec.Struct, frozen=True):
     """A letter, written but not yet addressed."""
 
     subject: str
@@ -53,9 +53,9 @@ _templates = jinja2.Environment(
 
 def confirmation(
     booking: Booking, show: ShowFacts, places: Mapping[str, SeatPlace], to: Recipient, public_url: str
-) -> Letter:
+) -> Email:
     """The letter that the tickets are attached to."""
-    words = letter_words(to.language)
+    words = email_words(to.language)
     about = _about(show, words)
     return _write(
         words,
@@ -70,9 +70,9 @@ def confirmation(
 
 def cancellation(
     booking: Booking, show: ShowFacts, places: Mapping[str, SeatPlace], to: Recipient, public_url: str
-) -> Letter:
+) -> Email:
     """The letter after a cancellation; it says so when the whole show was called off."""
-    words = letter_words(to.language)
+    words = email_words(to.language)
     return _write(
         words,
         words.show_cancelled if show.cancelled else words.booking_cancelled,
@@ -84,9 +84,9 @@ def cancellation(
     )
 
 
-def welcome(token: str | None, to: Recipient, public_url: str) -> Letter:
+def welcome(token: str | None, to: Recipient, public_url: str) -> Email:
     """The e-mail after signing up, with the link that confirms the address; those of before had no link."""
-    words = letter_words(to.language)
+    words = email_words(to.language)
     facts = [_Fact(words.username, (formats.one_line(to.username),))]
     if token is None:
         return _write(words, words.welcome, {}, to, facts, links.home(public_url), public_url)
@@ -94,28 +94,28 @@ def welcome(token: str | None, to: Recipient, public_url: str) -> Letter:
     return _write(words, words.welcome_to_confirm, {}, to, facts, link, public_url)
 
 
-def email_confirmation(token: str, to: Recipient, public_url: str) -> Letter:
+def email_confirmation(token: str, to: Recipient, public_url: str) -> Email:
     """The e-mail to a new address, with the link that makes it count."""
-    words = letter_words(to.language)
+    words = email_words(to.language)
     link = links.email_confirmation(public_url, token)
     return _write(words, words.email_confirmation, {}, to, [], link, public_url)
 
 
-def email_undo(token: str, to: Recipient, public_url: str) -> Letter:
+def email_undo(token: str, to: Recipient, public_url: str) -> Email:
     """The e-mail to the address that is being replaced, with the link that undoes it."""
-    words = letter_words(to.language)
+    words = email_words(to.language)
     return _write(words, words.email_undo, {}, to, [], links.email_undo(public_url, token), public_url)
 
 
-def password_reset(token: str, to: Recipient, public_url: str) -> Letter:
+def password_reset(token: str, to: Recipient, public_url: str) -> Email:
     """The letter with the one-time link that sets a new password."""
-    words = letter_words(to.language)
+    words = email_words(to.language)
     return _write(
         words, words.password_reset, {}, to, [], links.password_reset(public_url, token), public_url
     )
 
 
-def _about(show: ShowFacts, words: LetterWords) -> dict[str, str]:
+def _about(show: ShowFacts, words: EmailWords) -> dict[str, str]:
     return {
         "title": formats.one_line(show.title),
         "day": formats.short_day(show.starts_at, words.locale),
@@ -124,7 +124,7 @@ def _about(show: ShowFacts, words: LetterWords) -> dict[str, str]:
 
 
 def _booking_facts(
-    booking: Booking, show: ShowFacts, places: Mapping[str, SeatPlace], words: LetterWords
+    booking: Booking, show: ShowFacts, places: Mapping[str, SeatPlace], words: EmailWords
 ) -> list[_Fact]:
     locale = words.locale
     day, hour = formats.day(show.starts_at, locale), formats.hour(show.starts_at, locale)
@@ -138,7 +138,7 @@ def _booking_facts(
     ]
 
 
-def _seat_lines(seats: Iterable[str], places: Mapping[str, SeatPlace], words: LetterWords) -> list[str]:
+def _seat_lines(seats: Iterable[str], places: Mapping[str, SeatPlace], words: EmailWords) -> list[str]:
     """Seats of one place on one line: `C12, C13 (Stalls, row C)`."""
     of_place: dict[str, list[str]] = {}
     for seat in seats:
@@ -146,7 +146,7 @@ def _seat_lines(seats: Iterable[str], places: Mapping[str, SeatPlace], words: Le
     return [", ".join(labels) + (f" ({place})" if place else "") for place, labels in of_place.items()]
 
 
-def _place(place: SeatPlace | None, words: LetterWords) -> str:
+def _place(place: SeatPlace | None, words: EmailWords) -> str:
     if place is None:
         return ""
     section, row = formats.one_line(place.section), formats.one_line(place.row)
@@ -156,14 +156,14 @@ def _place(place: SeatPlace | None, words: LetterWords) -> str:
 
 
 def _write(
-    words: LetterWords,
+    words: EmailWords,
     kind: KindWords,
     about: Mapping[str, str],
     to: Recipient,
     facts: list[_Fact],
     link: str,
     public_url: str,
-) -> Letter:
+) -> Email:
     name = formats.one_line(to.name)
     parts = {
         "language": words.locale[:2],
@@ -177,7 +177,7 @@ def _write(
         "closing": kind.closing,
         "footer": words.footer.format(site=public_url),
     }
-    return Letter(
+    return Email(
         subject=kind.subject.format_map(about),
         text=_templates.get_template("email.txt").render(parts),
         html=_templates.get_template("email.html").render(parts),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 import structlog
 
-from notifier import emails as letters
+from notifier import emails
 from notifier.deliveries import CONSUMER, DATABASE_ERRORS, Deliveries, NewDelivery
 from notifier.pace import Pace
 from runtime.log import Log, LogUnavailable, Record
@@ -29,9 +29,9 @@ def delivery_of(published: PublishedEvent) -> NewDelivery | None:
     """The letter that an event calls for, if any."""
     match published.event:
         case BookingConfirmed(booking=booking):
-            kind = letters.BOOKING_CONFIRMED
+            kind = emails.BOOKING_CONFIRMED
         case BookingCancelled(booking=booking):
-            kind = letters.BOOKING_CANCELLED
+            kind = emails.BOOKING_CANCELLED
         case _:
             return None
     if not booking.user_id:
@@ -104,7 +104,7 @@ def _read(record: Record) -> NewDelivery | None:
         return None
 
 
-class WantedIntake:
+class RequestedIntake:
     """Makes deliveries of the letters that gateways have put into `letters_wanted`."""
 
     def __init__(self, deliveries: Deliveries, wake: Callable[[], None]) -> None:
@@ -115,7 +115,7 @@ class WantedIntake:
         """Until `stop`."""
         while not stop.is_set():
             try:
-                while await self._deliveries.take_wanted(MAX_RECORDS):
+                while await self._deliveries.take_requested(MAX_RECORDS):
                     self._wake()
             except DATABASE_ERRORS as error:
                 _log.warning("wanted letters cannot be read", error=repr(error), retry_s=WANTED_EVERY_S)

@@ -11,7 +11,14 @@ import aiosmtplib
 from notifier.message import Mailbox
 from runtime.addresses.mail_server import MailServer, read_server
 
-__all__ = ["LetterDeferred", "LetterRefused", "MailServer", "MailServerDown", "Mailer", "read_server"]
+__all__ = [
+    "MailServer",
+    "MailServerUnavailable",
+    "Mailer",
+    "MessageDeferred",
+    "MessageRejected",
+    "read_server",
+]
 
 TIMEOUT_S = 120.0
 """How long a server may take for one answer; some look at a letter for a while before they take it."""
@@ -24,15 +31,15 @@ _OURS_TO_MEND = frozenset({421, 530, 534, 535, 538})
 """Replies that say nothing about the letter: shutting down, or a log-in that is missing or wrong."""
 
 
-class MailServerDown(Exception):
+class MailServerUnavailable(Exception):
     """No letter can be sent now, whichever: the server is away, or does not want us at all."""
 
 
-class LetterRefused(Exception):
+class MessageRejected(Exception):
     """The server will never take this letter."""
 
 
-class LetterDeferred(Exception):
+class MessageDeferred(Exception):
     """The server did not take this letter this time, or may have taken it and did not say so."""
 
 
@@ -48,7 +55,7 @@ class Mailer:
         self._used_at = 0.0
 
     async def send(self, to: str, message: bytes) -> None:
-        """Hands one message over. Raises MailServerDown, LetterRefused or LetterDeferred."""
+        """Hands one message over. Raises MailServerUnavailable, MessageRejected or MessageDeferred."""
         smtp = await self._connected()
         in_utf8 = not (to.isascii() and self._sender.address.isascii())
         try:
@@ -64,26 +71,28 @@ class Mailer:
             if error.code in (452, 552):  # too large
                 self._judge(error.code, error.message)
             await self.close()
-            raise MailServerDown(f"it does not let {self._sender.address} send: {_said(error)}") from None
+            raise MailServerUnavailable(
+                f"it does not let {self._sender.address} send: {_said(error)}"
+            ) from None
         except aiosmtplib.SMTPResponseException as error:
             if error.code in _OURS_TO_MEND:
                 await self.close()
-                raise MailServerDown(_said(error)) from None
+                raise MailServerUnavailable(_said(error)) from None
             self._judge(error.code, error.message)
         except aiosmtplib.SMTPNotSupported as error:
-            raise LetterRefused(f"it cannot send to this address: {error}") from None
+            raise MessageRejected(f"it cannot send to this address: {error}") from None
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             await self.close()
-            raise LetterDeferred(f"the connection was lost: {_said(error)}") from None
+            raise MessageDeferred(f"the connection was lost: {_said(error)}") from None
         self._sent += 1
         self._used_at = time.monotonic()
 
     def _judge(self, code: int, text: str) -> NoReturn:
         if code in _OURS_TO_MEND:
-            raise MailServerDown(f"{code} {text}")
+            raise MailServerUnavailable(f"{code} {text}")
         if 500 <= code < 600:
-            raise LetterRefused(f"{code} {text}")
-        raise LetterDeferred(f"{code} {text}")
+            raise MessageRejected(f"{code} {text}")
+        raise MessageDeferred(f"{code} {text}")
 
     async def _connected(self) -> aiosmtplib.SMTP:
         if self._smtp is not None and self._sent < _LETTERS_PER_CONNECTION and await self._still_there():
@@ -104,7 +113,7 @@ class Mailer:
             await smtp.connect()
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
             smtp.close()
-            raise MailServerDown(f"{server.host}:{server.port}: {_said(error)}") from None
+            raise MailServerUnavailable(f"{server.host}:{server.port}: {_said(error)}") from None
         smtp.timeout = self._timeout_s
         self._smtp, self._sent, self._used_at = smtp, 0, time.monotonic()
         return smtp

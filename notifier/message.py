@@ -12,7 +12,7 @@ from email.utils import format_datetime
 
 import msgspec
 
-from notifier.emails import Letter
+from notifier.emails import Email
 from notifier.mailbox_header import MailboxHeader
 from runtime.addresses.sender_address import split_sender
 from tickets.formats import one_line
@@ -77,7 +77,7 @@ def message_id(event_id: str, kind: str, created_at: datetime, domain: str) -> s
 
 
 def compose(
-    letter: Letter,
+    letter: Email,
     *,
     sender: Mailbox,
     to: Mailbox,

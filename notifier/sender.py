@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import structlog
 
-from notifier.composition import Composer, NotWanted, UnknownKind
+from notifier.composition import Composer, DeliverySkipped, UnknownKind
 from notifier.deliveries import DATABASE_ERRORS, Deliveries, Delivery
-from notifier.mailer import LetterDeferred, LetterRefused, Mailer, MailServerDown
+from notifier.mailer import Mailer, MailServerUnavailable, MessageDeferred, MessageRejected
 from notifier.message import BadAddress
 from notifier.pace import Pace
 
@@ -57,7 +57,7 @@ class Sender:
                 if idle_polls == _IDLE_POLLS:
                     await self._mailer.close()
                 await _first_of(stop, self._wake, POLL_S)
-            except MailServerDown as error:
+            except MailServerUnavailable as error:
                 pause_s = min(2 * pause_s or 0.5, _LONGEST_PAUSE_S)
                 _log.warning("the mail server takes no letters", error=str(error), retry_s=pause_s)
                 await _first_of(stop, stop, pause_s)
@@ -87,15 +87,15 @@ class Sender:
         try:
             outgoing = await self._composer.compose(delivery)
             await self._mailer.send(outgoing.to, outgoing.message)
-        except (MailServerDown, *DATABASE_ERRORS):
+        except (MailServerUnavailable, *DATABASE_ERRORS):
             raise
-        except NotWanted as why:
+        except DeliverySkipped as why:
             log.info("letter not sent", why=str(why))
             await self._deliveries.mark_skipped(delivery, str(why))
-        except (LetterRefused, BadAddress) as error:
+        except (MessageRejected, BadAddress) as error:
             log.warning("letter refused for good", error=str(error))
             await self._deliveries.mark_failed(delivery, str(error))
-        except LetterDeferred as error:
+        except MessageDeferred as error:
             log.warning("letter put off", error=str(error), attempts=delivery.attempts)
             await self._deliveries.put_off(delivery, str(error))
         except UnknownKind as error:

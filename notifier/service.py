@@ -13,8 +13,8 @@ import structlog
 from notifier.composition import Composer
 from notifier.deliveries import Deliveries
 from notifier.facts import Facts
-from notifier.inbox import Inbox
-from notifier.intake import EventIntake, WantedIntake
+from notifier.inbox_server import InboxServer
+from notifier.intake import EventIntake, RequestedIntake
 from notifier.mailer import Mailer, MailServer, read_server
 from notifier.message import BadAddress, Mailbox, parse_mailbox
 from notifier.metrics import MeasuredDeliveries
@@ -39,9 +39,9 @@ async def notify(
 ) -> None:
     """Runs until `stop`, and tells its metrics if asked to. Raises SettingError and WrongLog."""
     sender_mailbox = _mail_from(settings)
-    inbox: Inbox | None = None
+    inbox: InboxServer | None = None
     if settings.smtp_url is None:
-        inbox = Inbox(settings.home / "inbox")
+        inbox = InboxServer(settings.home / "inbox")
         server = MailServer(
             "127.0.0.1", await inbox.start(), tls=False, starttls="off", username=None, password=None
         )
@@ -54,7 +54,7 @@ async def notify(
     sender = Sender(deliveries, composer, mailer, pace)
     tasks = [
         asyncio.create_task(EventIntake(log, deliveries, sender.wake, pace).run(stop), name="events"),
-        asyncio.create_task(WantedIntake(deliveries, sender.wake).run(stop), name="wanted letters"),
+        asyncio.create_task(RequestedIntake(deliveries, sender.wake).run(stop), name="wanted letters"),
         asyncio.create_task(sender.run(stop), name="letters"),
         asyncio.create_task(_tell_backlog(deliveries), name="backlog"),
     ]

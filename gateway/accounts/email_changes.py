@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncpg
 
-from gateway.accounts.links import hash_of, new_token
 from gateway.accounts.names import normal_name
+from gateway.accounts.one_time_links import hash_of, new_token
 from gateway.auth.revocation import Revocations
 from gateway.http.bodies import invalid
 from gateway.http.problems import Problem

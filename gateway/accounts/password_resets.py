@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncpg
 
 from gateway.accounts.email_changes import LOCK_SQL
-from gateway.accounts.links import hash_of, new_token
 from gateway.accounts.names import normal_name
+from gateway.accounts.one_time_links import hash_of, new_token
 from gateway.accounts.passwords import Passwords
 from gateway.accounts.users import PASSWORD_SQL, refuse_weak
 from gateway.auth.revocation import Revocations

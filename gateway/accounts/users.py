@@ -15,9 +15,9 @@ from gateway.accounts.email_changes import (
     ask_to_confirm,
     email_taken,
 )
-from gateway.accounts.links import hash_of, new_token
 from gateway.accounts.logins import wrong_credentials
 from gateway.accounts.names import normal_name
+from gateway.accounts.one_time_links import hash_of, new_token
 from gateway.accounts.passwords import Passwords, weakness
 from gateway.auth.revocation import Revocations
 from gateway.http.bodies import invalid

@@ -26,7 +26,7 @@ from litestar.params import FromPath, QueryParameter
 
 from gateway.http.bodies import invalid
 from gateway.http.problems import Problem
-from gateway.inbox.store import ID, StoredLetters
+from gateway.inbox.store import ID, StoredEmails
 
 _STYLE = (files("gateway.inbox") / "templates" / "inbox.css").read_text()
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -105,7 +105,7 @@ def _host(header: str) -> str | None:
 @get("/", sync_to_thread=True)
 def list_letters(
     request: Request[Any, Any, Any],
-    letters: NamedDependency[StoredLetters],
+    letters: NamedDependency[StoredEmails],
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, QueryParameter(max_length=40)] = None,
     to: Annotated[str | None, QueryParameter(max_length=320)] = None,
@@ -126,7 +126,7 @@ def list_letters(
 @get("/{letter_id:str}", sync_to_thread=True)
 def show_letter(
     request: Request[Any, Any, Any],
-    letters: NamedDependency[StoredLetters],
+    letters: NamedDependency[StoredEmails],
     letter_id: FromPath[str],
     format: Format = None,  # noqa: A002
 ) -> Response[bytes]:
@@ -136,7 +136,7 @@ def show_letter(
 
 
 @get("/{letter_id:str}/body", sync_to_thread=True)
-def show_body(letters: NamedDependency[StoredLetters], letter_id: FromPath[str]) -> Response[bytes]:
+def show_body(letters: NamedDependency[StoredEmails], letter_id: FromPath[str]) -> Response[bytes]:
     """The HTML of a letter, for the frame on its page."""
     html = '<base target="_blank">' + _found(letters.html(letter_id))
     return Response(
@@ -145,14 +145,14 @@ def show_body(letters: NamedDependency[StoredLetters], letter_id: FromPath[str])
 
 
 @get("/{letter_id:str}/raw", sync_to_thread=True)
-def download_raw(letters: NamedDependency[StoredLetters], letter_id: FromPath[str]) -> Response[bytes]:
+def download_raw(letters: NamedDependency[StoredEmails], letter_id: FromPath[str]) -> Response[bytes]:
     """A letter as it went over the wire."""
     return _download(f"{letter_id}.eml", "message/rfc822", _found(letters.raw(letter_id)))
 
 
 @get("/{letter_id:str}/attachments/{number:int}", sync_to_thread=True)
 def download_attachment(
-    letters: NamedDependency[StoredLetters], letter_id: FromPath[str], number: FromPath[int]
+    letters: NamedDependency[StoredEmails], letter_id: FromPath[str], number: FromPath[int]
 ) -> Response[bytes]:
     """An attachment of a letter."""
     return _download(*_found(letters.attachment(letter_id, number)))
@@ -160,7 +160,7 @@ def download_attachment(
 
 def inbox_routes(home: Path, allowed: FromThisMachine) -> list[Any]:
     """The inbox over the folder that the notifier's mail server fills. For embedded mode only."""
-    letters = StoredLetters(home / "inbox")
+    letters = StoredEmails(home / "inbox")
     return [
         Router(
             "/inbox",

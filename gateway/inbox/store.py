@@ -22,7 +22,7 @@ _HEADER_BYTES = 16 * 1024
 _parser = BytesParser(policy=default)
 
 
-class LetterHead(msgspec.Struct, frozen=True):
+class EmailSummary(msgspec.Struct, frozen=True):
     """A letter in the list. `at` is when it arrived."""
 
     id: str
@@ -42,7 +42,7 @@ class StoredAttachment(msgspec.Struct, frozen=True):
     url: str
 
 
-class StoredLetter(msgspec.Struct, frozen=True):
+class StoredEmail(msgspec.Struct, frozen=True):
     """A whole letter."""
 
     id: str
@@ -58,22 +58,22 @@ class StoredLetter(msgspec.Struct, frozen=True):
     attachments: list[StoredAttachment]
 
 
-class LettersPage(msgspec.Struct, frozen=True):
+class EmailsPage(msgspec.Struct, frozen=True):
     """Letters, newest first."""
 
-    items: list[LetterHead]
+    items: list[EmailSummary]
     next_cursor: str | None
 
 
-class StoredLetters:
+class StoredEmails:
     """Reads the folder. Blocking: for a thread. A letter that is pruned meanwhile is just not there."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def page(self, limit: int, before: str | None, to: str | None) -> LettersPage:
+    def page(self, limit: int, before: str | None, to: str | None) -> EmailsPage:
         """The newest letters older than the id `before`, those to one address if `to` is given."""
-        found: list[LetterHead] = []
+        found: list[EmailSummary] = []
         for letter_id in self._ids():
             if before is not None and letter_id >= before:
                 continue
@@ -82,16 +82,16 @@ class StoredLetters:
             if to is not None and to.lower() not in head.to.lower():
                 continue
             if len(found) == limit:
-                return LettersPage(found, found[-1].id)
+                return EmailsPage(found, found[-1].id)
             found.append(head)
-        return LettersPage(found, None)
+        return EmailsPage(found, None)
 
-    def letter(self, letter_id: str) -> StoredLetter | None:
+    def letter(self, letter_id: str) -> StoredEmail | None:
         """A whole letter; None for an id that is none."""
         if (message := self._message(letter_id)) is None:
             return None
         url = f"/inbox/{letter_id}"
-        return StoredLetter(
+        return StoredEmail(
             id=letter_id,
             at=_at(letter_id),
             sender=str(message.get("From", "")),
@@ -145,14 +145,14 @@ class StoredLetters:
             return []
         return sorted((name for name in names if ID.match(name)), reverse=True)
 
-    def _head(self, letter_id: str) -> LetterHead | None:
+    def _head(self, letter_id: str) -> EmailSummary | None:
         try:
             with (self._folder / f"{letter_id}.eml").open("rb") as file:
                 start = file.read(_HEADER_BYTES)
         except FileNotFoundError:
             return None
         message = _parser.parsebytes(start, headersonly=True)
-        return LetterHead(
+        return EmailSummary(
             id=letter_id,
             at=_at(letter_id),
             sender=str(message.get("From", "")),

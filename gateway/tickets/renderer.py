@@ -22,7 +22,7 @@ MAX_WAITING = 50
 _NICE = 10
 
 
-class TicketPrinter:
+class TicketRenderer:
     """Prints one ticket after the other."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from gateway.http.etags import has
 from gateway.http.exchange import Exchange
 from gateway.http.negotiation import check_accept
 from gateway.http.problems import Problem
-from gateway.tickets.renderer import TicketPrinter, ticket_etag
+from gateway.tickets.renderer import TicketRenderer, ticket_etag
 from gateway.tickets.seat_places import HousePlans
 from schemas.events import Booking, BookingStatus, Decision, Reason
 from schemas.zones import zone_of
@@ -49,7 +49,7 @@ _NO_TICKET = {
 class TicketRoutes:
     """GET /api/bookings/{id}/ticket.pdf"""
 
-    def __init__(self, tokens: Tokens, pool: Any, printer: TicketPrinter, timezone: str) -> None:
+    def __init__(self, tokens: Tokens, pool: Any, printer: TicketRenderer, timezone: str) -> None:
         self._tokens = tokens
         self._pool = pool
         self._plans = HousePlans(pool)

@@ -18,7 +18,7 @@ class KindWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     closing: str
 
 
-class LetterWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class EmailWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The words of one language."""
 
     locale: str
@@ -55,12 +55,12 @@ def languages() -> frozenset[str]:
     return frozenset(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
 
-def letter_words(language: str) -> LetterWords:
+def email_words(language: str) -> EmailWords:
     """The words of a language: `de` for `de-AT`, English for one that there is not yet."""
     short = language.lower().partition("-")[0]
     return _read(short if short in languages() else DEFAULT)
 
 
 @functools.cache
-def _read(language: str) -> LetterWords:
-    return msgspec.json.decode((files(__package__) / f"{language}.json").read_bytes(), type=LetterWords)
+def _read(language: str) -> EmailWords:
+    return msgspec.json.decode((files(__package__) / f"{language}.json").read_bytes(), type=EmailWords)

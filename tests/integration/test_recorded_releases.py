@@ -18,7 +18,7 @@ from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.zones import read_zones
 from gateway.reports.figures import ReportFigures
 from gateway.seat_maps.layout import ShownLayout
-from notifier.composition import Composer, NotWanted
+from notifier.composition import Composer, DeliverySkipped
 from notifier.deliveries import Deliveries, Delivery
 from notifier.facts import Facts
 from notifier.message import parse_mailbox
@@ -206,7 +206,7 @@ async def test_emails_of_a_recording_can_be_written_and_carry_their_tickets(reco
         Facts(pool, "UTC"), parse_mailbox("Aisle <tickets@venue.example>"), "https://tickets.example"
     )
     deliveries = Deliveries(pool, "test")
-    assert await deliveries.take_wanted(10) == 2
+    assert await deliveries.take_requested(10) == 2
     rows = await recorded.database.fetch(
         "SELECT DISTINCT ON (d.kind, u.language, b.show_id, d.status) d.* FROM deliveries d"
         " JOIN users u USING (user_id) LEFT JOIN bookings b USING (booking_id)"
@@ -219,7 +219,7 @@ async def test_emails_of_a_recording_can_be_written_and_carry_their_tickets(reco
             fields = {name: row[name] for name in Delivery.__struct_fields__ if name != "age_s"}
             delivery = Delivery(**fields, age_s=1.0)
             if row["user_id"] == FORGOTTEN:
-                with pytest.raises(NotWanted):
+                with pytest.raises(DeliverySkipped):
                     await composer.compose(delivery)
                 continue
             if row["kind"] == "password_reset" and row["status"] == "sent":

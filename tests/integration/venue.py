@@ -19,7 +19,7 @@ from schemas.events import Booking, BookingConfirmed, BookingStatus, PublishedEv
 from schemas.ids import new_booking_id
 from schemas.layout import Layout, Money, Row, Section, encode_layout, layout_digest
 from schemas.wire import EVENTS_TOPIC, encode
-from tests.integration.post import Post
+from tests.integration.mail_server import RecordingMailServer
 
 LAYOUT = Layout((Section("Stalls", Money(1250, "EUR"), (Row("C", 20),)),))
 MakeSettings = Callable[..., Settings]
@@ -28,7 +28,9 @@ MakeSettings = Callable[..., Settings]
 class Venue:
     """A database with a show and two customers, a log, a post office; events that happen."""
 
-    def __init__(self, database: asyncpg.Connection, database_url: str, log: MemoryLog, post: Post) -> None:
+    def __init__(
+        self, database: asyncpg.Connection, database_url: str, log: MemoryLog, post: RecordingMailServer
+    ) -> None:
         self.database = database
         self.database_url = database_url
         self.log = log
@@ -113,7 +115,7 @@ async def opened(
     """A venue that is furnished, and its post office."""
     log = MemoryLog(lambda: time.time_ns() // 1_000_000)
     await log.create(4)
-    post = Post()
+    post = RecordingMailServer()
     await post.open()
     try:
         venue = Venue(database, database_url, log, post)

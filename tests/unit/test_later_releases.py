@@ -19,8 +19,7 @@ from gateway.live.event_stream import EventStream, Heard
 from gateway.live.mine import MyLive
 from gateway.seat_maps.layout import ShownLayout
 from gateway.seat_maps.snapshot import Picture
-from notifier import composition
-from notifier import emails as letters
+from notifier import composition, emails
 from notifier.composition import Composer, UnknownKind
 from notifier.deliveries import Delivery
 from notifier.facts import Recipient
@@ -286,7 +285,7 @@ async def test_a_delivery_of_a_kind_of_a_later_release_is_left_to_a_later_notifi
     with pytest.raises(UnknownKind):
         await composer.compose(delivery)
     composer.close()
-    assert not hasattr(letters, "BOOKING_CHANGED")
+    assert not hasattr(emails, "BOOKING_CHANGED")
 
 
 @pytest.fixture

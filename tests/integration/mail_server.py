@@ -13,7 +13,7 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 
-class Post:
+class RecordingMailServer:
     """Letters that came, in order; `refusals` say what an address is answered, `on_letter` what a letter is."""
 
     def __init__(self) -> None:

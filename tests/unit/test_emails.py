@@ -10,13 +10,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from notifier import emails as letters
-from notifier import message
+from notifier import emails, message
 from notifier.deliveries import GIVE_UP_AFTER_S, retry_delay_s
 from notifier.facts import Recipient, ShowFacts
 from notifier.intake import delivery_of
 from notifier.mailer import read_server
-from notifier.wording import KindWords, languages, letter_words
+from notifier.wording import KindWords, email_words, languages
 from schemas import events
 from schemas.events import Booking, BookingStatus, PublishedEvent
 from schemas.ids import new_booking_id
@@ -44,12 +43,12 @@ def a_show(title: str = "The Lighthouse at Noon", *, cancelled: bool = False) ->
     return ShowFacts(title, 128, "Screen 3", starts_at, cancelled, 1)
 
 
-def confirmation(title: str = "The Lighthouse at Noon", to: Recipient = ADA) -> letters.Letter:
-    return letters.confirmation(BOOKING, a_show(title), places_of(LAYOUT), to, SITE)
+def confirmation(title: str = "The Lighthouse at Noon", to: Recipient = ADA) -> emails.Email:
+    return emails.confirmation(BOOKING, a_show(title), places_of(LAYOUT), to, SITE)
 
 
 def sent(
-    letter: letters.Letter, name: str = "Ada", attachment: message.Attachment | None = None
+    letter: emails.Email, name: str = "Ada", attachment: message.Attachment | None = None
 ) -> EmailMessage:
     raw = message.compose(
         letter,
@@ -83,14 +82,14 @@ def test_a_confirmation_says_what_was_booked_in_both_forms() -> None:
 
 
 def test_the_letter_of_a_show_that_was_called_off_says_so() -> None:
-    of_customer = letters.cancellation(BOOKING, a_show(), places_of(LAYOUT), ADA, SITE)
-    of_venue = letters.cancellation(BOOKING, a_show(cancelled=True), places_of(LAYOUT), ADA, SITE)
+    of_customer = emails.cancellation(BOOKING, a_show(), places_of(LAYOUT), ADA, SITE)
+    of_venue = emails.cancellation(BOOKING, a_show(cancelled=True), places_of(LAYOUT), ADA, SITE)
     assert of_customer.subject.startswith("Cancelled: ")
     assert of_venue.subject.startswith("Called off: ")
 
 
 def test_a_welcome_names_the_user_name() -> None:
-    letter = letters.welcome(None, Recipient("ada@example.org", "ada", "", "en"), SITE)
+    letter = emails.welcome(None, Recipient("ada@example.org", "ada", "", "en"), SITE)
     assert "Hello,\n" in letter.text
     assert "ada" in letter.text
     assert f"{SITE}/" in letter.text
@@ -98,16 +97,16 @@ def test_a_welcome_names_the_user_name() -> None:
 
 def test_links_about_an_address_carry_their_token() -> None:
     for made, path in (
-        (letters.welcome("a/b", ADA, SITE), "confirm"),
-        (letters.email_confirmation("a/b", ADA, SITE), "confirm"),
-        (letters.email_undo("a/b", ADA, SITE), "undo"),
+        (emails.welcome("a/b", ADA, SITE), "confirm"),
+        (emails.email_confirmation("a/b", ADA, SITE), "confirm"),
+        (emails.email_undo("a/b", ADA, SITE), "undo"),
     ):
         assert f"{SITE}/#/email/{path}/a%2Fb" in made.text
         assert f"{SITE}/#/email/{path}/a%2Fb" in made.html
 
 
 def test_a_reset_link_carries_its_token_behind_the_hash() -> None:
-    letter = letters.password_reset("a/b+c=&", ADA, SITE)
+    letter = emails.password_reset("a/b+c=&", ADA, SITE)
     assert f"{SITE}/#/reset/a%2Fb%2Bc%3D%26" in letter.text
     assert f"{SITE}/#/reset/a%2Fb%2Bc%3D%26" in letter.html
 
@@ -183,7 +182,7 @@ def test_a_domain_of_another_script_goes_out_in_ascii() -> None:
 
 @pytest.mark.parametrize("language", sorted(languages()))
 def test_every_language_can_fill_in_every_text(language: str) -> None:
-    words = letter_words(language)
+    words = email_words(language)
     about = {"title": "T", "day": "D", "hour": "H"}
     kinds = [getattr(words, field) for field in words.__struct_fields__]
     for kind in (kind for kind in kinds if isinstance(kind, KindWords)):
@@ -194,7 +193,7 @@ def test_every_language_can_fill_in_every_text(language: str) -> None:
 
 
 def test_a_language_that_is_not_there_is_english() -> None:
-    assert letter_words("tlh") == letter_words("en-GB")
+    assert email_words("tlh") == email_words("en-GB")
 
 
 def test_an_event_calls_for_the_letter_it_is_about() -> None:

@@ -26,7 +26,7 @@ _DRAIN_S = 2.0
 _log = structlog.get_logger()
 
 
-class Inbox:
+class InboxServer:
     """Takes letters on a port of its own choosing and stores them in a folder. Several may share the folder."""
 
     def __init__(self, folder: Path, *, max_letters: int = MAX_LETTERS, max_bytes: int = MAX_BYTES) -> None:
