@@ -28,7 +28,7 @@ from schemas.commands import CloseShow
 from schemas.ids import new_booking_id
 from schemas.layout import Money, encode_layout, layout_digest, numbered
 from seat_workers.ledger import Ledger
-from seat_workers.show_cache import Memory
+from seat_workers.show_cache import ShowCache
 
 SEATS = 100_000
 SHOW, PARTITION = 7, 0
@@ -93,7 +93,7 @@ async def measure(url: str) -> None:
     await fill(connection, random.Random(1))
     await connection.close()
     ledger = Ledger(lambda name: connect(url, name))
-    memory = Memory(ledger)
+    memory = ShowCache(ledger)
     asked = [(PARTITION, CloseShow(command_id=UUID(int=1), show_id=SHOW))]
     settle_gc()
     took: list[float] = []
@@ -103,7 +103,7 @@ async def measure(url: str) -> None:
         began = time.perf_counter()
         async with stalls() as lasted:
             await memory.load_for(asked)
-            while memory.held_up():  # noqa: ASYNC110  what a worker does, too
+            while memory.blocked_partitions():  # noqa: ASYNC110  what a worker does, too
                 await asyncio.sleep(_TICK_S)
         took.append(time.perf_counter() - began)
         longest.append(max(lasted))

@@ -25,7 +25,7 @@ class ReplyTo(msgspec.Struct, frozen=True, array_like=True):
     request: int
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=True):
+class CommandBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=True):
     """What every command carries: its id, its show, who asks and who waits."""
 
     command_id: UUID
@@ -36,7 +36,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     reply_to: ReplyTo | None = None
 
 
-class OpenShow(Asked, frozen=True):
+class OpenShow(CommandBase, frozen=True):
     """Put a show on sale: the first command of every show, sent when it is created."""
 
     layout_id: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
@@ -47,7 +47,7 @@ class OpenShow(Asked, frozen=True):
     sales_end_ms: TimeMs | None = None
 
 
-class ChangeShow(Asked, frozen=True):
+class ChangeShow(CommandBase, frozen=True):
     """Change a show's times or limit. What is not given stays; 0 takes a sales time away."""
 
     starts_ms: TimeMs | None = None
@@ -56,19 +56,19 @@ class ChangeShow(Asked, frozen=True):
     sales_end_ms: TimeMs | None = None
 
 
-class CloseShow(Asked, frozen=True):
+class CloseShow(CommandBase, frozen=True):
     """Take no more bookings for now."""
 
 
-class ReopenShow(Asked, frozen=True):
+class ReopenShow(CommandBase, frozen=True):
     """Take bookings again after CloseShow."""
 
 
-class CancelShow(Asked, frozen=True):
+class CancelShow(CommandBase, frozen=True):
     """Call a show off: closed at once, then all its bookings are cancelled, a bounded number per command."""
 
 
-class SeatsAsked(Asked, frozen=True):
+class SeatsCommand(CommandBase, frozen=True):
     """What booking and holding have in common: which seats, as which booking, for whom."""
 
     booking_id: UUID
@@ -85,48 +85,48 @@ class SeatsAsked(Asked, frozen=True):
         return self.customer_id if self.customer_id and self.staff else self.user_id
 
 
-class BookSeats(SeatsAsked, frozen=True):
+class BookSeats(SeatsCommand, frozen=True):
     """Book seats for good, all or nothing."""
 
 
-class HoldSeats(SeatsAsked, frozen=True, kw_only=True):
+class HoldSeats(SeatsCommand, frozen=True, kw_only=True):
     """Keep seats for a while, to be confirmed before `hold_ms` have passed in log time."""
 
     hold_ms: Annotated[int, msgspec.Meta(ge=1_000, le=3_600_000)]
 
 
-class ConfirmBooking(Asked, frozen=True):
+class ConfirmBooking(CommandBase, frozen=True):
     """Make a held booking a confirmed one."""
 
     booking_id: UUID
 
 
-class CancelBooking(Asked, frozen=True):
+class CancelBooking(CommandBase, frozen=True):
     """Give the seats of a booking back: a confirmed one is cancelled, a held one released."""
 
     booking_id: UUID
 
 
-class BlockSeats(Asked, frozen=True):
+class BlockSeats(CommandBase, frozen=True):
     """Withhold available seats from sale."""
 
     seats: tuple[str, ...]
 
 
-class UnblockSeats(Asked, frozen=True):
+class UnblockSeats(CommandBase, frozen=True):
     """Put blocked seats back on sale."""
 
     seats: tuple[str, ...]
 
 
-class CheckIn(Asked, frozen=True):
+class CheckIn(CommandBase, frozen=True):
     """Let the holder of a seat in, once."""
 
     booking_id: UUID
     seat: str
 
 
-class ExpireHolds(Asked, frozen=True):
+class ExpireHolds(CommandBase, frozen=True):
     """Release what has run out by log time. Appended by the worker itself when a hold is due."""
 
 

@@ -232,7 +232,7 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
         return booking
 
 
-def is_later(event: object) -> bool:
+def is_from_later_release(event: object) -> bool:
     """Whether an event of a decision is one of a later release, of which only the JSON is known."""
     return isinstance(event, msgspec.Raw)
 

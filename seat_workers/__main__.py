@@ -19,9 +19,9 @@ from runtime.process import lasting_name, run_service, settle_gc
 from runtime.settings import SettingError, Settings
 from schemas.ids import fresh_command_id
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
-from seat_workers.metrics import MeasuredLedger, MeasuredMember, WorkerMeasures
+from seat_workers.metrics import MeasuredLedger, MeasuredMember, WorkerMetrics
 from seat_workers.publisher import Publisher
-from seat_workers.timers import FollowUps
+from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 
 GROUP = "aisle-seat-workers"
@@ -42,7 +42,7 @@ async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False
     log = await open_log(settings.kafka, database_url, instance=lasting_name(settings))
     events = log.appender(EVENTS_TOPIC)
     commands = log.appender(COMMANDS_TOPIC)
-    measures = WorkerMeasures(log)
+    measures = WorkerMetrics(log)
     ledger = MeasuredLedger(connect, measures)
     redis_client = redis.connect(settings.redis_url)
     try:
@@ -53,8 +53,8 @@ async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False
         finally:
             await connection.close()
         name = f"{socket.gethostname()}:{os.getpid()}"
-        follow_ups = FollowUps(ledger, commands, _clock_ms, _new_id)
-        worker = SeatWorker(ledger, Publisher(redis_client, events), follow_ups, name)
+        timers = Timers(ledger, commands, _clock_ms, _new_id)
+        worker = SeatWorker(ledger, Publisher(redis_client, events), timers, name)
         measures.shows_in_memory = lambda: worker.shows_in_memory
         telling_metrics = telling(settings, SERVICE, measures) if metrics else contextlib.nullcontext()
         async with telling_metrics:

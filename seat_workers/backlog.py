@@ -12,7 +12,7 @@ from typing import TypeAlias
 from runtime.log import Record
 from schemas.commands import Command
 
-MAX_WAITING = 10_000
+MAX_QUEUED = 10_000
 """Records of one partition. Those that come after are left in the log, to be read again."""
 
 Read: TypeAlias = tuple[Record, Command | None]
@@ -27,27 +27,29 @@ class Backlog:
 
     def has_room(self, partition: int) -> bool:
         """Whether this partition's next records can be added."""
-        return len(self._waiting.get(partition, ())) < MAX_WAITING
+        return len(self._waiting.get(partition, ())) < MAX_QUEUED
 
     def add(self, partition: int, read: Iterable[Read]) -> None:
         """Records that follow those which are here."""
         self._waiting.setdefault(partition, deque()).extend(read)
 
-    def ready(self, held_up: Container[int]) -> int:
+    def ready(self, blocked_partitions: Container[int]) -> int:
         """How many records of partitions that are not held up."""
-        return sum([len(read) for partition, read in self._waiting.items() if partition not in held_up])
+        return sum(
+            [len(read) for partition, read in self._waiting.items() if partition not in blocked_partitions]
+        )
 
-    def take(self, most: int, held_up: Container[int]) -> list[Read]:
+    def take(self, most: int, blocked_partitions: Container[int]) -> list[Read]:
         """The next records of every partition that is not held up, at most `most` of each."""
         taken: list[Read] = []
         for partition in sorted(self._waiting):
-            if partition not in held_up:
+            if partition not in blocked_partitions:
                 taken += self._take_from(partition, most)
         return taken
 
-    def take_one(self, held_up: Container[int]) -> list[Read]:
+    def take_one(self, blocked_partitions: Container[int]) -> list[Read]:
         """The next record of one partition that is not held up; of another one the next time."""
-        partition = next((one for one in self._waiting if one not in held_up), None)
+        partition = next((one for one in self._waiting if one not in blocked_partitions), None)
         if partition is None:
             return []
         taken = self._take_from(partition, 1)
@@ -55,7 +57,7 @@ class Backlog:
             self._waiting[partition] = self._waiting.pop(partition)
         return taken
 
-    def put_back(self, read: Sequence[Read]) -> None:
+    def requeue(self, read: Sequence[Read]) -> None:
         """Records that were taken last and are not decided."""
         for one in reversed(read):
             self._waiting.setdefault(one[0].partition, deque()).appendleft(one)

@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.events import RULES, Booking, ShowStatus, Terms
 from schemas.wire import encode
-from seat_workers.fold import Decided, NetChanges
+from seat_workers.fold import DecidedRecord, NetChanges
 
 
 class ShowRow(msgspec.Struct, frozen=True):
@@ -38,13 +38,13 @@ class Batch(msgspec.Struct, frozen=True):
     """What is committed in one call, and published when that has returned."""
 
     advances: dict[int, Advance]
-    decided: list[Decided]
+    decided: list[DecidedRecord]
     net: NetChanges
     shows: list[ShowRow]
     """Every show of which anything changed."""
     versions_before: Mapping[int, int]
     """The version that each of these shows had before."""
-    outdated: Sequence[tuple[UUID, int]] = ()
+    expired_ids: Sequence[tuple[UUID, int]] = ()
     """Command ids that this batch uses and that may be stored from long ago, each with the log time in ms from which on
     a use counts: what is older is forgotten in the same commit."""
 
@@ -59,7 +59,7 @@ def arguments(batch: Batch) -> list[Any]:
     net = batch.net
     opened = [show for show in batch.shows if show.show_id in net.opened]
     changed = [show for show in batch.shows if show.show_id not in net.opened]
-    termed = [show for show in changed if show.show_id in net.termed]
+    terms_changed = [show for show in changed if show.show_id in net.terms_changed]
     # A new booking's row is made without its check-ins: those of the same batch are written right after.
     let_in = [row for row in net.new_bookings if row[0].checked_in]
     return [
@@ -85,7 +85,7 @@ def arguments(batch: Batch) -> list[Any]:
             6,
         ),
         RULES,
-        *transposed(net.frees, 2),
+        *transposed(net.freed, 2),
         *transposed([(show, seat, c.state, c.booking_id) for show, seat, c in net.claims], 4),
         *transposed(
             [
@@ -115,7 +115,7 @@ def arguments(batch: Batch) -> list[Any]:
         ),
         *transposed([_opened_row(show) for show in opened], 11),
         *transposed([(show.show_id, show.version, show.available) for show in changed], 3),
-        *transposed([_termed_row(show) for show in termed], 6),
+        *transposed([_terms_row(show) for show in terms_changed], 6),
     ]
 
 
@@ -140,7 +140,7 @@ def _opened_row(show: ShowRow) -> tuple[Any, ...]:
     )
 
 
-def _termed_row(show: ShowRow) -> tuple[Any, ...]:
+def _terms_row(show: ShowRow) -> tuple[Any, ...]:
     t = show.terms
     return (
         show.show_id,

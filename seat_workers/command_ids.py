@@ -19,7 +19,7 @@ ID_LIFETIME_MS = 48 * 3600 * 1000
 """How long a command id counts, in log time."""
 
 
-class First(msgspec.Struct, frozen=True):
+class FirstDecision(msgspec.Struct, frozen=True):
     """The first decision on a command id. Command and answer stay in stored form: small, and rarely read."""
 
     position: Position
@@ -45,22 +45,22 @@ class First(msgspec.Struct, frozen=True):
         )
 
 
-class RecentIds:
+class RecentCommandIds:
     """The newest ids, at most `limit`; always more than the batches that are not committed yet can hold."""
 
     def __init__(self, limit: int = 32_768) -> None:
         self._limit = limit
         # By the ids' numbers, which hash faster. A plain dict forgets its oldest slowly.
-        self._firsts: OrderedDict[int, First] = OrderedDict()
+        self._firsts: OrderedDict[int, FirstDecision] = OrderedDict()
 
-    def find(self, command_id: UUID, now_ms: int) -> First | None:
+    def find(self, command_id: UUID, now_ms: int) -> FirstDecision | None:
         """The first decision on this id, unless that is so long ago that the id counts no more."""
         first = self._firsts.get(command_id.int)
         if first is not None and first.at_ms < now_ms - ID_LIFETIME_MS:
             return None
         return first
 
-    def remember(self, command_id: UUID, first: First) -> None:
+    def remember(self, command_id: UUID, first: FirstDecision) -> None:
         firsts, number = self._firsts, command_id.int
         firsts[number] = first
         firsts.move_to_end(number)

@@ -1,4 +1,4 @@
-"""Getting a batch into PostgreSQL, however often it must be asked; and reading from it patiently."""
+"""Getting a batch into PostgreSQL, however often it must be asked; and reading from it read_with_retries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 
 
-async def land(ledger: Ledger, batch: Batch) -> None:
+async def commit_with_retries(ledger: Ledger, batch: Batch) -> None:
     """Returns once the batch is certainly committed; raises Refused when it certainly never will be."""
     pause_s = _FIRST_PAUSE_S
     unknown = False
@@ -45,13 +45,13 @@ async def land(ledger: Ledger, batch: Batch) -> None:
 
 async def _happened(ledger: Ledger, batch: Batch) -> bool:
     partition, advance = next(iter(batch.advances.items()))
-    state = (await patiently(lambda: ledger.states([partition])))[partition]
+    state = (await read_with_retries(lambda: ledger.states([partition])))[partition]
     if state.epoch == advance.epoch and state.next_offset in (advance.expected, advance.next):
         return state.next_offset == advance.next
     raise Fenced(f"partition {partition} was taken by another writer")
 
 
-async def patiently(read: Callable[[], Awaitable[T]]) -> T:
+async def read_with_retries(read: Callable[[], Awaitable[T]]) -> T:
     """What `read` returns, once PostgreSQL answers."""
     pause_s = _FIRST_PAUSE_S
     while True:

@@ -36,7 +36,7 @@ from schemas.layout import Seating
 from schemas.wire import decode_command, decode_decision
 
 
-class Decided(msgspec.Struct, frozen=True):
+class DecidedRecord(msgspec.Struct, frozen=True):
     """One record of the log with its decision, in stored form too."""
 
     position: Position
@@ -50,7 +50,7 @@ class Decided(msgspec.Struct, frozen=True):
     """Whether the command's id counts from here: not for repeats and for what is not a command."""
 
     @classmethod
-    def stored(cls, partition: int, offset: int, at_ms: int, body: bytes, answer: bytes) -> Decided:
+    def stored(cls, partition: int, offset: int, at_ms: int, body: bytes, answer: bytes) -> DecidedRecord:
         """The decision in a row of `decisions`."""
         try:
             command = decode_command(body)
@@ -71,14 +71,14 @@ class Claim(msgspec.Struct, frozen=True):
 class NetChanges(msgspec.Struct):
     """What a batch writes, besides its decisions. Seats are (show, index in layout order)."""
 
-    frees: list[tuple[int, int]]
+    freed: list[tuple[int, int]]
     """Seats whose claim of before the batch goes, whether or not there is a new one."""
     claims: list[tuple[int, int, Claim]]
     new_bookings: list[tuple[Booking, Position]]
     changed_bookings: list[tuple[Booking, Position]]
     opened: set[int]
     """Shows that the batch opened: their row is new."""
-    termed: set[int]
+    terms_changed: set[int]
     """Shows whose status or terms the batch set."""
 
     def ended(self) -> list[tuple[Booking, Position]]:
@@ -86,7 +86,7 @@ class NetChanges(msgspec.Struct):
         return [row for row in (*self.new_bookings, *self.changed_bookings) if not row[0].status.live]
 
 
-def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChanges:
+def fold(batch: Iterable[DecidedRecord], seatings: Mapping[int, Seating]) -> NetChanges:
     """The net changes of decisions given in log order per show. `seatings`: of every show of the batch."""
     seats_now: dict[tuple[int, int], Claim | None] = {}
     had_claim: set[tuple[int, int]] = set()
@@ -94,7 +94,7 @@ def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChange
     """By the ids' numbers, which hash and sort faster."""
     new: set[int] = set()
     opened: set[int] = set()
-    termed: set[int] = set()
+    terms_changed: set[int] = set()
 
     for decided in batch:
         for event in decided.decision.events:
@@ -123,7 +123,7 @@ def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChange
                     | ShowReopened(show_id)
                     | ShowCancelled(show_id)
                 ):
-                    termed.add(show_id)
+                    terms_changed.add(show_id)
                     continue
                 case TicketCheckedIn(booking):
                     bookings[booking.booking_id.int] = (booking, decided.position)
@@ -141,10 +141,10 @@ def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChange
 
     rows = [(number in new, bookings[number]) for number in sorted(bookings)]
     return NetChanges(
-        frees=sorted(had_claim),
+        freed=sorted(had_claim),
         claims=[(*seat, claim) for seat in sorted(seats_now) if (claim := seats_now[seat]) is not None],
         new_bookings=[row for is_new, row in rows if is_new],
         changed_bookings=[row for is_new, row in rows if not is_new],
         opened=opened,
-        termed=termed,
+        terms_changed=terms_changed,
     )

@@ -21,7 +21,7 @@ from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.ids import Position
 from schemas.layout import Seating, decode_layout
 from seat_workers.batch import Batch, arguments, transposed
-from seat_workers.command_ids import First
+from seat_workers.command_ids import FirstDecision
 from seat_workers.compact.stored_show import BookingColumns, StoredShow, received_numbers
 
 
@@ -212,23 +212,23 @@ class Ledger:
         return [ShowSize(*row) for row in await connection.fetch(_SIZES, show_ids, partitions)]
 
     async def load_shows(
-        self, show_ids: Sequence[int], partitions: Sequence[int], *, aside: bool = False
+        self, show_ids: Sequence[int], partitions: Sequence[int], *, in_background: bool = False
     ) -> list[StoredShow]:
         """As `show_sizes`, with all that is in them.
 
         `aside`: on a connection for this alone, so that the others need not wait. One call at a time.
         """
-        connection = await self._connection("load" if aside else "read")
+        connection = await self._connection("load" if in_background else "read")
         try:
             rows = await connection.fetch(_SHOWS, show_ids, partitions)
         except asyncio.CancelledError:
-            if aside:
+            if in_background:
                 self._connections.pop("load", None)
                 connection.terminate()
             raise
         return [_stored_show(row) for row in rows]
 
-    async def unfinished(
+    async def pending_timers(
         self, partitions: Sequence[int]
     ) -> tuple[list[tuple[int, int, int]], list[tuple[int, int]]]:
         """What waits to be done by itself on these partitions.
@@ -251,14 +251,14 @@ class Ledger:
         connection = await self._connection("read")
         return [_booking(row) for row in await connection.fetch(_BOOKINGS, booking_ids)]
 
-    async def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, First]]:
+    async def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, FirstDecision]]:
         """For each of the ids that has been used: its first decision."""
         connection = await self._connection("read")
         rows = await connection.fetch(_FIRST_DECISIONS, command_ids)
         return [
             (
                 UUID(int=row["command_id"].int),
-                First(
+                FirstDecision(
                     Position(row["partition"], row["log_offset"]), row["at_ms"], row["command"], row["answer"]
                 ),
             )
@@ -282,9 +282,9 @@ class Ledger:
             if time.monotonic() >= self._plan_anew_at:
                 await connection.execute(_PLAN_ANEW)
                 self._plan_anew_at = time.monotonic() + _PLANS_KEPT_S
-            if batch.outdated:
+            if batch.expired_ids:
                 await connection.fetchval(
-                    _COMMIT_FORGETTING, *arguments(batch), *transposed(sorted(batch.outdated), 2)
+                    _COMMIT_FORGETTING, *arguments(batch), *transposed(sorted(batch.expired_ids), 2)
                 )
             else:
                 await self._commit_call.fetchval(*arguments(batch))

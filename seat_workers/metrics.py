@@ -21,7 +21,7 @@ _TIMES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BOUNDS_S = 1.0
 
 
-class WorkerMeasures:
+class WorkerMetrics:
     """Counts of one worker since it started."""
 
     def __init__(self, log: Log) -> None:
@@ -104,13 +104,13 @@ class WorkerMeasures:
 class MeasuredLedger(Ledger):
     """The ledger, with its commits counted."""
 
-    def __init__(self, connect: Callable[[str], Awaitable[Any]], measures: WorkerMeasures) -> None:
+    def __init__(self, connect: Callable[[str], Awaitable[Any]], metrics: WorkerMetrics) -> None:
         super().__init__(connect)
-        self._measures = measures
+        self._metrics = metrics
 
     async def take(self, partitions: Sequence[int], owner: str) -> dict[int, PartitionState]:
         taken = await super().take(partitions, owner)
-        self._measures.epochs |= {partition: state.epoch for partition, state in taken.items()}
+        self._metrics.epochs |= {partition: state.epoch for partition, state in taken.items()}
         return taken
 
     async def commit(self, batch: Batch) -> None:
@@ -118,24 +118,24 @@ class MeasuredLedger(Ledger):
         try:
             await super().commit(batch)
         except Exception:
-            self._measures.refused()
+            self._metrics.refused()
             raise
-        self._measures.committed(batch, time.perf_counter() - began)
+        self._metrics.committed(batch, time.perf_counter() - began)
 
 
 class MeasuredMember:
     """The worker as a member of its group, with its partitions noted."""
 
-    def __init__(self, member: Member, measures: WorkerMeasures) -> None:
+    def __init__(self, member: Member, metrics: WorkerMetrics) -> None:
         self._member = member
-        self._measures = measures
+        self._metrics = metrics
 
     async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
         taken = await self._member.assigned(partitions)
-        self._measures.next_offsets.update(taken)
+        self._metrics.next_offsets.update(taken)
         return taken
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         for partition in partitions:
-            self._measures.next_offsets.pop(partition, None)
+            self._metrics.next_offsets.pop(partition, None)
         await self._member.revoked(partitions)

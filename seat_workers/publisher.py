@@ -32,7 +32,7 @@ from schemas.events import (
     TicketCheckedIn,
 )
 from schemas.wire import SEATS_CHANNEL, Reply, ShowSeatChanges, encode, replies_channel
-from seat_workers.fold import Decided
+from seat_workers.fold import DecidedRecord
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class Publisher:
         self._events = events
         self._redis_rests_until = 0.0
 
-    async def publish(self, decided: list[Decided], versions_before: Mapping[int, int]) -> None:
+    async def publish(self, decided: list[DecidedRecord], versions_before: Mapping[int, int]) -> None:
         """Publishes committed decisions; returns when the log has their events.
 
         `versions_before`: of each show, the version before these decisions, where that is known.
@@ -93,7 +93,9 @@ class Publisher:
             log.warning("Redis is gone; gateways will look answers up", error=str(error))
 
 
-def seat_changes(decided: Iterable[Decided], versions_before: Mapping[int, int]) -> list[ShowSeatChanges]:
+def seat_changes(
+    decided: Iterable[DecidedRecord], versions_before: Mapping[int, int]
+) -> list[ShowSeatChanges]:
     """What these decisions changed, one entry a show, the latest letter per seat.
 
     A show whose status or terms changed has to be loaded again: that is rare, and not worth a message.
@@ -144,7 +146,7 @@ def _seats(event: Any) -> tuple[int, tuple[str, ...]]:
     return event.booking.show_id, event.booking.seats
 
 
-def replies_of(decided: Iterable[Decided]) -> list[tuple[str, list[Reply]]]:
+def replies_of(decided: Iterable[DecidedRecord]) -> list[tuple[str, list[Reply]]]:
     """For each gateway that waits for any of these decisions: its replies, in one message."""
     replies: dict[str, list[Reply]] = defaultdict(list)
     for one in decided:
@@ -154,7 +156,7 @@ def replies_of(decided: Iterable[Decided]) -> list[tuple[str, list[Reply]]]:
     return list(replies.items())
 
 
-def events_of(decided: Iterable[Decided]) -> list[tuple[int, bytes]]:
+def events_of(decided: Iterable[DecidedRecord]) -> list[tuple[int, bytes]]:
     """The events of these decisions as records: (partition, body), the partition being the command's."""
     return [
         (one.position.partition, encode(PublishedEvent(f"{one.position}-{n}", one.at_ms, event)))

@@ -196,7 +196,7 @@ def _take_seats(show: Show, command: BookSeats | HoldSeats, now_ms: int) -> Deci
         created_ms=now_ms,
         expires_ms=now_ms + command.hold_ms if isinstance(command, HoldSeats) else None,
     )
-    if booking.booking_id in show.bookings or booking.booking_id in show.past:
+    if booking.booking_id in show.bookings or booking.booking_id in show.ended:
         return Decision(Reason.VALIDATION)
     return Decision(events=(event_type(booking),), about_last=True)
 
@@ -242,7 +242,7 @@ def _unavailable(show: Show, seats: list[int]) -> Decision:
 
 
 def _move_booking(show: Show, command: ConfirmBooking | CancelBooking, now_ms: int) -> Decision:
-    booking = show.bookings.get(command.booking_id) or show.past.get(command.booking_id)
+    booking = show.bookings.get(command.booking_id) or show.ended.get(command.booking_id)
     if booking is None:
         return Decision(Reason.NOT_FOUND)
     if booking.user_id != command.user_id and not command.staff:
@@ -326,7 +326,7 @@ def _cancel_show(show: Show, command: CancelShow) -> Decision:
 def _check_in(show: Show, command: CheckIn, now_ms: int) -> Decision:
     if not command.staff:
         return Decision(Reason.NOT_YOURS)
-    booking = show.bookings.get(command.booking_id) or show.past.get(command.booking_id)
+    booking = show.bookings.get(command.booking_id) or show.ended.get(command.booking_id)
     if booking is None:
         return Decision(Reason.NOT_FOUND)
     if booking.status is not BookingStatus.CONFIRMED:

@@ -1,6 +1,6 @@
 """The shows that a worker has in memory: loaded when first asked for, dropped when in doubt.
 
-Memory is a cache of PostgreSQL and nothing else. What the commands at hand need is loaded before they are
+ShowCache is a cache of PostgreSQL and nothing else. What the commands at hand need is loaded before they are
 decided, in one query for all of them; after a refused commit the shows it touched are dropped, and loaded
 again when they are needed again. A big show is loaded aside: its partition waits, the others go on.
 """
@@ -16,24 +16,24 @@ from weakref import WeakValueDictionary
 from schemas.commands import CancelBooking, CheckIn, Command, ConfirmBooking, OpenShow
 from schemas.events import Booking
 from schemas.layout import Seating
-from seat_workers.commit import patiently
+from seat_workers.commit import read_with_retries
 from seat_workers.ledger import Ledger, ShowSize
 from seat_workers.show_state import Show
 
 MAX_SEATS_IN_MEMORY = 2_000_000
 """Seats of all shows together. Shows that are asked for at the same moment are kept whatever their size."""
 
-MAX_CLAIMS_AT_ONCE = 4_000
+MAX_CLAIMS_PER_QUERY = 4_000
 """Claimed seats of all shows that are loaded in one query while everybody waits: some ten milliseconds."""
 
 
-class Memory:
+class ShowCache:
     """Shows by (partition, show): a show asked for on a partition that is not its own is not there."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._max_seats = MAX_SEATS_IN_MEMORY
-        self._max_claims_at_once = MAX_CLAIMS_AT_ONCE
+        self._max_claims_per_query = MAX_CLAIMS_PER_QUERY
         self._seats = 0
         self._shows: OrderedDict[tuple[int, int], Show] = OrderedDict()
         """In the order in which they were last asked for."""
@@ -65,11 +65,11 @@ class Memory:
         if missing := sorted(wanted - self._shows.keys() - self._aside.keys()):
             await self._load_shows(missing)
             await self._begin_shows(commands)
-        held_up = self.held_up()
-        await self._load_named_bookings([one for one in commands if one[0] not in held_up])
-        return held_up
+        blocked_partitions = self.blocked_partitions()
+        await self._load_named_bookings([one for one in commands if one[0] not in blocked_partitions])
+        return blocked_partitions
 
-    def held_up(self) -> set[int]:
+    def blocked_partitions(self) -> set[int]:
         """Partitions of which a show is being loaded. Raises what has gone wrong with that."""
         for task in self._aside.values():
             if task.done():
@@ -83,8 +83,8 @@ class Memory:
         it is needed. None of a partition that is held up either: what is next there may need several.
         """
         if self._seats > self._max_seats:
-            held_up = {partition for partition, _ in self._aside}
-            for key in [key for key in self._shows if key not in busy and key[0] not in held_up]:
+            blocked_partitions = {partition for partition, _ in self._aside}
+            for key in [key for key in self._shows if key not in busy and key[0] not in blocked_partitions]:
                 self.drop([key])
                 if self._seats <= self._max_seats:
                     return
@@ -114,7 +114,7 @@ class Memory:
         claims = 0
         for one in sorted(sizes, key=lambda size: (size.claims, size.show_id)):
             claims += one.claims
-            if claims <= self._max_claims_at_once:
+            if claims <= self._max_claims_per_query:
                 soon.append(one)
             else:
                 loading = self._load_aside(one, seatings[one.layout_digest])
@@ -128,7 +128,9 @@ class Memory:
 
     async def _load_aside(self, one: ShowSize, seating: Seating) -> None:
         async with self._one_aside:
-            stored = await patiently(lambda: self._ledger.load_shows(*_named([one]), aside=True))
+            stored = await read_with_retries(
+                lambda: self._ledger.load_shows(*_named([one]), in_background=True)
+            )
         show = Show(one.show_id, seating)
         for _ in show.fill(stored[0]):
             await asyncio.sleep(0)
@@ -152,19 +154,19 @@ class Memory:
             if isinstance(command, ConfirmBooking | CancelBooking | CheckIn):
                 show = self.find(partition, command.show_id)
                 booking_id = command.booking_id
-                if show and booking_id not in show.bookings and booking_id not in show.past:
+                if show and booking_id not in show.bookings and booking_id not in show.ended:
                     named[booking_id] = show
         if named:
             for booking in await self._ledger.load_bookings(sorted(named)):
                 show = named[booking.booking_id]
                 if booking.show_id == show.show_id:
-                    show.past[booking.booking_id] = booking
+                    show.ended[booking.booking_id] = booking
                     self._borrowed.append((show, booking.booking_id))
 
     def return_borrowed(self) -> None:
         """Forgets the ended bookings that were loaded for the commands just decided."""
         for show, booking_id in self._borrowed:
-            show.past.pop(booking_id, None)
+            show.ended.pop(booking_id, None)
         self._borrowed.clear()
 
     def forget_ended(self, bookings: Iterable[tuple[int, Booking]]) -> None:
@@ -172,7 +174,7 @@ class Memory:
         for partition, booking in bookings:
             show = self.find(partition, booking.show_id)
             if show is not None:
-                show.past.pop(booking.booking_id, None)
+                show.ended.pop(booking.booking_id, None)
 
     def drop(self, shows: Iterable[tuple[int, int]]) -> None:
         """Forgets shows, by (partition, show); those being loaded too."""

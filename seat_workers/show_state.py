@@ -13,7 +13,7 @@ from uuid import UUID
 from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.layout import Seating
 from seat_workers.compact.live_bookings import LiveBookings, SeatsOfCustomers
-from seat_workers.compact.packed_keys import IN_ONE_GO
+from seat_workers.compact.packed_keys import ROWS_PER_STEP
 from seat_workers.compact.stored_show import BookingColumns, StoredShow
 
 AVAILABLE, HELD, SOLD, BLOCKED = b"ahsb"
@@ -30,8 +30,8 @@ class Show:
     __slots__ = (
         "available",
         "bookings",
+        "ended",
         "expiries",
-        "past",
         "seating",
         "seats_of_customer",
         "show_id",
@@ -51,7 +51,7 @@ class Show:
         self.states = bytearray([AVAILABLE]) * len(seating)
         self.available = len(seating)
         self.bookings = LiveBookings(show_id, seating)
-        self.past: dict[UUID, Booking] = {}
+        self.ended: dict[UUID, Booking] = {}
         """Bookings that are over, as far as a command at hand names them or their end is not yet stored."""
         self.seats_of_customer = SeatsOfCustomers()
         self.expiries: list[tuple[int, UUID]] = []
@@ -85,15 +85,15 @@ class Show:
         columns = stored.bookings
         yield from self.bookings.fill(columns)
         yield from self.seats_of_customer.fill(columns.users, columns.sizes)
-        for start in range(0, len(columns.seats), IN_ONE_GO):
-            for seat in columns.seats[start : start + IN_ONE_GO]:
+        for start in range(0, len(columns.seats), ROWS_PER_STEP):
+            for seat in columns.seats[start : start + ROWS_PER_STEP]:
                 self.states[seat] = SOLD
             yield
         for n, (booking_id, expires_ms, seats) in enumerate(self.bookings.held(), 1):
             for seat in seats:
                 self.states[seat] = HELD
             heappush(self.expiries, (expires_ms, booking_id))
-            if n % (IN_ONE_GO // 4) == 0:
+            if n % (ROWS_PER_STEP // 4) == 0:
                 yield
         for seat in stored.blocked:
             self.states[seat] = BLOCKED
@@ -137,7 +137,7 @@ class Show:
     def free(self, booking: Booking) -> None:
         """A booking that is over, as it now is, gives its seats back."""
         del self.bookings[booking.booking_id]
-        self.past[booking.booking_id] = booking
+        self.ended[booking.booking_id] = booking
         self.available += len(booking.seats)
         self.seats_of_customer.add(booking.user_id, -len(booking.seats))
         for seat in self.indexes(booking.seats):

@@ -38,7 +38,7 @@ class _Due(msgspec.Struct):
     pause_ms: int = _ASK_AGAIN_MS
 
 
-class FollowUps:
+class Timers:
     """The shows of this worker for which something is to be asked sooner or later.
 
     `clock_ms`: the worker's clock, Unix milliseconds. `new_id`: a fresh command id, given the time.
@@ -59,7 +59,7 @@ class FollowUps:
 
     async def find(self, partitions: Collection[int]) -> None:
         """Learns from PostgreSQL what is unfinished on partitions that were just taken."""
-        held, cancelled = await self._ledger.unfinished(sorted(partitions))
+        held, cancelled = await self._ledger.pending_timers(sorted(partitions))
         for partition, show_id, due_ms in held:
             self._due[partition, show_id] = _Due(due_ms, False, due_ms)
         for partition, show_id in cancelled:

@@ -17,14 +17,14 @@ import structlog
 from runtime.log import LogUnavailable, Reader, Record, WrongLog
 from seat_workers.backlog import Backlog, Read
 from seat_workers.batch import Batch
-from seat_workers.command_ids import RecentIds
-from seat_workers.commit import land, patiently
-from seat_workers.decider import CommandFailed, Decider, Owned, decoded
-from seat_workers.fold import Decided
+from seat_workers.command_ids import RecentCommandIds
+from seat_workers.commit import commit_with_retries, read_with_retries
+from seat_workers.decider import CommandFailed, Decider, OwnedPartition, decoded
+from seat_workers.fold import DecidedRecord
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, Ledger, PartitionState, Refused
 from seat_workers.publisher import Publisher
-from seat_workers.show_cache import Memory
-from seat_workers.timers import FollowUps
+from seat_workers.show_cache import ShowCache
+from seat_workers.timers import Timers
 
 log = structlog.get_logger()
 
@@ -35,11 +35,11 @@ _WAIT_S = 0.25
 _WAIT_WHILE_LOADING_S = 0.01
 _UNPUBLISHED_BATCHES = 4
 _REPUBLISH_PAGE = 500
-_LETTING_GO_S = 5.0
+_REVOKE_TIMEOUT_S = 5.0
 _ID_SEARCHES = 3
 
 
-class _NotCommitted(Exception):
+class NotCommitted(Exception):
     """A batch that certainly was not committed, and is dropped from memory already."""
 
     def __init__(self, batch: Batch, error: Refused) -> None:
@@ -51,41 +51,41 @@ class _NotCommitted(Exception):
 class SeatWorker:
     """The single writer of every show on the partitions that it is assigned."""
 
-    def __init__(self, ledger: Ledger, publisher: Publisher, follow_ups: FollowUps, name: str) -> None:
+    def __init__(self, ledger: Ledger, publisher: Publisher, timers: Timers, name: str) -> None:
         self._ledger = ledger
         self._publisher = publisher
-        self._follow_ups = follow_ups
+        self._timers = timers
         self._name = name
-        self._memory = Memory(ledger)
+        self._cache = ShowCache(ledger)
         self._backlog = Backlog()
-        self._recent = RecentIds()
-        self._owned: dict[int, Owned] = {}
+        self._recent_ids = RecentCommandIds()
+        self._owned: dict[int, OwnedPartition] = {}
         self._published: dict[int, int] = {}
-        self._landing: asyncio.Task[None] | None = None
+        self._commit_task: asyncio.Task[None] | None = None
         self._in_flight: Batch | None = None
-        self._landed: list[Batch] = []
+        self._committed: list[Batch] = []
         self._to_publish: asyncio.Queue[Batch] = asyncio.Queue(_UNPUBLISHED_BATCHES)
-        self._decider = Decider(self._memory, self._recent)
+        self._decider = Decider(self._cache, self._recent_ids)
         self._one_by_one = 0
         """How many more commands to commit one at a time, after PostgreSQL has refused a batch."""
         self._id_searches = 0
 
     @property
     def shows_in_memory(self) -> int:
-        return self._memory.shows
+        return self._cache.shows
 
     async def run(self, reader: Reader, stop: asyncio.Event) -> None:
         """Works until `stop`, then finishes what is in flight and gives the partitions back."""
         beside = [
-            asyncio.create_task(self._publish_landed(), name="publishing"),
-            asyncio.create_task(self._follow_ups.run(), name="follow-ups"),
+            asyncio.create_task(self._publish_committed(), name="publishing"),
+            asyncio.create_task(self._timers.run(), name="follow-ups"),
         ]
         try:
             while not stop.is_set():
                 for task in beside:
                     if task.done():
                         await task
-                await self._turn(reader)
+                await self._run_once(reader)
         finally:
             await reader.close()
             for task in beside:
@@ -103,12 +103,12 @@ class SeatWorker:
                 f"the database has decisions of partitions {sorted(lost)} but no row for them in the table"
                 " `partitions`; restore it from a backup that is whole"
             )
-        self._memory.drop_partitions(taken.keys())
+        self._cache.drop_partitions(taken.keys())
         for partition, state in taken.items():
             await self._republish(partition, state)
-            self._owned[partition] = Owned(state.epoch, state.next_offset, state.last_ms)
+            self._owned[partition] = OwnedPartition(state.epoch, state.next_offset, state.last_ms)
             self._published[partition] = state.next_offset
-        await self._follow_ups.find(taken.keys())
+        await self._timers.find(taken.keys())
         log.info("partitions taken", partitions=sorted(taken))
         return {partition: state.next_offset for partition, state in taken.items()}
 
@@ -118,26 +118,26 @@ class SeatWorker:
         if not mine:
             return
         try:
-            async with asyncio.timeout(_LETTING_GO_S):
-                await self._settle()
+            async with asyncio.timeout(_REVOKE_TIMEOUT_S):
+                await self._finish_commit()
                 await self._to_publish.join()
                 await self._mark_published(mine)
         except Exception as error:  # whatever it is, the next owner continues from what is committed
             log.warning("partitions let go in haste", error=repr(error))
-            await self._abandon()
+            await self._abandon_commit()
         for partition in mine:
             del self._owned[partition]
         self._backlog.drop(mine)
-        self._memory.drop_partitions(mine)
-        self._follow_ups.drop(mine)
+        self._cache.drop_partitions(mine)
+        self._timers.drop(mine)
         log.info("partitions let go", partitions=sorted(mine))
 
     # --- one turn: read, decide, commit ---
 
-    async def _turn(self, reader: Reader) -> None:
-        held_up = self._memory.held_up()
-        wait_s = _WAIT_WHILE_LOADING_S if held_up else _WAIT_S
-        if self._backlog.ready(held_up):
+    async def _run_once(self, reader: Reader) -> None:
+        blocked_partitions = self._cache.blocked_partitions()
+        wait_s = _WAIT_WHILE_LOADING_S if blocked_partitions else _WAIT_S
+        if self._backlog.ready(blocked_partitions):
             wait_s = 0.0
         try:
             arrived = await reader.poll(max_records=MAX_RECORDS, wait_s=wait_s)
@@ -146,17 +146,17 @@ class SeatWorker:
             await asyncio.sleep(_WAIT_S)
             return
         left_in_the_log = self._receive(arrived, reader)
-        if commit := self._to_end_first(held_up):
+        if commit := self._to_end_first(blocked_partitions):
             await asyncio.wait({commit}, timeout=_WAIT_S)
             return
         try:
             if portion := self._next_portion():
-                await self._decide_and_land(portion)
-            elif self._landing is not None and self._landing.done():
-                await self._settle()
+                await self._decide_and_commit(portion)
+            elif self._commit_task is not None and self._commit_task.done():
+                await self._finish_commit()
             elif left_in_the_log:
                 await asyncio.sleep(_WAIT_WHILE_LOADING_S)
-        except _NotCommitted as failure:
+        except NotCommitted as failure:
             await self._recover(failure, reader)
         except CommandFailed as failure:
             self._decider.poisoned.add(failure.position)
@@ -175,85 +175,85 @@ class SeatWorker:
                 reader.seek(partition, records[0].offset)
         return no_room
 
-    def _to_end_first(self, held_up: Container[int]) -> asyncio.Task[None] | None:
+    def _to_end_first(self, blocked_partitions: Container[int]) -> asyncio.Task[None] | None:
         """The commit in flight, if there is less to decide than it has: others will join, and all would wait for it."""
-        landing, batch = self._landing, self._in_flight
-        if landing is None or batch is None or landing.done():
+        task, batch = self._commit_task, self._in_flight
+        if task is None or batch is None or task.done():
             return None
-        return landing if 0 < self._backlog.ready(held_up) < len(batch.decided) else None
+        return task if 0 < self._backlog.ready(blocked_partitions) < len(batch.decided) else None
 
     def _next_portion(self) -> list[Read]:
         """What is decided next: whatever can be, or, after PostgreSQL has refused a batch, one command alone."""
-        held_up = self._memory.held_up()
+        blocked_partitions = self._cache.blocked_partitions()
         if self._one_by_one:
-            return self._backlog.take_one(held_up)
-        return self._backlog.take(MAX_RECORDS, held_up)
+            return self._backlog.take_one(blocked_partitions)
+        return self._backlog.take(MAX_RECORDS, blocked_partitions)
 
-    async def _decide_and_land(self, read: list[Read]) -> None:
-        for batch in self._landed:
+    async def _decide_and_commit(self, read: list[Read]) -> None:
+        for batch in self._committed:
             ended = [(at.partition, booking) for booking, at in batch.net.ended()]
-            self._memory.forget_ended(ended)
-        self._landed.clear()
+            self._cache.forget_ended(ended)
+        self._committed.clear()
         asked = [(record.partition, command) for record, command in read if command is not None]
         needed = {(partition, command.show_id) for partition, command in asked}
         uncommitted = self._in_flight.shows if self._in_flight else ()
-        self._memory.trim(needed | {(row.partition, row.show_id) for row in uncommitted})
-        held_up = await patiently(lambda: self._memory.load_for(asked))
-        self._backlog.put_back([one for one in read if one[0].partition in held_up])
-        read = [one for one in read if one[0].partition not in held_up]
+        self._cache.trim(needed | {(row.partition, row.show_id) for row in uncommitted})
+        blocked_partitions = await read_with_retries(lambda: self._cache.load_for(asked))
+        self._backlog.requeue([one for one in read if one[0].partition in blocked_partitions])
+        read = [one for one in read if one[0].partition not in blocked_partitions]
         if not read:
             return
         batch = self._decider.decide(read, self._owned, self._published)
         # Of every show that was asked for, changed or not: a refused batch may have said otherwise before.
         for partition, show_id in needed:
-            show = self._memory.find(partition, show_id)
-            if show is not None and partition not in held_up:
-                self._follow_ups.note(partition, show)
+            show = self._cache.find(partition, show_id)
+            if show is not None and partition not in blocked_partitions:
+                self._timers.note(partition, show)
         try:
-            await self._settle()
-        except _NotCommitted:
+            await self._finish_commit()
+        except NotCommitted:
             self._decider.undo(batch)
             raise
         self._in_flight = batch
-        self._landing = asyncio.create_task(self._land(batch), name="commit")
+        self._commit_task = asyncio.create_task(self._commit(batch), name="commit")
         if self._one_by_one:
             self._one_by_one -= 1
-            await self._settle()
+            await self._finish_commit()
 
     # --- commit, publish ---
 
-    async def _land(self, batch: Batch) -> None:
-        await land(self._ledger, batch)
+    async def _commit(self, batch: Batch) -> None:
+        await commit_with_retries(self._ledger, batch)
         await self._to_publish.put(batch)
 
-    async def _settle(self) -> None:
-        """Waits for the commit in flight. Raises _NotCommitted, with that batch undone."""
-        landing, batch = self._landing, self._in_flight
-        if landing is None or batch is None:
+    async def _finish_commit(self) -> None:
+        """Waits for the commit in flight. Raises NotCommitted, with that batch undone."""
+        task, batch = self._commit_task, self._in_flight
+        if task is None or batch is None:
             return
         try:
-            await landing
+            await task
         except Refused as error:
             self._decider.undo(batch)
-            raise _NotCommitted(batch, error) from error
+            raise NotCommitted(batch, error) from error
         finally:
-            if landing.done() and not landing.cancelled():
-                self._landing = self._in_flight = None
+            if task.done() and not task.cancelled():
+                self._commit_task = self._in_flight = None
         self._id_searches = 0
-        self._decider.maybe_outdated.clear()
-        self._landed.append(batch)
+        self._decider.possibly_expired_ids.clear()
+        self._committed.append(batch)
 
-    async def _abandon(self) -> None:
+    async def _abandon_commit(self) -> None:
         """Forgets the batch in flight: whether it was committed is for the partitions' next owner to see."""
-        landing, batch = self._landing, self._in_flight
-        self._landing = self._in_flight = None
-        if landing is not None:
-            landing.cancel()
-            await asyncio.gather(landing, return_exceptions=True)
+        task, batch = self._commit_task, self._in_flight
+        self._commit_task = self._in_flight = None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         if batch is not None:
             self._decider.undo(batch)
 
-    async def _publish_landed(self) -> None:
+    async def _publish_committed(self) -> None:
         while True:
             batch = await self._to_publish.get()
             await self._publisher.publish(batch.decided, batch.versions_before)
@@ -268,7 +268,7 @@ class SeatWorker:
             rows = await self._ledger.decisions(partition, start, state.next_offset, _REPUBLISH_PAGE)
             if not rows:
                 break
-            await self._publisher.publish([Decided.stored(partition, *row) for row in rows], {})
+            await self._publisher.publish([DecidedRecord.stored(partition, *row) for row in rows], {})
             start = rows[-1][0] + 1
 
     async def _mark_published(self, partitions: Iterable[int]) -> None:
@@ -281,7 +281,7 @@ class SeatWorker:
 
     # --- when a commit was refused ---
 
-    async def _recover(self, failure: _NotCommitted, reader: Reader) -> None:
+    async def _recover(self, failure: NotCommitted, reader: Reader) -> None:
         """Sees to why a batch was refused, and goes back to decide it again."""
         error, batch = failure.error, failure.batch
         if isinstance(error, Fenced):
@@ -302,23 +302,23 @@ class SeatWorker:
             log.error("PostgreSQL refuses a command's rows", position=str(position), error=str(error))
             self._decider.poisoned.add(position)
             if isinstance(error, IdUsed):
-                self._decider.nameless.add(position)
+                self._decider.ids_not_stored.add(position)
         await self._go_back(reader)
 
     async def _remember_used_ids(self, batch: Batch) -> None:
         ids = [one.command.command_id for one in batch.decided if one.first and one.command is not None]
-        self._decider.maybe_outdated.update(ids)
-        for command_id, first in await patiently(lambda: self._ledger.first_decisions(ids)):
-            self._recent.remember(command_id, first)
+        self._decider.possibly_expired_ids.update(ids)
+        for command_id, first in await read_with_retries(lambda: self._ledger.first_decisions(ids)):
+            self._recent_ids.remember(command_id, first)
 
     async def _go_back(self, reader: Reader) -> None:
         """Continues from what PostgreSQL has. Raises Fenced when a partition is not ours any more."""
         try:
-            await self._settle()
-        except _NotCommitted as failure:
+            await self._finish_commit()
+        except NotCommitted as failure:
             await self._recover(failure, reader)
             return
-        states = await patiently(lambda: self._ledger.states(list(self._owned)))
+        states = await read_with_retries(lambda: self._ledger.states(list(self._owned)))
         for partition, owned in self._owned.items():
             state = states[partition]
             if state.epoch != owned.epoch:

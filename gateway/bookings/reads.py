@@ -20,7 +20,7 @@ from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, cut, read_cursor
 from gateway.http.problems import Problem
 from gateway.seat_maps.cache import SeatPictures
 from schemas.api import AcceptedBody, BookingBody, BookingsPage, PendingBody, RefusedBody, booking_body
-from schemas.commands import SeatsAsked
+from schemas.commands import SeatsCommand
 from schemas.events import Booking, BookingStatus, Decision
 from schemas.ids import Position, parse_position
 from schemas.wire import decode_command, decode_decision, encode
@@ -136,7 +136,7 @@ def _asked_by(command_bytes: bytes, user_id: int) -> bool:
         command = decode_command(command_bytes)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
-    return command.user_id == user_id or (isinstance(command, SeatsAsked) and command.owner_id == user_id)
+    return command.user_id == user_id or (isinstance(command, SeatsCommand) and command.owner_id == user_id)
 
 
 def _no_command() -> Problem:

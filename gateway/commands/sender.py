@@ -18,7 +18,7 @@ from gateway.http.problems import Problem, Refusal
 from gateway.limits.admission import InFlight
 from gateway.limits.rate_limits import Limit
 from runtime.log import Appender, LogUnavailable
-from schemas.commands import Command, HoldSeats, ReplyTo, SeatsAsked
+from schemas.commands import Command, HoldSeats, ReplyTo, SeatsCommand
 from schemas.ids import Position, is_keyed
 from schemas.wire import encode
 
@@ -91,7 +91,7 @@ class Commands:
 
     async def check_customer(self, command: Command) -> None:
         """Passes a command whose customer, where staff name one, has an account. Raises Problem."""
-        if isinstance(command, SeatsAsked) and command.customer_id:
+        if isinstance(command, SeatsCommand) and command.customer_id:
             await check_customer(self._pool, command.customer_id, command.command_id)
 
     def admit(self, command: Command) -> None:

@@ -63,7 +63,7 @@ async def restore(database: Any, replay: Replay, checkpoint: Checkpoint) -> None
         show.restore(
             state.status, state.terms, state.version, [b for b in bookings if b.status.live], state.blocked
         )
-        show.past = {booking.booking_id: booking for booking in bookings if not booking.status.live}
+        show.ended = {booking.booking_id: booking for booking in bookings if not booking.status.live}
         replay.shows[show_id] = show
         replay.decided_at.update({booking.booking_id: offset for booking, offset in state.bookings})
 
@@ -81,7 +81,7 @@ async def write_checkpoint(database: Any, replays: Collection[Replay]) -> None:
 
 def _state_of(show: Show, replay: Replay) -> _State:
     assert show.status is not None
-    bookings = [*show.past.values(), *show.bookings.values()]
+    bookings = [*show.ended.values(), *show.bookings.values()]
     return _State(
         status=show.status,
         terms=show.terms,

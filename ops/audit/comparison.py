@@ -64,7 +64,7 @@ class Comparison:
             self._say(f"show {show_id}: seat index {seat} is claimed as {claim}, and should be free")
 
     def _compare_bookings(self, rows: dict[UUID, Any], show: Show, replay: Replay) -> None:
-        for booking in (*show.past.values(), *show.bookings.values()):
+        for booking in (*show.ended.values(), *show.bookings.values()):
             self._verdict.bookings += 1
             row = rows.pop(booking.booking_id, None)
             at = Position(replay.partition, replay.decided_at[booking.booking_id])
@@ -99,7 +99,7 @@ def _portions(shows: Mapping[int, Show]) -> Iterator[list[int]]:
     portion: list[int] = []
     bookings = 0
     for show_id, show in shows.items():
-        more = len(show.past) + len(show.bookings)
+        more = len(show.ended) + len(show.bookings)
         if portion and (len(portion) == _SHOWS_AT_ONCE or bookings + more > _BOOKINGS_AT_ONCE):
             yield portion
             portion, bookings = [], 0

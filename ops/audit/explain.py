@@ -20,7 +20,7 @@ from schemas.commands import Command
 from schemas.events import Decision, Reason
 from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC, decode_command, decode_decision
-from seat_workers.fold import Decided
+from seat_workers.fold import DecidedRecord
 
 _DECISION = "SELECT at_ms, command, answer, rules FROM decisions WHERE partition = $1 AND log_offset = $2"
 _NEXT = "SELECT next_offset FROM partitions WHERE partition = $1"
@@ -108,7 +108,7 @@ async def _why(database: Any, position: Position, row: Any) -> list[str]:
     async for earlier in changes_of(database, position.partition, command.show_id, 0, position.offset):
         before.note(earlier)
     before.note(
-        Decided.stored(position.partition, position.offset, row["at_ms"], row["command"], row["answer"])
+        DecidedRecord.stored(position.partition, position.offset, row["at_ms"], row["command"], row["answer"])
     )
     total_seats = await database.fetchval(_LAYOUT, command.show_id) or 0
     return reasons(position, row["at_ms"], command, decision, before, total_seats) + found

@@ -26,7 +26,7 @@ from schemas.events import (
     ShowOpened,
     ShowReopened,
     TicketCheckedIn,
-    is_later,
+    is_from_later_release,
 )
 from schemas.ids import Position
 from schemas.layout import Money
@@ -56,7 +56,7 @@ _PLAIN = {
 
 def happened(event: Event) -> str:
     """An event in words."""
-    if is_later(event):
+    if is_from_later_release(event):
         return "an event of a later release, which `aisle explain` of that one can read"
     match event:
         case SeatsBlocked() | SeatsUnblocked():

@@ -15,11 +15,11 @@ from schemas.events import (
     ShowReopened,
     ShowStatus,
     Terms,
-    is_later,
+    is_from_later_release,
 )
 from schemas.layout import Seating, decode_layout
 from schemas.wire import encode
-from seat_workers.fold import Decided, fold
+from seat_workers.fold import DecidedRecord, fold
 
 TABLES = ("show_states", "claims", "bookings")
 
@@ -45,11 +45,11 @@ class RebuiltShow:
         self.next_offset = 0
         """Every decision before this one has been read."""
         self.seating: Seating | None = None
-        self._changes: list[Decided] = []
+        self._changes: list[DecidedRecord] = []
 
-    def take(self, change: Decided) -> None:
+    def take(self, change: DecidedRecord) -> None:
         """One more decision that changed the show, in log order. Raises CannotStart for one of a later release."""
-        if any(is_later(event) for event in change.decision.events):
+        if any(is_from_later_release(event) for event in change.decision.events):
             raise CannotStart(
                 f"{change.position} has an event of a later release: rebuild the show with that one"
             )
@@ -64,7 +64,7 @@ class RebuiltShow:
         """For each table, its columns and its rows."""
         assert self.seating is not None
         net = fold(self._changes, {self.show_id: self.seating})
-        assert not net.frees, "nothing was there before the show was opened"
+        assert not net.freed, "nothing was there before the show was opened"
         status, terms = self._last_terms()
         state = (self.show_id, self.partition, status.value, self._changes[-1].position.offset)
         sold = (len(self.seating) - len(net.claims), terms.layout_id, terms.layout_digest, terms.starts_ms)

@@ -15,7 +15,7 @@ from schemas.events import RULES, Decision, Reason
 from schemas.ids import Position
 from schemas.layout import Seating, decode_layout
 from schemas.wire import COMMANDS_TOPIC, decode_command, decode_decision
-from seat_workers.command_ids import ID_LIFETIME_MS, First
+from seat_workers.command_ids import ID_LIFETIME_MS, FirstDecision
 from seat_workers.show import step
 from seat_workers.show_state import Show
 
@@ -180,7 +180,7 @@ class Replay:
         ):
             self._differ(offset, f"is answered like {position}, which is not the first use of its command id")
             return stored
-        return First(position, row["at_ms"], row["command"], row["answer"]).answer_to(command)
+        return FirstDecision(position, row["at_ms"], row["command"], row["answer"]).answer_to(command)
 
     async def seating(self, digest: str) -> Seating | None:
         """The seating of a layout; None when there is no such layout."""

@@ -19,10 +19,10 @@ from schemas.events import (
     ShowReopened,
     Terms,
     TicketCheckedIn,
-    is_later,
+    is_from_later_release,
 )
 from schemas.ids import Position
-from seat_workers.fold import Decided
+from seat_workers.fold import DecidedRecord
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -51,11 +51,11 @@ class ShowBefore:
         self.terms: Terms | None = None
         """None for a show that was not opened."""
 
-    def note(self, decided: Decided) -> None:
+    def note(self, decided: DecidedRecord) -> None:
         """What one decision changed."""
         by = "nobody" if decided.command is None else who(decided.command)
         for event in decided.decision.events:
-            if is_later(event):
+            if is_from_later_release(event):
                 continue
             change = Change(decided.position, decided.at_ms, by, event)
             match event:

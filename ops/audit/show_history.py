@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from schemas.events import Event
-from seat_workers.fold import Decided
+from seat_workers.fold import DecidedRecord
 
 _PAGE = 1_000
 
@@ -30,13 +30,13 @@ async def partition_of(database: Any, show_id: int) -> int | None:
 
 async def changes_of(
     database: Any, partition: int, show_id: int, start: int, end: int
-) -> AsyncIterator[Decided]:
+) -> AsyncIterator[DecidedRecord]:
     """The decisions with start ≤ offset < end that changed anything of this show, in log order."""
     sought = f'"show_id":{show_id},'.encode()
     while start < end:
         rows = await database.fetch(_CHANGES, partition, start, end, sought, _PAGE)
         for offset, at_ms, command, answer in rows:
-            decided = Decided.stored(partition, offset, at_ms, command, answer)
+            decided = DecidedRecord.stored(partition, offset, at_ms, command, answer)
             if any(show_of(event) == show_id for event in decided.decision.events):
                 yield decided
         start = rows[-1]["log_offset"] + 1 if len(rows) == _PAGE else end

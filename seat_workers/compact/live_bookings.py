@@ -14,7 +14,7 @@ from uuid import UUID
 
 from schemas.events import Booking, BookingStatus
 from schemas.layout import Seating
-from seat_workers.compact.packed_keys import IN_ONE_GO, PackedKeys
+from seat_workers.compact.packed_keys import ROWS_PER_STEP, PackedKeys
 from seat_workers.compact.stored_show import BookingColumns
 
 _LAST = 2**32 - 1
@@ -25,11 +25,11 @@ class LiveBookings(MutableMapping[UUID, Booking]):
     """Live bookings of one show, by id."""
 
     __slots__ = (
+        "_checked_in_ms",
         "_created",
         "_first",
         "_held",
         "_keys",
-        "_let_in",
         "_next",
         "_seating",
         "_show_id",
@@ -47,7 +47,7 @@ class LiveBookings(MutableMapping[UUID, Booking]):
         """For each taken seat, the next one of the same booking."""
         self._held: dict[int, int] = {}
         """Number → when it expires, for those that are held."""
-        self._let_in = array("q")
+        self._checked_in_ms = array("q")
         """For each seat, when its holder was let in, Unix milliseconds; empty before the first one was."""
 
     def fill(self, stored: BookingColumns) -> Iterator[None]:
@@ -55,8 +55,8 @@ class LiveBookings(MutableMapping[UUID, Booking]):
         yield from self._keys.fill(stored.ids_high, stored.ids_low)
         self._users, self._created = stored.users[:], stored.created_ms[:]
         seats, following, at = stored.seats, self._next, 0
-        for start in range(0, len(stored.sizes), IN_ONE_GO):
-            for size in stored.sizes[start : start + IN_ONE_GO]:
+        for start in range(0, len(stored.sizes), ROWS_PER_STEP):
+            for size in stored.sizes[start : start + ROWS_PER_STEP]:
                 self._first.append(seats[at])
                 last = at + size - 1
                 while at < last:
@@ -65,14 +65,14 @@ class LiveBookings(MutableMapping[UUID, Booking]):
                 following[seats[at]] = _LAST
                 at += 1
             yield
-        for start in range(0, len(stored.expires_ms), IN_ONE_GO):
-            for number, expires_ms in enumerate(stored.expires_ms[start : start + IN_ONE_GO], start):
+        for start in range(0, len(stored.expires_ms), ROWS_PER_STEP):
+            for number, expires_ms in enumerate(stored.expires_ms[start : start + ROWS_PER_STEP], start):
                 if expires_ms:
                     self._held[number] = expires_ms
             yield
-        for start in range(0, len(stored.check_ins), IN_ONE_GO):
-            for label, at_ms in stored.let_in(start, start + IN_ONE_GO):
-                self._note_let_in(label, at_ms)
+        for start in range(0, len(stored.check_ins), ROWS_PER_STEP):
+            for label, at_ms in stored.check_in_times(start, start + ROWS_PER_STEP):
+                self._note_check_in(label, at_ms)
             yield
 
     def __len__(self) -> int:
@@ -102,9 +102,11 @@ class LiveBookings(MutableMapping[UUID, Booking]):
             created_ms=self._created[number],
             expires_ms=expires_ms,
             checked_in={
-                seating.label(seat): self._let_in[seat] for seat in seats if self._let_in[seat] != _NOT_YET
+                seating.label(seat): self._checked_in_ms[seat]
+                for seat in seats
+                if self._checked_in_ms[seat] != _NOT_YET
             }
-            if self._let_in
+            if self._checked_in_ms
             else {},
         )
 
@@ -133,17 +135,17 @@ class LiveBookings(MutableMapping[UUID, Booking]):
         elif self._held:
             self._held.pop(number, None)
         for label, at_ms in booking.checked_in.items():
-            self._note_let_in(label, at_ms)
+            self._note_check_in(label, at_ms)
         return new
 
     def held_until(self, booking_id: UUID) -> int | None:
         """When this booking expires, in Unix milliseconds; None when it is not held."""
         return self._held.get(self._keys.find(booking_id.int)) if self._held else None
 
-    def _note_let_in(self, label: str, at_ms: int) -> None:
-        if not self._let_in:
-            self._let_in = array("q", [_NOT_YET]) * len(self._seating)
-        self._let_in[self._seating.index(label)] = at_ms
+    def _note_check_in(self, label: str, at_ms: int) -> None:
+        if not self._checked_in_ms:
+            self._checked_in_ms = array("q", [_NOT_YET]) * len(self._seating)
+        self._checked_in_ms[self._seating.index(label)] = at_ms
 
     def __delitem__(self, booking_id: UUID) -> None:
         try:
@@ -151,9 +153,9 @@ class LiveBookings(MutableMapping[UUID, Booking]):
         except KeyError:
             raise KeyError(booking_id) from None
         self._held.pop(number, None)
-        if self._let_in:
+        if self._checked_in_ms:
             for seat in self._seats(number):
-                self._let_in[seat] = _NOT_YET
+                self._checked_in_ms[seat] = _NOT_YET
 
     def held(self) -> Iterator[tuple[UUID, int, list[int]]]:
         """Of each that is held: its id, when it expires, the indexes of its seats."""
@@ -203,7 +205,7 @@ class SeatsOfCustomers(Mapping[int, int]):
         """Counts bookings, each of a customer and of so many seats, while none is counted."""
         counts: dict[int, int] = {}
         bookings = zip(users, sizes, strict=True)
-        while some := list(islice(bookings, IN_ONE_GO)):
+        while some := list(islice(bookings, ROWS_PER_STEP)):
             for user_id, seats in some:
                 counts[user_id] = counts.get(user_id, 0) + seats
             yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 
-IN_ONE_GO = 4_096
+ROWS_PER_STEP = 4_096
 """Rows that are filled in without a pause: one to three milliseconds."""
 
 _LOW = 2**64 - 1
@@ -81,8 +81,8 @@ class PackedKeys:
         """
         self._high, self._low = high[:], low[:]
         table, mask = self._make_table(len(low))
-        for start in range(0, len(low), IN_ONE_GO):
-            end = start + IN_ONE_GO
+        for start in range(0, len(low), ROWS_PER_STEP):
+            end = start + ROWS_PER_STEP
             mixed = [
                 (a ^ b) * _MIX >> 32 & mask for a, b in zip(high[start:end], low[start:end], strict=True)
             ]

@@ -81,7 +81,7 @@ class BookingColumns(msgspec.Struct, frozen=True):
             [msgspec.json.encode(one.checked_in).decode() for one in rows if one.checked_in],
         )
 
-    def let_in(self, start: int, end: int) -> Iterable[tuple[str, int]]:
+    def check_in_times(self, start: int, end: int) -> Iterable[tuple[str, int]]:
         """From the rows `start` to `end` of `check_ins`: seats and when their holders were let in."""
         for one in self.check_ins[start:end]:
             yield from _decode_check_ins(one).items()

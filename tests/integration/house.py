@@ -22,7 +22,7 @@ from schemas.layout import Money, encode_layout, layout_digest, numbered
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC, decode_decision, encode
 from seat_workers.ledger import Ledger
 from seat_workers.publisher import Publisher
-from seat_workers.timers import FollowUps
+from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 
 _numbers = itertools.count(1)
@@ -77,8 +77,8 @@ class House:
 
     def worker(self, ledger: Ledger | None = None) -> SeatWorker:
         ledger = ledger or Ledger(self.connect)
-        follow_ups = FollowUps(ledger, self.log.appender(COMMANDS_TOPIC), self.clock_ms, lambda _: uuid4())
-        return SeatWorker(ledger, Publisher(self.redis, self.events), follow_ups, "test")
+        timers = Timers(ledger, self.log.appender(COMMANDS_TOPIC), self.clock_ms, lambda _: uuid4())
+        return SeatWorker(ledger, Publisher(self.redis, self.events), timers, "test")
 
     @asynccontextmanager
     async def working(self, worker: SeatWorker | None = None) -> AsyncIterator[SeatWorker]:

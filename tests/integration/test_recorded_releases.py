@@ -39,14 +39,14 @@ from schemas.wire import (
     decode_published_event,
     encode,
 )
-from seat_workers.command_ids import ID_LIFETIME_MS, First
+from seat_workers.command_ids import ID_LIFETIME_MS, FirstDecision
 from seat_workers.decider import decoded
-from seat_workers.fold import Decided
+from seat_workers.fold import DecidedRecord
 from seat_workers.ledger import Ledger
 from seat_workers.publisher import Publisher
 from seat_workers.show import step
 from seat_workers.show_state import Show
-from seat_workers.timers import FollowUps
+from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 from tests.conftest import Servers
 from tests.integration.house import NoRedis
@@ -69,8 +69,8 @@ class Recorded(NamedTuple):
     database: Any
     url: str
 
-    async def decisions(self) -> list[Decided]:
-        return [Decided.stored(*row) for row in await self.database.fetch(_DECISIONS)]
+    async def decisions(self) -> list[DecidedRecord]:
+        return [DecidedRecord.stored(*row) for row in await self.database.fetch(_DECISIONS)]
 
     async def layouts(self) -> dict[str, Seating]:
         rows = await self.database.fetch("SELECT digest, body FROM layouts")
@@ -126,10 +126,12 @@ async def test_a_recording_verifies_clean(recorded: Recorded, from_start: bool) 
 async def test_a_recording_is_decided_to_the_same_bytes(recorded: Recorded) -> None:
     seatings = await recorded.layouts()
     decisions = await recorded.decisions()
-    firsts: dict[UUID, list[First]] = defaultdict(list)
+    firsts: dict[UUID, list[FirstDecision]] = defaultdict(list)
     for one in decisions:
         if one.first and one.command is not None:
-            firsts[one.command.command_id].append(First(one.position, one.at_ms, one.body, one.answer))
+            firsts[one.command.command_id].append(
+                FirstDecision(one.position, one.at_ms, one.body, one.answer)
+            )
     shows: dict[tuple[int, int], Show] = {}
     for one in decisions:
         again = (
@@ -141,9 +143,9 @@ async def test_a_recording_is_decided_to_the_same_bytes(recorded: Recorded) -> N
 
 
 def _again(
-    one: Decided,
+    one: DecidedRecord,
     shows: dict[tuple[int, int], Show],
-    firsts: dict[UUID, list[First]],
+    firsts: dict[UUID, list[FirstDecision]],
     seatings: dict[str, Seating],
 ) -> Decision:
     command = one.command
@@ -271,8 +273,8 @@ async def test_a_seat_worker_goes_on_from_a_recording(recorded: Recorded) -> Non
     appender = log.appender(COMMANDS_TOPIC)
     events = log.appender(EVENTS_TOPIC)
     ledger = Ledger(lambda name: asyncpg.connect(recorded.url, server_settings={"application_name": name}))
-    follow_ups = FollowUps(ledger, appender, lambda: 0, lambda _: uuid4())
-    worker = SeatWorker(ledger, Publisher(NoRedis(), events), follow_ups, "test")
+    timers = Timers(ledger, appender, lambda: 0, lambda _: uuid4())
+    worker = SeatWorker(ledger, Publisher(NoRedis(), events), timers, "test")
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(log.reader(COMMANDS_TOPIC, "workers", worker), stop))
     free = await recorded.database.fetchval(

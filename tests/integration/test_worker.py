@@ -129,7 +129,7 @@ async def test_more_old_ids_than_are_remembered_at_once_get_their_first_answers(
     async with house.working():
         first = [await house.decision(house.put(command)) for command in old]
     worker = house.worker()
-    worker._recent._limit = 1  # so that looking for one id makes room by forgetting the other
+    worker._recent_ids._limit = 1  # so that looking for one id makes room by forgetting the other
     again = [house.put(house.book(7, *command.seats, command_id=command.command_id)) for command in old]
     async with house.working(worker):
         decisions = [await house.decision(position) for position in again]
@@ -175,12 +175,12 @@ async def test_memory_forgets_the_shows_that_were_not_asked_for_the_longest(
     loads: list[int] = []
 
     class Counting(Ledger):
-        async def load_shows(self, show_ids: Any, partitions: Any, *, aside: bool = False) -> Any:
+        async def load_shows(self, show_ids: Any, partitions: Any, *, in_background: bool = False) -> Any:
             loads.extend(show_ids)
-            return await super().load_shows(show_ids, partitions, aside=aside)
+            return await super().load_shows(show_ids, partitions, in_background=in_background)
 
     worker = house.worker(Counting(house.connect))
-    monkeypatch.setattr(worker._memory, "_max_seats", 250)  # two shows of 100 seats, and a half
+    monkeypatch.setattr(worker._cache, "_max_seats", 250)  # two shows of 100 seats, and a half
     async with house.working(worker):
         for show_id in (11, 12, 13, 14):
             await house.decision(house.put(house.open_show(show_id)))

@@ -25,15 +25,15 @@ class GatedLedger(Ledger):
         self.begun = 0
         self.dropped = 0
 
-    async def load_shows(self, show_ids: Any, partitions: Any, *, aside: bool = False) -> Any:
-        if aside:
+    async def load_shows(self, show_ids: Any, partitions: Any, *, in_background: bool = False) -> Any:
+        if in_background:
             self.begun += 1
             try:
                 await self.gate.wait()
             except asyncio.CancelledError:
                 self.dropped += 1
                 raise
-        return await super().load_shows(show_ids, partitions, aside=aside)
+        return await super().load_shows(show_ids, partitions, in_background=in_background)
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -76,14 +76,21 @@ async def test_a_big_show_that_is_being_loaded_holds_up_its_own_partition_only(b
     free = [str(seat) for seat in range(BIG - 3, BIG + 1)]
     worker = house.worker(ledger)
     async with house.working(worker):
-        held_up = [house.book(7, free[0], user_id=1), house.book(9, "1"), house.book(7, "1", user_id=2)]
-        positions = [house.put(command, partition=0) for command in held_up]
+        blocked_partitions = [
+            house.book(7, free[0], user_id=1),
+            house.book(9, "1"),
+            house.book(7, "1", user_id=2),
+        ]
+        positions = [house.put(command, partition=0) for command in blocked_partitions]
         await until(lambda: ledger.begun == 1)
         for seat in range(1, 6):
             elsewhere = await house.decision(house.put(house.book(8, str(seat), user_id=seat), partition=1))
             assert elsewhere.reason is None
-            held_up = [house.book(7, free[1], user_id=10 + seat), house.book(7, free[2], user_id=102)]
-            positions += [house.put(command, partition=0) for command in held_up]
+            blocked_partitions = [
+                house.book(7, free[1], user_id=10 + seat),
+                house.book(7, free[2], user_id=102),
+            ]
+            positions += [house.put(command, partition=0) for command in blocked_partitions]
         await until(lambda: len(worker._backlog._waiting[0]) == len(positions))
         assert await house.db.fetchval("SELECT next_offset FROM partitions WHERE partition = 0") == 2
         ledger.gate.set()
@@ -99,7 +106,7 @@ async def test_a_big_show_that_is_being_loaded_holds_up_its_own_partition_only(b
 async def test_what_waits_for_a_big_show_is_left_in_the_log_past_a_limit(
     big_house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seat_workers.backlog.MAX_WAITING", 3)
+    monkeypatch.setattr("seat_workers.backlog.MAX_QUEUED", 3)
     house, ledger = big_house, GatedLedger(big_house)
     worker = house.worker(ledger)
     positions = []

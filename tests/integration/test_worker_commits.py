@@ -169,7 +169,7 @@ async def test_nothing_is_published_before_its_commit(house: House) -> None:
 async def test_a_batch_that_was_let_go_of_in_haste_is_decided_again_by_its_next_owner(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seat_workers.worker._LETTING_GO_S", 0.2)
+    monkeypatch.setattr("seat_workers.worker._REVOKE_TIMEOUT_S", 0.2)
 
     class Stuck(Ledger):
         stuck = True
@@ -197,7 +197,7 @@ async def test_a_batch_that_was_let_go_of_in_haste_is_decided_again_by_its_next_
 async def test_what_is_published_does_not_move_backwards_when_a_partition_comes_back(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seat_workers.worker._LETTING_GO_S", 0.2)
+    monkeypatch.setattr("seat_workers.worker._REVOKE_TIMEOUT_S", 0.2)
     go_on = asyncio.Event()
     stuck = False
     append_many = house.events.append_many

@@ -9,11 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from runtime.log.in_memory import MemoryLog
 from runtime.metrics import exposition
 from schemas.wire import COMMANDS_TOPIC
-from seat_workers.metrics import MeasuredLedger, MeasuredMember, WorkerMeasures
+from seat_workers.metrics import MeasuredLedger, MeasuredMember, WorkerMetrics
 from tests.integration.house import House
 
 
-async def told(measures: WorkerMeasures) -> dict[str, float]:
+async def told(measures: WorkerMetrics) -> dict[str, float]:
     """Samples by name and labels, as `name value value`."""
     text = (await exposition(measures, "w")).decode()
     return {
@@ -30,7 +30,7 @@ async def test_commands_batches_and_partitions_are_told(database_url: str) -> No
     await log.create(2)
     house = House(database_url, log)
     await house.open()
-    measures = WorkerMeasures(log)
+    measures = WorkerMetrics(log)
     worker = house.worker(MeasuredLedger(house.connect, measures))
     measures.shows_in_memory = lambda: worker.shows_in_memory
     stop = asyncio.Event()

@@ -96,7 +96,7 @@ def memory_is_a_cache(house: House) -> Iterator[str]:
     for worker in house.workers:
         if not worker.running:
             continue
-        for (partition, show_id), show in worker.worker._memory._shows.items():
+        for (partition, show_id), show in worker.worker._cache._shows.items():
             row = house.database.show_states.get(show_id)
             if row is None:
                 if show.status is not None:

@@ -17,7 +17,7 @@ from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.ids import Position
 from schemas.layout import Seating
 from seat_workers.batch import Batch, ShowRow
-from seat_workers.command_ids import First
+from seat_workers.command_ids import FirstDecision
 from seat_workers.compact.stored_show import BookingColumns, StoredShow
 from seat_workers.fold import Claim
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, PartitionState, ShowSize, Unavailable
@@ -130,13 +130,13 @@ class Database:
     def bookings_by_id(self, booking_ids: Sequence[UUID]) -> list[Booking]:
         return [self.bookings[one][0] for one in booking_ids if one in self.bookings]
 
-    def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, First]]:
+    def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, FirstDecision]]:
         found = []
         for command_id in command_ids:
             if command_id in self.command_ids:
                 position, _ = self.command_ids[command_id]
                 row = self.decisions[position]
-                found.append((command_id, First(position, row.at_ms, row.command, row.answer)))
+                found.append((command_id, FirstDecision(position, row.at_ms, row.command, row.answer)))
         return found
 
     def decided(
@@ -189,7 +189,7 @@ class Database:
             "decisions_pkey",
         )
         used: set[UUID] = set()
-        counts_from_ms = dict(batch.outdated)
+        counts_from_ms = dict(batch.expired_ids)
         for one in batch.decided:
             if not one.first or one.command is None:
                 continue
@@ -202,8 +202,8 @@ class Database:
 
     def _check_claims_and_bookings(self, batch: Batch) -> None:
         net = batch.net
-        frees, claimed = set(net.frees), {(show, seat) for show, seat, _ in net.claims}
-        _demand(len(frees) == len(net.frees) and frees <= self.claims.keys(), "AI003: claims to free")
+        frees, claimed = set(net.freed), {(show, seat) for show, seat, _ in net.claims}
+        _demand(len(frees) == len(net.freed) and frees <= self.claims.keys(), "AI003: claims to free")
         _demand(len(claimed) == len(net.claims), "claims_pkey")
         _demand(claimed.isdisjoint(self.claims.keys() - frees), "claims_pkey")
         if self.refused_seat is not None and self.refused_seat in claimed:
@@ -231,7 +231,7 @@ class Database:
             self.decisions[one.position] = DecisionRow(one.at_ms, one.body, one.answer)
             if one.first and one.command is not None:
                 self.command_ids[one.command.command_id] = (one.position, one.at_ms)
-        for seat in batch.net.frees:
+        for seat in batch.net.freed:
             self.claims.pop(seat, None)
         for show_id, index, claim in batch.net.claims:
             self.claims[show_id, index] = claim

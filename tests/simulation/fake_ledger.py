@@ -13,7 +13,7 @@ from runtime.postgres import AWAY
 from schemas.events import Booking
 from schemas.layout import Seating
 from seat_workers.batch import Batch
-from seat_workers.command_ids import First
+from seat_workers.command_ids import FirstDecision
 from seat_workers.compact.stored_show import StoredShow
 from seat_workers.ledger import Ledger, OutcomeUnknown, PartitionState, ShowSize, Unavailable
 from tests.simulation.database import Database
@@ -81,9 +81,9 @@ class FakeLedger(Ledger):
         return await self._read(lambda: self._database.show_sizes(show_ids, partitions))
 
     async def load_shows(
-        self, show_ids: Sequence[int], partitions: Sequence[int], *, aside: bool = False
+        self, show_ids: Sequence[int], partitions: Sequence[int], *, in_background: bool = False
     ) -> list[StoredShow]:
-        if not aside:
+        if not in_background:
             return await self._read(lambda: self._database.shows(show_ids, partitions))
         try:
             return await self._read(
@@ -93,7 +93,7 @@ class FakeLedger(Ledger):
             self._connected.discard("load")
             raise
 
-    async def unfinished(
+    async def pending_timers(
         self, partitions: Sequence[int]
     ) -> tuple[list[tuple[int, int, int]], list[tuple[int, int]]]:
         held = await self._read(lambda: self._database.held(partitions))
@@ -106,7 +106,7 @@ class FakeLedger(Ledger):
     async def load_bookings(self, booking_ids: Sequence[UUID]) -> list[Booking]:
         return await self._read(lambda: self._database.bookings_by_id(booking_ids))
 
-    async def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, First]]:
+    async def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, FirstDecision]]:
         return await self._read(lambda: self._database.first_decisions(command_ids))
 
     async def decisions(

@@ -16,13 +16,13 @@ from seat_workers import command_ids as recent
 from seat_workers import commit as landing
 from seat_workers import decider, fold, publisher
 from seat_workers.batch import Batch
-from seat_workers.command_ids import First, RecentIds
+from seat_workers.command_ids import FirstDecision, RecentCommandIds
 from seat_workers.decider import Decider
-from seat_workers.fold import Decided, NetChanges
+from seat_workers.fold import DecidedRecord, NetChanges
 from seat_workers.ledger import Fenced, PartitionState, Refused
-from seat_workers.show_cache import Memory
-from seat_workers.timers import FollowUps
-from seat_workers.worker import SeatWorker, _NotCommitted
+from seat_workers.show_cache import ShowCache
+from seat_workers.timers import Timers
+from seat_workers.worker import NotCommitted, SeatWorker
 from tests.simulation.database import Database
 
 Patches = Iterable[tuple[object, str, Any]]
@@ -47,9 +47,9 @@ class Planted(msgspec.Struct, frozen=True):
 
 
 class _PublishesFirst(SeatWorker):
-    async def _land(self, batch: Batch) -> None:
+    async def _commit(self, batch: Batch) -> None:
         await self._to_publish.put(batch)
-        await landing.land(self._ledger, batch)
+        await landing.commit_with_retries(self._ledger, batch)
 
 
 class _NoEpochs(Database):
@@ -73,7 +73,7 @@ class _ChecksAfterTheCommit(Database):
 
 
 class _MarksOneTooFar(SeatWorker):
-    async def _publish_landed(self) -> None:
+    async def _publish_committed(self) -> None:
         while True:
             batch = await self._to_publish.get()
             await self._publisher.publish(batch.decided, batch.versions_before)
@@ -97,25 +97,25 @@ class _DoesNotDrain(SeatWorker):
         for partition in mine:
             del self._owned[partition]
         self._backlog.drop(mine)
-        self._memory.drop_partitions(mine)
-        self._follow_ups.drop(mine)
+        self._cache.drop_partitions(mine)
+        self._timers.drop(mine)
 
 
 class _KeepsWhatItAbandons(SeatWorker):
-    async def _settle(self) -> None:
-        landing_, batch = self._landing, self._in_flight
-        if landing_ is None or batch is None:
+    async def _finish_commit(self) -> None:
+        task, batch = self._commit_task, self._in_flight
+        if task is None or batch is None:
             return
         try:
-            await landing_
+            await task
         except Refused as error:
             self._decider.undo(batch)
-            raise _NotCommitted(batch, error) from error
+            raise NotCommitted(batch, error) from error
         finally:
-            if landing_.done():
-                self._landing = self._in_flight = None
+            if task.done():
+                self._commit_task = self._in_flight = None
         self._id_searches = 0
-        self._landed.append(batch)
+        self._committed.append(batch)
 
 
 class _DoesNotPublishAgain(SeatWorker):
@@ -129,13 +129,13 @@ def _wall_clock() -> Patches:
 
 
 def _decides_repeats_again() -> Patches:
-    yield RecentIds, "find", lambda self, command_id, now_ms: None
+    yield RecentCommandIds, "find", lambda self, command_id, now_ms: None
 
 
 def _wrong_gateway() -> Patches:
     real, seen = publisher.replies_of, dict[str, None]()
 
-    def replies_of(decided: Iterable[Decided]) -> list[tuple[str, list[Reply]]]:
+    def replies_of(decided: Iterable[DecidedRecord]) -> list[tuple[str, list[Reply]]]:
         replies = real(decided)
         seen.update(dict.fromkeys(gateway for gateway, _ in replies))
         others = list(seen)[-2:]
@@ -147,11 +147,11 @@ def _wrong_gateway() -> Patches:
 
 
 def _blind_within_a_batch() -> Patches:
-    decide, remember = Decider.decide, RecentIds.remember
+    decide, remember = Decider.decide, RecentCommandIds.remember
 
     def decide_blindly(self: Decider, *given: Any) -> Batch:
-        late: list[tuple[RecentIds, Any, First]] = []
-        with patch.object(RecentIds, "remember", lambda *one: late.append(one)):
+        late: list[tuple[RecentCommandIds, Any, FirstDecision]] = []
+        with patch.object(RecentCommandIds, "remember", lambda *one: late.append(one)):
             batch = decide(self, *given)
         for one in late:
             remember(*one)
@@ -161,15 +161,15 @@ def _blind_within_a_batch() -> Patches:
 
 
 def _unfolded() -> Patches:
-    def one_by_one(batch: Iterable[Decided], seatings: Mapping[int, Any]) -> NetChanges:
+    def one_by_one(batch: Iterable[DecidedRecord], seatings: Mapping[int, Any]) -> NetChanges:
         every = [fold.fold([decided], seatings) for decided in batch]
         return NetChanges(
-            [row for one in every for row in one.frees],
+            [row for one in every for row in one.freed],
             [row for one in every for row in one.claims],
             [row for one in every for row in one.new_bookings],
             [row for one in every for row in one.changed_bookings],
             {show for one in every for show in one.opened},
-            {show for one in every for show in one.termed},
+            {show for one in every for show in one.terms_changed},
         )
 
     yield decider, "fold", one_by_one
@@ -179,43 +179,43 @@ def _keeps_memory_of_the_refused() -> Patches:
     def undo(self: Decider, batch: Batch) -> None:
         for one in batch.decided:
             if one.first and one.command is not None:
-                self._recent.forget(one.command.command_id)
+                self._recent_ids.forget(one.command.command_id)
 
     yield Decider, "undo", undo
 
 
 def _keeps_memory_when_taking() -> Patches:
-    yield Memory, "drop_partitions", lambda self, partitions: None
+    yield ShowCache, "drop_partitions", lambda self, partitions: None
 
 
 def _keeps_loads_of_what_is_lost() -> Patches:
-    def drop(self: Memory, shows: Iterable[tuple[int, int]]) -> None:
+    def drop(self: ShowCache, shows: Iterable[tuple[int, int]]) -> None:
         for key in shows:
             show = self._shows.pop(key, None)
             if show is not None:
                 self._seats -= len(show.states)
 
-    yield Memory, "drop", drop
+    yield ShowCache, "drop", drop
 
 
 def _decides_while_loading() -> Patches:
-    load_for = Memory.load_for
+    load_for = ShowCache.load_for
 
-    async def load_and_go_on(self: Memory, *given: Any) -> set[int]:
+    async def load_and_go_on(self: ShowCache, *given: Any) -> set[int]:
         await load_for(self, *given)
         return set()
 
-    yield Memory, "load_for", load_and_go_on
+    yield ShowCache, "load_for", load_and_go_on
 
 
 def _without_the_second_line() -> Patches:
     """What is remembered is believed, even of a command itself: otherwise these bugs would do no harm."""
-    yield First, "is_before", lambda self, position: True
+    yield FirstDecision, "is_before", lambda self, position: True
 
 
 def _keeps_ids_of_the_refused() -> Patches:
     yield from _without_the_second_line()
-    yield RecentIds, "forget", lambda self, command_id: None
+    yield RecentCommandIds, "forget", lambda self, command_id: None
 
 
 def _takes_unknown_for_done() -> Patches:
@@ -226,10 +226,10 @@ def _takes_unknown_for_done() -> Patches:
 
 
 def _never_follows_up() -> Patches:
-    async def ask(self: FollowUps) -> None:
+    async def ask(self: Timers) -> None:
         pass
 
-    yield FollowUps, "ask", ask
+    yield Timers, "ask", ask
 
 
 def _ids_count_for_an_hour() -> Patches:

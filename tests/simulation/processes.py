@@ -17,7 +17,7 @@ from schemas.commands import Command
 from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 from seat_workers.publisher import Publisher
-from seat_workers.timers import FollowUps
+from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 from tests.simulation.clocks import clock_ms
 from tests.simulation.loop import WORLD, Part
@@ -114,13 +114,11 @@ class Worker(Process):
         house = self.house
         self.stop = asyncio.Event()
         ledger = WatchedLedger(house.database, house.wire(), house.network, house.observed, self.part.name)
-        follow_ups = FollowUps(
-            ledger, house.log.appender(COMMANDS_TOPIC), lambda: clock_ms(house), house.new_id
-        )
+        timers = Timers(ledger, house.log.appender(COMMANDS_TOPIC), lambda: clock_ms(house), house.new_id)
         publisher = Publisher(house.redis.client(), house.log.appender(EVENTS_TOPIC))
-        self.worker = house.worker_type(ledger, publisher, follow_ups, self.part.name)
-        self.worker._memory._max_seats = house.max_seats_in_memory
-        self.worker._memory._max_claims_at_once = house.max_claims_at_once
+        self.worker = house.worker_type(ledger, publisher, timers, self.part.name)
+        self.worker._cache._max_seats = house.max_seats_in_memory
+        self.worker._cache._max_claims_per_query = house.max_claims_at_once
         self.reader = house.log.reader(COMMANDS_TOPIC, "workers", _Watched(self))
         await self.worker.run(self.reader, self.stop)
         await ledger.close()

@@ -17,7 +17,7 @@ from schemas.wire import (
     decode_replies,
     decode_seat_changes,
 )
-from seat_workers.fold import Decided
+from seat_workers.fold import DecidedRecord
 from seat_workers.publisher import seat_changes
 from tests.simulation.house import PARTITIONS, House
 
@@ -75,9 +75,9 @@ def events_are_those_of_decisions(house: House) -> Iterator[str]:
 
 def seat_changes_are_true(house: House) -> Iterator[str]:
     """9. Seat changes between two versions are exactly what was decided between them."""
-    rows: dict[int, list[Decided]] = {}
+    rows: dict[int, list[DecidedRecord]] = {}
     for position, row in sorted(house.database.decisions.items()):
-        one = Decided.stored(position.partition, position.offset, row.at_ms, row.command, row.answer)
+        one = DecidedRecord.stored(position.partition, position.offset, row.at_ms, row.command, row.answer)
         if one.command is not None and one.decision.events:
             rows.setdefault(one.command.show_id, []).append(one)
     for message in house.observed.published:

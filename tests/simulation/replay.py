@@ -27,7 +27,7 @@ from schemas.events import (
 )
 from schemas.ids import Position
 from schemas.wire import decode_command, decode_decision
-from seat_workers.command_ids import First
+from seat_workers.command_ids import FirstDecision
 from seat_workers.fold import Claim
 from seat_workers.show import step
 from seat_workers.show_state import Show
@@ -166,7 +166,7 @@ class Replay:
         answers = []
         for position in firsts:
             row = self._database.decisions[position]
-            answers.append(First(position, row.at_ms, row.command, row.answer).answer_to(command))
+            answers.append(FirstDecision(position, row.at_ms, row.command, row.answer).answer_to(command))
         # An id that was used again after its time has several firsts: one of them was the one in force.
         return stored if stored in answers else answers[0] if answers else Decision(Reason.NOT_FOUND)
 

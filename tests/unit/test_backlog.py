@@ -52,25 +52,25 @@ def test_each_partition_is_taken_in_order_without_gaps(
             if what != "take and put back":
                 taken[partition] += len(found)
         if what == "take and put back":
-            backlog.put_back(read)
+            backlog.requeue(read)
 
 
 def test_one_partition_does_not_keep_the_others_from_being_taken_one_by_one() -> None:
     backlog = Backlog()
     for partition in PARTITIONS:
         backlog.add(partition, [(Record(partition, n, 0, b""), None) for n in range(2)])
-    taken = [backlog.take_one(held_up={1})[0][0].partition for _ in range(4)]
+    taken = [backlog.take_one(blocked_partitions={1})[0][0].partition for _ in range(4)]
     assert taken == [0, 2, 0, 2]
-    assert backlog.take_one(held_up={1}) == []
+    assert backlog.take_one(blocked_partitions={1}) == []
     backlog.drop([1])
-    assert backlog.take(9, held_up=()) == []
+    assert backlog.take(9, blocked_partitions=()) == []
 
 
 def test_a_partition_that_waits_for_long_has_no_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backlogs, "MAX_WAITING", 2)
+    monkeypatch.setattr(backlogs, "MAX_QUEUED", 2)
     backlog = Backlog()
     backlog.add(0, [(Record(0, n, 0, b""), None) for n in range(2)])
     assert not backlog.has_room(0)
     assert backlog.has_room(1)
-    backlog.take_one(held_up=())
+    backlog.take_one(blocked_partitions=())
     assert backlog.has_room(0)

@@ -12,11 +12,11 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from gateway.live.mine import MyLive
 
 from gateway.commands.pending import Awaited, Replies
 from gateway.commands.refusals import refusal_of
 from gateway.live.event_stream import EventStream, Heard
-from gateway.live.mine import MyLive
 from gateway.seat_maps.layout import ShownLayout
 from gateway.seat_maps.snapshot import Picture
 from notifier import composition, emails
@@ -39,7 +39,7 @@ from schemas.events import (
     Reason,
     ShowStatus,
     Terms,
-    is_later,
+    is_from_later_release,
 )
 from schemas.ids import Position
 from schemas.layout import Layout, Money, Row, Seating, Section, decode_layout, encode_layout
@@ -57,11 +57,11 @@ from schemas.wire import (
     replies_channel,
 )
 from seat_workers.batch import arguments
-from seat_workers.command_ids import First, RecentIds
-from seat_workers.decider import Decider, Owned, decoded
-from seat_workers.fold import Decided
+from seat_workers.command_ids import FirstDecision, RecentCommandIds
+from seat_workers.decider import Decider, OwnedPartition, decoded
+from seat_workers.fold import DecidedRecord
 from seat_workers.publisher import UNKNOWN_VERSION, events_of, seat_changes
-from seat_workers.show_cache import Memory
+from seat_workers.show_cache import ShowCache
 
 ID = UUID(int=7)
 BOOKING = Booking(ID, 3, 5, BookingStatus.CONFIRMED, ("1", "2"), 100, "EUR", 9, None, {"1": 8})
@@ -210,17 +210,17 @@ def test_a_body_of_a_client_stays_strict(path: str, inner: dict[str, Any]) -> No
 async def test_a_command_of_a_later_release_is_malformed_and_the_next_one_is_decided() -> None:
     body = encode(COMMANDS[0]).replace(b'"OpenShow"', b'"JoinWaitingList"')
     ledger = mock.Mock()
-    decider = Decider(Memory(ledger), RecentIds())
+    decider = Decider(ShowCache(ledger), RecentCommandIds())
     records = [Record(0, 0, 5, body), Record(0, 1, 5, encode(commands.ExpireHolds(**ASKED)))]
     read = [(record, decoded(record)) for record in records]
-    batch = decider.decide(read, {0: Owned(1, 0, 0)}, {0: 0})
+    batch = decider.decide(read, {0: OwnedPartition(1, 0, 0)}, {0: 0})
     assert [one.decision.reason for one in batch.decided] == [Reason.MALFORMED, Reason.NOT_FOUND]
     assert len(arguments(batch)) == 56
 
 
 def test_an_event_of_a_later_release_is_kept_as_it_stands_in_its_decision() -> None:
     decision = decode_decision(DECIDED_LATER)
-    assert [is_later(event) for event in decision.events] == [False, True]
+    assert [is_from_later_release(event) for event in decision.events] == [False, True]
     assert decision.booking == BOOKING
     again = decode_decision(encode(decision))
     assert bytes(again.events[1]) == bytes(decision.events[1])  # type: ignore[call-overload]
@@ -240,7 +240,7 @@ def test_a_decision_that_is_none_is_refused_still() -> None:
 
 
 def test_a_decision_of_a_later_release_is_published_again_whole() -> None:
-    one = Decided.stored(0, 5, 9, encode(COMMANDS[5]), DECIDED_LATER)
+    one = DecidedRecord.stored(0, 5, 9, encode(COMMANDS[5]), DECIDED_LATER)
     bodies = [body for _, body in events_of([one])]
     assert [msgspec.json.decode(body)["event"]["type"] for body in bodies] == [
         "HoldExpired",
@@ -248,7 +248,7 @@ def test_a_decision_of_a_later_release_is_published_again_whole() -> None:
     ]
     assert msgspec.json.decode(bodies[1])["event"]["was"] == {"seats": ["7"]}
     assert seat_changes([one], {3: 4}) == [ShowSeatChanges(3, UNKNOWN_VERSION, 5, {"1": "a", "2": "a"})]
-    unknown = Decided.stored(0, 6, 9, b'{"type":"ChangeSeats"}', DECIDED_LATER)
+    unknown = DecidedRecord.stored(0, 6, 9, b'{"type":"ChangeSeats"}', DECIDED_LATER)
     assert unknown.command is None
     assert len(events_of([unknown])) == 2
     assert [change.show_id for change in seat_changes([unknown], {})] == [3]
@@ -258,7 +258,7 @@ def test_a_reason_of_a_later_release_is_repeated_and_told_under_its_own_code() -
     answer = b'{"reason":"companion_only","seats":["7"]}'
     assert encode(decode_decision(answer)) == answer
     command = COMMANDS[5]
-    repeated = First(Position(0, 1), 5, encode(command), answer).answer_to(command)
+    repeated = FirstDecision(Position(0, 1), 5, encode(command), answer).answer_to(command)
     assert b'"companion_only"' in encode(repeated)
     refusal = refusal_of(encode(repeated), Position(0, 9))
     document = msgspec.json.decode(refusal.body)
@@ -380,4 +380,4 @@ async def test_a_message_of_a_worker_that_cannot_be_read_is_passed_over() -> Non
 
 def test_a_show_with_events_of_a_later_release_is_not_rebuilt_wrongly() -> None:
     with pytest.raises(CannotStart, match="0-5 has an event of a later release"):
-        RebuiltShow(3, 0).take(Decided.stored(0, 5, 9, encode(COMMANDS[5]), DECIDED_LATER))
+        RebuiltShow(3, 0).take(DecidedRecord.stored(0, 5, 9, encode(COMMANDS[5]), DECIDED_LATER))
