@@ -28,31 +28,31 @@ from gateway.cleanup import forget_expired
 from gateway.commands.hold_limit import HoldLimit
 from gateway.commands.log_ends import LogEnds
 from gateway.commands.pending import Replies
-from gateway.commands.sender import Commands
-from gateway.commands.stored_answers import StoredAnswers
+from gateway.commands.sender import CommandSender
+from gateway.commands.stored_responses import StoredResponses
 from gateway.fast_routes import HotRoutes
 from gateway.framework import build_cold
 from gateway.health import Health
-from gateway.http.client_address import Addresses
+from gateway.http.client_address import ClientAddresses
 from gateway.http.cors import Cors
 from gateway.http.exchange import App
 from gateway.http.security_headers import headers_for
 from gateway.inbox.routes import FromThisMachine, inbox_routes
 from gateway.limits.admission import InFlight
 from gateway.limits.rate_limits import RateLimits
+from gateway.live.customer_sockets import CustomerSockets
 from gateway.live.event_stream import EventStream
-from gateway.live.events import EventsLive
 from gateway.live.logins import SocketLogins
-from gateway.live.mine import MyLive
 from gateway.live.origins import Origins
 from gateway.live.routes import LiveRoutes
-from gateway.live.seats import LiveSeats
+from gateway.live.seat_map_sockets import SeatMapSockets
 from gateway.live.socket_limits import SocketLimits
+from gateway.live.staff_sockets import StaffSockets
 from gateway.metrics import GatewayMeasures
 from gateway.reports.figures import ReportFigures
 from gateway.reports.query import ReportReader
-from gateway.seat_maps.cache import SeatPictures
-from gateway.seat_maps.store import StoredSeats
+from gateway.seat_maps.cache import SeatMapCache
+from gateway.seat_maps.store import SeatMapStore
 from gateway.server.serve import listener_for, serve_app
 from gateway.site.pages import FrontPage
 from gateway.tickets.renderer import TicketRenderer
@@ -128,22 +128,22 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         passwords = Passwords()
         stack.callback(passwords.close)
 
-        pictures = SeatPictures(StoredSeats(pool))
-        stack.push_async_callback(pictures.close)
-        replies = Replies(pool, redis_client, pictures)
+        seat_maps = SeatMapCache(SeatMapStore(pool))
+        stack.push_async_callback(seat_maps.close)
+        replies = Replies(pool, redis_client, seat_maps)
         in_flight = InFlight(
             settings.max_in_flight, settings.max_in_flight_show, settings.max_in_flight_customer
         )
         rate_limits = RateLimits(redis_client, settings)
         hold_limit = HoldLimit(rate_limits.holds, pool)
-        commands = Commands(
+        commands = CommandSender(
             pool, appender, replies, in_flight, LogEnds(log), rate_limits.commands, hold_limit
         )
         partitions = sorted(await log.bounds(COMMANDS_TOPIC))
         logins = Logins(pool)
         show_maker = ShowMaker(pool, commands, appender, partitions, zones, settings.currency)
         movies, shows = Movies(pool, zones), Shows(pool, zones)
-        stored_answers = StoredAnswers(pool)
+        stored_responses = StoredResponses(pool)
         memory = CatalogueMemory(pool, commands.told)
         await memory.refresh()
         show_changes = ShowChanges(commands, ShowRequests(pool), shows, memory, zones)
@@ -180,18 +180,18 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             memory=memory,
             zones=zones,
             reports=ReportReader(reports_pool, figures),
-            stored_answers=stored_answers,
+            stored_responses=stored_responses,
             health=Health(pool, log),
             more_routes=inbox,
         )
         socket_logins = SocketLogins(tokens, revocations)
         socket_limits = SocketLimits(limited=settings.rate_limits)
         events = EventStream(log)
-        live_seats = LiveSeats(pictures)
+        live_seats = SeatMapSockets(seat_maps)
         live = LiveRoutes(
             show=live_seats.serve,
-            mine=MyLive(socket_logins, socket_limits, commands, events),
-            events=EventsLive(socket_logins, socket_limits, commands, events),
+            mine=CustomerSockets(socket_logins, socket_limits, commands, events),
+            events=StaffSockets(socket_logins, socket_limits, commands, events),
             origins=Origins(settings.public_url, settings.cors_origins),
             limits=socket_limits,
             rate=rate_limits.requests,
@@ -202,11 +202,11 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             pool,
             CatalogueRoutes(memory, movies, shows),
             TicketRoutes(tokens, pool, printer, settings.timezone),
-            pictures,
+            seat_maps,
             revocations,
             FrontPage(memory, shows, embedded_inbox=settings.smtp_url is None),
         )
-        addresses = Addresses(settings.trusted_proxies)
+        addresses = ClientAddresses(settings.trusted_proxies)
         app: App = Front(hot, live, cold, addresses, rate_limits.requests)
         if settings.cors_origins:
             app = Cors(app, settings.cors_origins)
@@ -228,12 +228,12 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "rate limits", rate_limits.tell()),
             _start(stack, "announced limits", rate_limits.listen()),
             _start(stack, "hold refusals", hold_limit.keep_writing()),
-            _start(stack, "pictures", pictures.run()),
+            _start(stack, "pictures", seat_maps.run()),
             _start(stack, "live seats", live_seats.run()),
             _start(stack, "live events", events.run()),
             _start(stack, "live logins", socket_logins.watch()),
             _start(stack, "report figures", figures.keep_gathering()),
-            _start(stack, "upkeep", forget_expired(logins, stored_answers)),
+            _start(stack, "upkeep", forget_expired(logins, stored_responses)),
             _start(stack, "open files", open_files.watch()),
         ]
         yield Gateway(measures.counted(app), short_way, tasks, measures, replies.end_waits)

@@ -27,10 +27,10 @@ from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import Zones
-from gateway.commands.stored_answers import StoredAnswers
+from gateway.commands.stored_responses import StoredResponses
 from gateway.health import Health, health_routes
-from gateway.http.errors import answer_problem
-from gateway.http.framework_requests import JsonBody, JsonRequest, provide_fields
+from gateway.http.errors import handle_exception
+from gateway.http.framework_requests import JsonBody, JsonRequest, provide_request_headers
 from gateway.limits.rate_limits import RateLimits
 from gateway.openapi.document import OpenApiDocument, docs_routes, document_only
 from gateway.reports.query import ReportReader
@@ -65,7 +65,7 @@ def build_cold(
     memory: CatalogueMemory,
     zones: Zones,
     reports: ReportReader,
-    stored_answers: StoredAnswers,
+    stored_responses: StoredResponses,
     health: Health,
     more_routes: list[Any],
 ) -> Litestar:
@@ -85,7 +85,7 @@ def build_cold(
         "memory": memory,
         "zones": zones,
         "reports": reports,
-        "stored_answers": stored_answers,
+        "stored_answers": stored_responses,
         "health": health,
     }
     dependencies: dict[str, Any] = {
@@ -93,7 +93,7 @@ def build_cold(
     }
     dependencies["caller"] = Provide(provide_caller, sync_to_thread=False)
     dependencies["account_limits"] = Provide(provide_account_limits, sync_to_thread=False)
-    dependencies["fields"] = Provide(provide_fields, sync_to_thread=False)
+    dependencies["request_headers"] = Provide(provide_request_headers, sync_to_thread=False)
     return Litestar(
         [
             account_routes(),
@@ -109,7 +109,7 @@ def build_cold(
         dto=JsonBody,
         return_dto=None,
         request_class=JsonRequest,
-        exception_handlers={Exception: answer_problem},
+        exception_handlers={Exception: handle_exception},
         openapi_config=OpenAPIConfig(
             title="Aisle",
             version="1",

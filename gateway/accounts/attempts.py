@@ -14,7 +14,7 @@ from litestar import Request
 from litestar.di import NamedDependency
 
 from gateway.accounts.names import normal_name
-from gateway.http.client_address import ADDRESS
+from gateway.http.client_address import ADDRESS_KEY
 from gateway.limits.rate_limits import RateLimits
 
 
@@ -50,7 +50,7 @@ def provide_account_limits(
 ) -> AccountLimits:
     """The limits for whoever asks."""
     scope = cast("dict[str, Any]", request.scope)
-    return AccountLimits(rate_limits, scope[ADDRESS])
+    return AccountLimits(rate_limits, scope[ADDRESS_KEY])
 
 
 def _key(what: str, account: str) -> str:

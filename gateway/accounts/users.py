@@ -21,7 +21,7 @@ from gateway.accounts.one_time_links import hash_of, new_token
 from gateway.accounts.passwords import Passwords, weakness
 from gateway.auth.revocation import Revocations
 from gateway.http.bodies import invalid
-from gateway.http.pagination import cut, read_cursor
+from gateway.http.pagination import read_cursor, split_page
 from gateway.http.problems import Problem
 from schemas.api import timestamp
 from schemas.api_accounts import (
@@ -215,7 +215,7 @@ class Users:
         if not 0 <= after <= MAX_USER_ID:
             raise invalid(("cursor", "take it unchanged from next_cursor of the page before"))
         rows = await self._pool.fetch(_LIST_SQL, after, role, active, search, limit + 1)
-        page, next_cursor = cut(rows, limit, lambda row: (row["user_id"],))
+        page, next_cursor = split_page(rows, limit, lambda row: (row["user_id"],))
         return UsersPage([account_body(row) for row in page], next_cursor)
 
     async def _row(self, user_id: int) -> asyncpg.Record:

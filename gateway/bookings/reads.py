@@ -12,13 +12,13 @@ from gateway.auth.access_tokens import Tokens
 from gateway.bookings.requests import no_booking
 from gateway.bookings.routes import RETRY_AFTER, applied
 from gateway.commands.refusals import problem_of
-from gateway.commands.sender import Commands
+from gateway.commands.sender import CommandSender
 from gateway.http.bodies import invalid
-from gateway.http.command_headers import preference_of
+from gateway.http.command_headers import read_preference
 from gateway.http.exchange import Exchange
-from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, cut, read_cursor
+from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, read_cursor, split_page
 from gateway.http.problems import Problem
-from gateway.seat_maps.cache import SeatPictures
+from gateway.seat_maps.cache import SeatMapCache
 from schemas.api import AcceptedBody, BookingBody, BookingsPage, PendingBody, RefusedBody, booking_body
 from schemas.commands import SeatsCommand
 from schemas.events import Booking, BookingStatus, Decision
@@ -40,14 +40,14 @@ _DECISION = """
 _LAST_ID = UUID(int=2**128 - 1)
 
 
-class LookRoutes:
+class ReadRoutes:
     """What shows bookings and decisions; each handler takes the exchange and what its path names."""
 
-    def __init__(self, tokens: Tokens, commands: Commands, pool: Any, pictures: SeatPictures) -> None:
+    def __init__(self, tokens: Tokens, commands: CommandSender, pool: Any, seat_maps: SeatMapCache) -> None:
         self._tokens = tokens
         self._commands = commands
         self._pool = pool
-        self._pictures = pictures
+        self._seat_maps = seat_maps
 
     async def fate(self, exchange: Exchange, position_text: str) -> None:
         """GET /api/commands/{partition}-{offset}"""
@@ -57,7 +57,7 @@ class LookRoutes:
             position = parse_position(position_text)
         except ValueError:
             raise _no_command() from None
-        preference = preference_of(exchange.headers, 0.0)
+        preference = read_preference(exchange.headers, 0.0)
         row = await self._find_decision(position)
         if row is None and not await self._commands.ends.has(position):
             raise _no_command()
@@ -66,16 +66,16 @@ class LookRoutes:
             row = await self._find_decision(position)
         headers = applied(preference)
         if row is None:
-            exchange.answer(200, encode(PendingBody(str(position))), [RETRY_AFTER, *headers])
+            exchange.respond(200, encode(PendingBody(str(position))), [RETRY_AFTER, *headers])
             return
         command_bytes, answer = row
         decision = decode_decision(answer)
         if not (caller.staff or _asked_by(command_bytes, caller.user_id)):
             raise Problem("not_found", "There is no such command of yours; take the address from Location.")
         if (booking := decision.booking) is not None:
-            self._pictures.decided(booking.show_id, (decision.repeats or position).offset)
+            self._seat_maps.decided(booking.show_id, (decision.repeats or position).offset)
         body = _fate_body(position, decision)
-        exchange.answer(200, encode(body), headers)
+        exchange.respond(200, encode(body), headers)
 
     async def _find_decision(self, position: Position) -> tuple[bytes, bytes] | None:
         """Command and answer at a position, or None while there is none. Raises Problem when there never will be."""
@@ -95,8 +95,8 @@ class LookRoutes:
             raise no_booking(booking_id)
         if row["user_id"] != caller.user_id and not caller.staff:
             raise Problem("not_yours", "This booking is somebody else's; only its owner and staff see it.")
-        self._pictures.decided(row["show_id"], row["log_offset"])
-        exchange.answer(200, encode(_from_row(row)))
+        self._seat_maps.decided(row["show_id"], row["log_offset"])
+        exchange.respond(200, encode(_from_row(row)))
 
     async def bookings_of(self, exchange: Exchange, user_id: int | None) -> None:
         """GET /api/me/bookings and, with a user's number, GET /api/users/{id}/bookings"""
@@ -114,10 +114,10 @@ class LookRoutes:
         rows = await self._pool.fetch(
             _BOOKINGS, caller.user_id if user_id is None else user_id, before, status, limit + 1
         )
-        page, cursor = cut(rows, limit, lambda row: (row["booking_id"],))
+        page, cursor = split_page(rows, limit, lambda row: (row["booking_id"],))
         for row in page:
-            self._pictures.decided(row["show_id"], row["log_offset"])
-        exchange.answer(200, encode(BookingsPage([_from_row(row) for row in page], cursor)))
+            self._seat_maps.decided(row["show_id"], row["log_offset"])
+        exchange.respond(200, encode(BookingsPage([_from_row(row) for row in page], cursor)))
 
 
 _STATUSES = tuple(status.value for status in BookingStatus)

@@ -12,11 +12,11 @@ import msgspec
 
 from gateway.auth.access_tokens import Tokens
 from gateway.bookings.requests import book_command, hold_command, move_command, no_booking
-from gateway.commands.coalescing import Together
+from gateway.commands.coalescing import RequestCoalescer
 from gateway.commands.refusals import REPLAYED, decided_at, refusal_of
-from gateway.commands.sender import Commands, Decided, Outcome, Pending
+from gateway.commands.sender import CommandSender, Outcome, Pending, StoredDecision
 from gateway.http.bodies import decode_body
-from gateway.http.command_headers import Preference, command_id_for, preference_of
+from gateway.http.command_headers import Preference, command_id_for, read_preference
 from gateway.http.errors import problem_for
 from gateway.http.exchange import Exchange
 from gateway.http.problems import Problem
@@ -33,10 +33,10 @@ RETRY_AFTER = (b"retry-after", b"1")
 class BookingRoutes:
     """What changes bookings; each handler takes the exchange and what its path names, and answers when it can."""
 
-    def __init__(self, tokens: Tokens, commands: Commands) -> None:
+    def __init__(self, tokens: Tokens, commands: CommandSender) -> None:
         self._tokens = tokens
         self._commands = commands
-        self._together = Together(commands)
+        self._together = RequestCoalescer(commands)
 
     def book(self, exchange: Exchange, show_id: int) -> Coroutine[Any, Any, None] | None:
         """POST /api/shows/{id}/bookings"""
@@ -82,17 +82,17 @@ class BookingRoutes:
         self._send(exchange, move_command(kind, caller, booking_id, command_id), made=200)
 
     def _send(self, exchange: Exchange, command: Command, *, made: int) -> None:
-        preference = preference_of(exchange.headers)
-        tell = partial(_tell, exchange, command, preference, made)
+        preference = read_preference(exchange.headers)
+        on_outcome = partial(_tell, exchange, command, preference, made)
         if (
             isinstance(command, BookSeats | HoldSeats)
             and command.seats
             and preference.wait_s
             and b"idempotency-key" not in exchange.headers
         ):
-            self._together.send(command, wait_s=preference.wait_s, tell=tell)
+            self._together.send(command, wait_s=preference.wait_s, on_outcome=on_outcome)
         else:
-            self._commands.send(command, wait_s=preference.wait_s, tell=tell)
+            self._commands.send(command, wait_s=preference.wait_s, on_outcome=on_outcome)
 
 
 def _tell(
@@ -105,35 +105,37 @@ def _tell(
     """Answers with the outcome of a booking command; `made` is the status when it was accepted."""
     try:
         headers = applied(preference)
-        if isinstance(outcome, Decided):
+        if isinstance(outcome, StoredDecision):
             _tell_decided(exchange, command, outcome, headers, made)
         elif isinstance(outcome, Pending):
             position = str(outcome.position)
             headers += [(b"location", f"/api/commands/{position}".encode()), RETRY_AFTER]
-            exchange.answer(202, encode(PendingBody(position)), headers)
+            exchange.respond(202, encode(PendingBody(position)), headers)
         else:
             raise outcome
     except Problem as problem:
         no_show = problem.code == "not_found"
         if no_show and isinstance(command, ConfirmBooking | CancelBooking):
             problem = no_booking(command.booking_id)
-        exchange.refuse(problem)
+        exchange.respond_problem(problem)
     except Exception as error:
-        exchange.refuse(problem_for(error, exchange.request_id.decode(), exchange.method, exchange.path))
+        exchange.respond_problem(
+            problem_for(error, exchange.request_id.decode(), exchange.method, exchange.path)
+        )
 
 
 def _tell_decided(
     exchange: Exchange,
     command: Command,
-    decided: Decided,
+    decided: StoredDecision,
     headers: list[tuple[bytes, bytes]],
     made: int,
 ) -> None:
     if decided.refused:
         refusal = refusal_of(decided.answer, decided.position)
         if refusal.status == 404 and isinstance(command, ConfirmBooking | CancelBooking):
-            refusal = decided_at(no_booking(command.booking_id).refusal(), decided.position)
-        exchange.refuse_so(refusal, headers)
+            refusal = decided_at(no_booking(command.booking_id).encoded(), decided.position)
+        exchange.respond_encoded(refusal, headers)
         return
     decision, position = decided.decision, decided.position
     if decision.repeats is not None:
@@ -143,7 +145,7 @@ def _tell_decided(
     if made == 201:
         # The encoder writes an id five times as fast as str does.
         headers.append((b"location", b"/api/bookings/%b" % encode(decision.booking.booking_id)[1:-1]))
-    exchange.answer(made, encode(booking_body(decision.booking, position)), headers)
+    exchange.respond(made, encode(booking_body(decision.booking, position)), headers)
 
 
 def applied(preference: Preference) -> list[tuple[bytes, bytes]]:

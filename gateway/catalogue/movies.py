@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.catalogue.zones import Zones, local_day
 from gateway.http.bodies import invalid
-from gateway.http.pagination import cut, read_cursor
+from gateway.http.pagination import read_cursor, split_page
 from gateway.http.problems import Problem
 from schemas.api_catalogue import ChangeMovieBody, MovieBody, MoviesPage, NewMovieBody
 from schemas.ids import MAX_SHOW_ID
@@ -102,7 +102,7 @@ class Movies:
             [] if wanted.on is None else self._zones.known,
             self._zones.house,
         )
-        page, next_cursor = cut(rows, limit, lambda row: (row["sort_title"], row["movie_id"]))
+        page, next_cursor = split_page(rows, limit, lambda row: (row["sort_title"], row["movie_id"]))
         return MoviesPage([movie_body(row) for row in page], next_cursor)
 
 

@@ -16,14 +16,14 @@ from gateway.catalogue.queries import movies_wanted, shows_of_movie_wanted, show
 from gateway.catalogue.response_cache import (
     ON_EVERYTHING,
     ON_MOVIES,
-    Answer,
     CatalogueMemory,
     Found,
     Key,
     Read,
+    StoredResponse,
 )
 from gateway.catalogue.shows import Shows, no_show
-from gateway.http.etags import has
+from gateway.http.etags import not_modified
 from gateway.http.exchange import Exchange
 from schemas.ids import MAX_SHOW_ID
 
@@ -105,12 +105,12 @@ class CatalogueRoutes:
         return Found(msgspec.json.encode(seen.body), seen.partition, seen.lasts_s)
 
 
-def _tell(exchange: Exchange, answer: Answer) -> None:
+def _tell(exchange: Exchange, answer: StoredResponse) -> None:
     headers = [(b"etag", answer.etag), _CACHE]
-    if has(exchange.headers.get(b"if-none-match"), answer.etag):
-        exchange.answer_kept(304, b"", headers)
+    if not_modified(exchange.headers.get(b"if-none-match"), answer.etag):
+        exchange.respond_cacheable(304, b"", headers)
     else:
-        exchange.answer_kept(200, answer.body, headers)
+        exchange.respond_cacheable(200, answer.body, headers)
 
 
 def _number(text: str) -> int | None:

@@ -18,9 +18,9 @@ from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import list_show_notes
 from gateway.catalogue.shows import Shows
 from gateway.commands.sender import Pending
-from gateway.commands.stored_answers import Answer, StoredAnswers
-from gateway.http.command_headers import command_id_for, preference_of
-from gateway.http.exchange import Fields
+from gateway.commands.stored_responses import StoredResponse, StoredResponses
+from gateway.http.command_headers import command_id_for, read_preference
+from gateway.http.exchange import Headers
 from gateway.http.framework_requests import json_accepted, query_known
 from gateway.openapi.annotations import BEARER, problem_responses
 from schemas.api_catalogue import (
@@ -50,16 +50,16 @@ async def add_movie(
     caller: NamedDependency[Caller],
     movies: NamedDependency[Movies],
     memory: NamedDependency[CatalogueMemory],
-    stored_answers: NamedDependency[StoredAnswers],
-    fields: NamedDependency[Fields],
+    stored_responses: NamedDependency[StoredResponses],
+    request_headers: NamedDependency[Headers],
 ) -> Response[MovieBody]:
     """Add a movie. Takes an Idempotency-Key, which counts for this call alone."""
 
-    async def add(connection: Any) -> Answer:
+    async def add(connection: Any) -> StoredResponse:
         movie = await movies.add(data, connection)
-        return Answer(201, f"/api/movies/{movie.id}", encode(movie))
+        return StoredResponse(201, f"/api/movies/{movie.id}", encode(movie))
 
-    answer = await stored_answers.once(caller.user_id, "POST /api/movies", fields, data, add)
+    answer = await stored_responses.once(caller.user_id, "POST /api/movies", request_headers, data, add)
     memory.changed_here()
     headers = {"Location": answer.location or ""}
     if answer.replayed:
@@ -112,11 +112,13 @@ async def create_show(
     shows: NamedDependency[Shows],
     show_maker: NamedDependency[ShowMaker],
     memory: NamedDependency[CatalogueMemory],
-    fields: NamedDependency[Fields],
+    request_headers: NamedDependency[Headers],
 ) -> Response[ShowBody | PendingShowBody]:
     """Create a show. 201 once its writer has opened it; 202 when that takes longer than the client waits."""
-    preference = preference_of(fields)
-    request_id = command_id_for(fields, caller.user_id) if b"idempotency-key" in fields else None
+    preference = read_preference(request_headers)
+    request_id = (
+        command_id_for(request_headers, caller.user_id) if b"idempotency-key" in request_headers else None
+    )
     try:
         made = await show_maker.create(data, request_id, preference.wait_s)
     finally:

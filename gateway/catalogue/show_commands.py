@@ -15,8 +15,8 @@ from gateway.catalogue.show_changes import ShowChanges
 from gateway.catalogue.shows import no_show
 from gateway.commands.refusals import problem_of
 from gateway.commands.sender import Outcome, Pending
-from gateway.http.command_headers import Preference, command_id_for, preference_of
-from gateway.http.exchange import Fields
+from gateway.http.command_headers import Preference, command_id_for, read_preference
+from gateway.http.exchange import Headers
 from gateway.http.framework_requests import JsonRequest
 from gateway.http.problems import Problem
 from gateway.openapi.annotations import BEARER, problem_responses
@@ -26,7 +26,7 @@ from schemas.commands import BlockSeats, CancelShow, CloseShow, ReopenShow, Unbl
 from schemas.events import Reason
 from schemas.ids import MAX_SHOW_ID
 
-Answer = Response[ShowBody | PendingBody]
+StoredResponse = Response[ShowBody | PendingBody]
 
 _STAFF: dict[str, Any] = {"guards": [staff_only], "security": BEARER}
 _REFUSED = problem_responses("show_cancelled", "key_reused")
@@ -39,12 +39,12 @@ async def change_show(
     data: JSONBody[ChangeShowBody],
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    fields: NamedDependency[Fields],
-) -> Answer:
+    request_headers: NamedDependency[Headers],
+) -> StoredResponse:
     """Change times, screen or limit of a show. What has been booked stays as it is."""
-    preference = preference_of(fields)
+    preference = read_preference(request_headers)
     _known(show_id)
-    command_id = command_id_for(fields, caller.user_id)
+    command_id = command_id_for(request_headers, caller.user_id)
     outcome = await show_changes.change(show_id, data, command_id, caller.user_id, preference.wait_s)
     return await _answer(show_changes, show_id, outcome, preference)
 
@@ -55,10 +55,10 @@ async def close_show(
     request: JsonRequest,
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    fields: NamedDependency[Fields],
-) -> Answer:
+    request_headers: NamedDependency[Headers],
+) -> StoredResponse:
     """Take no more bookings for a show. Bookings stay; one that is closed already stays closed."""
-    return await _move(CloseShow, show_id, request, caller, show_changes, fields)
+    return await _move(CloseShow, show_id, request, caller, show_changes, request_headers)
 
 
 @post("/shows/{show_id:int}/reopen", status_code=200, operation_id="ReopenShow", responses=_REFUSED, **_STAFF)
@@ -67,10 +67,10 @@ async def reopen_show(
     request: JsonRequest,
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    fields: NamedDependency[Fields],
-) -> Answer:
+    request_headers: NamedDependency[Headers],
+) -> StoredResponse:
     """Take bookings for a closed show again."""
-    return await _move(ReopenShow, show_id, request, caller, show_changes, fields)
+    return await _move(ReopenShow, show_id, request, caller, show_changes, request_headers)
 
 
 @post("/shows/{show_id:int}/cancel", status_code=200, operation_id="CancelShow", responses=_REFUSED, **_STAFF)
@@ -79,10 +79,10 @@ async def cancel_show(
     request: JsonRequest,
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    fields: NamedDependency[Fields],
-) -> Answer:
+    request_headers: NamedDependency[Headers],
+) -> StoredResponse:
     """Call a show off, for good. Every booking is cancelled, soon after this answer, and its customer told."""
-    return await _move(CancelShow, show_id, request, caller, show_changes, fields)
+    return await _move(CancelShow, show_id, request, caller, show_changes, request_headers)
 
 
 @post(
@@ -97,10 +97,10 @@ async def block_seats(
     data: JSONBody[WithheldSeatsBody],
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    fields: NamedDependency[Fields],
-) -> Answer:
+    request_headers: NamedDependency[Headers],
+) -> StoredResponse:
     """Withhold seats from sale, all or none. Those that are blocked already stay so; sold ones are refused."""
-    return await _withhold(BlockSeats, show_id, data, caller, show_changes, fields)
+    return await _withhold(BlockSeats, show_id, data, caller, show_changes, request_headers)
 
 
 @post(
@@ -115,14 +115,14 @@ async def unblock_seats(
     data: JSONBody[WithheldSeatsBody],
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    fields: NamedDependency[Fields],
-) -> Answer:
+    request_headers: NamedDependency[Headers],
+) -> StoredResponse:
     """Put blocked seats back on sale, all or none. Those that are available already stay so."""
-    return await _withhold(UnblockSeats, show_id, data, caller, show_changes, fields)
+    return await _withhold(UnblockSeats, show_id, data, caller, show_changes, request_headers)
 
 
 SHOW_COMMANDS: list[Any] = [change_show, close_show, reopen_show, cancel_show, block_seats, unblock_seats]
-"""The handlers; `show_changes`, `caller` and `fields` have to be provided."""
+"""The handlers; `show_changes`, `caller` and `request_headers` have to be provided."""
 
 
 async def _move(
@@ -131,12 +131,12 @@ async def _move(
     request: JsonRequest,
     caller: Caller,
     show_changes: ShowChanges,
-    fields: Fields,
-) -> Answer:
+    request_headers: Headers,
+) -> StoredResponse:
     await request.check_no_fields()
-    preference = preference_of(fields)
+    preference = read_preference(request_headers)
     command = kind(
-        command_id=command_id_for(fields, caller.user_id),
+        command_id=command_id_for(request_headers, caller.user_id),
         show_id=_known(show_id),
         user_id=caller.user_id,
         staff=True,
@@ -151,11 +151,11 @@ async def _withhold(
     body: WithheldSeatsBody,
     caller: Caller,
     show_changes: ShowChanges,
-    fields: Fields,
-) -> Answer:
-    preference = preference_of(fields)
+    request_headers: Headers,
+) -> StoredResponse:
+    preference = read_preference(request_headers)
     command = kind(
-        command_id=command_id_for(fields, caller.user_id),
+        command_id=command_id_for(request_headers, caller.user_id),
         show_id=_known(show_id),
         user_id=caller.user_id,
         staff=True,
@@ -167,7 +167,7 @@ async def _withhold(
 
 async def _answer(
     show_changes: ShowChanges, show_id: int, outcome: Outcome, preference: Preference
-) -> Answer:
+) -> StoredResponse:
     headers = applied(preference)
     if isinstance(outcome, Pending):
         position = str(outcome.position)

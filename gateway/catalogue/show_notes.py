@@ -11,7 +11,7 @@ from litestar.params import FromPath, QueryParameter
 from gateway.auth.guards import staff_only
 from gateway.catalogue.shows import no_show
 from gateway.http.bodies import invalid
-from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, cut, read_cursor
+from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, read_cursor, split_page
 from gateway.openapi.annotations import BEARER
 from schemas.api import timestamp
 from schemas.api_catalogue import SeatsNoteBody, SeatsNotesPage
@@ -44,7 +44,7 @@ class ShowNotes:
         if not 0 <= before <= MAX_OFFSET:
             raise invalid(("cursor", "take it unchanged from next_cursor of the page before"))
         rows = await self._pool.fetch(_NOTES_SQL, show_id, before, limit + 1)
-        page, next_cursor = cut(rows, limit, lambda row: (row["log_offset"],))
+        page, next_cursor = split_page(rows, limit, lambda row: (row["log_offset"],))
         return SeatsNotesPage([_note(row) for row in page], next_cursor)
 
 

@@ -14,7 +14,7 @@ from gateway.catalogue.days import to_ms
 from gateway.catalogue.movies import MOVIE_COLUMNS, movie_body, no_movie
 from gateway.catalogue.zones import Zones, local_day
 from gateway.http.bodies import invalid
-from gateway.http.pagination import cut, read_cursor
+from gateway.http.pagination import read_cursor, split_page
 from gateway.http.problems import Problem
 from schemas.api import timestamp
 from schemas.api_catalogue import PriceBody, ShowBody, ShowsPage
@@ -141,7 +141,7 @@ class Shows:
             [] if wanted.from_day is None and wanted.to_day is None else self._zones.known,
             self._zones.house,
         )
-        page, next_cursor = cut(rows, limit, lambda row: (to_ms(row["listed_at"]), row["show_id"]))
+        page, next_cursor = split_page(rows, limit, lambda row: (to_ms(row["listed_at"]), row["show_id"]))
         # Which shows are on sale goes by the clock, too, of those that are not on this page as well.
         longest_s = math.inf if wanted.available is None else _ON_SALE_LASTS_S
         return SeenShows(

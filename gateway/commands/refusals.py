@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from gateway.http.problems import Problem, Refusal
+from gateway.http.problems import EncodedProblem, Problem
 from schemas.api import MAX_SEATS_PER_REQUEST, timestamp
 from schemas.events import Decision, Reason
 from schemas.ids import Position
@@ -57,20 +57,20 @@ class _LaterRefusal(Problem):
         self.code, self.status, self.title = code, 409, code.replace("_", " ").capitalize()
 
 
-def refusal_of(answer: bytes, position: Position) -> Refusal:
+def refusal_of(answer: bytes, position: Position) -> EncodedProblem:
     """A refused decision in the form in which it is sent, from its stored form and its position."""
     refusal, repeats = _refusal_anywhere(answer)
     return decided_at(refusal, repeats or position)
 
 
-def decided_at(refusal: Refusal, position: Position) -> Refusal:
+def decided_at(refusal: EncodedProblem, position: Position) -> EncodedProblem:
     """The refusal with the position of its decision."""
     decided = b',"decided":{"partition":%d,"offset":%d}}' % (position.partition, position.offset)
     return refusal._replace(body=refusal.body[:-1] + decided)
 
 
 @lru_cache(maxsize=4_096)
-def _refusal_anywhere(answer: bytes) -> tuple[Refusal, Position | None]:
+def _refusal_anywhere(answer: bytes) -> tuple[EncodedProblem, Position | None]:
     """A refusal without its position, and the position of the first decision where it repeats one.
 
     Cached, since in a rush many requests are refused the same seats.
@@ -79,7 +79,7 @@ def _refusal_anywhere(answer: bytes) -> tuple[Refusal, Position | None]:
     problem = problem_of(decision)
     if decision.repeats is not None:
         problem.add_headers([REPLAYED])
-    return problem.refusal(), decision.repeats
+    return problem.encoded(), decision.repeats
 
 
 def problem_of(decision: Decision, position: Position | None = None) -> Problem:

@@ -12,9 +12,9 @@ import msgspec
 from gateway.commands.customers import check_customer
 from gateway.commands.hold_limit import HoldLimit
 from gateway.commands.log_ends import LogEnds
-from gateway.commands.pending import Awaited, Decided, Replies, Waiting
+from gateway.commands.pending import Awaited, Replies, StoredDecision, Waiting
 from gateway.commands.used_keys import is_used
-from gateway.http.problems import Problem, Refusal
+from gateway.http.problems import EncodedProblem, Problem
 from gateway.limits.admission import InFlight
 from gateway.limits.rate_limits import Limit
 from runtime.log import Appender, LogUnavailable
@@ -34,12 +34,12 @@ class Pending(msgspec.Struct, frozen=True):
     position: Position
 
 
-Outcome = Decided | Pending
-Tell = Callable[[Outcome | BaseException], None]
+Outcome = StoredDecision | Pending
+OnOutcome = Callable[[Outcome | BaseException], None]
 """Takes what became of a command, or why nothing is known of it. Called once; raises nothing."""
 
 
-class Commands:
+class CommandSender:
     """Sends commands of this gateway through the log.
 
     `limit` is how often a customer may, `hold_limit` how often they may hold seats of one show; None: always.
@@ -70,7 +70,7 @@ class Commands:
         self.told: dict[int, int] = {}
         """Show → the offset of the last decision on it that somebody here waited for."""
 
-    def refused_for_now(self, show_id: int) -> Refusal | None:
+    def refused_for_now(self, show_id: int) -> EncodedProblem | None:
         """What is answered to whoever wants seats of this show while too many wait; None: there is room.
 
         Confirming and cancelling have none of this: they end what was begun.
@@ -107,7 +107,7 @@ class Commands:
         self._in_flight.leave(command.show_id, command.user_id)
         self._give_back(command)
 
-    def send(self, command: Command, *, wait_s: float, tell: Tell) -> None:
+    def send(self, command: Command, *, wait_s: float, on_outcome: OnOutcome) -> None:
         """Appends a command and tells its decision, or after `wait_s` seconds that it has none yet.
 
         Raises Problem, and tells nothing, where nothing was taken: `overloaded`, `rate_limited`. Tells Problem
@@ -115,12 +115,14 @@ class Commands:
         all the same.
         """
         if isinstance(command, HoldSeats) and self._hold_limit is not None and is_keyed(command.command_id):
-            self._send_keyed_hold(command, self._hold_limit, wait_s, tell)
+            self._send_keyed_hold(command, self._hold_limit, wait_s, on_outcome)
         else:
             self.admit(command)
-            self.send_admitted(command, wait_s=wait_s, tell=tell)
+            self.send_admitted(command, wait_s=wait_s, on_outcome=on_outcome)
 
-    def _send_keyed_hold(self, command: HoldSeats, hold_limit: HoldLimit, wait_s: float, tell: Tell) -> None:
+    def _send_keyed_hold(
+        self, command: HoldSeats, hold_limit: HoldLimit, wait_s: float, on_outcome: OnOutcome
+    ) -> None:
         """A repeat gets its answer also where there is no token: only then the key is looked up."""
         self._spend(command)
         repeats = command.command_id in self._keyed_holds
@@ -128,23 +130,23 @@ class Commands:
             hold_limit.owe(command)
         elif not hold_limit.spent(command):
             self._in_flight.enter(command.show_id, command.user_id)
-            self._start(self._send_if_repeat(command, hold_limit, wait_s, tell))
+            self._start(self._send_if_repeat(command, hold_limit, wait_s, on_outcome))
             return
         self._enter(command)
-        self.send_admitted(command, wait_s=wait_s, tell=tell)
+        self.send_admitted(command, wait_s=wait_s, on_outcome=on_outcome)
 
     async def _send_if_repeat(
-        self, command: HoldSeats, hold_limit: HoldLimit, wait_s: float, tell: Tell
+        self, command: HoldSeats, hold_limit: HoldLimit, wait_s: float, on_outcome: OnOutcome
     ) -> None:
         try:
             if not await is_used(self._pool, command.command_id):
                 raise hold_limit.refused(command)
         except Exception as error:
             self._in_flight.leave(command.show_id, command.user_id, decided=False)
-            tell(error)
+            on_outcome(error)
             return
         hold_limit.owe(command)
-        self.send_admitted(command, wait_s=wait_s, tell=tell)
+        self.send_admitted(command, wait_s=wait_s, on_outcome=on_outcome)
 
     def _spend(self, command: Command) -> None:
         if self._limit is not None and not command.staff:
@@ -167,19 +169,19 @@ class Commands:
         self._looking.add(task)
         task.add_done_callback(self._looking.discard)
 
-    def send_admitted(self, command: Command, *, wait_s: float, tell: Tell) -> None:
+    def send_admitted(self, command: Command, *, wait_s: float, on_outcome: OnOutcome) -> None:
         """As `send`, for a command that is admitted."""
         partition = self._partitions.get(command.show_id)
         if partition is not None:
-            self._append(command, partition, wait_s, tell)
+            self._append(command, partition, wait_s, on_outcome)
             return
-        self._start(self._find_and_append(command, wait_s, tell))
+        self._start(self._find_and_append(command, wait_s, on_outcome))
 
     async def submit(self, command: Command, *, wait_s: float) -> Outcome:
         """As `send`, for who awaits the outcome. Raises Problem."""
         told: asyncio.Future[Outcome] = self._loop.create_future()
 
-        def tell(outcome: Outcome | BaseException) -> None:
+        def on_outcome(outcome: Outcome | BaseException) -> None:
             if told.done():
                 return  # who waited has gone
             if isinstance(outcome, BaseException):
@@ -187,10 +189,10 @@ class Commands:
             else:
                 told.set_result(outcome)
 
-        self.send(command, wait_s=wait_s, tell=tell)
+        self.send(command, wait_s=wait_s, on_outcome=on_outcome)
         return await told
 
-    async def decided(self, position: Position, wait_s: float) -> Decided | None:
+    async def decided(self, position: Position, wait_s: float) -> StoredDecision | None:
         """The decision at a position, waited for; None when it was not there in time."""
         awaited = Awaited()
         self._replies.expect(awaited, wait_s)
@@ -200,18 +202,18 @@ class Commands:
         finally:
             self._replies.forget(awaited)
 
-    async def _find_and_append(self, command: Command, wait_s: float, tell: Tell) -> None:
+    async def _find_and_append(self, command: Command, wait_s: float, on_outcome: OnOutcome) -> None:
         try:
             partition = await self.partition_of(command.show_id)
         except Exception as error:
             self._in_flight.leave(command.show_id, command.user_id, decided=False)
             self._give_back(command)
-            tell(error)
+            on_outcome(error)
         else:
-            self._append(command, partition, wait_s, tell)
+            self._append(command, partition, wait_s, on_outcome)
 
-    def _append(self, command: Command, partition: int, wait_s: float, tell: Tell) -> None:
-        sent = _Sent(self, command, partition, tell, waits=wait_s > 0)
+    def _append(self, command: Command, partition: int, wait_s: float, on_outcome: OnOutcome) -> None:
+        sent = _Sent(self, command, partition, on_outcome, waits=wait_s > 0)
         if isinstance(command, HoldSeats) and self._hold_limit is not None and is_keyed(command.command_id):
             self._keyed_holds.add(command.command_id)
         self._replies.expect(sent, wait_s)
@@ -219,7 +221,7 @@ class Commands:
         body = encode(msgspec.structs.replace(command, reply_to=reply_to))
         self._appender.append(partition, body).add_done_callback(sent.appended)
 
-    def decided_for(self, sent: _Sent, decided: Decided, *, awaited: bool) -> None:
+    def decided_for(self, sent: _Sent, decided: StoredDecision, *, awaited: bool) -> None:
         """A command is decided, and maybe somebody is about to be told."""
         self._in_flight.leave(sent.show_id, sent.user_id)
         command, offset = sent.command, decided.position.offset
@@ -253,13 +255,13 @@ class _Sent(Waiting):
     __slots__ = ("_commands", "_late", "_partition", "_tell", "_waits", "command")
 
     def __init__(
-        self, commands: Commands, command: Command, partition: int, tell: Tell, *, waits: bool
+        self, commands: CommandSender, command: Command, partition: int, on_outcome: OnOutcome, *, waits: bool
     ) -> None:
         super().__init__()
         self._commands = commands
         self.command = command
         self._partition = partition
-        self._tell: Tell | None = tell
+        self._tell: OnOutcome | None = on_outcome
         self._waits = waits
         self._late = not waits
 
@@ -283,7 +285,7 @@ class _Sent(Waiting):
         ):
             self._say(_not_appended(error, self.command) if isinstance(error, LogUnavailable) else error)
 
-    def decided(self, decided: Decided) -> None:
+    def decided(self, decided: StoredDecision) -> None:
         awaited = self._waits and self._tell is not None
         self._commands.decided_for(self, decided, awaited=awaited)
         # Who does not wait is told alike, also where the decision is quicker than the log's answer.
@@ -297,9 +299,9 @@ class _Sent(Waiting):
             self._say(Pending(self.position))
 
     def _say(self, outcome: Outcome | BaseException) -> None:
-        tell, self._tell = self._tell, None
-        if tell is not None:
-            tell(outcome)
+        on_outcome, self._tell = self._tell, None
+        if on_outcome is not None:
+            on_outcome(outcome)
 
 
 def _unanswered() -> LogUnavailable:

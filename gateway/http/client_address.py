@@ -13,7 +13,7 @@ from functools import lru_cache
 UNKNOWN = "unknown"
 """The address of who has none, as behind a Unix socket."""
 
-ADDRESS = "aisle.address"
+ADDRESS_KEY = "aisle.address"
 """Where the address stands in the scope of a request."""
 
 _LONGEST_ENTRY = 64
@@ -24,7 +24,7 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Addresses:
+class ClientAddresses:
     """Finds the address that a request or a socket counts for."""
 
     def __init__(self, trusted_proxies: Iterable[_Network]) -> None:

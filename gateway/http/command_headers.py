@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.http.exchange import Fields
+from gateway.http.exchange import Headers
 from gateway.http.preferences import DEFAULT_WAIT_S, read_key, read_wait
 from schemas.ids import fresh_command_id, keyed_command_id
 
@@ -20,7 +20,7 @@ class Preference(msgspec.Struct, frozen=True):
     applied: bytes | None = None
 
 
-def preference_of(headers: Fields, default_s: float = DEFAULT_WAIT_S) -> Preference:
+def read_preference(headers: Headers, default_s: float = DEFAULT_WAIT_S) -> Preference:
     """The client's preference, or ours where it has none."""
     header = headers.get(b"prefer")
     if header is None:
@@ -29,7 +29,7 @@ def preference_of(headers: Fields, default_s: float = DEFAULT_WAIT_S) -> Prefere
     return Preference(default_s) if applied is None else Preference(wait_s, applied.encode())
 
 
-def command_id_for(headers: Fields, user_id: int) -> UUID:
+def command_id_for(headers: Headers, user_id: int) -> UUID:
     """The command's id: derived from the Idempotency-Key where there is one, else a new one."""
     header = headers.get(b"idempotency-key")
     return command_id_of(None if header is None else read_key(header.decode("latin-1")), user_id)

@@ -14,7 +14,7 @@ from litestar.exceptions import (
 )
 
 from gateway.http.bodies import invalid
-from gateway.http.methods import not_allowed
+from gateway.http.methods import method_not_allowed
 from gateway.http.problems import Problem
 from runtime.log import LogUnavailable
 from runtime.postgres import AWAY
@@ -38,9 +38,9 @@ def problem_for(error: BaseException, request_id: str, method: str, path: str) -
         case ValidationException():
             return _not_valid(error)
         case NotFoundException():
-            return nothing_here()
+            return unknown_path()
         case MethodNotAllowedException():
-            return not_allowed((error.headers or {}).get("allow", "").split(", "))
+            return method_not_allowed((error.headers or {}).get("allow", "").split(", "))
         case HTTPException() if error.status_code in _BY_STATUS:
             return Problem(*_BY_STATUS[error.status_code])
         case HTTPException() if 400 <= error.status_code < 500:
@@ -65,12 +65,12 @@ def problem_for(error: BaseException, request_id: str, method: str, path: str) -
             )
 
 
-def nothing_here() -> Problem:
+def unknown_path() -> Problem:
     """The problem of an address that nothing answers at."""
     return Problem("not_found", "There is nothing at this address: /docs lists what there is.")
 
 
-def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """The framework's exception handler for everything."""
     problem = problem_for(error, request.scope["aisle.request_id"], request.method, request.url.path)  # type: ignore[typeddict-item]
     headers = {name.decode(): value.decode() for name, value in problem.headers()}
@@ -82,7 +82,7 @@ def _not_valid(error: ValidationException) -> Problem:
     told: Any = error.extra if isinstance(error.extra, list) else []
     errors = [(str(part.get("key", "query")), str(part.get("message", ""))) for part in told]
     if any(part.get("source") == "path" for part in told):
-        return nothing_here()
+        return unknown_path()
     return (
         invalid(*(_shown(field, message) for field, message in errors))
         if errors

@@ -14,7 +14,7 @@ def etag_of(*parts: bytes) -> bytes:
     return b'"%b"' % digest.hexdigest().encode()
 
 
-def has(if_none_match: bytes | None, etag: bytes) -> bool:
+def not_modified(if_none_match: bytes | None, etag: bytes) -> bool:
     """Whether the header If-None-Match names this tag, so that 304 is the answer."""
     if if_none_match is None:
         return False

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from gateway.http.bodies import check_no_fields, has_content, invalid
-from gateway.http.methods import allow
-from gateway.http.problems import Problem, Refusal
+from gateway.http.methods import allow_header
+from gateway.http.problems import EncodedProblem, Problem
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -18,9 +18,9 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI application."""
 Header = tuple[bytes, bytes]
-Fields = Mapping[bytes, bytes]
+Headers = Mapping[bytes, bytes]
 """Headers by their names in lower case."""
-Tell = Callable[[int, list[Header], bytes], None]
+OnOutcome = Callable[[int, list[Header], bytes], None]
 """Takes a whole answer: status, headers with Content-Length among them, body."""
 
 MAX_BODY = 16 * 1024
@@ -28,7 +28,7 @@ _MAX_QUERY = 2048
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
 _STRAY_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _JSON = b"application/json"
-NOT_KEPT = (b"cache-control", b"no-store")
+NO_STORE = (b"cache-control", b"no-store")
 
 
 def request_id_of(given: bytes | None) -> bytes:
@@ -38,7 +38,7 @@ def request_id_of(given: bytes | None) -> bytes:
     return b"%016x" % random.getrandbits(64)
 
 
-def check_percent(query: bytes) -> None:
+def check_percent_encoding(query: bytes) -> None:
     """Passes a query in which every % begins a byte. Raises Problem `validation`."""
     if b"%" in query and _STRAY_PERCENT.search(query):
         raise invalid(("query", "percent-encoded UTF-8 is wanted: % itself is %25"))
@@ -50,7 +50,7 @@ def query_parameters(query: bytes, known: Collection[str]) -> dict[str, str]:
         return {}
     if len(query) > _MAX_QUERY:
         raise Problem("uri_too_long", f"A query has at most {_MAX_QUERY} bytes.")
-    check_percent(query)
+    check_percent_encoding(query)
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
     except ValueError:
@@ -70,7 +70,7 @@ def query_parameters(query: bytes, known: Collection[str]) -> dict[str, str]:
 class Exchange:
     """One whole request and the way to answer it, at once or later, but once."""
 
-    __slots__ = ("_body", "_tell", "client", "headers", "method", "path", "query", "request_id")
+    __slots__ = ("_body", "_respond", "client", "headers", "method", "path", "query", "request_id")
 
     def __init__(
         self,
@@ -78,10 +78,10 @@ class Exchange:
         method: str,
         path: str,
         query: bytes,
-        headers: Fields,
+        headers: Headers,
         body: bytes,
         client: tuple[str, int] | None,
-        tell: Tell,
+        respond: OnOutcome,
     ) -> None:
         self.method = method
         self.path = path
@@ -90,7 +90,7 @@ class Exchange:
         self.client = client
         self.request_id = request_id_of(headers.get(b"x-request-id"))
         self._body = body
-        self._tell = tell
+        self._respond = respond
 
     @property
     def authorization(self) -> bytes | None:
@@ -104,68 +104,68 @@ class Exchange:
             if content_type != _JSON:
                 check_json(content_type)
         else:
-            raise no_body(b"content-length" in self.headers or b"transfer-encoding" in self.headers)
+            raise missing_body(b"content-length" in self.headers or b"transfer-encoding" in self.headers)
         return body
 
     def check_no_fields(self) -> None:
         """Passes a body that says nothing, declared as JSON or empty. Raises Problem."""
         if self._body:
-            check_empty(self._body, self.headers.get(b"content-type", _JSON))
+            check_body_has_no_fields(self._body, self.headers.get(b"content-type", _JSON))
 
     def parameters(self, *known: str) -> dict[str, str]:
         """The query's parameters. Raises Problem `validation` for an unknown or repeated one."""
         return query_parameters(self.query, known) if self.query else {}
 
-    def answer(
+    def respond(
         self, status: int, body: bytes, headers: Iterable[Header] = (), content_type: bytes = _JSON
     ) -> None:
         """Sends an answer that nobody is to keep."""
-        self._tell(
+        self._respond(
             status,
             [
                 (b"content-type", content_type),
                 *headers,
                 (b"content-length", b"%d" % len(body)),
                 (b"x-request-id", self.request_id),
-                NOT_KEPT,
+                NO_STORE,
             ],
             body,
         )
 
-    def answer_kept(
+    def respond_cacheable(
         self, status: int, body: bytes, headers: Iterable[Header], content_type: bytes = _JSON
     ) -> None:
         """Sends an answer whose headers say how it may be kept; 304 without a body."""
         given = [*headers, (b"x-request-id", self.request_id)]
         if status != 304:
             given += [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
-        self._tell(status, given, body)
+        self._respond(status, given, body)
 
-    def answer_options(self, methods: Iterable[str]) -> None:
+    def respond_options(self, methods: Iterable[str]) -> None:
         """Sends what an address takes."""
-        self._tell(204, [allow(methods), (b"x-request-id", self.request_id)], b"")
+        self._respond(204, [allow_header(methods), (b"x-request-id", self.request_id)], b"")
 
-    def refuse(self, problem: Problem) -> None:
+    def respond_problem(self, problem: Problem) -> None:
         """Sends a problem."""
-        self.refuse_so(problem.refusal())
+        self.respond_encoded(problem.encoded())
 
-    def refuse_so(self, refusal: Refusal, headers: Iterable[Header] = ()) -> None:
+    def respond_encoded(self, refusal: EncodedProblem, headers: Iterable[Header] = ()) -> None:
         """Sends a problem that is ready to be sent, and these headers."""
         status, own, body = refusal
-        self._tell(
+        self._respond(
             status,
             [
                 *own,
                 *headers,
                 (b"content-length", b"%d" % len(body)),
                 (b"x-request-id", self.request_id),
-                NOT_KEPT,
+                NO_STORE,
             ],
             body,
         )
 
 
-async def read_body(headers: Fields, receive: Receive) -> bytes:
+async def read_body(headers: Headers, receive: Receive) -> bytes:
     """The whole body of a request, by ASGI. Raises Problem for one that is too large or does not come whole."""
     declared = headers.get(b"content-length")
     if declared is not None and (not declared.isdigit() or int(declared) > MAX_BODY):
@@ -174,7 +174,7 @@ async def read_body(headers: Fields, receive: Receive) -> bytes:
     while more and len(body) <= MAX_BODY:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise half_a_body()
+            raise incomplete_body()
         body += message.get("body", b"")
         more = message.get("more_body", False)
     if len(body) > MAX_BODY:
@@ -190,19 +190,19 @@ def check_json(content_type: bytes) -> None:
         raise Problem("unsupported_media_type", "Send the body as 'Content-Type: application/json' in UTF-8.")
 
 
-def check_empty(body: bytes, content_type: bytes) -> None:
+def check_body_has_no_fields(body: bytes, content_type: bytes) -> None:
     """Passes the body of a call without fields. Raises Problem; white space needs no type."""
     if has_content(body):
         check_json(content_type)
         check_no_fields(body)
 
 
-def half_a_body() -> Problem:
+def incomplete_body() -> Problem:
     """Where the client has gone before its body ended. What came may look whole; it is not acted upon."""
     return Problem("validation", "The connection ended before the body did; send it again.")
 
 
-def no_body(declared: bool) -> Problem:
+def missing_body(declared: bool) -> Problem:
     """Where a body is needed and there is none, whether that was said or nothing was said about a body."""
     if declared:
         return Problem("invalid_json", "There is no body: send the request's fields as a JSON object.")

@@ -14,7 +14,7 @@ from litestar.exceptions import InternalServerException
 from litestar.handlers import BaseRouteHandler
 
 from gateway.http.bodies import decode_body, invalid
-from gateway.http.exchange import check_empty, check_json, half_a_body, no_body
+from gateway.http.exchange import check_body_has_no_fields, check_json, incomplete_body, missing_body
 from gateway.http.negotiation import check_accept
 from gateway.http.query import read_query
 
@@ -23,7 +23,7 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 _GIVEN_BY_US = frozenset({"request", "data", "state", "scope", "headers", "cookies", "body", "socket"})
 
 
-def provide_fields(request: Request[Any, Any, Any]) -> dict[bytes, bytes]:
+def provide_request_headers(request: Request[Any, Any, Any]) -> dict[bytes, bytes]:
     """The request's headers as the hot routes see them, for calls that wait and take keys as those do."""
     return dict(cast("list[tuple[bytes, bytes]]", request.scope["headers"]))
 
@@ -71,12 +71,12 @@ class JsonRequest(Request[Any, Any, Any]):
         check_json(self._declared_type)
         body = await self._whole_body()
         if not body:
-            raise no_body("content-length" in self.headers or "transfer-encoding" in self.headers)
+            raise missing_body("content-length" in self.headers or "transfer-encoding" in self.headers)
         return body
 
     async def check_no_fields(self) -> None:
         """Passes the body of a call without fields. Raises Problem."""
-        check_empty(await self._whole_body(), self._declared_type)
+        check_body_has_no_fields(await self._whole_body(), self._declared_type)
 
     @property
     def _declared_type(self) -> bytes:
@@ -87,7 +87,7 @@ class JsonRequest(Request[Any, Any, Any]):
             return await super().body()
         except InternalServerException:
             # The framework's word for a client that has gone.
-            raise half_a_body() from None
+            raise incomplete_body() from None
 
 
 class JsonBody(AbstractDTO[Any]):

@@ -9,7 +9,7 @@ from gateway.http.problems import Problem
 _ORDER = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
 
 
-def allow(methods: Iterable[str]) -> tuple[bytes, bytes]:
+def allow_header(methods: Iterable[str]) -> tuple[bytes, bytes]:
     """The header Allow for these methods. Whoever has GET has HEAD, and all have OPTIONS."""
     taken = {*methods, "OPTIONS"}
     if "GET" in taken:
@@ -17,7 +17,7 @@ def allow(methods: Iterable[str]) -> tuple[bytes, bytes]:
     return b"allow", ", ".join(method for method in _ORDER if method in taken).encode()
 
 
-def not_allowed(methods: Iterable[str]) -> Problem:
+def method_not_allowed(methods: Iterable[str]) -> Problem:
     """The problem of a method that is not one of these."""
-    header = allow(methods)
+    header = allow_header(methods)
     return Problem("method_not_allowed", f"Use {header[1].decode()} here.", headers=[header])

@@ -34,7 +34,7 @@ def read_cursor(cursor: str, key: type[Key]) -> Key:
         raise invalid(("cursor", "take it unchanged from next_cursor of the page before")) from None
 
 
-def cut(
+def split_page(
     rows: Sequence[Row], limit: int, key: Callable[[Row], Sequence[Any]]
 ) -> tuple[Sequence[Row], str | None]:
     """Of `limit + 1` rows asked for, the page and the cursor of the next one, if there is more."""

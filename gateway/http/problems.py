@@ -63,7 +63,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
 """code → (HTTP status, title). A code, once given out, keeps its meaning."""
 
 
-class Refusal(NamedTuple):
+class EncodedProblem(NamedTuple):
     """A problem in the form in which it is sent, for one that is sent over and over."""
 
     status: int
@@ -129,6 +129,6 @@ class Problem(Exception):
     def body(self) -> bytes:
         return msgspec.json.encode(self.document())
 
-    def refusal(self) -> Refusal:
+    def encoded(self) -> EncodedProblem:
         """The problem as it is sent, without Content-Length."""
-        return Refusal(self.status, tuple(self.headers()), self.body())
+        return EncodedProblem(self.status, tuple(self.headers()), self.body())

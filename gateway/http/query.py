@@ -6,14 +6,14 @@ from collections.abc import Collection
 from urllib.parse import parse_qsl
 
 from gateway.http.bodies import invalid
-from gateway.http.exchange import check_percent
+from gateway.http.exchange import check_percent_encoding
 
 _MAX_FIELDS = 50
 
 
 def read_query(raw: bytes, known: Collection[str]) -> dict[str, str]:
     """The fields of a query, in UTF-8 and without NUL. Raises Problem `validation` with all that are wrong."""
-    check_percent(raw)
+    check_percent_encoding(raw)
     try:
         pairs = parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS

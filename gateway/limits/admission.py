@@ -19,7 +19,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gateway.http.problems import Problem, Refusal
+from gateway.http.problems import EncodedProblem, Problem
 
 QUEUE_S = 0.2
 """So long may what is taken wait for its decision, while more comes than can be done."""
@@ -48,7 +48,7 @@ def full_show() -> Problem:
     return Problem("overloaded", "Too many ask for this show; not taken. Try again soon.", retry_after_s=1)
 
 
-_FULL, _FULL_SHOW = full().refusal(), full_show().refusal()
+_FULL, _FULL_SHOW = full().encoded(), full_show().encoded()
 
 
 class _Counted(NamedTuple):
@@ -109,7 +109,7 @@ class InFlight:
         """Commands that are not decided yet."""
         return self._total
 
-    def refused_for_now(self, show_id: int) -> Refusal | None:
+    def refused_for_now(self, show_id: int) -> EncodedProblem | None:
         """The refusal of a new wish for seats; None where there is room for one."""
         bound = self.queue.bound
         if self._total >= LEAST:

@@ -7,7 +7,7 @@ from functools import partial
 
 from uvicorn.protocols.utils import ClientDisconnected
 
-from gateway.http.client_address import ADDRESS
+from gateway.http.client_address import ADDRESS_KEY
 from gateway.http.errors import problem_for
 from gateway.http.exchange import Receive, Scope, Send
 from gateway.http.problems import Problem
@@ -51,7 +51,7 @@ class LiveRoutes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = Socket(scope, receive, send)
         try:
-            await self._serve(socket, scope[ADDRESS])
+            await self._serve(socket, scope[ADDRESS_KEY])
         except ClientDisconnected:
             return
         except Exception as error:

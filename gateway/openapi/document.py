@@ -16,7 +16,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath
 
-from gateway.http.errors import nothing_here
+from gateway.http.errors import unknown_path
 from gateway.openapi.annotations import described
 from gateway.openapi.catalogue import catalogue_paths, complete_catalogue
 from gateway.openapi.fast_routes import PROBLEM_SCHEMA, body_schemas, hot_paths
@@ -62,7 +62,7 @@ class OpenApiDocument(JsonRenderPlugin):
 def document_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Guard: the framework adds pages of its own below the document's address; they do not exist here."""
     if connection.url.path.rstrip("/") != "/openapi.json":
-        raise nothing_here()
+        raise unknown_path()
 
 
 def docs_routes() -> list[Any]:

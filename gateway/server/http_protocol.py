@@ -21,7 +21,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.http.exchange import MAX_BODY, Exchange, Header, request_id_of
-from gateway.http.problems import Problem, Refusal
+from gateway.http.problems import EncodedProblem, Problem
 from gateway.server.response_writer import Outbox, refusal_as_sent, whole_answer
 
 MAX_URL = 8 * 1024
@@ -45,7 +45,7 @@ class ShortWay(Protocol):
     def find(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Any | None:
         """The hot route of this request, to be given to `take`; None for any other request."""
 
-    def turned_away(self, route: Any) -> Refusal | None:
+    def turned_away(self, route: Any) -> EncodedProblem | None:
         """What is answered to a request at once, without looking into it; None: it is to be taken."""
 
     def take(self, route: Any, exchange: Exchange) -> None:
@@ -232,7 +232,7 @@ class BoundedHttp(HttpToolsProtocol):
                 headers=self._fields,
                 body=self._body,
                 client=self.client,
-                tell=self._tell,
+                respond=self._tell,
             ),
         )
 

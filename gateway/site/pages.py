@@ -15,7 +15,7 @@ from litestar import Response, get
 
 from gateway.catalogue.response_cache import ON_MOVIES, Answer, CatalogueMemory, Found
 from gateway.catalogue.shows import ShowFilter, Shows
-from gateway.http.etags import has
+from gateway.http.etags import not_modified
 from gateway.http.exchange import Exchange
 from schemas.api_catalogue import MovieBody, ShowBody
 
@@ -75,10 +75,10 @@ class FrontPage:
 
 def _answer(exchange: Exchange, page: Answer) -> None:
     headers = [(b"etag", page.etag), *_HEADERS]
-    if has(exchange.headers.get(b"if-none-match"), page.etag):
-        exchange.answer_kept(304, b"", headers)
+    if not_modified(exchange.headers.get(b"if-none-match"), page.etag):
+        exchange.respond_cacheable(304, b"", headers)
     else:
-        exchange.answer_kept(200, page.body, headers, b"text/html; charset=utf-8")
+        exchange.respond_cacheable(200, page.body, headers, b"text/html; charset=utf-8")
 
 
 def site_routes() -> list[Any]:

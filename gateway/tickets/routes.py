@@ -11,12 +11,12 @@ from uuid import UUID
 from gateway.auth.access_tokens import Tokens
 from gateway.bookings.requests import no_booking
 from gateway.commands.refusals import problem_of
-from gateway.http.etags import has
+from gateway.http.etags import not_modified
 from gateway.http.exchange import Exchange
 from gateway.http.negotiation import check_accept
 from gateway.http.problems import Problem
 from gateway.tickets.renderer import TicketRenderer, ticket_etag
-from gateway.tickets.seat_places import HousePlans
+from gateway.tickets.seat_places import SeatPlacesCache
 from schemas.events import Booking, BookingStatus, Decision, Reason
 from schemas.zones import zone_of
 from tickets.pdf import file_name
@@ -52,7 +52,7 @@ class TicketRoutes:
     def __init__(self, tokens: Tokens, pool: Any, printer: TicketRenderer, timezone: str) -> None:
         self._tokens = tokens
         self._pool = pool
-        self._plans = HousePlans(pool)
+        self._plans = SeatPlacesCache(pool)
         self._printer = printer
         self._timezone = timezone
 
@@ -71,12 +71,12 @@ class TicketRoutes:
         ticket = await self._ticket(row)
         etag = ticket_etag(ticket)
         headers = [(b"etag", etag), (b"cache-control", b"private, no-cache"), (b"vary", b"Accept")]
-        if has(exchange.headers.get(b"if-none-match"), etag):
-            exchange.answer_kept(304, b"", headers)
+        if not_modified(exchange.headers.get(b"if-none-match"), etag):
+            exchange.respond_cacheable(304, b"", headers)
             return
         pdf = await self._printer.print(ticket)
         headers.append((b"content-disposition", _attached(file_name(ticket))))
-        exchange.answer_kept(200, pdf, headers, media_type.encode())
+        exchange.respond_cacheable(200, pdf, headers, media_type.encode())
 
     async def _ticket(self, row: Any) -> Ticket:
         plan = await self._plans.get(row["layout_id"])

@@ -54,7 +54,7 @@ class AnswerAll:
         return None
 
     def take(self, route: Any, exchange: Exchange) -> None:
-        exchange.answer(201, _BODY)
+        exchange.respond(201, _BODY)
 
     def answered(self, route: Any, status: int, took_s: float) -> None:
         pass

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from gateway.http.errors import answer_problem
+from gateway.http.errors import handle_exception
 from gateway.inbox.routes import FromThisMachine, inbox_routes
 from notifier import emails, message
 from notifier.inbox_server import InboxServer
@@ -34,7 +34,7 @@ class Post:
         self.mailer: Mailer
         framework: Any = Litestar(
             inbox_routes(home, FromThisMachine("http://tickets.example:8080", [ip_network("127.0.0.9/32")])),
-            exception_handlers={Exception: answer_problem},
+            exception_handlers={Exception: handle_exception},
             logging_config=None,
         )
 

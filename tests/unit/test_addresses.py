@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from gateway.http.client_address import UNKNOWN, Addresses
+from gateway.http.client_address import UNKNOWN, ClientAddresses
 
 TRUSTED = [ipaddress.ip_network(network) for network in ("10.0.0.0/8", "::1/128")]
 
@@ -14,7 +14,7 @@ TRUSTED = [ipaddress.ip_network(network) for network in ("10.0.0.0/8", "::1/128"
 def address(peer: str | None, *forwarded: str, trusted: bool = True) -> str:
     headers = [(b"host", b"x"), *((b"x-forwarded-for", value.encode()) for value in forwarded)]
     client = None if peer is None else (peer, 1234)
-    return Addresses(TRUSTED if trusted else ()).client_address(client, headers)
+    return ClientAddresses(TRUSTED if trusted else ()).client_address(client, headers)
 
 
 @pytest.mark.parametrize(
