@@ -36,7 +36,7 @@ class LogEnds:
         if not self._seen(position):
             self._ends[position.partition] = position.offset + 1
 
-    async def not_modified(self, position: Position) -> bool:
+    async def has(self, position: Position) -> bool:
         """Whether the log has this position. Raises LogUnavailable."""
         if not self._seen(position):
             if self._next is None:

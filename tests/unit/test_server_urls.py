@@ -26,7 +26,7 @@ def read(**values: str) -> Settings:
 
 
 def asyncpg_reads(url: str) -> tuple[list[Any], Any]:
-    """ClientAddresses and parameters as asyncpg takes them out of a URL."""
+    """Addresses and parameters as asyncpg takes them out of a URL."""
     parameters = inspect.signature(connect_utils._parse_connect_dsn_and_args).parameters
     nothing = {name: None for name in parameters if name != "dsn"}
     addresses, found = connect_utils._parse_connect_dsn_and_args(dsn=url, **nothing)
