@@ -20,7 +20,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 Header = tuple[bytes, bytes]
 Headers = Mapping[bytes, bytes]
 """Headers by their names in lower case."""
-OnOutcome = Callable[[int, list[Header], bytes], None]
+Respond = Callable[[int, list[Header], bytes], None]
 """Takes a whole answer: status, headers with Content-Length among them, body."""
 
 MAX_BODY = 16 * 1024
@@ -81,7 +81,7 @@ class Exchange:
         headers: Headers,
         body: bytes,
         client: tuple[str, int] | None,
-        respond: OnOutcome,
+        respond: Respond,
     ) -> None:
         self.method = method
         self.path = path
