@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from gateway.accounts.logins import Logins
-from gateway.commands.stored_answers import StoredAnswers
+from gateway.commands.stored_responses import StoredResponses
 from runtime.postgres import AWAY
 
 _EVERY_S = 600.0
@@ -16,12 +16,12 @@ _EVERY_S = 600.0
 _log = structlog.get_logger()
 
 
-async def forget_expired(logins: Logins, stored_answers: StoredAnswers) -> None:
+async def forget_expired(logins: Logins, stored_responses: StoredResponses) -> None:
     """Removes logins, links and stored answers that have run out, for ever."""
     while True:
         await asyncio.sleep(_EVERY_S)
         try:
             await logins.forget_expired()
-            await stored_answers.forget()
+            await stored_responses.forget()
         except (*AWAY, asyncpg.PostgresError) as error:
             _log.warning("expired_rows_not_removed", error=str(error) or type(error).__name__)

@@ -16,11 +16,11 @@ from gateway.catalogue.queries import movies_wanted, shows_of_movie_wanted, show
 from gateway.catalogue.response_cache import (
     ON_EVERYTHING,
     ON_MOVIES,
+    Answer,
     CatalogueMemory,
     Found,
     Key,
     Read,
-    StoredResponse,
 )
 from gateway.catalogue.shows import Shows, no_show
 from gateway.http.etags import not_modified
@@ -105,7 +105,7 @@ class CatalogueRoutes:
         return Found(msgspec.json.encode(seen.body), seen.partition, seen.lasts_s)
 
 
-def _tell(exchange: Exchange, answer: StoredResponse) -> None:
+def _tell(exchange: Exchange, answer: Answer) -> None:
     headers = [(b"etag", answer.etag), _CACHE]
     if not_modified(exchange.headers.get(b"if-none-match"), answer.etag):
         exchange.respond_cacheable(304, b"", headers)

@@ -156,7 +156,9 @@ class CatalogueMemory:
             and now < self._asked_at + _STANDS_WITHOUT_DATABASE_S
         )
 
-    async def _read(self, key: Key, read: Read, show_id: int, pause_s: float, reading: _Reading) -> Answer:
+    async def _read(
+        self, key: Key, read: Read, show_id: int, pause_s: float, reading: _Reading
+    ) -> Answer:
         try:
             if pause_s > 0:
                 await asyncio.sleep(pause_s)

@@ -20,7 +20,7 @@ from gateway.catalogue.show_requests import ShowRequest, ShowRequests
 from gateway.catalogue.show_terms import past_errors, term_errors
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import Zones
-from gateway.commands.sender import Commands, Outcome, Pending
+from gateway.commands.sender import CommandSender, Outcome, Pending
 from gateway.http.bodies import invalid
 from runtime.postgres import AWAY
 from schemas.api_catalogue import ChangeShowBody, ShowBody, WithheldSeatsBody
@@ -50,7 +50,7 @@ class ShowChanges:
 
     def __init__(
         self,
-        commands: Commands,
+        commands: CommandSender,
         requests: ShowRequests,
         shows: Shows,
         memory: CatalogueMemory,

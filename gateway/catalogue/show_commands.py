@@ -26,7 +26,7 @@ from schemas.commands import BlockSeats, CancelShow, CloseShow, ReopenShow, Unbl
 from schemas.events import Reason
 from schemas.ids import MAX_SHOW_ID
 
-StoredResponse = Response[ShowBody | PendingBody]
+Answer = Response[ShowBody | PendingBody]
 
 _STAFF: dict[str, Any] = {"guards": [staff_only], "security": BEARER}
 _REFUSED = problem_responses("show_cancelled", "key_reused")
@@ -40,7 +40,7 @@ async def change_show(
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
     request_headers: NamedDependency[Headers],
-) -> StoredResponse:
+) -> Answer:
     """Change times, screen or limit of a show. What has been booked stays as it is."""
     preference = read_preference(request_headers)
     _known(show_id)
@@ -56,7 +56,7 @@ async def close_show(
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
     request_headers: NamedDependency[Headers],
-) -> StoredResponse:
+) -> Answer:
     """Take no more bookings for a show. Bookings stay; one that is closed already stays closed."""
     return await _move(CloseShow, show_id, request, caller, show_changes, request_headers)
 
@@ -68,7 +68,7 @@ async def reopen_show(
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
     request_headers: NamedDependency[Headers],
-) -> StoredResponse:
+) -> Answer:
     """Take bookings for a closed show again."""
     return await _move(ReopenShow, show_id, request, caller, show_changes, request_headers)
 
@@ -80,7 +80,7 @@ async def cancel_show(
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
     request_headers: NamedDependency[Headers],
-) -> StoredResponse:
+) -> Answer:
     """Call a show off, for good. Every booking is cancelled, soon after this answer, and its customer told."""
     return await _move(CancelShow, show_id, request, caller, show_changes, request_headers)
 
@@ -98,7 +98,7 @@ async def block_seats(
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
     request_headers: NamedDependency[Headers],
-) -> StoredResponse:
+) -> Answer:
     """Withhold seats from sale, all or none. Those that are blocked already stay so; sold ones are refused."""
     return await _withhold(BlockSeats, show_id, data, caller, show_changes, request_headers)
 
@@ -116,7 +116,7 @@ async def unblock_seats(
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
     request_headers: NamedDependency[Headers],
-) -> StoredResponse:
+) -> Answer:
     """Put blocked seats back on sale, all or none. Those that are available already stay so."""
     return await _withhold(UnblockSeats, show_id, data, caller, show_changes, request_headers)
 
@@ -132,7 +132,7 @@ async def _move(
     caller: Caller,
     show_changes: ShowChanges,
     request_headers: Headers,
-) -> StoredResponse:
+) -> Answer:
     await request.check_no_fields()
     preference = read_preference(request_headers)
     command = kind(
@@ -152,7 +152,7 @@ async def _withhold(
     caller: Caller,
     show_changes: ShowChanges,
     request_headers: Headers,
-) -> StoredResponse:
+) -> Answer:
     preference = read_preference(request_headers)
     command = kind(
         command_id=command_id_for(request_headers, caller.user_id),
@@ -167,7 +167,7 @@ async def _withhold(
 
 async def _answer(
     show_changes: ShowChanges, show_id: int, outcome: Outcome, preference: Preference
-) -> StoredResponse:
+) -> Answer:
     headers = applied(preference)
     if isinstance(outcome, Pending):
         position = str(outcome.position)

@@ -26,7 +26,7 @@ from gateway.catalogue.new_shows import (
 from gateway.catalogue.show_terms import past_errors, term_errors
 from gateway.catalogue.zones import Zones
 from gateway.commands.refusals import key_reused
-from gateway.commands.sender import Commands, Decided, Outcome
+from gateway.commands.sender import CommandSender, Outcome, StoredDecision
 from gateway.commands.used_keys import KEY_LIFETIME_S, is_used
 from gateway.http.bodies import invalid
 from gateway.http.problems import Problem
@@ -73,7 +73,7 @@ class ShowMaker:
     def __init__(
         self,
         pool: asyncpg.Pool,
-        commands: Commands,
+        commands: CommandSender,
         appender: Appender,
         partitions: Sequence[int],
         zones: Zones,
@@ -151,7 +151,7 @@ class ShowMaker:
 
     async def _open(self, made: Placed, wait_s: float) -> Outcome:
         outcome = await self._commands.submit(made.command, wait_s=wait_s)
-        if isinstance(outcome, Decided):
+        if isinstance(outcome, StoredDecision):
             reason = outcome.decision.reason
             if reason is Reason.KEY_REUSED:  # a booking with this key was decided in the meantime
                 await remove_unopened(self._pool, made.command.show_id)

@@ -19,11 +19,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from gateway.commands.sender import Commands, Decided, Outcome, Tell
+from gateway.commands.sender import CommandSender, OnOutcome, Outcome, StoredDecision
 from schemas.commands import BookSeats, HoldSeats
 from schemas.events import Reason
 
-HOLDS_FOR_ALL = frozenset(
+SHARED_REASONS = frozenset(
     {
         Reason.NOT_FOUND,
         Reason.SHOW_CLOSED,
@@ -40,23 +40,23 @@ HOLDS_FOR_ALL = frozenset(
 
 class _Asked(NamedTuple):
     command: BookSeats | HoldSeats
-    tell: Tell
+    on_outcome: OnOutcome
 
 
 _Wish = tuple[type, int, tuple[str, ...], float]
 """What is asked for: booking or holding, of which show, which seats as a set; and for how long it may be waited."""
 
 
-class Together:
+class RequestCoalescer:
     """Sends commands for seats, one for all that want the same. `clock` tells seconds."""
 
-    def __init__(self, commands: Commands, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, commands: CommandSender, clock: Callable[[], float] = time.monotonic) -> None:
         self._commands = commands
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._came: dict[_Wish, deque[_Asked]] = {}
 
-    def send(self, command: BookSeats | HoldSeats, *, wait_s: float, tell: Tell) -> None:
+    def send(self, command: BookSeats | HoldSeats, *, wait_s: float, on_outcome: OnOutcome) -> None:
         """As Commands.send."""
         self._commands.admit(command)
         if not self._came:
@@ -66,7 +66,7 @@ class Together:
         came = self._came.get(wish)
         if came is None:
             came = self._came[wish] = deque()
-        came.append(_Asked(command, tell))
+        came.append(_Asked(command, on_outcome))
 
     def _send_all(self) -> None:
         """Everything that was there to be read has been read."""
@@ -79,24 +79,26 @@ class Together:
         first = came.popleft()
         self._send(first, until_s, partial(self._told, first, came, until_s))
 
-    def _send(self, one: _Asked, until_s: float, tell: Tell) -> None:
+    def _send(self, one: _Asked, until_s: float, on_outcome: OnOutcome) -> None:
         """`until_s`: who wants the same waits no longer than that, however often another one had to be sent first."""
-        self._commands.send_admitted(one.command, wait_s=max(0.0, until_s - self._clock()), tell=tell)
+        self._commands.send_admitted(
+            one.command, wait_s=max(0.0, until_s - self._clock()), on_outcome=on_outcome
+        )
 
     def _told(
         self, first: _Asked, others: deque[_Asked], until_s: float, outcome: Outcome | BaseException
     ) -> None:
-        first.tell(outcome)
+        first.on_outcome(outcome)
         if not others:
             return
-        decision = outcome.decision if isinstance(outcome, Decided) else None
+        decision = outcome.decision if isinstance(outcome, StoredDecision) else None
         if decision is not None and decision.reason is None:
             self._send_first(others, until_s)
-        elif decision is not None and decision.reason in HOLDS_FOR_ALL:
+        elif decision is not None and decision.reason in SHARED_REASONS:
             for one in others:
                 self._commands.dismiss(one.command)
-                one.tell(outcome)
+                one.on_outcome(outcome)
         else:
             # Nothing is known of the others' fate, also where the first is not decided: each is sent for itself.
             for one in others:
-                self._send(one, until_s, one.tell)
+                self._send(one, until_s, one.on_outcome)

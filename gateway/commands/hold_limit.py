@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from gateway.commands.pending import Decided
+from gateway.commands.pending import StoredDecision
 from gateway.http.problems import Problem
 from gateway.limits.rate_limits import Limit
 from runtime.postgres import AWAY
@@ -57,7 +57,7 @@ class HoldLimit:
         if not hold.staff:
             self._limit.change(_key(hold), 1.0)
 
-    def decided(self, hold: HoldSeats, decided: Decided) -> None:
+    def decided(self, hold: HoldSeats, decided: StoredDecision) -> None:
         """Returns the token unless the hold was accepted, and for the first time."""
         if decided.refused or _REPEATS in decided.answer:
             self.give_back(hold)

@@ -36,7 +36,7 @@ _LOOK_UP = """
       JOIN decisions d USING (partition, log_offset)"""
 
 
-class Decided(msgspec.Struct, frozen=True):
+class StoredDecision(msgspec.Struct, frozen=True):
     """A command's decision in stored form, and where it stands."""
 
     position: Position
@@ -66,7 +66,7 @@ class Waiting:
         self.look_up_at = math.inf
         self.pause_s = LOOK_UP_AFTER_S
 
-    def decided(self, decided: Decided) -> None:
+    def decided(self, decided: StoredDecision) -> None:
         """The decision, however late: once."""
         raise NotImplementedError
 
@@ -82,9 +82,9 @@ class Awaited(Waiting):
 
     def __init__(self) -> None:
         super().__init__()
-        self.outcome: asyncio.Future[Decided | None] = asyncio.get_running_loop().create_future()
+        self.outcome: asyncio.Future[StoredDecision | None] = asyncio.get_running_loop().create_future()
 
-    def decided(self, decided: Decided) -> None:
+    def decided(self, decided: StoredDecision) -> None:
         if not self.outcome.done():
             self.outcome.set_result(decided)
 
@@ -93,7 +93,7 @@ class Awaited(Waiting):
             self.outcome.set_result(None)
 
 
-class SeatFeed(Protocol):
+class SeatChangeListener(Protocol):
     """Who wants to know of seat changes. They come in front of the replies to what changed them."""
 
     def feed_began(self) -> None:
@@ -115,7 +115,7 @@ class Replies:
     Seat changes come over the same connection, since Redis keeps the order of what is published only there.
     """
 
-    def __init__(self, pool: Any, redis_client: Any, seats: SeatFeed | None = None) -> None:
+    def __init__(self, pool: Any, redis_client: Any, seats: SeatChangeListener | None = None) -> None:
         self.gateway = secrets.token_hex(6)
         """The name under which workers reply to this gateway."""
         self._pool = pool
@@ -169,7 +169,7 @@ class Replies:
         waiting = self._waiting.pop(number, None)
         if waiting is None:
             return False
-        waiting.decided(Decided(position, bytes(answer)))
+        waiting.decided(StoredDecision(position, bytes(answer)))
         return True
 
     async def listen(self) -> None:
@@ -203,7 +203,7 @@ class Replies:
                 await _close(pubsub)
 
     @staticmethod
-    def _for_seats(message: dict[str, Any], seats: SeatFeed) -> bool:
+    def _for_seats(message: dict[str, Any], seats: SeatChangeListener) -> bool:
         """Passes on what is not a reply."""
         if message["type"] != "message":
             if message["type"] == "subscribe" and message["channel"] == _SEATS:

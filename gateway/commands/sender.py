@@ -22,7 +22,7 @@ from schemas.commands import Command, HoldSeats, ReplyTo, SeatsCommand
 from schemas.ids import Position, is_keyed
 from schemas.wire import encode
 
-__all__ = ["Commands", "Decided", "Outcome", "Pending"]
+__all__ = ["CommandSender", "OnOutcome", "Outcome", "Pending", "StoredDecision"]
 
 _PARTITION = "SELECT partition FROM shows WHERE show_id = $1"
 _MAX_SHOWS_KNOWN = 200_000

@@ -29,7 +29,7 @@ _LINGER_S = 30.0
 _log = structlog.get_logger()
 
 
-class Heard(msgspec.Struct, frozen=True):
+class StreamEvent(msgspec.Struct, frozen=True):
     """An event as far as it has to be read to know who is to hear of it."""
 
     show_id: int
@@ -62,7 +62,7 @@ class EventStream:
 
     def __init__(self, log: Log) -> None:
         self._opened_log = log
-        self._hearers: list[Callable[[Heard], None]] = []
+        self._hearers: list[Callable[[StreamEvent], None]] = []
         self._followers = 0
         self._wanted = asyncio.Event()
         self._finding_end = asyncio.Lock()
@@ -71,7 +71,7 @@ class EventStream:
         self._told: dict[int, tuple[int, int]] = {}
         """The last event told of each partition: its decision's offset and its number there."""
 
-    def to(self, hear: Callable[[Heard], None]) -> None:
+    def to(self, hear: Callable[[StreamEvent], None]) -> None:
         """Calls `hear` with every event; it must not wait."""
         self._hearers.append(hear)
 
@@ -155,8 +155,8 @@ class EventStream:
         self._told[partition] = (offset, number)
         booking = published.event.booking
         if booking is None:
-            heard = Heard(published.event.show_id, None, record.body)
+            heard = StreamEvent(published.event.show_id, None, record.body)
         else:
-            heard = Heard(booking.show_id, booking.user_id, record.body)
+            heard = StreamEvent(booking.show_id, booking.user_id, record.body)
         for hear in self._hearers:
             hear(heard)

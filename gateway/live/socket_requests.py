@@ -15,7 +15,7 @@ import msgspec
 from gateway.auth.access_tokens import Caller
 from gateway.bookings.requests import book_command, hold_command, move_command, no_booking
 from gateway.commands.refusals import problem_of
-from gateway.commands.sender import Commands, Decided, Outcome, Pending
+from gateway.commands.sender import CommandSender, Outcome, Pending, StoredDecision
 from gateway.http.bodies import decode_body, invalid
 from gateway.http.command_headers import command_id_of
 from gateway.http.errors import problem_for
@@ -54,7 +54,7 @@ _MOVE = msgspec.json.Decoder(MoveMessage)
 class SocketRequests:
     """The requests of one logged-in socket."""
 
-    def __init__(self, login: SocketLogin, logins: SocketLogins, commands: Commands) -> None:
+    def __init__(self, login: SocketLogin, logins: SocketLogins, commands: CommandSender) -> None:
         self._login = login
         self._logins = logins
         self._commands = commands
@@ -163,7 +163,7 @@ class SocketRequests:
             if has_room:
                 self._room.release()
 
-    async def _follow(self, pending: Pending) -> Decided | None:
+    async def _follow(self, pending: Pending) -> StoredDecision | None:
         """The decision, however late it comes; None when the socket has ended before."""
         while self._socket.open:
             decided = await self._commands.decided(pending.position, _FOLLOW_S)
@@ -172,7 +172,7 @@ class SocketRequests:
             await asyncio.sleep(_FOLLOW_AGAIN_S)  # a gateway that stops lets nobody wait
         return None
 
-    def _decided(self, ref: str, outcome: Decided) -> None:
+    def _decided(self, ref: str, outcome: StoredDecision) -> None:
         decision = outcome.decision
         if decision.reason is not None:
             raise problem_of(decision, outcome.position)

@@ -20,8 +20,8 @@ import msgspec
 import structlog
 
 from gateway.http.problems import Problem
-from gateway.seat_maps.snapshot import NOT_OPENED, Picture, Watchers
-from gateway.seat_maps.store import StoredSeats
+from gateway.seat_maps.snapshot import NOT_OPENED, SeatMapSnapshot, Watchers
+from gateway.seat_maps.store import SeatMapStore
 from runtime.postgres import AWAY
 from schemas.wire import ShowSeatChanges, decode_seat_changes
 
@@ -50,13 +50,13 @@ class _Reading(msgspec.Struct):
     """What was published meanwhile: the statement may not have seen it."""
 
 
-class SeatPictures:
+class SeatMapCache:
     """Pictures by show. Not to be kept by who gets one: ask again."""
 
-    def __init__(self, stored: StoredSeats, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stored: SeatMapStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._stored = stored
         self._clock = clock
-        self._pictures: dict[int, Picture] = {}
+        self._seat_maps: dict[int, SeatMapSnapshot] = {}
         self._readings: dict[int, _Reading] = {}
         self._seats = 0
         self._room = asyncio.Semaphore(_READINGS_AT_ONCE)
@@ -67,49 +67,49 @@ class SeatPictures:
 
     # --- looking ---
 
-    def good(self, show_id: int) -> Picture | None:
+    def good(self, show_id: int) -> SeatMapSnapshot | None:
         """The picture, if it is in memory and can be shown as it is."""
-        picture = self._pictures.get(show_id)
-        if picture is None or (now := self._clock()) >= picture.good_until:
+        snapshot = self._seat_maps.get(show_id)
+        if snapshot is None or (now := self._clock()) >= snapshot.good_until:
             return None
-        picture.asked_at = now
-        return picture
+        snapshot.asked_at = now
+        return snapshot
 
-    async def current(self, show_id: int) -> Picture:
+    async def current(self, show_id: int) -> SeatMapSnapshot:
         """The picture, not older than any answer given before. Raises Problem `not_found`; AWAY errors."""
         asked_at = self._clock()
         while True:
-            picture = self._pictures.get(show_id)
-            if picture is not None and (picture.read_at >= asked_at or self._clock() < picture.good_until):
-                picture.asked_at = asked_at
-                return picture
+            snapshot = self._seat_maps.get(show_id)
+            if snapshot is not None and (snapshot.read_at >= asked_at or self._clock() < snapshot.good_until):
+                snapshot.asked_at = asked_at
+                return snapshot
             await asyncio.shield(self._read_soon(show_id).task)
 
-    def watch(self, picture: Picture, watchers: Watchers) -> None:
+    def watch(self, snapshot: SeatMapSnapshot, watchers: Watchers) -> None:
         """Keeps a picture right and tells of its changes, until `unwatch`. To be called as soon as one has it."""
-        self._pictures[picture.show_id].watchers = watchers
+        self._seat_maps[snapshot.show_id].watchers = watchers
 
     def unwatch(self, show_id: int) -> None:
         """Nobody watches this show any more."""
-        if (picture := self._pictures.get(show_id)) is not None:
-            picture.watchers = None
+        if (snapshot := self._seat_maps.get(show_id)) is not None:
+            snapshot.watchers = None
 
     # --- being told ---
 
     def decided(self, show_id: int, version: int) -> None:
         """Somebody is about to be told of this version of a show, as PostgreSQL has it."""
-        picture = self._pictures.get(show_id)
-        if picture is not None:
-            if picture.version < version:
-                self._doubt_one(picture)
+        snapshot = self._seat_maps.get(show_id)
+        if snapshot is not None:
+            if snapshot.version < version:
+                self._doubt_one(snapshot)
         elif show_id in self._readings:
             self.doubt()
 
     def doubt(self) -> None:
         """Answers were found in another way than changes come."""
         self._doubted_at = self._clock()
-        for picture in self._pictures.values():
-            picture.good_until = 0.0
+        for snapshot in self._seat_maps.values():
+            snapshot.good_until = 0.0
 
     def feed_began(self) -> None:
         """From now on every change is heard."""
@@ -124,23 +124,23 @@ class SeatPictures:
     def hear(self, message: bytes) -> None:
         """Takes what a seat worker published. Raises msgspec.MsgspecError for what is not that."""
         self._heard_at = self._clock()
-        if not self._pictures and not self._readings:
+        if not self._seat_maps and not self._readings:
             return
         for change in decode_seat_changes(message):
             if (reading := self._readings.get(change.show_id)) is not None:
                 reading.heard.append(change)
-            if (picture := self._pictures.get(change.show_id)) is not None:
-                self._move(picture, change)
+            if (snapshot := self._seat_maps.get(change.show_id)) is not None:
+                self._move(snapshot, change)
 
-    def _move(self, picture: Picture, change: ShowSeatChanges) -> None:
-        if not picture.hear(change):
-            self._doubt_one(picture)
-            if picture.watchers is not None:
-                self._read_soon(picture.show_id)
+    def _move(self, snapshot: SeatMapSnapshot, change: ShowSeatChanges) -> None:
+        if not snapshot.hear(change):
+            self._doubt_one(snapshot)
+            if snapshot.watchers is not None:
+                self._read_soon(snapshot.show_id)
 
-    def _doubt_one(self, picture: Picture) -> None:
-        picture.doubted_at = self._clock()
-        picture.good_until = 0.0
+    def _doubt_one(self, snapshot: SeatMapSnapshot) -> None:
+        snapshot.doubted_at = self._clock()
+        snapshot.good_until = 0.0
 
     # --- reading ---
 
@@ -160,40 +160,40 @@ class SeatPictures:
     async def _read(self, show_id: int) -> None:
         async with self._room:
             began_at = self._clock()
-            picture = self._pictures.get(show_id)
-            known = _NOTHING_READ if picture is None else picture.version
-            stored = await self._stored.picture(show_id, known)
+            snapshot = self._seat_maps.get(show_id)
+            known = _NOTHING_READ if snapshot is None else snapshot.version
+            stored = await self._stored.snapshot(show_id, known)
         if stored is None:
             raise Problem("not_found", f"There is no show {show_id}; GET /api/shows lists them.")
-        if picture is None:
+        if snapshot is None:
             layout = await self._stored.layout(stored.layout_id)
-            picture = Picture(show_id, layout, stored.version, stored.claims, stored.terms)
-            self._keep(picture)
-        elif stored.version != known and not known < stored.version <= picture.version:
+            snapshot = SeatMapSnapshot(show_id, layout, stored.version, stored.claims, stored.terms)
+            self._keep(snapshot)
+        elif stored.version != known and not known < stored.version <= snapshot.version:
             # Newer than what was heard meanwhile; or older than what we had: another state was restored.
-            picture.replace(stored.version, stored.claims, stored.terms)
-        picture.missing = None
+            snapshot.replace(stored.version, stored.claims, stored.terms)
+        snapshot.missing = None
         for change in self._readings[show_id].heard:
-            self._move(picture, change)
-        self._confirm(picture, began_at)
+            self._move(snapshot, change)
+        self._confirm(snapshot, began_at)
 
-    def _confirm(self, picture: Picture, asked_at: float) -> None:
+    def _confirm(self, snapshot: SeatMapSnapshot, asked_at: float) -> None:
         """PostgreSQL, asked then, had nothing newer."""
-        picture.read_at = max(picture.read_at, asked_at)
-        if asked_at > self._doubted_at and asked_at > picture.doubted_at:
-            picture.good_until = asked_at + (FED_S if self._fed else ALONE_S)
+        snapshot.read_at = max(snapshot.read_at, asked_at)
+        if asked_at > self._doubted_at and asked_at > snapshot.doubted_at:
+            snapshot.good_until = asked_at + (FED_S if self._fed else ALONE_S)
 
-    def _keep(self, picture: Picture) -> None:
-        picture.asked_at = self._clock()
-        self._seats += len(picture.states)
-        self._pictures[picture.show_id] = picture
-        if len(self._pictures) <= MAX_PICTURES and self._seats <= MAX_SEATS:
+    def _keep(self, snapshot: SeatMapSnapshot) -> None:
+        snapshot.asked_at = self._clock()
+        self._seats += len(snapshot.states)
+        self._seat_maps[snapshot.show_id] = snapshot
+        if len(self._seat_maps) <= MAX_PICTURES and self._seats <= MAX_SEATS:
             return
-        for old in sorted(self._pictures.values(), key=lambda one: one.asked_at):
-            if old is not picture and old.watchers is None and old.show_id not in self._readings:
-                del self._pictures[old.show_id]
+        for old in sorted(self._seat_maps.values(), key=lambda one: one.asked_at):
+            if old is not snapshot and old.watchers is None and old.show_id not in self._readings:
+                del self._seat_maps[old.show_id]
                 self._seats -= len(old.states)
-                if len(self._pictures) <= MAX_PICTURES and self._seats <= MAX_SEATS:
+                if len(self._seat_maps) <= MAX_PICTURES and self._seats <= MAX_SEATS:
                     return
 
     # --- comparing ---
@@ -202,34 +202,36 @@ class SeatPictures:
         """Compares the versions of all shows that somebody looks at, in one query."""
         began_at = self._clock()
         known = {
-            picture.show_id: picture.version
-            for picture in self._pictures.values()
-            if picture.watchers is not None or picture.asked_at > began_at - LOOKED_AT_S
+            snapshot.show_id: snapshot.version
+            for snapshot in self._seat_maps.values()
+            if snapshot.watchers is not None or snapshot.asked_at > began_at - LOOKED_AT_S
         }
         if not known:
             return
         stored = await self._stored.versions(known)
         for show_id, version_then in known.items():
-            if (picture := self._pictures.get(show_id)) is not None:
-                self._compare_one(picture, version_then, stored.get(show_id, NOT_OPENED), began_at)
+            if (snapshot := self._seat_maps.get(show_id)) is not None:
+                self._compare_one(snapshot, version_then, stored.get(show_id, NOT_OPENED), began_at)
 
-    def _compare_one(self, picture: Picture, version_then: int, stored: int, began_at: float) -> None:
-        if picture.missing is not None and picture.version >= picture.missing:
-            picture.missing = None
-        if version_then <= stored <= picture.version:
-            self._confirm(picture, began_at)
-        elif stored > version_then and self._may_be_heard_yet(picture, began_at):
-            if picture.missing is None:
-                picture.missing, picture.missing_at = stored, began_at
-                if picture.good_until:  # it was right one comparison ago
-                    picture.good_until = began_at - COMPARE_EVERY_S + FED_S
+    def _compare_one(
+        self, snapshot: SeatMapSnapshot, version_then: int, stored: int, began_at: float
+    ) -> None:
+        if snapshot.missing is not None and snapshot.version >= snapshot.missing:
+            snapshot.missing = None
+        if version_then <= stored <= snapshot.version:
+            self._confirm(snapshot, began_at)
+        elif stored > version_then and self._may_be_heard_yet(snapshot, began_at):
+            if snapshot.missing is None:
+                snapshot.missing, snapshot.missing_at = stored, began_at
+                if snapshot.good_until:  # it was right one comparison ago
+                    snapshot.good_until = began_at - COMPARE_EVERY_S + FED_S
         else:
-            picture.missing = None
-            self._doubt_one(picture)
-        if picture.watchers is not None and not picture.good_until:
-            self._read_soon(picture.show_id)
+            snapshot.missing = None
+            self._doubt_one(snapshot)
+        if snapshot.watchers is not None and not snapshot.good_until:
+            self._read_soon(snapshot.show_id)
 
-    def _may_be_heard_yet(self, picture: Picture, now: float) -> bool:
+    def _may_be_heard_yet(self, snapshot: SeatMapSnapshot, now: float) -> bool:
         """Whether a version that PostgreSQL has is likely on its way to us.
 
         One that was committed just now is. Later on, a feed that is silent has missed it; one that is not is
@@ -237,9 +239,9 @@ class SeatPictures:
         """
         if not self._fed:
             return False
-        if picture.missing is None:
+        if snapshot.missing is None:
             return True
-        return self._heard_at > picture.missing_at and now < picture.missing_at + FED_S
+        return self._heard_at > snapshot.missing_at and now < snapshot.missing_at + FED_S
 
     async def run(self) -> None:
         """Compares for ever."""

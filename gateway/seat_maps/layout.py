@@ -10,7 +10,7 @@ import msgspec
 from schemas.layout import Layout, Row, Seating, decode_layout
 
 
-class ShownLayout:
+class EncodedLayout:
     """The seats of a layout, and its sections and rows written out once."""
 
     __slots__ = ("__weakref__", "seating", "sections")

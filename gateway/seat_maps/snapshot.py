@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from gateway.seat_maps.layout import ShownLayout
+from gateway.seat_maps.layout import EncodedLayout
 from schemas.wire import ShowSeatChanges
 
 NOT_OPENED = -1
@@ -55,7 +55,7 @@ class ShowTerms(msgspec.Struct, frozen=True):
         return "on_sale"
 
 
-class Picture:
+class SeatMapSnapshot:
     """One show's seats, with what was written out of them as long as it stays true."""
 
     __slots__ = (
@@ -79,7 +79,7 @@ class Picture:
     def __init__(
         self,
         show_id: int,
-        layout: ShownLayout,
+        layout: EncodedLayout,
         version: int,
         claims: Claims,
         terms: ShowTerms,
@@ -150,7 +150,7 @@ class Picture:
         return self._message
 
 
-def _states(layout: ShownLayout, claims: Claims) -> bytearray:
+def _states(layout: EncodedLayout, claims: Claims) -> bytearray:
     states = bytearray(b"a" * len(layout.seating))
     for seat, letter in claims:
         states[seat] = letter

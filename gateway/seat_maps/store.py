@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from gateway.seat_maps.layout import ShownLayout
+from gateway.seat_maps.layout import EncodedLayout
 from gateway.seat_maps.snapshot import NOT_OPENED, Claims, ShowTerms
 
 _READ = f"""
@@ -27,7 +27,7 @@ _VERSIONS = "SELECT show_id, version FROM show_states WHERE show_id = ANY ($1::i
 _LAYOUT = "SELECT body FROM layouts WHERE layout_id = $1"
 
 
-class StoredPicture(msgspec.Struct, frozen=True):
+class StoredSeatMap(msgspec.Struct, frozen=True):
     """A show's seats as of one version."""
 
     layout_id: int
@@ -37,19 +37,19 @@ class StoredPicture(msgspec.Struct, frozen=True):
     """Empty where the version was known already."""
 
 
-class StoredSeats:
+class SeatMapStore:
     """Reads seats, versions and layouts."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._layouts: WeakValueDictionary[int, ShownLayout] = WeakValueDictionary()
+        self._layouts: WeakValueDictionary[int, EncodedLayout] = WeakValueDictionary()
 
-    async def picture(self, show_id: int, known_version: int) -> StoredPicture | None:
+    async def snapshot(self, show_id: int, known_version: int) -> StoredSeatMap | None:
         """The seats of a show, without them if the version is `known_version`; None for an unknown show."""
         row = await self._pool.fetchrow(_READ, show_id, known_version)
         if row is None:
             return None
-        return StoredPicture(
+        return StoredSeatMap(
             row["layout_id"],
             row["version"],
             ShowTerms(row["status"], row["starts_ms"], row["sales_start_ms"], row["sales_end_ms"]),
@@ -60,12 +60,12 @@ class StoredSeats:
         """The versions of those of the shows that are opened."""
         return dict(await self._pool.fetch(_VERSIONS, list(show_ids)))
 
-    async def layout(self, layout_id: int) -> ShownLayout:
+    async def layout(self, layout_id: int) -> EncodedLayout:
         """The layout of a show. It never changes and is kept as long as somebody uses it."""
         layout = self._layouts.get(layout_id)
         if layout is None:
             body = await self._pool.fetchval(_LAYOUT, layout_id)
             # A house of 100,000 seats takes tens of milliseconds, for which others would have to wait.
-            layout = await asyncio.to_thread(ShownLayout, body)
+            layout = await asyncio.to_thread(EncodedLayout, body)
             self._layouts[layout_id] = layout
         return layout

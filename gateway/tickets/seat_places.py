@@ -15,7 +15,7 @@ LAYOUTS_KEPT = 16
 _LAYOUT_SQL = "SELECT body FROM layouts WHERE layout_id = $1"
 
 
-class HousePlan:
+class SeatPlaces:
     """A layout made ready to look places up."""
 
     def __init__(self, body: bytes) -> None:
@@ -33,20 +33,20 @@ class HousePlan:
         return self._rows[bisect_right(self._ends, self._seating.index(label))]
 
 
-class HousePlans:
+class SeatPlacesCache:
     """Layouts by number; those that were used last are kept. A layout never changes."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._known: OrderedDict[int, HousePlan] = OrderedDict()
+        self._known: OrderedDict[int, SeatPlaces] = OrderedDict()
 
-    async def get(self, layout_id: int) -> HousePlan:
+    async def get(self, layout_id: int) -> SeatPlaces:
         """A layout that a show has."""
         plan = self._known.get(layout_id)
         if plan is None:
             body = await self._pool.fetchval(_LAYOUT_SQL, layout_id)
             # A large house takes tens of milliseconds, for which others would have to wait.
-            plan = self._known[layout_id] = await asyncio.to_thread(HousePlan, body)
+            plan = self._known[layout_id] = await asyncio.to_thread(SeatPlaces, body)
         self._known.move_to_end(layout_id)
         while len(self._known) > LAYOUTS_KEPT:
             self._known.popitem(last=False)

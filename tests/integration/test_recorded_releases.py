@@ -17,7 +17,7 @@ import pytest
 from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.zones import read_zones
 from gateway.reports.figures import ReportFigures
-from gateway.seat_maps.layout import ShownLayout
+from gateway.seat_maps.layout import EncodedLayout
 from notifier.composition import Composer, DeliverySkipped
 from notifier.deliveries import Deliveries, Delivery
 from notifier.facts import Facts
@@ -265,7 +265,7 @@ async def test_the_catalogue_of_a_recording_is_shown(recorded: Recorded) -> None
     await pool.close()
     assert (note.action, note.seats, note.note) == ("block", ["70", "71"], "Kamera – „Süd“")
     for row in await recorded.database.fetch("SELECT body, total_seats FROM layouts"):
-        assert len(ShownLayout(row["body"]).seating) == row["total_seats"]
+        assert len(EncodedLayout(row["body"]).seating) == row["total_seats"]
 
 
 async def test_a_seat_worker_goes_on_from_a_recording(recorded: Recorded) -> None:

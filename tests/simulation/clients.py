@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from gateway.commands.sender import Decided, Outcome, Pending
+from gateway.commands.sender import Outcome, Pending, StoredDecision
 from gateway.http.problems import Problem
 from schemas.commands import (
     BlockSeats,
@@ -96,7 +96,7 @@ class Client:
         house.observed.tell(self.part.name, "sees", answer)
         if isinstance(answer, Pending) and random.random() < 0.5:
             await self._poll(answer)
-        if isinstance(answer, Decided) and answer.decision.booking is not None:
+        if isinstance(answer, StoredDecision) and answer.decision.booking is not None:
             self.bookings.append(answer.decision.booking)
         return answer
 
@@ -104,7 +104,7 @@ class Client:
         fate = await self.house.random.choice(self.house.gateways).fate(
             pending.position, self.house.random.choice((0.5, 5.0))
         )
-        if isinstance(fate, Decided):
+        if isinstance(fate, StoredDecision):
             self.house.observed.tell(self.part.name, "learns", fate)
             self.house.observed.polls.append((fate.position, fate.decision))
 
@@ -150,7 +150,12 @@ class Customer(Client):
             return BookSeats(command_id=command_id, booking_id=booking_id, **common)
 
         answer = await self.ask(build, keyed=random.random() < 0.6)
-        if holding and isinstance(answer, Decided) and answer.decision.booking and random.random() < 0.6:
+        if (
+            holding
+            and isinstance(answer, StoredDecision)
+            and answer.decision.booking
+            and random.random() < 0.6
+        ):
             await asyncio.sleep(random.random() * 1.2 * hold_ms / 1000)
             await self._move(answer.decision.booking)
 
@@ -188,7 +193,7 @@ class Staff(Client):
                     seats_per_customer=self.random.choice((3, 10)),
                 )
             )
-            if isinstance(answer, Decided) and answer.decision.reason is not Reason.INTERNAL_ERROR:
+            if isinstance(answer, StoredDecision) and answer.decision.reason is not Reason.INTERNAL_ERROR:
                 return
             await asyncio.sleep(0.5)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from uuid import UUID
 
-from gateway.commands.sender import Decided, Pending
+from gateway.commands.sender import Pending, StoredDecision
 from gateway.http.problems import Problem
 from schemas.commands import Command, request_of
 from schemas.events import Decision, Reason
@@ -23,7 +23,7 @@ def answers_are_true(house: House) -> Iterator[str]:
     """Every answer is what is stored at its position, for the very command that was asked."""
     for request in house.observed.requests:
         match request.answer:
-            case Decided(position) as decided:
+            case StoredDecision(position) as decided:
                 decision = decided.decision
                 row = house.database.decisions.get(position)
                 if row is None or decode_decision(row.answer) != decision:
@@ -109,7 +109,7 @@ def who_comes_later_stands_later(house: House) -> Iterator[str]:
     """If A was answered before B was sent, A's position precedes B's in the same partition."""
     moments: list[tuple[int, bool, Position]] = []
     for request in house.observed.requests:
-        if isinstance(request.answer, Decided | Pending):
+        if isinstance(request.answer, StoredDecision | Pending):
             assert request.answered is not None
             moments.append((request.sent, False, request.answer.position))
             moments.append((request.answered, True, request.answer.position))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.commands.log_ends import LogEnds
 from gateway.commands.pending import Replies
-from gateway.commands.sender import Commands, Decided, Outcome
+from gateway.commands.sender import CommandSender, Outcome, StoredDecision
 from gateway.http.problems import Problem
 from gateway.limits.admission import InFlight
 from notifier.intake import EventIntake
@@ -166,7 +166,7 @@ class _Watched:
 class Gateway(Process):
     """A gateway, from the command on: append, wait, answer."""
 
-    commands: Commands
+    commands: CommandSender
     in_flight: InFlight
 
     async def work(self) -> None:
@@ -175,7 +175,7 @@ class Gateway(Process):
         pool = FakePool(house.database, house.wire())
         replies = Replies(pool, house.redis.client())
         self.in_flight = InFlight(*house.in_flight)
-        self.commands = Commands(
+        self.commands = CommandSender(
             pool, house.log.appender(COMMANDS_TOPIC), replies, self.in_flight, LogEnds(house.log)
         )
         self.name_of_life = replies.gateway
@@ -197,13 +197,13 @@ class Gateway(Process):
         answer: Outcome | Problem | Lost = await self._over_http(serve, wait_s + 20)
         return answer
 
-    async def fate(self, position: Position, wait_s: float) -> Decided | Lost | None:
+    async def fate(self, position: Position, wait_s: float) -> StoredDecision | Lost | None:
         """What a client sees who asks for the fate of a command."""
 
-        async def serve() -> Decided | None:
+        async def serve() -> StoredDecision | None:
             return await self.commands.decided(position, wait_s)
 
-        fate: Decided | Lost | None = await self._over_http(serve, wait_s + 20)
+        fate: StoredDecision | Lost | None = await self._over_http(serve, wait_s + 20)
         return fate
 
     async def _over_http(self, serve: Serve, patience_s: float) -> Any:

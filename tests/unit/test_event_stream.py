@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from gateway.live.event_stream import EventStream, Heard
+from gateway.live.event_stream import EventStream, StreamEvent
 from runtime.log import LogUnavailable
 from runtime.log.in_memory import MemoryLog
 from schemas.events import Booking, BookingConfirmed, BookingStatus, Event, PublishedEvent, SeatsBlocked
@@ -36,7 +36,7 @@ class House:
     def __init__(self) -> None:
         self.log = MemoryLog(lambda: 0)
         self.stream = EventStream(self.log)
-        self.told: list[Heard] = []
+        self.told: list[StreamEvent] = []
         self.stream.to(self.told.append)
 
     def publish(self, event_id: str, event: Event | None = None) -> None:

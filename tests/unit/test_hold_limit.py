@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from gateway.commands.hold_limit import HoldLimit
-from gateway.commands.pending import Decided, Replies
-from gateway.commands.sender import Commands
+from gateway.commands.pending import Replies, StoredDecision
+from gateway.commands.sender import CommandSender
 from gateway.http.problems import Problem
 from gateway.limits.admission import InFlight
 from gateway.limits.limit_refusals import LOG_EVERY_S, Refusals
@@ -74,7 +74,7 @@ class Gateway:
         self.in_flight = InFlight(1000, 1000, 1000)
         self.hold_limit = HoldLimit(self.limits.holds, self.pool)
         log: Any = self.log
-        self.commands = Commands(
+        self.commands = CommandSender(
             self.pool, log, self.replies, self.in_flight, cast("Any", None), None, self.hold_limit
         )
         self.told: list[Any] = []
@@ -95,7 +95,7 @@ class Gateway:
 
     async def send(self, hold: HoldSeats) -> None:
         try:
-            self.commands.send(hold, wait_s=1.0, tell=self.told.append)
+            self.commands.send(hold, wait_s=1.0, on_outcome=self.told.append)
         except Problem as problem:
             self.told.append(problem)
         for _ in range(4):
@@ -169,7 +169,7 @@ async def test_a_text_that_looks_like_a_repeat_is_none(gateway: Gateway) -> None
     await gateway.send(gateway.hold())
     hold = gateway.hold()
     answer = encode({"events": [{"seats": ['"repeats":1', '\\"repeats":']}]})
-    gateway.hold_limit.decided(hold, Decided(HERE, answer))
+    gateway.hold_limit.decided(hold, StoredDecision(HERE, answer))
     assert gateway.left == 29
 
 

@@ -12,13 +12,13 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from gateway.live.mine import MyLive
 
 from gateway.commands.pending import Awaited, Replies
 from gateway.commands.refusals import refusal_of
-from gateway.live.event_stream import EventStream, Heard
-from gateway.seat_maps.layout import ShownLayout
-from gateway.seat_maps.snapshot import Picture
+from gateway.live.customer_sockets import CustomerSockets
+from gateway.live.event_stream import EventStream, StreamEvent
+from gateway.seat_maps.layout import EncodedLayout
+from gateway.seat_maps.snapshot import SeatMapSnapshot
 from notifier import composition, emails
 from notifier.composition import Composer, UnknownKind
 from notifier.deliveries import Delivery
@@ -149,7 +149,7 @@ def test_a_field_more_in_a_layout_is_passed_over() -> None:
     assert b'"later"' in body
     assert decode_layout(body) == LAYOUT
     assert Seating(decode_layout(body)).labels == ("A1", "A2", "A3", "x", "y")
-    assert ShownLayout(body).sections == ShownLayout(encode_layout(LAYOUT)).sections
+    assert EncodedLayout(body).sections == EncodedLayout(encode_layout(LAYOUT)).sections
 
 
 def test_a_value_more_in_a_reply_and_in_seat_changes_is_passed_over() -> None:
@@ -304,8 +304,8 @@ async def test_live_events_go_on_after_one_of_a_later_release(
     stream: tuple[MemoryLog, EventStream, asyncio.Task[None]],
 ) -> None:
     log, made, running = stream
-    heard: list[Heard] = []
-    mine = MyLive(mock.Mock(), mock.Mock(), mock.Mock(), made)
+    heard: list[StreamEvent] = []
+    mine = CustomerSockets(mock.Mock(), mock.Mock(), mock.Mock(), made)
     socket = mock.Mock()
     mine._sockets[5].add(socket)
     made.to(heard.append)
@@ -325,11 +325,11 @@ async def test_live_events_go_on_after_one_of_a_later_release(
 
 
 def test_a_letter_of_a_later_release_for_a_seat_makes_the_picture_be_read_again() -> None:
-    picture = mock.Mock(spec=Picture, version=4, watchers=None, states=bytearray(b"aaaaa"))
-    picture.layout = ShownLayout(encode_layout(LAYOUT))
-    assert Picture.hear(picture, ShowSeatChanges(3, 4, 5, {"A1": "s"}))
-    assert not Picture.hear(picture, ShowSeatChanges(3, 4, 6, {"A2": "w"}))
-    assert not Picture.hear(picture, ShowSeatChanges(3, 4, 6, {"A2": "sold"}))
+    picture = mock.Mock(spec=SeatMapSnapshot, version=4, watchers=None, states=bytearray(b"aaaaa"))
+    picture.layout = EncodedLayout(encode_layout(LAYOUT))
+    assert SeatMapSnapshot.hear(picture, ShowSeatChanges(3, 4, 5, {"A1": "s"}))
+    assert not SeatMapSnapshot.hear(picture, ShowSeatChanges(3, 4, 6, {"A2": "w"}))
+    assert not SeatMapSnapshot.hear(picture, ShowSeatChanges(3, 4, 6, {"A2": "sold"}))
 
 
 class Messages:

@@ -15,7 +15,7 @@ from schemas.wire import encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def shown_event(body: bytes) -> bytes:
+def public_event(body: bytes) -> bytes:
     """The JSON of a stored PublishedEvent, with the status that the show has at the event's time."""
     if b'"terms"' not in body:
         return body

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import time
 
-from gateway.live.audience import Audience
+from gateway.live.seat_broadcast import SeatBroadcast
 from gateway.live.sockets import NOT_WANTED, Socket
-from gateway.seat_maps.cache import SeatPictures
+from gateway.seat_maps.cache import SeatMapCache
 
 MAX_MESSAGES = 60
 """A minute, from one client."""
@@ -22,24 +22,24 @@ _MINUTE_S = 60.0
 _STATUS_EVERY_S = 0.25
 
 
-class LiveSeats:
+class SeatMapSockets:
     """Everybody on this gateway who watches seats."""
 
-    def __init__(self, pictures: SeatPictures) -> None:
-        self._pictures = pictures
-        self._audiences: dict[int, Audience] = {}
+    def __init__(self, seat_maps: SeatMapCache) -> None:
+        self._seat_maps = seat_maps
+        self._audiences: dict[int, SeatBroadcast] = {}
 
     async def serve(self, socket: Socket, show_id: int) -> None:
         """One socket to its end. Raises Problem `not_found` for an unknown show, before it is accepted."""
         socket.parameters()
-        await self._pictures.current(show_id)
+        await self._seat_maps.current(show_id)
         await socket.accept()
-        picture = await self._pictures.current(show_id)
+        snapshot = await self._seat_maps.current(show_id)
         now_ms = time.time() * 1000
         audience = self._audiences.get(show_id)
         if audience is None:
-            audience = self._audiences[show_id] = Audience(picture, now_ms)
-            self._pictures.watch(picture, audience)
+            audience = self._audiences[show_id] = SeatBroadcast(snapshot, now_ms)
+            self._seat_maps.watch(snapshot, audience)
         try:
             audience.join(socket, now_ms)
             await _pass_over(socket)
@@ -48,7 +48,7 @@ class LiveSeats:
             if not audience:
                 audience.close()
                 if self._audiences.pop(show_id, None) is not None:
-                    self._pictures.unwatch(show_id)
+                    self._seat_maps.unwatch(show_id)
 
     async def run(self) -> None:
         """Tells, for ever, of shows whose sale begins or ends by the clock."""

@@ -10,16 +10,16 @@ import pytest
 
 from gateway.http.problems import Problem
 from gateway.seat_maps import cache as seat_pictures
-from gateway.seat_maps.cache import ALONE_S, COMPARE_EVERY_S, FED_S, SeatPictures
-from gateway.seat_maps.layout import ShownLayout
-from gateway.seat_maps.snapshot import NOT_OPENED, Picture, ShowTerms
-from gateway.seat_maps.store import StoredPicture
+from gateway.seat_maps.cache import ALONE_S, COMPARE_EVERY_S, FED_S, SeatMapCache
+from gateway.seat_maps.layout import EncodedLayout
+from gateway.seat_maps.snapshot import NOT_OPENED, SeatMapSnapshot, ShowTerms
+from gateway.seat_maps.store import StoredSeatMap
 from schemas.layout import Money, encode_layout, numbered
 from schemas.wire import ShowSeatChanges, encode
 
 SHOW, SEATS = 7, 20
 TERMS = ShowTerms("open", 2**52)
-LAYOUT = ShownLayout(encode_layout(numbered(SEATS, Money(1000, "EUR"))))
+LAYOUT = EncodedLayout(encode_layout(numbered(SEATS, Money(1000, "EUR"))))
 
 
 class FakeStored:
@@ -43,11 +43,11 @@ class FakeStored:
             self.letters[seat - 1] = ord(letter)
         return change
 
-    async def picture(self, show_id: int, known_version: int) -> StoredPicture | None:
+    async def snapshot(self, show_id: int, known_version: int) -> StoredSeatMap | None:
         self.pictures_read += 1
         self.asked.set()
         claims = [(seat, letter) for seat, letter in enumerate(self.letters) if letter != ord("a")]
-        read = StoredPicture(1, self.version, self.terms, claims if self.version != known_version else [])
+        read = StoredSeatMap(1, self.version, self.terms, claims if self.version != known_version else [])
         await self.go_on.wait()
         return read if show_id < 1000 else None
 
@@ -55,7 +55,7 @@ class FakeStored:
         self.versions_read += 1
         return dict.fromkeys(show_ids, self.version)
 
-    async def layout(self, layout_id: int) -> ShownLayout:
+    async def layout(self, layout_id: int) -> EncodedLayout:
         return LAYOUT
 
 
@@ -76,13 +76,13 @@ class House:
     def __init__(self) -> None:
         self.stored = FakeStored()
         self.clock = Clock()
-        self.pictures = SeatPictures(self.stored, self.clock)  # type: ignore[arg-type]
+        self.seat_maps = SeatMapCache(self.stored, self.clock)  # type: ignore[arg-type]
 
     def publish(self, *changes: ShowSeatChanges) -> None:
-        self.pictures.hear(encode(changes))
+        self.seat_maps.hear(encode(changes))
 
     async def states(self) -> str:
-        return (await self.pictures.current(SHOW)).states.decode()
+        return (await self.seat_maps.current(SHOW)).states.decode()
 
     def true_states(self) -> str:
         return self.stored.letters.decode()
@@ -91,8 +91,8 @@ class House:
 class Heard:
     """Watchers that replay what they are told."""
 
-    def __init__(self, picture: Picture) -> None:
-        self.states = dict(zip(LAYOUT.seating.labels, picture.states.decode(), strict=True))
+    def __init__(self, snapshot: SeatMapSnapshot) -> None:
+        self.states = dict(zip(LAYOUT.seating.labels, snapshot.states.decode(), strict=True))
 
     def changed(self, changes: dict[str, str]) -> None:
         self.states |= changes
@@ -108,7 +108,7 @@ async def house() -> House:
 
 @pytest.fixture
 async def fed(house: House) -> House:
-    house.pictures.feed_began()
+    house.seat_maps.feed_began()
     house.stored.book(10, 1)
     assert await house.states() == house.true_states()
     return house
@@ -117,16 +117,16 @@ async def fed(house: House) -> House:
 async def test_a_picture_is_read_once_and_then_moves_on_by_what_is_published(fed: House) -> None:
     for version in range(11, 19):
         fed.publish(fed.stored.book(version, version))
-        picture = fed.pictures.good(SHOW)
-        assert picture is not None
-        assert (picture.version, picture.states.decode()) == (version, fed.true_states())
+        snapshot = fed.seat_maps.good(SHOW)
+        assert snapshot is not None
+        assert (snapshot.version, snapshot.states.decode()) == (version, fed.true_states())
     assert fed.stored.pictures_read == 1
 
 
 async def test_after_a_gap_it_is_read_again_before_it_is_shown(fed: House) -> None:
     fed.stored.book(11, 2)  # never heard of
     fed.publish(fed.stored.book(12, 3))
-    assert fed.pictures.good(SHOW) is None
+    assert fed.seat_maps.good(SHOW) is None
     assert await fed.states() == fed.true_states()
     assert fed.stored.pictures_read == 2
 
@@ -134,14 +134,14 @@ async def test_after_a_gap_it_is_read_again_before_it_is_shown(fed: House) -> No
 async def test_an_unknown_version_before_means_reading_again(fed: House) -> None:
     change = fed.stored.book(11, 2)
     fed.publish(ShowSeatChanges(SHOW, -1, 11, change.changes))
-    assert fed.pictures.good(SHOW) is None
+    assert fed.seat_maps.good(SHOW) is None
     assert await fed.states() == fed.true_states()
     fed.publish(ShowSeatChanges(SHOW, -1, 11, {"5": "s"}))
-    assert fed.pictures.good(SHOW) is not None, "what it has already changes nothing"
+    assert fed.seat_maps.good(SHOW) is not None, "what it has already changes nothing"
 
 
 async def test_what_is_heard_while_it_is_read_is_not_lost(house: House) -> None:
-    house.pictures.feed_began()
+    house.seat_maps.feed_began()
     house.stored.book(10, 1)
     house.stored.go_on.clear()
     reading = asyncio.create_task(house.states())
@@ -154,7 +154,7 @@ async def test_what_is_heard_while_it_is_read_is_not_lost(house: House) -> None:
 
 
 async def test_a_gap_while_it_is_read_means_reading_again(house: House) -> None:
-    house.pictures.feed_began()
+    house.seat_maps.feed_began()
     house.stored.go_on.clear()
     reading = asyncio.create_task(house.states())
     await house.stored.asked.wait()
@@ -162,7 +162,7 @@ async def test_a_gap_while_it_is_read_means_reading_again(house: House) -> None:
     house.publish(house.stored.book(12, 6))
     house.stored.go_on.set()
     await reading
-    assert house.pictures.good(SHOW) is None
+    assert house.seat_maps.good(SHOW) is None
     assert await house.states() == house.true_states()
 
 
@@ -179,9 +179,9 @@ async def test_without_a_feed_a_picture_is_shown_for_a_quarter_of_a_second_at_mo
     await house.states()
     house.stored.book(10, 1)
     house.clock.now += ALONE_S - 0.01
-    assert house.pictures.good(SHOW) is not None
+    assert house.seat_maps.good(SHOW) is not None
     house.clock.now += 0.02
-    assert house.pictures.good(SHOW) is None
+    assert house.seat_maps.good(SHOW) is None
     assert await house.states() == house.true_states()
 
 
@@ -190,42 +190,42 @@ async def test_what_makes_all_pictures_doubtful_has_them_compared_before_they_ar
     fed: House, what: str
 ) -> None:
     fed.stored.book(11, 2)
-    getattr(fed.pictures, what)()
-    assert fed.pictures.good(SHOW) is None
+    getattr(fed.seat_maps, what)()
+    assert fed.seat_maps.good(SHOW) is None
     assert await fed.states() == fed.true_states()
 
 
 async def test_a_version_that_somebody_was_told_of_is_in_the_picture(fed: House) -> None:
     fed.stored.book(11, 2)
-    fed.pictures.decided(SHOW, 10)
-    assert fed.pictures.good(SHOW) is not None
-    fed.pictures.decided(SHOW, 11)
-    assert fed.pictures.good(SHOW) is None
-    assert (await fed.pictures.current(SHOW)).version == 11
+    fed.seat_maps.decided(SHOW, 10)
+    assert fed.seat_maps.good(SHOW) is not None
+    fed.seat_maps.decided(SHOW, 11)
+    assert fed.seat_maps.good(SHOW) is None
+    assert (await fed.seat_maps.current(SHOW)).version == 11
 
 
 async def test_a_reading_that_began_before_the_doubt_settles_nothing(fed: House) -> None:
-    fed.pictures.doubt()
+    fed.seat_maps.doubt()
     fed.stored.go_on.clear()
     fed.stored.asked.clear()
     reading = asyncio.create_task(fed.states())
     await fed.stored.asked.wait()
     fed.stored.book(11, 2)
-    fed.pictures.doubt()
+    fed.seat_maps.doubt()
     fed.stored.go_on.set()
     await reading
-    assert fed.pictures.good(SHOW) is None
+    assert fed.seat_maps.good(SHOW) is None
     assert await fed.states() == fed.true_states()
 
 
 async def test_what_the_feed_keeps_silent_about_is_found_by_comparing(fed: House) -> None:
     fed.stored.book(11, 2)
     fed.clock.now += COMPARE_EVERY_S
-    await fed.pictures.compare()
-    assert fed.pictures.good(SHOW) is not None, "it may be on its way"
+    await fed.seat_maps.compare()
+    assert fed.seat_maps.good(SHOW) is not None, "it may be on its way"
     fed.clock.now += COMPARE_EVERY_S
-    await fed.pictures.compare()
-    assert fed.pictures.good(SHOW) is None
+    await fed.seat_maps.compare()
+    assert fed.seat_maps.good(SHOW) is None
     assert await fed.states() == fed.true_states()
 
 
@@ -233,31 +233,31 @@ async def test_a_feed_that_is_late_is_waited_for_and_pictures_are_not_read_over_
     late = [fed.stored.book(11, 2)]
     for version in range(12, 18):
         fed.clock.now += COMPARE_EVERY_S
-        await fed.pictures.compare()
-        assert fed.pictures.good(SHOW) is not None
+        await fed.seat_maps.compare()
+        assert fed.seat_maps.good(SHOW) is not None
         late.append(fed.stored.book(version, version))
         fed.publish(late.pop(0))
     assert fed.stored.pictures_read == 1
     fed.clock.now += FED_S
-    assert fed.pictures.good(SHOW) is None, "but not for ever"
+    assert fed.seat_maps.good(SHOW) is None, "but not for ever"
 
 
 async def test_pictures_that_nobody_looks_at_are_not_compared(fed: House) -> None:
     fed.clock.now += seat_pictures.LOOKED_AT_S + 1
-    await fed.pictures.compare()
+    await fed.seat_maps.compare()
     assert fed.stored.versions_read == 0
-    picture = await fed.pictures.current(SHOW)
-    fed.pictures.watch(picture, Heard(picture))
+    snapshot = await fed.seat_maps.current(SHOW)
+    fed.seat_maps.watch(snapshot, Heard(snapshot))
     fed.clock.now += seat_pictures.LOOKED_AT_S + 1
-    await fed.pictures.compare()
+    await fed.seat_maps.compare()
     assert fed.stored.versions_read == 1
 
 
 async def test_watchers_are_told_everything_whatever_is_lost_on_the_way(house: House) -> None:
     chance = random.Random(4)
-    picture = await house.pictures.current(SHOW)
-    heard = Heard(picture)
-    house.pictures.watch(picture, heard)
+    snapshot = await house.seat_maps.current(SHOW)
+    heard = Heard(snapshot)
+    house.seat_maps.watch(snapshot, heard)
     for version in range(1, 2_000):
         change = house.stored.book(
             version, *chance.sample(range(1, SEATS + 1), chance.randint(0, 4)), letter=chance.choice("ahsb")
@@ -267,37 +267,37 @@ async def test_watchers_are_told_everything_whatever_is_lost_on_the_way(house: H
         if chance.random() < 0.1:
             house.publish(change)
         if chance.random() < 0.05:
-            getattr(house.pictures, chance.choice(["feed_began", "feed_ended", "doubt"]))()
+            getattr(house.seat_maps, chance.choice(["feed_began", "feed_ended", "doubt"]))()
         house.clock.now += chance.random() * 0.2
         if chance.random() < 0.3:
-            await house.pictures.compare()
+            await house.seat_maps.compare()
         if chance.random() < 0.2:
             house.stored.go_on.clear() if house.stored.go_on.is_set() else house.stored.go_on.set()
         await asyncio.sleep(0)
     house.stored.go_on.set()
     for _ in range(3):
         house.clock.now += FED_S + 1
-        await house.pictures.compare()
+        await house.seat_maps.compare()
         for _ in range(5):
             await asyncio.sleep(0)
-    assert picture.version == house.stored.version
-    assert heard.replayed() == picture.states.decode() == house.true_states()
+    assert snapshot.version == house.stored.version
+    assert heard.replayed() == snapshot.states.decode() == house.true_states()
 
 
 async def test_a_state_that_was_restored_replaces_a_newer_one(fed: House) -> None:
-    picture = await fed.pictures.current(SHOW)
-    heard = Heard(picture)
-    fed.pictures.watch(picture, heard)
+    snapshot = await fed.seat_maps.current(SHOW)
+    heard = Heard(snapshot)
+    fed.seat_maps.watch(snapshot, heard)
     fed.stored.book(3, 9)
     fed.stored.letters[0] = ord("a")
-    await fed.pictures.compare()
+    await fed.seat_maps.compare()
     assert await fed.states() == fed.true_states() == heard.replayed()
-    assert (await fed.pictures.current(SHOW)).version == 3
+    assert (await fed.seat_maps.current(SHOW)).version == 3
 
 
 async def test_an_unknown_show_is_not_found(house: House) -> None:
     with pytest.raises(Problem, match="no show 1000") as refused:
-        await house.pictures.current(1000)
+        await house.seat_maps.current(1000)
     assert refused.value.code == "not_found"
 
 
@@ -305,11 +305,11 @@ async def test_a_database_that_is_away_fails_those_who_ask_and_only_them(house: 
     async def away(*_: object) -> None:
         raise ConnectionRefusedError
 
-    whole, house.stored.picture = house.stored.picture, away  # type: ignore[method-assign,assignment]
+    whole, house.stored.snapshot = house.stored.snapshot, away  # type: ignore[method-assign,assignment]
     for _ in range(2):
         with pytest.raises(ConnectionRefusedError):
             await house.states()
-    house.stored.picture = whole  # type: ignore[method-assign]
+    house.stored.snapshot = whole  # type: ignore[method-assign]
     assert await house.states() == house.true_states()
 
 
@@ -317,24 +317,24 @@ async def test_only_so_many_pictures_are_kept_and_watched_ones_stay(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seat_pictures, "MAX_SEATS", 5 * SEATS)
-    house.pictures.feed_began()
-    watched = await house.pictures.current(1)
-    house.pictures.watch(watched, Heard(watched))
+    house.seat_maps.feed_began()
+    watched = await house.seat_maps.current(1)
+    house.seat_maps.watch(watched, Heard(watched))
     for show_id in range(2, 100):
-        await house.pictures.current(show_id)
-    kept = [show_id for show_id in range(1, 100) if house.pictures.good(show_id) is not None]
+        await house.seat_maps.current(show_id)
+    kept = [show_id for show_id in range(1, 100) if house.seat_maps.good(show_id) is not None]
     assert kept == [1, 96, 97, 98, 99]
 
 
 def test_tag_and_body_are_those_of_the_version() -> None:
-    picture = Picture(SHOW, LAYOUT, 10, [(0, ord("s"))], TERMS)
-    assert picture.etag == b'"7.10"'
-    assert picture.body() is picture.body()
-    before = picture.body()
-    assert picture.hear(ShowSeatChanges(SHOW, 10, 11, {"2": "h"}))
-    assert picture.etag == b'"7.11"'
-    assert picture.body() == before.replace(b'"version":10', b'"version":11').replace(b'"sa', b'"sh')
-    assert picture.message() == b'{"type":"seats","version":11,"states":"sh%b"}' % (b"a" * 18)
+    snapshot = SeatMapSnapshot(SHOW, LAYOUT, 10, [(0, ord("s"))], TERMS)
+    assert snapshot.etag == b'"7.10"'
+    assert snapshot.body() is snapshot.body()
+    before = snapshot.body()
+    assert snapshot.hear(ShowSeatChanges(SHOW, 10, 11, {"2": "h"}))
+    assert snapshot.etag == b'"7.11"'
+    assert snapshot.body() == before.replace(b'"version":10', b'"version":11').replace(b'"sa', b'"sh')
+    assert snapshot.message() == b'{"type":"seats","version":11,"states":"sh%b"}' % (b"a" * 18)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.live.shown_events import shown_event
+from gateway.live.public_events import public_event
 
 
 def stored(status: str, at_ms: int = 1000, **terms: Any) -> bytes:
@@ -39,7 +39,7 @@ def test_the_status_is_that_of_the_moment_of_the_event(
     status: str, at_ms: int, terms: dict[str, int], shown: str
 ) -> None:
     body = stored(status, at_ms, **terms)
-    before, after = json.loads(body), json.loads(shown_event(body))
+    before, after = json.loads(body), json.loads(public_event(body))
     assert after["event"]["status"] == shown
     before["event"]["status"] = shown
     assert after == before, "nothing else changes, and fields of later releases stay"
@@ -52,4 +52,4 @@ def test_events_of_bookings_and_seats_stay_as_they_are() -> None:
         {"type": "OfALaterRelease", "terms": 1},
     ):
         body = json.dumps({"event_id": "0-1-0", "at_ms": 1, "event": event}, separators=(",", ":")).encode()
-        assert shown_event(body) == body
+        assert public_event(body) == body

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Protocol
 
 from gateway.live.sockets import text_frame
-from gateway.seat_maps.snapshot import Picture
+from gateway.seat_maps.snapshot import SeatMapSnapshot
 from schemas.wire import encode
 
 TOGETHER_S = 0.1
@@ -30,11 +30,11 @@ class Watcher(Protocol):
         """Sends an encoded frame without waiting."""
 
 
-class Audience:
+class SeatBroadcast:
     """The watchers of one show."""
 
-    def __init__(self, picture: Picture, now_ms: float) -> None:
-        self._picture = picture
+    def __init__(self, snapshot: SeatMapSnapshot, now_ms: float) -> None:
+        self._snapshot = snapshot
         self._loop = asyncio.get_running_loop()
         self._watchers: dict[Watcher, int] = {}
         """Each with the version that it began with."""
@@ -42,8 +42,8 @@ class Audience:
         self._pause: asyncio.TimerHandle | None = None
         self._outgoing: list[tuple[bytes, Iterator[Watcher]]] = []
         self._first: tuple[int | None, bytes] = (None, b"")
-        self._terms = picture.terms
-        self._status = picture.terms.status_at(now_ms)
+        self._terms = snapshot.terms
+        self._status = snapshot.terms.status_at(now_ms)
 
     def __len__(self) -> int:
         return len(self._watchers)
@@ -51,9 +51,9 @@ class Audience:
     def join(self, watcher: Watcher, now_ms: float) -> None:
         """One more watcher: it is sent the seats as they are, and every change from then on."""
         self.tell_status(now_ms)
-        version = self._picture.version
+        version = self._snapshot.version
         if self._first[0] != version:
-            self._first = (version, text_frame(self._picture.message()))
+            self._first = (version, text_frame(self._snapshot.message()))
         watcher.push(self._first[1])
         if self._status != _USUAL_STATUS:
             watcher.push(_status_frame(self._status))
@@ -71,8 +71,8 @@ class Audience:
 
     def changed(self, changes: dict[str, str]) -> None:
         """The picture has moved on."""
-        if self._picture.terms is not self._terms:
-            self._terms = self._picture.terms
+        if self._snapshot.terms is not self._terms:
+            self._terms = self._snapshot.terms
             self.tell_status(time.time() * 1000)
         self._waiting.update(changes)
         if self._pause is None:
@@ -80,7 +80,7 @@ class Audience:
 
     def tell_status(self, now_ms: float) -> None:
         """Tells of the show's status, if it is another one by now: it also depends on the clock."""
-        status = self._picture.terms.status_at(now_ms)
+        status = self._snapshot.terms.status_at(now_ms)
         if status != self._status:
             self._status = status
             self._send(_status_frame(status), iter(list(self._watchers)))
@@ -92,7 +92,7 @@ class Audience:
         self._pause = self._loop.call_later(TOGETHER_S, self._send_changes)
         if self._outgoing:
             return  # more watchers than can be told in that time: what waits is told the next time
-        version = self._picture.version
+        version = self._snapshot.version
         message = {"type": "changes", "version": version, "changes": self._waiting}
         self._waiting = {}
         behind = [watcher for watcher, since in self._watchers.items() if since != version]

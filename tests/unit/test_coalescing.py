@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.commands.coalescing import HOLDS_FOR_ALL, Together
-from gateway.commands.sender import Decided, Outcome, Pending, Tell
+from gateway.commands.coalescing import SHARED_REASONS, RequestCoalescer
+from gateway.commands.sender import OnOutcome, Outcome, Pending, StoredDecision
 from gateway.http.problems import Problem
 from schemas.commands import BookSeats, HoldSeats
 from schemas.events import Decision, Reason
@@ -24,7 +24,7 @@ class FakeCommands:
     """Takes what is sent and answers it when told to."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[BookSeats | HoldSeats, float, Tell]] = []
+        self.sent: list[tuple[BookSeats | HoldSeats, float, OnOutcome]] = []
         self.admitted = 0
         self.refuses = False
 
@@ -36,12 +36,12 @@ class FakeCommands:
     def dismiss(self, command: Any) -> None:
         self.admitted -= 1
 
-    def send_admitted(self, command: Any, *, wait_s: float, tell: Tell) -> None:
-        self.sent.append((command, wait_s, tell))
+    def send_admitted(self, command: Any, *, wait_s: float, on_outcome: OnOutcome) -> None:
+        self.sent.append((command, wait_s, on_outcome))
 
     def answer(self, n: int, decision: Decision) -> None:
         self.admitted -= 1
-        self.sent[n][2](Decided(Position(0, n), encode(decision)))
+        self.sent[n][2](StoredDecision(Position(0, n), encode(decision)))
 
     def seats(self) -> list[tuple[str, ...]]:
         return [command.seats for command, _, _ in self.sent]
@@ -53,7 +53,7 @@ class House:
     def __init__(self) -> None:
         self.commands = FakeCommands()
         self.now_s = 1_000.0
-        self.together = Together(self.commands, clock=lambda: self.now_s)  # type: ignore[arg-type]
+        self.together = RequestCoalescer(self.commands, clock=lambda: self.now_s)  # type: ignore[arg-type]
         self.told: list[tuple[str, Outcome | BaseException]] = []
 
     def asks(self, who: str, *seats: str, show_id: int = 7, wait_s: float = 10, hold: bool = False) -> None:
@@ -64,10 +64,12 @@ class House:
             "seats": seats,
         }
         command = HoldSeats(hold_ms=60_000, **common) if hold else BookSeats(**common)
-        self.together.send(command, wait_s=wait_s, tell=lambda outcome: self.told.append((who, outcome)))
+        self.together.send(
+            command, wait_s=wait_s, on_outcome=lambda outcome: self.told.append((who, outcome))
+        )
 
     def decisions(self) -> dict[str, Decision]:
-        return {who: one.decision for who, one in self.told if isinstance(one, Decided)}
+        return {who: one.decision for who, one in self.told if isinstance(one, StoredDecision)}
 
 
 async def the_moment_is_over() -> None:
@@ -116,8 +118,8 @@ async def test_only_a_reason_that_holds_for_everybody_is_shared(reason: Reason) 
     house.asks("b", "A1")
     await the_moment_is_over()
     house.commands.answer(0, Decision(reason))
-    assert ("b" in house.decisions()) == (reason in HOLDS_FOR_ALL)
-    assert len(house.commands.sent) == (1 if reason in HOLDS_FOR_ALL else 2)
+    assert ("b" in house.decisions()) == (reason in SHARED_REASONS)
+    assert len(house.commands.sent) == (1 if reason in SHARED_REASONS else 2)
 
 
 async def test_only_the_same_wish_is_shared() -> None:

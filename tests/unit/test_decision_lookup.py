@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from gateway.commands.pending import Awaited, Decided, Replies
+from gateway.commands.pending import Awaited, Replies, StoredDecision
 from schemas.events import Decision
 from schemas.ids import Position
 from schemas.wire import encode
@@ -54,7 +54,7 @@ async def looking_up(*answers: Fetch) -> AsyncIterator[Replies]:
         await asyncio.gather(looking, return_exceptions=True)
 
 
-def expect(replies: Replies, wait_s: float) -> asyncio.Future[Decided | None]:
+def expect(replies: Replies, wait_s: float) -> asyncio.Future[StoredDecision | None]:
     waiting = Awaited()
     replies.expect(waiting, wait_s)
     replies.placed(waiting, HERE)
@@ -64,7 +64,7 @@ def expect(replies: Replies, wait_s: float) -> asyncio.Future[Decided | None]:
 async def test_a_connection_that_breaks_in_the_middle_of_a_look_up_is_no_end_of_look_ups() -> None:
     async with looking_up(breaks, finds) as replies:
         outcome = await asyncio.wait_for(expect(replies, 60), 20)
-        assert outcome == Decided(HERE, encode(Decision()))
+        assert outcome == StoredDecision(HERE, encode(Decision()))
 
 
 async def test_a_wait_ends_when_its_time_is_up_though_the_database_does_not_answer() -> None:

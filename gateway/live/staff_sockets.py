@@ -6,12 +6,12 @@ All that are published after the handshake come, each once, those of one show in
 
 from __future__ import annotations
 
-from gateway.commands.sender import Commands
+from gateway.commands.sender import CommandSender
 from gateway.http.bodies import invalid
 from gateway.http.problems import Problem
-from gateway.live.event_stream import EventStream, Heard
+from gateway.live.event_stream import EventStream, StreamEvent
 from gateway.live.logins import SocketLogin, SocketLogins, read_auth
-from gateway.live.shown_events import shown_event
+from gateway.live.public_events import public_event
 from gateway.live.socket_limits import SocketLimits
 from gateway.live.sockets import NOT_WANTED, Socket, text_frame
 from schemas.api_sockets import AcceptedMessage
@@ -19,11 +19,11 @@ from schemas.ids import MAX_SHOW_ID
 from schemas.wire import encode
 
 
-class EventsLive:
+class StaffSockets:
     """The sockets of staff on this gateway."""
 
     def __init__(
-        self, logins: SocketLogins, limits: SocketLimits, commands: Commands, events: EventStream
+        self, logins: SocketLogins, limits: SocketLimits, commands: CommandSender, events: EventStream
     ) -> None:
         self._logins = logins
         self._limits = limits
@@ -50,11 +50,11 @@ class EventsLive:
                 finally:
                     del self._watched[socket]
 
-    def hear(self, heard: Heard) -> None:
+    def hear(self, heard: StreamEvent) -> None:
         """Tells everybody who watches."""
         if not self._watched:
             return
-        frame = text_frame(shown_event(heard.body))
+        frame = text_frame(public_event(heard.body))
         for socket, show_id in self._watched.items():
             if show_id is None or show_id == heard.show_id:
                 socket.push(frame)

@@ -12,8 +12,8 @@ from collections import defaultdict
 import msgspec
 import structlog
 
-from gateway.commands.sender import Commands
-from gateway.live.event_stream import EventStream, Heard
+from gateway.commands.sender import CommandSender
+from gateway.live.event_stream import EventStream, StreamEvent
 from gateway.live.logins import SocketLogins
 from gateway.live.socket_limits import SocketLimits
 from gateway.live.socket_requests import SocketRequests
@@ -26,11 +26,11 @@ from schemas.wire import decode_published_event, encode
 _log = structlog.get_logger()
 
 
-class MyLive:
+class CustomerSockets:
     """The sockets of customers on this gateway."""
 
     def __init__(
-        self, logins: SocketLogins, limits: SocketLimits, commands: Commands, events: EventStream
+        self, logins: SocketLogins, limits: SocketLimits, commands: CommandSender, events: EventStream
     ) -> None:
         self._logins = logins
         self._limits = limits
@@ -56,7 +56,7 @@ class MyLive:
                     self._leave(user_id, socket)
         await requests.finish()
 
-    def hear(self, heard: Heard) -> None:
+    def hear(self, heard: StreamEvent) -> None:
         """Tells the owner of a booking that it changed."""
         sockets = self._sockets.get(heard.user_id) if heard.user_id is not None else None
         if not sockets:

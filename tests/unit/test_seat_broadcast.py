@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.live import audience as module
-from gateway.live.audience import Audience
-from gateway.seat_maps.layout import ShownLayout
-from gateway.seat_maps.snapshot import Picture, ShowTerms
+from gateway.live import seat_broadcast
+from gateway.live.seat_broadcast import SeatBroadcast
+from gateway.seat_maps.layout import EncodedLayout
+from gateway.seat_maps.snapshot import SeatMapSnapshot, ShowTerms
 from schemas.layout import Money, encode_layout, numbered
 from schemas.wire import ShowSeatChanges
 
-LAYOUT = ShownLayout(encode_layout(numbered(5, Money(1000, "EUR"))))
+LAYOUT = EncodedLayout(encode_layout(numbered(5, Money(1000, "EUR"))))
 FAR_MS = 2.0**52
 
 
@@ -47,9 +47,9 @@ class House:
     """A picture with its audience."""
 
     def __init__(self) -> None:
-        self.picture = Picture(7, LAYOUT, 10, [], ShowTerms("open", int(FAR_MS) * 2))
-        self.audience = Audience(self.picture, 0)
-        self.picture.watchers = self.audience
+        self.snapshot = SeatMapSnapshot(7, LAYOUT, 10, [], ShowTerms("open", int(FAR_MS) * 2))
+        self.audience = SeatBroadcast(self.snapshot, 0)
+        self.snapshot.watchers = self.audience
 
     def joined(self) -> Watcher:
         watcher = Watcher()
@@ -58,7 +58,7 @@ class House:
 
     def change(self, version: int, **letters: str) -> None:
         changes = {label.removeprefix("seat"): letter for label, letter in letters.items()}
-        assert self.picture.hear(ShowSeatChanges(7, self.picture.version, version, changes))
+        assert self.snapshot.hear(ShowSeatChanges(7, self.snapshot.version, version, changes))
 
 
 @pytest.fixture
@@ -111,8 +111,8 @@ async def test_who_comes_in_between_has_the_seats_as_they_are_and_is_told_no_cha
 async def test_while_many_are_being_told_what_is_new_waits_and_comes_in_order(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_AT_ONCE", 1)
-    monkeypatch.setattr(module, "TOGETHER_S", 0.0)
+    monkeypatch.setattr(seat_broadcast, "_AT_ONCE", 1)
+    monkeypatch.setattr(seat_broadcast, "TOGETHER_S", 0.0)
     watchers = [house.joined() for _ in range(30)]
     for version in range(11, 61):
         house.change(version, seat1="hs"[version % 2], seat2="sa"[version % 2])
@@ -126,8 +126,8 @@ async def test_while_many_are_being_told_what_is_new_waits_and_comes_in_order(
 
 async def test_a_status_is_told_once_and_to_who_comes_later(house: House) -> None:
     watcher = house.joined()
-    closed = msgspec.structs.replace(house.picture.terms, status="closed")
-    house.picture.replace(11, [(0, ord("s"))], closed)
+    closed = msgspec.structs.replace(house.snapshot.terms, status="closed")
+    house.snapshot.replace(11, [(0, ord("s"))], closed)
     assert watcher.messages[1:] == [{"type": "show", "status": "closed"}, changes(11, seat1="s")]
     house.audience.tell_status(0)
     assert len(watcher.frames) == 3

@@ -12,7 +12,7 @@ from unittest import mock
 
 import pytest
 
-from gateway.commands.sender import Commands
+from gateway.commands.sender import CommandSender
 from gateway.server.websocket_protocol import BoundedWebSocket
 from ops.local.embedded import run_servers
 from ops.local.embedded_redis import EmbeddedRedis
@@ -221,16 +221,16 @@ async def test_what_is_not_decided_in_time_is_pending_and_answered_later(made: S
 async def test_no_more_is_read_while_sixteen_are_on_their_way(made: Settings) -> None:
     async with serving(made) as with_worker:
         show_id = await make_show(with_worker)
-    submit = Commands.submit
+    submit = CommandSender.submit
     let_go = asyncio.Event()
     begun: list[str] = []
 
-    async def slow(self: Commands, command: Any, *, wait_s: float) -> Any:
+    async def slow(self: CommandSender, command: Any, *, wait_s: float) -> Any:
         begun.append(command.seats[0])
         await let_go.wait()
         return await submit(self, command, wait_s=wait_s)
 
-    with mock.patch.object(Commands, "submit", slow):
+    with mock.patch.object(CommandSender, "submit", slow):
         async with serving(made) as server, live(server, user_id=ADA) as socket:
             for n in range(1, 31):
                 await socket.send({"type": "book", "ref": f"b{n}", "show_id": show_id, "seats": [str(n)]})
