@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.auth.revocation import RevocationsOutdated
 from gateway.auth.signing_keys import read_signing_keys
+from gateway.http.integers import read_integer
 from gateway.http.problems import Problem
 
 ACCESS_LIFETIME_S = 3600
@@ -100,7 +101,7 @@ class Tokens:
         subject, role, expires_s, issued_s = (claims[name] for name in ("sub", "role", "exp", "iat"))
         version = claims.get("ver", 0)
         if not (
-            (subject.isascii() and subject.isdigit() and len(subject) <= 16)
+            (user_id := read_integer(subject, 10**16 - 1, smallest=0)) is not None
             and role in ROLES
             and isinstance(expires_s, int)
             and isinstance(issued_s, int)
@@ -108,7 +109,7 @@ class Tokens:
             and issued_s <= now_s + _CLOCK_LEEWAY_S
         ):
             raise _invalid("The access token is not one of Aisle's: log in again.")
-        checked = (expires_s, version, int(subject), Caller(int(subject), role))
+        checked = (expires_s, version, user_id, Caller(user_id, role))
         if now_s < expires_s:
             if len(self._remembered) >= _MAX_REMEMBERED:
                 del self._remembered[next(iter(self._remembered))]

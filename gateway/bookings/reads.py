@@ -16,6 +16,7 @@ from gateway.commands.sender import CommandSender
 from gateway.http.bodies import invalid
 from gateway.http.command_headers import read_preference
 from gateway.http.exchange import Exchange
+from gateway.http.integers import read_integer
 from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, read_cursor, split_page
 from gateway.http.problems import Problem
 from gateway.seat_maps.cache import SeatMapCache
@@ -146,9 +147,10 @@ def _no_command() -> Problem:
 def _limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_LIMIT):
+    limit = read_integer(text, MAX_LIMIT, max_digits=3)
+    if limit is None:
         raise invalid(("limit", f"a whole number from 1 to {MAX_LIMIT} is wanted"))
-    return int(text)
+    return limit
 
 
 def _from_row(row: Any) -> BookingBody:

@@ -9,6 +9,7 @@ from gateway.catalogue.days import read_day, read_day_or_instant
 from gateway.catalogue.movies import MovieFilter
 from gateway.catalogue.shows import ShowFilter
 from gateway.http.bodies import invalid
+from gateway.http.integers import read_integer
 from gateway.http.pagination import DEFAULT_LIMIT, MAX_CURSOR, MAX_LIMIT
 from gateway.http.problems import Problem
 from gateway.http.query import read_query
@@ -79,10 +80,10 @@ class _Fields:
         value = self._given.get(name)
         if value is None:
             return None
-        if value.isascii() and value.isdigit() and len(value) <= 16 and 1 <= int(value) <= largest:
-            return int(value)
-        self._errors.append((name, f"a whole number from 1 to {largest} is wanted"))
-        return None
+        number = read_integer(value, largest)
+        if number is None:
+            self._errors.append((name, f"a whole number from 1 to {largest} is wanted"))
+        return number
 
     def flag(self, name: str) -> bool | None:
         value = self._given.get(name)

@@ -25,6 +25,7 @@ from gateway.catalogue.response_cache import (
 from gateway.catalogue.shows import Shows, no_show
 from gateway.http.etags import not_modified
 from gateway.http.exchange import Exchange
+from gateway.http.integers import read_integer
 from schemas.ids import MAX_SHOW_ID
 
 _CACHE = (b"cache-control", b"public, no-cache")
@@ -48,7 +49,7 @@ class CatalogueRoutes:
 
     def movie(self, exchange: Exchange, number: str) -> Rest | None:
         """GET /api/movies/{id}"""
-        if (movie_id := _number(number)) is None:
+        if (movie_id := read_integer(number, MAX_SHOW_ID, max_digits=10)) is None:
             raise no_movie()
         exchange.parameters()
         return self._answer(exchange, ("movie", movie_id), partial(self._read_movie, movie_id))
@@ -59,14 +60,14 @@ class CatalogueRoutes:
 
     def shows_of_movie(self, exchange: Exchange, number: str) -> Rest | None:
         """GET /api/movies/{id}/shows"""
-        if (movie_id := _number(number)) is None:
+        if (movie_id := read_integer(number, MAX_SHOW_ID, max_digits=10)) is None:
             raise no_movie()
         key = ("shows of movie", movie_id, exchange.query)
         return self._answer(exchange, key, partial(self._read_shows_of_movie, exchange.query, movie_id))
 
     def show(self, exchange: Exchange, number: str) -> Rest | None:
         """GET /api/shows/{id}"""
-        if (show_id := _number(number)) is None:
+        if (show_id := read_integer(number, MAX_SHOW_ID, max_digits=10)) is None:
             raise no_show()
         exchange.parameters()
         return self._answer(exchange, ("show", show_id), partial(self._read_show, show_id), show_id)
@@ -111,9 +112,3 @@ def _tell(exchange: Exchange, answer: Answer) -> None:
         exchange.respond_cacheable(304, b"", headers)
     else:
         exchange.respond_cacheable(200, answer.body, headers)
-
-
-def _number(text: str) -> int | None:
-    if text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= MAX_SHOW_ID:
-        return int(text)
-    return None

@@ -10,6 +10,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from gateway.http.client_address import ADDRESS_KEY
 from gateway.http.errors import problem_for
 from gateway.http.exchange import Receive, Scope, Send
+from gateway.http.integers import read_integer
 from gateway.http.problems import Problem
 from gateway.limits.rate_limits import Limit
 from gateway.live.origins import Origins
@@ -79,9 +80,8 @@ class LiveRoutes:
     def _find(self, path: str) -> Handler | None:
         match path.split("/"):
             case ["", "api", "shows", number, "live"]:
-                digits = number.isascii() and number.isdigit() and len(number) <= 16
-                if digits and 1 <= int(number) <= MAX_SHOW_ID:
-                    return partial(_of_show, self._show, int(number))
+                if (show_id := read_integer(number, MAX_SHOW_ID)) is not None:
+                    return partial(_of_show, self._show, show_id)
             case ["", "api", "me", "live"]:
                 return self._mine
             case ["", "api", "events", "live"]:

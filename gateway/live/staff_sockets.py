@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gateway.commands.sender import CommandSender
 from gateway.http.bodies import invalid
+from gateway.http.integers import read_integer
 from gateway.http.problems import Problem
 from gateway.live.event_stream import EventStream, StreamEvent
 from gateway.live.logins import SocketLogin, SocketLogins, read_auth
@@ -81,9 +82,10 @@ class StaffSockets:
 def _show(text: str | None) -> int | None:
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= MAX_SHOW_ID):
+    show_id = read_integer(text, MAX_SHOW_ID, max_digits=10)
+    if show_id is None:
         raise invalid(("show", "the number of a show is wanted"))
-    return int(text)
+    return show_id
 
 
 def _demand_staff(login: SocketLogin) -> None:
