@@ -14,8 +14,8 @@ import msgspec
 
 from gateway.commands.refusals import key_reused
 from gateway.commands.used_keys import KEY_LIFETIME_S
+from gateway.http.command_headers import read_key
 from gateway.http.exchange import Headers
-from gateway.http.preferences import read_key
 from schemas.ids import keyed_command_id
 
 _BEGIN_SQL = """
@@ -62,7 +62,7 @@ class StoredResponses:
         async with self._pool.acquire() as connection, connection.transaction():
             if header is None:
                 return await make(connection)
-            answer_id = keyed_command_id(user_id, f"{route}\n{read_key(header.decode('latin-1'))}")
+            answer_id = keyed_command_id(user_id, f"{route}\n{read_key(header)}")
             digest = hashlib.sha256(msgspec.json.encode(request)).digest()
             if await connection.fetchval(_BEGIN_SQL, answer_id, digest, float(KEY_LIFETIME_S)) is None:
                 row = await connection.fetchrow(_READ_SQL, answer_id)

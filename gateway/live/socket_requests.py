@@ -17,9 +17,8 @@ from gateway.bookings.requests import book_command, hold_command, move_command, 
 from gateway.commands.refusals import problem_of
 from gateway.commands.sender import CommandSender, Outcome, Pending, StoredDecision
 from gateway.http.bodies import decode_body, invalid
-from gateway.http.command_headers import command_id_of
+from gateway.http.command_headers import DEFAULT_WAIT_S, command_id_of
 from gateway.http.errors import problem_for
-from gateway.http.preferences import DEFAULT_WAIT_S
 from gateway.http.problems import Problem
 from gateway.limits.admission import full
 from gateway.live.logins import SocketLogin, SocketLogins, read_auth
