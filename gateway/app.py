@@ -162,8 +162,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             inbox = inbox_routes(
                 settings.home, FromThisMachine(settings.public_url, settings.trusted_proxies)
             )
-        printer = TicketRenderer()
-        stack.callback(printer.close)
+        ticket_renderer = TicketRenderer()
+        stack.callback(ticket_renderer.close)
         cold = build_cold(
             tokens=tokens,
             revocations=revocations,
@@ -201,7 +201,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             commands,
             pool,
             CatalogueRoutes(memory, movies, shows),
-            TicketRoutes(tokens, pool, printer, settings.timezone),
+            TicketRoutes(tokens, pool, ticket_renderer, settings.timezone),
             seat_maps,
             revocations,
             FrontPage(memory, shows, embedded_inbox=settings.smtp_url is None),

@@ -92,7 +92,7 @@ class Composer:
     async def _about_booking(self, delivery: Delivery, recipient: Recipient) -> Outgoing:
         event = _decode_event(delivery.payload)
         show = await self._facts.show(event.booking.show_id)
-        places = await self._facts.places(show.layout_id)
+        places = (await self._facts.places(show.layout_id)).of(event.booking.seats)
 
         def write() -> Outgoing:
             if isinstance(event, BookingCancelled):

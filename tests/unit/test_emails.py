@@ -15,12 +15,12 @@ from notifier.deliveries import GIVE_UP_AFTER_S, retry_delay_s
 from notifier.facts import Recipient, ShowFacts
 from notifier.intake import delivery_of
 from notifier.mailer import read_server
-from notifier.wording import KindWords, email_words, languages
+from notifier.wording import EMAIL_WORDS, KindWords, email_words
 from schemas import events
 from schemas.events import Booking, BookingStatus, PublishedEvent
 from schemas.ids import new_booking_id
 from schemas.layout import Layout, Money, Row, Section
-from tickets.places import places_of
+from tickets.places import SeatPlaces
 
 SITE = "https://tickets.venue.example"
 LAYOUT = Layout((Section("Stalls", Money(1250, "EUR"), (Row("C", 20), Row("D", 20))),))
@@ -34,6 +34,7 @@ BOOKING = Booking(
     currency="EUR",
     created_ms=1_795_000_000_000,
 )
+PLACES = SeatPlaces(LAYOUT).of(BOOKING.seats)
 ADA = Recipient("ada@example.org", "ada", "Ada Lovelace", "en")
 SENDER = message.parse_mailbox("Aisle Tickets <tickets@venue.example>")
 
@@ -44,7 +45,7 @@ def a_show(title: str = "The Lighthouse at Noon", *, cancelled: bool = False) ->
 
 
 def confirmation(title: str = "The Lighthouse at Noon", to: Recipient = ADA) -> emails.Email:
-    return emails.confirmation(BOOKING, a_show(title), places_of(LAYOUT), to, SITE)
+    return emails.confirmation(BOOKING, a_show(title), PLACES, to, SITE)
 
 
 def sent(
@@ -82,8 +83,8 @@ def test_a_confirmation_says_what_was_booked_in_both_forms() -> None:
 
 
 def test_the_letter_of_a_show_that_was_called_off_says_so() -> None:
-    of_customer = emails.cancellation(BOOKING, a_show(), places_of(LAYOUT), ADA, SITE)
-    of_venue = emails.cancellation(BOOKING, a_show(cancelled=True), places_of(LAYOUT), ADA, SITE)
+    of_customer = emails.cancellation(BOOKING, a_show(), PLACES, ADA, SITE)
+    of_venue = emails.cancellation(BOOKING, a_show(cancelled=True), PLACES, ADA, SITE)
     assert of_customer.subject.startswith("Cancelled: ")
     assert of_venue.subject.startswith("Called off: ")
 
@@ -180,7 +181,7 @@ def test_a_domain_of_another_script_goes_out_in_ascii() -> None:
     assert message.mailbox("", "ada@bücher.example").address == "ada@xn--bcher-kva.example"
 
 
-@pytest.mark.parametrize("language", sorted(languages()))
+@pytest.mark.parametrize("language", sorted(EMAIL_WORDS.languages))
 def test_every_language_can_fill_in_every_text(language: str) -> None:
     words = email_words(language)
     about = {"title": "T", "day": "D", "hour": "H"}
