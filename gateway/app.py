@@ -38,7 +38,7 @@ from gateway.http.cors import Cors
 from gateway.http.exchange import App
 from gateway.http.security_headers import headers_for
 from gateway.inbox.routes import FromThisMachine, inbox_routes
-from gateway.limits.admission import InFlight
+from gateway.limits.admission import AdmissionControl
 from gateway.limits.rate_limits import RateLimits
 from gateway.live.customer_sockets import CustomerSockets
 from gateway.live.event_stream import EventStream
@@ -131,13 +131,13 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         seat_maps = SeatMapCache(SeatMapStore(pool))
         stack.push_async_callback(seat_maps.close)
         replies = Replies(pool, redis_client, seat_maps)
-        in_flight = InFlight(
+        admission = AdmissionControl(
             settings.max_in_flight, settings.max_in_flight_show, settings.max_in_flight_customer
         )
         rate_limits = RateLimits(redis_client, settings)
         hold_limit = HoldLimit(rate_limits.holds, pool)
         commands = CommandSender(
-            pool, appender, replies, in_flight, LogEnds(log), rate_limits.commands, hold_limit
+            pool, appender, replies, admission, LogEnds(log), rate_limits.commands, hold_limit
         )
         partitions = sorted(await log.bounds(COMMANDS_TOPIC))
         logins = Logins(pool)
@@ -210,7 +210,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         app: App = Front(hot, live, cold, addresses, rate_limits.requests)
         if settings.cors_origins:
             app = Cors(app, settings.cors_origins)
-        measures = GatewayMeasures(replies, in_flight, rate_limits.refusals)
+        measures = GatewayMeasures(replies, admission, rate_limits.rejections)
         open_files = OpenFiles(raise_limit(), reserved=_OPENED_LATER)
         open_files.log_allowed()
         short_way = ShortWay(
@@ -219,13 +219,13 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         tasks = [
             _start(stack, "replies", replies.listen()),
             _start(stack, "look-ups", replies.look_up()),
-            _start(stack, "in flight", in_flight.measure(lambda: replies.found)),
+            _start(stack, "in flight", admission.watch_load(lambda: replies.found)),
             _start(stack, "revocations", revocations.watch()),
             _start(stack, "openings", show_maker.watch()),
             _start(stack, "catalogue memory", memory.watch()),
             _start(stack, "time zones", zones.watch()),
             _start(stack, "show changes", show_changes.watch()),
-            _start(stack, "rate limits", rate_limits.tell()),
+            _start(stack, "rate limits", rate_limits.report()),
             _start(stack, "announced limits", rate_limits.listen()),
             _start(stack, "hold refusals", hold_limit.keep_writing()),
             _start(stack, "pictures", seat_maps.run()),

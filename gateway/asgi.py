@@ -25,7 +25,7 @@ from gateway.http.exchange import (
 )
 from gateway.http.problems import EncodedProblem, Problem
 from gateway.http.security_headers import with_policy
-from gateway.limits.rate_limits import Limit
+from gateway.limits.rate_limits import RateLimit
 from gateway.live.routes import LiveRoutes, not_http
 from gateway.metrics import GatewayMeasures, route_of
 
@@ -39,7 +39,7 @@ class Front:
     """The ASGI application. `limit` is how often an address may ask; probes always may."""
 
     def __init__(
-        self, hot: HotRoutes, live: LiveRoutes, cold: App, addresses: ClientAddresses, limit: Limit
+        self, hot: HotRoutes, live: LiveRoutes, cold: App, addresses: ClientAddresses, limit: RateLimit
     ) -> None:
         self._hot = hot
         self._live = live
@@ -142,7 +142,7 @@ class ShortWay:
         self,
         hot: HotRoutes,
         addresses: ClientAddresses,
-        limit: Limit,
+        limit: RateLimit,
         measures: GatewayMeasures,
         *,
         other_sites: bool,

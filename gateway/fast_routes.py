@@ -64,7 +64,7 @@ class HotRoutes:
         self._catalogue = catalogue
         self._tickets = tickets
         self._bookings = BookingRoutes(tokens, commands)
-        self._refused_for_now = commands.refused_for_now
+        self._refused_for_now = commands.overload_problem
         self._looks = ReadRoutes(tokens, commands, pool, seat_maps)
         self._seats = SeatMapRoutes(seat_maps)
         self._loop = asyncio.get_running_loop()

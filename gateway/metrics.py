@@ -11,8 +11,8 @@ from prometheus_client.core import Metric
 
 from gateway.commands.pending import Replies
 from gateway.http.exchange import App
-from gateway.limits.admission import InFlight
-from gateway.limits.limit_refusals import Refusals
+from gateway.limits.admission import AdmissionControl
+from gateway.limits.rejections import Rejections
 from runtime.metrics import Histogram, counter, gauge, histogram
 
 _TIMES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -50,10 +50,12 @@ def route_of(method: str, path: str) -> str:
 class GatewayMeasures:
     """Counts of one gateway since it started."""
 
-    def __init__(self, replies: Replies, in_flight: InFlight, refusals: Refusals | None = None) -> None:
-        self._refusals = refusals
+    def __init__(
+        self, replies: Replies, admission: AdmissionControl, rejections: Rejections | None = None
+    ) -> None:
+        self._rejections = rejections
         self._replies = replies
-        self._in_flight = in_flight
+        self._admission = admission
         self._requests: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(_TIMES_S))
         self._open = 0
@@ -128,7 +130,7 @@ class GatewayMeasures:
             "aisle_commands_in_flight",
             "Commands of this gateway that are not decided, those answered 202 too.",
             [],
-            {(): self._in_flight.total},
+            {(): self._admission.total},
         )
         yield gauge(
             "aisle_replies_awaited",
@@ -142,11 +144,11 @@ class GatewayMeasures:
             ["path"],
             {("redis",): self._replies.heard, ("looked_up",): self._replies.found},
         )
-        if self._refusals is not None:
+        if self._rejections is not None:
             yield counter(
                 "aisle_rate_limited",
                 "Requests refused for a rate limit, by limit.",
                 ["limit"],
-                {(limit,): count for limit, count in self._refusals.by_limit.items()},
+                {(limit,): count for limit, count in self._rejections.by_limit.items()},
             )
         yield gauge("aisle_sockets", "Open WebSockets, by kind.", ["kind"], self._sockets)

@@ -40,7 +40,7 @@ class AccountLimits:
         """
         await self.count(kind, account)
         yield
-        await self._limits.give_back(
+        await self._limits.refund(
             (self._limits.accounts, self._address), (self._limits.logins, _key(kind, account))
         )
 

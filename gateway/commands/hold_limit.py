@@ -9,17 +9,13 @@ Refusals are written down for staff, in one statement every few seconds.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import Any
 
-import asyncpg
-import structlog
-
 from gateway.commands.pending import StoredDecision
 from gateway.http.problems import Problem
-from gateway.limits.rate_limits import Limit
-from runtime.postgres import AWAY
+from gateway.limits.rate_limits import RateLimit
+from runtime.polling import poll
 from schemas.commands import HoldSeats
 
 _WRITE_EVERY_S = 2.0
@@ -32,30 +28,28 @@ SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[]) n (show_id, user_id,
    SET refused = old.refused + excluded.refused, refused_at = now()
 """
 
-_log = structlog.get_logger()
-
 
 class HoldLimit:
     """The holds of customers, over all gateways."""
 
-    def __init__(self, limit: Limit, pool: Any) -> None:
+    def __init__(self, limit: RateLimit, pool: Any) -> None:
         self._limit = limit
         self._pool = pool
         self._noted: Counter[tuple[int, int]] = Counter()
 
     def spent(self, hold: HoldSeats) -> bool:
         """Takes the token for a hold. Returns whether there was one."""
-        return hold.staff or self._limit.spent(_key(hold))
+        return hold.staff or self._limit.try_spend(_key(hold))
 
     def owe(self, hold: HoldSeats) -> None:
         """Takes the token for a hold whether there is one or not: it is a repeat, and will give it back."""
         if not hold.staff:
-            self._limit.change(_key(hold), -1.0)
+            self._limit.adjust(_key(hold), -1.0)
 
     def give_back(self, hold: HoldSeats) -> None:
         """Returns the token of a hold that took no seats."""
         if not hold.staff:
-            self._limit.change(_key(hold), 1.0)
+            self._limit.adjust(_key(hold), 1.0)
 
     def decided(self, hold: HoldSeats, decided: StoredDecision) -> None:
         """Returns the token unless the hold was accepted, and for the first time."""
@@ -67,16 +61,11 @@ class HoldLimit:
         pair = hold.show_id, hold.user_id
         if pair in self._noted or len(self._noted) < _MAX_NOTED:
             self._noted[pair] += 1
-        return self._limit.refused(_key(hold))
+        return self._limit.rejection(_key(hold))
 
     async def keep_writing(self) -> None:
         """Writes down what was refused, for ever."""
-        while True:
-            await asyncio.sleep(_WRITE_EVERY_S)
-            try:
-                await self.write()
-            except (*AWAY, asyncpg.PostgresError) as error:
-                _log.warning("hold_refusals_not_written", error=str(error) or type(error).__name__)
+        await poll("hold refusals", self.write, every_s=_WRITE_EVERY_S)
 
     async def write(self) -> None:
         """Writes down what was refused since the last time; what cannot be written is kept for the next."""

@@ -15,8 +15,8 @@ from gateway.commands.log_ends import LogEnds
 from gateway.commands.pending import Awaited, Replies, StoredDecision, Waiting
 from gateway.commands.used_keys import is_used
 from gateway.http.problems import EncodedProblem, Problem
-from gateway.limits.admission import InFlight
-from gateway.limits.rate_limits import Limit
+from gateway.limits.admission import AdmissionControl
+from gateway.limits.rate_limits import RateLimit
 from runtime.log import Appender, LogUnavailable
 from schemas.commands import Command, HoldSeats, ReplyTo, SeatsCommand
 from schemas.ids import Position, is_keyed
@@ -50,15 +50,15 @@ class CommandSender:
         pool: Any,
         appender: Appender,
         replies: Replies,
-        in_flight: InFlight,
+        admission: AdmissionControl,
         ends: LogEnds,
-        limit: Limit | None = None,
+        limit: RateLimit | None = None,
         hold_limit: HoldLimit | None = None,
     ) -> None:
         self._pool = pool
         self._appender = appender
         self._replies = replies
-        self._in_flight = in_flight
+        self._admission = admission
         self._limit = limit
         self._hold_limit = hold_limit
         self._keyed_holds: set[UUID] = set()
@@ -70,12 +70,12 @@ class CommandSender:
         self.told: dict[int, int] = {}
         """Show → the offset of the last decision on it that somebody here waited for."""
 
-    def refused_for_now(self, show_id: int) -> EncodedProblem | None:
+    def overload_problem(self, show_id: int) -> EncodedProblem | None:
         """What is answered to whoever wants seats of this show while too many wait; None: there is room.
 
         Confirming and cancelling have none of this: they end what was begun.
         """
-        return self._in_flight.refused_for_now(show_id)
+        return self._admission.overload_problem(show_id)
 
     async def partition_of(self, show_id: int) -> int:
         """The partition that a show has for good. Raises Problem `not_found`."""
@@ -104,7 +104,7 @@ class CommandSender:
 
     def dismiss(self, command: Command) -> None:
         """An admitted command is not sent: its question was answered otherwise."""
-        self._in_flight.leave(command.show_id, command.user_id)
+        self._admission.release(command.show_id, command.user_id)
         self._give_back(command)
 
     def send(self, command: Command, *, wait_s: float, on_outcome: OnOutcome) -> None:
@@ -129,7 +129,7 @@ class CommandSender:
         if repeats:
             hold_limit.owe(command)
         elif not hold_limit.spent(command):
-            self._in_flight.enter(command.show_id, command.user_id)
+            self._admission.admit(command.show_id, command.user_id)
             self._start(self._send_if_repeat(command, hold_limit, wait_s, on_outcome))
             return
         self._enter(command)
@@ -142,7 +142,7 @@ class CommandSender:
             if not await is_used(self._pool, command.command_id):
                 raise hold_limit.refused(command)
         except Exception as error:
-            self._in_flight.leave(command.show_id, command.user_id, decided=False)
+            self._admission.release(command.show_id, command.user_id, decided=False)
             on_outcome(error)
             return
         hold_limit.owe(command)
@@ -154,7 +154,7 @@ class CommandSender:
 
     def _enter(self, command: Command) -> None:
         try:
-            self._in_flight.enter(command.show_id, command.user_id)
+            self._admission.admit(command.show_id, command.user_id)
         except Problem:
             self._give_back(command)
             raise
@@ -206,7 +206,7 @@ class CommandSender:
         try:
             partition = await self.partition_of(command.show_id)
         except Exception as error:
-            self._in_flight.leave(command.show_id, command.user_id, decided=False)
+            self._admission.release(command.show_id, command.user_id, decided=False)
             self._give_back(command)
             on_outcome(error)
         else:
@@ -223,7 +223,7 @@ class CommandSender:
 
     def decided_for(self, sent: _Sent, decided: StoredDecision, *, awaited: bool) -> None:
         """A command is decided, and maybe somebody is about to be told."""
-        self._in_flight.leave(sent.show_id, sent.user_id)
+        self._admission.release(sent.show_id, sent.user_id)
         command, offset = sent.command, decided.position.offset
         if isinstance(command, HoldSeats) and self._hold_limit is not None:
             self._hold_limit.decided(command, decided)
@@ -241,7 +241,7 @@ class CommandSender:
         """A command is not in the log, or nobody knows. Says whether it is also not decided."""
         lost = self._replies.forget(sent)
         if lost:
-            self._in_flight.leave(sent.show_id, sent.user_id, decided=False)
+            self._admission.release(sent.show_id, sent.user_id, decided=False)
             if isinstance(sent.command, HoldSeats):
                 self._keyed_holds.discard(sent.command.command_id)
                 if certainly:

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 
 import msgspec
 
-GENERATION = 25_000
+GENERATION_SIZE = 25_000
 """Buckets of one rate are kept in two generations of so many: what was not asked for in either is forgotten,
 and is full when it comes again."""
 
@@ -21,7 +21,7 @@ class Rate(msgspec.Struct, frozen=True):
     name: str
     burst: float
     per_s: float
-    told: str
+    description: str
     """What the one who is refused is told to have done."""
 
     def wait_s(self, tokens: float) -> int:
@@ -32,18 +32,18 @@ class Rate(msgspec.Struct, frozen=True):
 class Bucket:
     """The tokens that one key has left, as far as this process knows."""
 
-    __slots__ = ("at_s", "tokens", "untold")
+    __slots__ = ("at_s", "tokens", "unreported")
 
     def __init__(self, tokens: float, at_s: float) -> None:
         self.tokens = tokens
         self.at_s = at_s
-        self.untold = 0.0
+        self.unreported = 0.0
         """Tokens taken here that the other gateways have not been told of."""
 
-    def change(self, tokens: float) -> None:
+    def adjust(self, tokens: float) -> None:
         """Takes tokens (below zero: into debt where there are none), or gives them back."""
         self.tokens += tokens
-        self.untold -= tokens
+        self.unreported -= tokens
 
 
 class Buckets:
@@ -54,7 +54,7 @@ class Buckets:
         self._young: dict[Hashable, Bucket] = {}
         self._old: dict[Hashable, Bucket] = {}
 
-    def filled(self, key: Hashable, now_s: float) -> Bucket:
+    def refilled(self, key: Hashable, now_s: float) -> Bucket:
         """The bucket of a key with what has flowed in until now."""
         bucket = self._young.get(key)
         if bucket is None:
@@ -66,23 +66,23 @@ class Buckets:
 
     def _admit(self, key: Hashable, now_s: float) -> Bucket:
         bucket = self._old.pop(key, None) or Bucket(self.rate.burst, now_s)
-        if len(self._young) >= GENERATION:
+        if len(self._young) >= GENERATION_SIZE:
             self._old, self._young = self._young, {}
         self._young[key] = bucket
         return bucket
 
     def spend(self, key: Hashable, now_s: float) -> Bucket | None:
         """Takes one token of a key. Returns its bucket, or None where there is no whole token."""
-        bucket = self.filled(key, now_s)
+        bucket = self.refilled(key, now_s)
         if bucket.tokens < 1.0:
             return None
-        bucket.change(-1.0)
+        bucket.adjust(-1.0)
         return bucket
 
     def lower(self, key: Hashable, tokens: float, now_s: float) -> None:
         """Takes over what all gateways together have left, if it is less than what this one knows of."""
-        bucket = self.filled(key, now_s)
-        bucket.tokens = min(bucket.tokens, tokens - bucket.untold)
+        bucket = self.refilled(key, now_s)
+        bucket.tokens = min(bucket.tokens, tokens - bucket.unreported)
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

@@ -12,7 +12,7 @@ from gateway.http.errors import problem_for
 from gateway.http.exchange import Receive, Scope, Send
 from gateway.http.integers import read_integer
 from gateway.http.problems import Problem
-from gateway.limits.rate_limits import Limit
+from gateway.limits.rate_limits import RateLimit
 from gateway.live.origins import Origins
 from gateway.live.socket_limits import SocketLimits
 from gateway.live.sockets import Socket, close_code
@@ -40,7 +40,7 @@ class LiveRoutes:
         events: Handler,
         origins: Origins,
         limits: SocketLimits,
-        rate: Limit,
+        rate: RateLimit,
     ) -> None:
         self._show = show
         self._mine = mine

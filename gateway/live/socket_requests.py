@@ -115,7 +115,7 @@ class SocketRequests:
                 raise invalid(("ref", "this field is missing"))
             else:
                 command = _command(kind, body, self._login.caller)
-                if kind in ("book", "hold") and self._commands.refused_for_now(command.show_id):
+                if kind in ("book", "hold") and self._commands.overload_problem(command.show_id):
                     raise full()
                 self._open[ref] = asyncio.create_task(self._carry_out(ref, command))
                 return True

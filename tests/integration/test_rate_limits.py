@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio
 
 from gateway.http.problems import Problem
-from gateway.limits.rate_limits import Limit, RateLimits
+from gateway.limits.rate_limits import RateLimit, RateLimits
 from ops.local.embedded import run_servers
 from ops.local.embedded_redis import EmbeddedRedis
 from runtime.redis import connect
@@ -42,7 +42,7 @@ async def gateways(redis_url: str, settings: Callable[..., Settings]) -> AsyncIt
         await client.aclose()
 
 
-def spent(limit: Limit, key: int, at_most: int = 10_000) -> int:
+def spent(limit: RateLimit, key: int, at_most: int = 10_000) -> int:
     """How many tokens could be had at once."""
     for count in range(at_most):
         try:
@@ -79,7 +79,7 @@ async def test_what_is_given_back_can_be_had_again(gateways: Gateways) -> None:
     one, other = gateways.one_more(), gateways.one_more()
     for limits in (one, other) * 30:
         await limits.take((limits.logins, "ada"))
-        await limits.give_back((limits.logins, "ada"))
+        await limits.refund((limits.logins, "ada"))
 
 
 async def test_the_one_who_is_refused_is_told_how_long_to_wait(gateways: Gateways) -> None:
@@ -100,8 +100,8 @@ async def test_what_is_spent_here_is_heard_there_and_owed(gateways: Gateways) ->
     one, other = gateways.one_more(), gateways.one_more()
     assert spent(one.commands, 7) == 50
     assert spent(other.commands, 7) == 50, "it could not have heard yet"
-    await one.tell_once()
-    await other.tell_once()
+    await one.report_once()
+    await other.report_once()
     await asyncio.sleep(0)
     assert spent(other.commands, 7) == 0
     gateways.now_s += 1.0
@@ -113,15 +113,15 @@ async def test_a_little_is_not_worth_telling(gateways: Gateways) -> None:
     limits = gateways.one_more()
     for customer in range(100):
         assert spent(limits.commands, customer, at_most=4) == 4
-    assert not limits.untold
+    assert not limits.unreported
     assert spent(limits.commands, 1, at_most=1) == 1
-    assert [key for _, key in limits.untold] == [1]
+    assert [key for _, key in limits.unreported] == [1]
 
 
 async def test_what_is_spent_while_redis_is_asked_still_counts(gateways: Gateways) -> None:
     limits = gateways.one_more()
     assert spent(limits.commands, 7, at_most=20) == 20
-    telling = asyncio.create_task(limits.tell_once())
+    telling = asyncio.create_task(limits.report_once())
     await asyncio.sleep(0)
     assert spent(limits.commands, 7, at_most=10) == 10
     await telling
@@ -142,8 +142,8 @@ async def test_off_lifts_all_and_asks_nobody(redis_url: str, settings: Callable[
     assert spent(limits.commands, 7, at_most=1000) == 1000
     for _ in range(100):
         await limits.take((limits.logins, "ada"))
-    await limits.give_back((limits.logins, "ada"))
-    assert not limits.untold
+    await limits.refund((limits.logins, "ada"))
+    assert not limits.unreported
     await nobody.aclose()
 
 
@@ -157,7 +157,7 @@ async def test_without_redis_each_gateway_keeps_the_limits_for_itself_until_it_i
         for limits in (one, other):
             assert [await took(limits, "ada", "a") for _ in range(11)] == [True] * 10 + [False]
             assert spent(limits.commands, 7) == 50
-            await limits.tell_once()
+            await limits.report_once()
             assert spent(limits.commands, 7) == 0
         gateways.now_s += 2.0
         with run_servers(server):

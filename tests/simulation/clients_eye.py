@@ -67,7 +67,7 @@ def not_taken_is_not_there(house: House) -> Iterator[str]:
             if certain and command_id in logged:
                 yield f"10. everything has a limit: {answer.code} was said of a command that is in the log"
     for gateway in house.gateways:
-        if gateway.in_flight._total or any(gateway.in_flight._shows.values()):
+        if gateway.admission._total or any(gateway.admission._shows.values()):
             yield f"10. everything has a limit: {gateway.name} counts commands that are decided as in flight"
 
 

@@ -10,7 +10,7 @@ from gateway.commands.log_ends import LogEnds
 from gateway.commands.pending import Replies
 from gateway.commands.sender import CommandSender, Outcome, StoredDecision
 from gateway.http.problems import Problem
-from gateway.limits.admission import InFlight
+from gateway.limits.admission import AdmissionControl
 from notifier.intake import EventIntake
 from notifier.pace import Pace, Used
 from schemas.commands import Command
@@ -167,16 +167,16 @@ class Gateway(Process):
     """A gateway, from the command on: append, wait, answer."""
 
     commands: CommandSender
-    in_flight: InFlight
+    admission: AdmissionControl
 
     async def work(self) -> None:
         house = self.house
         self.pending: list[asyncio.Future[Any]] = []
         pool = FakePool(house.database, house.wire())
         replies = Replies(pool, house.redis.client())
-        self.in_flight = InFlight(*house.in_flight)
+        self.admission = AdmissionControl(*house.in_flight)
         self.commands = CommandSender(
-            pool, house.log.appender(COMMANDS_TOPIC), replies, self.in_flight, LogEnds(house.log)
+            pool, house.log.appender(COMMANDS_TOPIC), replies, self.admission, LogEnds(house.log)
         )
         self.name_of_life = replies.gateway
         await asyncio.gather(replies.listen(), replies.look_up())

@@ -38,7 +38,7 @@ def unsettled(house: House) -> str | None:
     ):
         return "5. fencing: partitions are on the move"
     for gateway in house.gateways:
-        if gateway.in_flight._total:
+        if gateway.admission._total:
             return f"10. everything has a limit: {gateway.name} counts what is decided as in flight"
     if any(worker.worker._commit_task is not None or _unpublished(worker) for worker in house.workers):
         return "3. commit, then publish: a worker is not done"

@@ -15,7 +15,7 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.commands.pending import Replies
-from gateway.limits.admission import InFlight
+from gateway.limits.admission import AdmissionControl
 from gateway.metrics import GatewayMeasures, route_of
 from runtime.metrics import Histogram, counter, exposition, gauge, histogram, joined
 from runtime.metrics_server import telling, telling_for
@@ -181,14 +181,14 @@ def test_requests_are_told_by_kind(method: str, path: str, route: str) -> None:
 
 
 async def test_requests_and_sockets_are_counted_as_they_come_and_go() -> None:
-    in_flight = InFlight(10, 10, 10)
-    measures = GatewayMeasures(Replies(None, None), in_flight)
+    admission = AdmissionControl(10, 10, 10)
+    measures = GatewayMeasures(Replies(None, None), admission)
     inside: list[dict[Any, float]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        in_flight.enter(1, 1)
+        admission.admit(1, 1)
         inside.append(samples(await exposition(measures, "g")))
-        in_flight.leave(1, 1)
+        admission.release(1, 1)
         if scope["path"] == "/api/me":
             raise RuntimeError
         if scope["type"] == "http":

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from gateway.limits import token_bucket as buckets
 from gateway.limits.token_bucket import Buckets, Rate
 
-RATE = Rate("test", burst=5, per_s=2, told="tests")
+RATE = Rate("test", burst=5, per_s=2, description="tests")
 
 
 def taken(subject: Buckets, key: str, now_s: float) -> bool:
-    bucket = subject.filled(key, now_s)
+    bucket = subject.refilled(key, now_s)
     if bucket.tokens < 1:
         return False
     bucket.tokens -= 1
@@ -53,7 +53,7 @@ def test_the_wait_is_until_there_is_a_token_in_whole_seconds(tokens: float, wait
 
 
 def test_only_so_many_buckets_are_kept_and_those_in_use_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buckets, "GENERATION", 10)
+    monkeypatch.setattr(buckets, "GENERATION_SIZE", 10)
     subject = Buckets(RATE)
     for _ in range(5):
         assert taken(subject, "in use", 0.0)

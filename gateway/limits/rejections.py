@@ -1,4 +1,4 @@
-"""Refusals for a rate limit: counted by limit, and logged at most every ten seconds for each."""
+"""Rejections for a rate limit: counted by limit, and logged at most every ten seconds for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOG_EVERY_S = 10.0
 _log = structlog.get_logger()
 
 
-class Refusals:
+class Rejections:
     """What rate limits refused since the start. `clock` gives seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
