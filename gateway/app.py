@@ -24,14 +24,14 @@ from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.show_requests import ShowRequests
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import read_zones
-from gateway.cleanup import forget_expired
+from gateway.cleanup import remove_expired
 from gateway.commands.hold_limit import HoldLimit
 from gateway.commands.log_ends import LogEnds
 from gateway.commands.pending import Replies
 from gateway.commands.sender import CommandSender
 from gateway.commands.stored_responses import StoredResponses
 from gateway.fast_routes import HotRoutes
-from gateway.framework import build_cold
+from gateway.framework import build_framework
 from gateway.health import Health
 from gateway.http.client_address import ClientAddresses
 from gateway.http.cors import Cors
@@ -48,7 +48,7 @@ from gateway.live.routes import LiveRoutes
 from gateway.live.seat_map_sockets import SeatMapSockets
 from gateway.live.socket_limits import SocketLimits
 from gateway.live.staff_sockets import StaffSockets
-from gateway.metrics import GatewayMeasures
+from gateway.metrics import GatewayMetrics
 from gateway.reports.figures import ReportFigures
 from gateway.reports.query import ReportReader
 from gateway.seat_maps.cache import SeatMapCache
@@ -67,7 +67,7 @@ from schemas.wire import COMMANDS_TOPIC
 
 SERVICE = "gateway"
 
-_OPENED_LATER = 24
+_RESERVED_FILES = 24
 """Files that a gateway opens under load: more connections to its servers, programs that print tickets."""
 
 
@@ -77,7 +77,7 @@ class Gateway(NamedTuple):
     app: App
     short_way: ShortWay
     tasks: list[asyncio.Task[Any]]
-    measures: GatewayMeasures
+    metrics: GatewayMetrics
     end_waits: Callable[[], None]
     """Answers at once who waits for a decision: for the end, when there is no more time to wait."""
 
@@ -87,7 +87,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = Fals
     with listener_for(settings) as listener:
         async with (
             open_gateway(settings) as gateway,
-            telling(settings, SERVICE, gateway.measures) if metrics else contextlib.nullcontext(),
+            telling(settings, SERVICE, gateway.metrics) if metrics else contextlib.nullcontext(),
         ):
             settle_gc()
             headers = headers_for(settings.public_url, settings.cors_origins)
@@ -164,7 +164,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             )
         ticket_renderer = TicketRenderer()
         stack.callback(ticket_renderer.close)
-        cold = build_cold(
+        framework = build_framework(
             tokens=tokens,
             revocations=revocations,
             rate_limits=rate_limits,
@@ -207,14 +207,14 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             FrontPage(memory, shows, embedded_inbox=settings.smtp_url is None),
         )
         addresses = ClientAddresses(settings.trusted_proxies)
-        app: App = Front(hot, live, cold, addresses, rate_limits.requests)
+        app: App = Front(hot, live, framework, addresses, rate_limits.requests)
         if settings.cors_origins:
             app = Cors(app, settings.cors_origins)
-        measures = GatewayMeasures(replies, admission, rate_limits.rejections)
-        open_files = OpenFiles(raise_limit(), reserved=_OPENED_LATER)
+        metrics = GatewayMetrics(replies, admission, rate_limits.rejections)
+        open_files = OpenFiles(raise_limit(), reserved=_RESERVED_FILES)
         open_files.log_allowed()
         short_way = ShortWay(
-            hot, addresses, rate_limits.requests, measures, other_sites=bool(settings.cors_origins)
+            hot, addresses, rate_limits.requests, metrics, other_sites=bool(settings.cors_origins)
         )
         tasks = [
             _start(stack, "replies", replies.listen()),
@@ -233,10 +233,10 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "live events", events.run()),
             _start(stack, "live logins", socket_logins.watch()),
             _start(stack, "report figures", figures.keep_gathering()),
-            _start(stack, "upkeep", forget_expired(logins, stored_responses)),
+            _start(stack, "upkeep", remove_expired(logins, stored_responses)),
             _start(stack, "open files", open_files.watch()),
         ]
-        yield Gateway(measures.counted(app), short_way, tasks, measures, replies.end_waits)
+        yield Gateway(metrics.instrumented(app), short_way, tasks, metrics, replies.end_waits)
 
 
 def _start(

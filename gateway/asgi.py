@@ -27,7 +27,7 @@ from gateway.http.problems import EncodedProblem, Problem
 from gateway.http.security_headers import with_policy
 from gateway.limits.rate_limits import RateLimit
 from gateway.live.routes import LiveRoutes, not_http
-from gateway.metrics import GatewayMeasures, route_of
+from gateway.metrics import GatewayMetrics, route_of
 
 _PROBES = "/health/"
 # The framework's own OPTIONS names the methods of one handler; a method that it does not know, it tells all.
@@ -143,14 +143,14 @@ class ShortWay:
         hot: HotRoutes,
         addresses: ClientAddresses,
         limit: RateLimit,
-        measures: GatewayMeasures,
+        metrics: GatewayMetrics,
         *,
         other_sites: bool,
     ) -> None:
         self._hot = hot
         self._client_address = addresses.client_address
         self._limit = limit
-        self._measures = measures
+        self._metrics = metrics
         self._other_sites = other_sites
         self._known: dict[tuple[bytes, bytes], _Taken] = {}
         """Routes by method and target, of those that many ask for: what is below a show."""
@@ -183,12 +183,12 @@ class ShortWay:
         gate = taken.route.gate
         refusal = None if gate is None else gate()
         if refusal is not None:
-            self._measures.turned_away(taken.kind, refusal.status)
+            self._metrics.request_rejected(taken.kind, refusal.status)
         return refusal
 
     def take(self, taken: _Taken, exchange: Exchange) -> None:
         """Answers the request, now or later."""
-        self._measures.opened()
+        self._metrics.request_started()
         try:
             self._limit.spend(self._client_address(exchange.client, exchange.headers.items()))
         except Problem as problem:
@@ -198,7 +198,7 @@ class ShortWay:
 
     def answered(self, taken: _Taken, status: int, took_s: float) -> None:
         """Counts an answer."""
-        self._measures.answered(taken.kind, status, took_s)
+        self._metrics.request_finished(taken.kind, status, took_s)
 
 
 def _is_plain(target: bytes) -> bool:

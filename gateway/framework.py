@@ -48,7 +48,7 @@ default) or `Prefer: respond-async`; what is not decided in time is answered 202
 """
 
 
-def build_cold(
+def build_framework(
     *,
     tokens: Tokens,
     revocations: Revocations,

@@ -47,7 +47,7 @@ def route_of(method: str, path: str) -> str:
     return _OF_API.get(group) or ("account" if group in _ACCOUNTS else "other")
 
 
-class GatewayMeasures:
+class GatewayMetrics:
     """Counts of one gateway since it started."""
 
     def __init__(
@@ -61,7 +61,7 @@ class GatewayMeasures:
         self._open = 0
         self._sockets: defaultdict[tuple[str, ...], int] = defaultdict(int)
 
-    def counted(self, app: App) -> App:
+    def instrumented(self, app: App) -> App:
         """The application, with its requests counted."""
 
         async def count(scope: Any, receive: Any, send: Any) -> None:
@@ -78,24 +78,24 @@ class GatewayMeasures:
                 return sent
 
             began = time.perf_counter()
-            self.opened()
+            self.request_started()
             try:
                 await app(scope, receive, noted)
             finally:
                 route = route_of(scope["method"], scope["path"])
-                self.answered(route, status, time.perf_counter() - began)
+                self.request_finished(route, status, time.perf_counter() - began)
 
         return count
 
-    def opened(self) -> None:
+    def request_started(self) -> None:
         """One more request that is not answered yet."""
         self._open += 1
 
-    def turned_away(self, route: str, status: int) -> None:
+    def request_rejected(self, route: str, status: int) -> None:
         """A request was answered without being looked at."""
         self._requests[route, status] += 1
 
-    def answered(self, route: str, status: int, took_s: float) -> None:
+    def request_finished(self, route: str, status: int, took_s: float) -> None:
         """One of them is answered. `route`: as `route_of` has it."""
         self._open -= 1
         self._requests[route, status] += 1

@@ -52,7 +52,7 @@ class ProblemBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """With `not_ready`: what bookings need."""
 
 
-def described(*codes: str) -> str:
+def describe_problems(*codes: str) -> str:
     """The problems that an answer may be, in words."""
     return "; ".join(f"[`{code}`](/problems/{code}): {PROBLEMS[code][1]}" for code in codes)
 
@@ -64,7 +64,7 @@ def problem_responses(*codes: str) -> dict[int, ResponseSpec]:
         by_status.setdefault(PROBLEMS[code][0], []).append(code)
     return {
         status: ResponseSpec(
-            ProblemBody, generate_examples=False, description=described(*codes), media_type=_PROBLEM
+            ProblemBody, generate_examples=False, description=describe_problems(*codes), media_type=_PROBLEM
         )
         for status, codes in by_status.items()
     }

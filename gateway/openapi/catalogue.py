@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.http.pagination import DEFAULT_LIMIT, MAX_CURSOR, MAX_LIMIT
-from gateway.openapi.annotations import described
+from gateway.openapi.annotations import describe_problems
 from gateway.openapi.examples import BODIES, MOVIE, PENDING, PENDING_SHOW, SHOW
 from gateway.openapi.fast_routes import KEY_PARAMETER, PROBLEM_SCHEMA, WAITING_PARAMETERS
 from schemas.api_catalogue import MAX_SEARCH, MAX_WORD
@@ -189,7 +189,7 @@ def _json(
 
 def _problems(*codes: str) -> dict[str, Any]:
     return {
-        "description": described(*codes),
+        "description": describe_problems(*codes),
         "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}},
     }
 

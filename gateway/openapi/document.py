@@ -17,10 +17,10 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath
 
 from gateway.http.errors import unknown_path
-from gateway.openapi.annotations import described
+from gateway.openapi.annotations import describe_problems
 from gateway.openapi.catalogue import catalogue_paths, complete_catalogue
-from gateway.openapi.fast_routes import PROBLEM_SCHEMA, body_schemas, hot_paths
-from gateway.openapi.plain_schemas import plain
+from gateway.openapi.fast_routes import PROBLEM_SCHEMA, body_schemas, fast_route_paths
+from gateway.openapi.plain_schemas import simplify
 
 _ASSETS = {
     "swagger-ui.css": "text/css",
@@ -35,7 +35,7 @@ _POLICY = (
 )
 _OUTCOMES = {"201": "Made; Location says where.", "204": "Done."}
 _FRAMEWORKS_OWN_400 = "Bad request syntax or unsupported method"
-_ANYWHERE = described(
+_ANYWHERE = describe_problems(
     "method_not_allowed",
     "not_acceptable",
     "request_timeout",
@@ -104,12 +104,12 @@ def _swagger_file(name: str) -> bytes:
 
 def _complete(document: dict[str, Any]) -> dict[str, Any]:
     paths = {path: dict(item) for path, item in document["paths"].items()}
-    for path, item in (*hot_paths().items(), *catalogue_paths().items()):
+    for path, item in (*fast_route_paths().items(), *catalogue_paths().items()):
         paths.setdefault(path, {}).update(item)
     for path, item in paths.items():
         for method in _METHODS:
             if method in item:
-                item[method] = _told(path, item[method])
+                item[method] = _completed(path, item[method])
     complete_catalogue(paths)
     # msgspec knows more about its own types than the framework, what they are for among it.
     schemas = {**document["components"]["schemas"], **body_schemas()}
@@ -120,10 +120,10 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
         "components": components,
         "externalDocs": {"description": "What each problem code means", "url": "/problems"},
     }
-    return plain(complete)
+    return simplify(complete)
 
 
-def _told(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+def _completed(path: str, operation: dict[str, Any]) -> dict[str, Any]:
     """An operation with a readable summary, and with the problems that follow from what it takes."""
     summary, _, rest = operation.get("description", operation["summary"]).partition(".")
     responses = {
@@ -133,7 +133,7 @@ def _told(path: str, operation: dict[str, Any]) -> dict[str, Any]:
     }
     for status, codes in _problems_of(path, operation).items():
         told = responses.get(status, {}).get("description")
-        responses[status] = _problem("; ".join(filter(None, (told, described(*codes)))))
+        responses[status] = _problem("; ".join(filter(None, (told, describe_problems(*codes)))))
     responses.setdefault("default", _problem(f"Any other problem; its `code` says which. {_ANYWHERE}."))
     return {**operation, "summary": summary, "description": rest.strip(), "responses": responses}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.openapi.annotations import BEARER, ProblemBody, described
+from gateway.openapi.annotations import BEARER, ProblemBody, describe_problems
 from schemas import api, api_accounts, api_catalogue, api_reports, api_seats
 
 _SCHEMAS = (api, api_accounts, api_catalogue, api_reports, api_seats)
@@ -70,7 +70,7 @@ def body_schemas() -> dict[str, Any]:
     return msgspec.json.schema_components(bodies, ref_template=_REF)[1]
 
 
-def hot_paths() -> dict[str, dict[str, Any]]:
+def fast_route_paths() -> dict[str, dict[str, Any]]:
     """Paths of the hot routes, each with its operations."""
     return {
         "/api/shows/{show_id}/seats": {
@@ -255,6 +255,6 @@ def _refused(*codes: str) -> dict[str, Any]:
 
 def _problems(*codes: str) -> dict[str, Any]:
     return {
-        "description": described(*codes),
+        "description": describe_problems(*codes),
         "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}},
     }

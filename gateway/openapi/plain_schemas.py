@@ -10,7 +10,7 @@ _OMITS_DEFAULTS = frozenset({ProblemBody.__name__})
 """Bodies of answers that leave out fields with their default."""
 
 
-def plain(document: dict[str, Any]) -> dict[str, Any]:
+def simplify(document: dict[str, Any]) -> dict[str, Any]:
     """The document: enums with a type, no alternatives of one, no parameter that may be null, all answers whole."""
     document = _walked(document)
     for item in document["paths"].values():

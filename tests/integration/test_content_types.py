@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.framework import build_cold
+from gateway.framework import build_framework
 from gateway.inbox.routes import FromThisMachine, inbox_routes
-from gateway.openapi.fast_routes import hot_paths
+from gateway.openapi.fast_routes import fast_route_paths
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 
@@ -46,15 +46,15 @@ def check(answer: httpx.Response, wanted: str) -> None:
 
 def every_get_path(settings: Settings) -> set[str]:
     """Templates of all addresses that answer GET: the framework's, those in front of it, the inbox."""
-    parts: dict[str, Any] = dict.fromkeys(inspect.signature(build_cold).parameters)
-    framework = build_cold(
+    parts: dict[str, Any] = dict.fromkeys(inspect.signature(build_framework).parameters)
+    framework = build_framework(
         **parts | {"more_routes": inbox_routes(settings.home, FromThisMachine("http://a"))}
     )
     paths = {route.path for route in framework.routes if "GET" in getattr(route, "methods", ())}
     return (
         {"/"}
         | {re.sub(r":\w+}", "}", path) for path in paths}
-        | {path for path, item in hot_paths().items() if "get" in item}
+        | {path for path, item in fast_route_paths().items() if "get" in item}
     )
 
 

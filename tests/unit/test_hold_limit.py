@@ -17,7 +17,7 @@ from gateway.http.problems import Problem
 from gateway.limits.admission import AdmissionControl
 from gateway.limits.rate_limits import RateLimits
 from gateway.limits.rejections import LOG_EVERY_S, Rejections
-from gateway.metrics import GatewayMeasures
+from gateway.metrics import GatewayMetrics
 from runtime.log import LogUnavailable
 from runtime.settings import read_settings
 from schemas.commands import BookSeats, HoldSeats
@@ -278,8 +278,8 @@ async def test_refusals_are_counted_and_logged_now_and_then() -> None:
         ("address", 1, "::1"),
         ("holds", 5, "6.7"),
     ]
-    measures = GatewayMeasures(Replies(None, None), AdmissionControl(1, 1, 1), refusals)
-    families = {family.name: family async for family in measures.metrics()}
+    gateway_metrics = GatewayMetrics(Replies(None, None), AdmissionControl(1, 1, 1), refusals)
+    families = {family.name: family async for family in gateway_metrics.metrics()}
     samples = families["aisle_rate_limited"].samples
     assert {sample.labels["limit"]: sample.value for sample in samples} == {"holds": 6, "address": 1}
 

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.commands.pending import Replies
 from gateway.limits.admission import AdmissionControl
-from gateway.metrics import GatewayMeasures, route_of
+from gateway.metrics import GatewayMetrics, route_of
 from runtime.metrics import Histogram, counter, exposition, gauge, histogram, joined
 from runtime.metrics_server import telling, telling_for
 from runtime.process import CannotStart
@@ -182,12 +182,12 @@ def test_requests_are_told_by_kind(method: str, path: str, route: str) -> None:
 
 async def test_requests_and_sockets_are_counted_as_they_come_and_go() -> None:
     admission = AdmissionControl(10, 10, 10)
-    measures = GatewayMeasures(Replies(None, None), admission)
+    gateway_metrics = GatewayMetrics(Replies(None, None), admission)
     inside: list[dict[Any, float]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         admission.admit(1, 1)
-        inside.append(samples(await exposition(measures, "g")))
+        inside.append(samples(await exposition(gateway_metrics, "g")))
         admission.release(1, 1)
         if scope["path"] == "/api/me":
             raise RuntimeError
@@ -198,7 +198,7 @@ async def test_requests_and_sockets_are_counted_as_they_come_and_go() -> None:
     async def send(message: Any) -> None:
         pass
 
-    counted = measures.counted(app)
+    counted = gateway_metrics.instrumented(app)
     await counted({"type": "http", "method": "POST", "path": "/api/shows/1/bookings"}, None, send)
     await counted({"type": "websocket", "path": "/api/shows/1/live"}, None, send)
     with pytest.raises(RuntimeError):
@@ -206,7 +206,7 @@ async def test_requests_and_sockets_are_counted_as_they_come_and_go() -> None:
     assert inside[0][sample("aisle_requests_open", process="g")] == 1
     assert inside[0][sample("aisle_commands_in_flight", process="g")] == 1
     assert inside[1][sample("aisle_sockets", kind="show", process="g")] == 1
-    told = samples(await exposition(measures, "g"))
+    told = samples(await exposition(gateway_metrics, "g"))
     assert told[sample("aisle_requests_total", route="book", status="201", process="g")] == 1
     assert told[sample("aisle_requests_total", route="account", status="500", process="g")] == 1
     assert told[sample("aisle_request_seconds_count", route="book", process="g")] == 1
