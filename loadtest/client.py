@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import msgspec
 
-from loadtest.bench.generator.responses import Answer, AnswerReader
+from loadtest.bench.generator.responses import Response, ResponseReader
 
 _IDLE_S = 20.0
 """A connection that was not used for so long is not used again: the server may be closing it at this very moment."""
@@ -46,7 +46,7 @@ class Client:
         token: str = "",
         body: Mapping[str, Any] | None = None,
         timeout_s: float = 30.0,
-    ) -> Answer:
+    ) -> Response:
         """One request and its answer. Raises OSError when there is none; the next call connects again."""
         content = b"" if body is None else msgspec.json.encode(body)
         head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
@@ -62,23 +62,25 @@ class Client:
             self.close()  # what is left on the connection belongs to no request
             raise
 
-    async def _exchange(self, request: bytes) -> Answer:
+    async def _exchange(self, request: bytes) -> Response:
         if time.monotonic() - self._used_at > _IDLE_S:
             self.close()
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
         writer.write(request)
-        parts = AnswerReader()
+        parts = ResponseReader()
         while data := await reader.read(65536):
-            if answer := parts.feed(data):
+            if response := parts.feed(data):
                 self._used_at = time.monotonic()
-                return answer
+                return response
         raise ConnectionResetError(f"{self._host}:{self._port} closed the connection without an answer")
 
     async def ask(self, method: str, path: str, *, token: str, body: Mapping[str, Any] | None = None) -> Any:
         """A call that has to succeed; returns the decoded body. Raises SetupError with the problem else."""
-        answer = await self.call(method, path, token=token, body=body)
-        if answer.status >= 300:
-            raise SetupError(f"{method} {path}: {answer.status} {answer.body[:400].decode(errors='replace')}")
-        return msgspec.json.decode(answer.body) if answer.body else None
+        response = await self.call(method, path, token=token, body=body)
+        if response.status >= 300:
+            raise SetupError(
+                f"{method} {path}: {response.status} {response.body[:400].decode(errors='replace')}"
+            )
+        return msgspec.json.decode(response.body) if response.body else None

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from loadtest.bench.homes import environment_of, new_home
-from loadtest.bench.processes import CpuMeter, end_with_parent, listener, processes, tree
+from loadtest.bench.processes import CpuMeter, end_with_parent, listening_pid, processes, tree
 from loadtest.client import Client, SetupError
 from loadtest.free_ports import free_port
 from runtime.log import LogUnavailable, WrongLog
@@ -28,7 +28,7 @@ STOP_S = 90.0
 VERIFY_S = 1800.0
 
 
-class House(msgspec.Struct, kw_only=True):
+class Instance(msgspec.Struct, kw_only=True):
     """A running Aisle. `settings` are those of its gateway, addresses of embedded servers included."""
 
     home: Path
@@ -42,7 +42,7 @@ class House(msgspec.Struct, kw_only=True):
 
 
 @asynccontextmanager
-async def own_house(*, kafka: bool, keep: bool) -> AsyncIterator[House]:
+async def new_instance(*, kafka: bool, keep: bool) -> AsyncIterator[Instance]:
     """Starts an Aisle on a new home and stops it at the end; `kafka` starts one for it, too.
 
     Raises SetupError with the last words of what does not start.
@@ -50,23 +50,23 @@ async def own_house(*, kafka: bool, keep: bool) -> AsyncIterator[House]:
     if outside := os.environ.get("AISLE_KAFKA"):
         await _refuse_used_log(outside)
     with new_home(keep=keep) as home:
-        async with house_on(home, kafka=kafka) as house:
-            yield house
+        async with instance_on(home, kafka=kafka) as instance:
+            yield instance
 
 
 @asynccontextmanager
-async def house_on(home: Path, *, kafka: bool) -> AsyncIterator[House]:
-    """Starts an Aisle on a home that may have been used before. Raises as `own_house` does."""
+async def instance_on(home: Path, *, kafka: bool) -> AsyncIterator[Instance]:
+    """Starts an Aisle on a home that may have been used before. Raises as `new_instance` does."""
     environment = environment_of(home)
     async with AsyncExitStack() as stack:
         if kafka:
-            environment["AISLE_KAFKA"] = await stack.enter_async_context(kafka_on(home, environment))
+            environment["AISLE_KAFKA"] = await stack.enter_async_context(start_kafka(home, environment))
         supervisor = await stack.enter_async_context(_running("up", home, environment))
         port = int(environment["AISLE_PORT"])
         await _until_ready(supervisor, home, port)
         settings = _settings_of_gateway(supervisor.pid)
         at = _kafka_process(settings.kafka)
-        yield House(
+        yield Instance(
             home=home,
             host="127.0.0.1",
             port=port,
@@ -77,23 +77,23 @@ async def house_on(home: Path, *, kafka: bool) -> AsyncIterator[House]:
         )
 
 
-async def verify(house: House) -> tuple[bool, str]:
+async def verify(instance: Instance) -> tuple[bool, str]:
     """The verdict of `aisle verify` on the house: whether all is well, and what it said."""
     process = await asyncio.create_subprocess_exec(
         *_aisle("verify"),
-        env=house.environment,
+        env=instance.environment,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         preexec_fn=end_with_parent,
     )
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), VERIFY_S)
+        output, _ = await asyncio.wait_for(process.communicate(), VERIFY_S)
     except TimeoutError:
         process.kill()
         await process.wait()
         return False, f"no verdict within {VERIFY_S / 60:.0f} minutes"
-    return process.returncode == 0, said.decode(errors="replace").strip()
+    return process.returncode == 0, output.decode(errors="replace").strip()
 
 
 async def _refuse_used_log(kafka: str) -> None:
@@ -152,7 +152,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 @asynccontextmanager
-async def kafka_on(home: Path, environment: Mapping[str, str]) -> AsyncIterator[str]:
+async def start_kafka(home: Path, environment: Mapping[str, str]) -> AsyncIterator[str]:
     """One node of Kafka with its data in the home. Yields its address."""
     port = free_port(following=1)
     async with _running("kafka", home, environment, "--port", str(port)) as process:
@@ -177,11 +177,11 @@ async def _until_ready(process: asyncio.subprocess.Process, home: Path, port: in
 
 
 def _still_running(process: asyncio.subprocess.Process, command: str, home: Path, deadline: float) -> None:
-    said = _output(home, command).read_text(errors="replace").strip()[-2000:]
+    output = _output(home, command).read_text(errors="replace").strip()[-2000:]
     if process.returncode is not None:
-        raise SetupError(f"`aisle {command}` ended with status {process.returncode}: {said}")
+        raise SetupError(f"`aisle {command}` ended with status {process.returncode}: {output}")
     if time.monotonic() > deadline:
-        raise SetupError(f"`aisle {command}` is not ready after {READY_S:.0f} s: {said}")
+        raise SetupError(f"`aisle {command}` is not ready after {READY_S:.0f} s: {output}")
 
 
 def _output(home: Path, command: str) -> Path:
@@ -209,5 +209,5 @@ def _kafka_process(kafka: str | None) -> list[int]:
     if kafka is None:
         return []
     host, _, port = kafka.split(",")[0].rpartition(":")
-    pid = listener(int(port)) if host in ("127.0.0.1", "localhost", "[::1]", "::1") else None
+    pid = listening_pid(int(port)) if host in ("127.0.0.1", "localhost", "[::1]", "::1") else None
     return [] if pid is None else [pid]

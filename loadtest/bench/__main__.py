@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from loadtest.bench.full import EMPTY, FULL
+from loadtest.bench.comparison import EMPTY, FULL
 from loadtest.bench.processes import raise_open_files
 from loadtest.bench.report.pictures import draw
-from loadtest.bench.report.table import show
-from loadtest.bench.rounds import Plan, make
+from loadtest.bench.report.table import print_results
+from loadtest.bench.rounds import Plan, run_benchmark
 from loadtest.bench.scenarios import all_scenarios
 from loadtest.client import SetupError
 
@@ -96,15 +96,15 @@ def bench(
             raise SetupError(f"{FULL.case} needs homes and logs of its own: neither --url nor AISLE_KAFKA")
         if log is LogKind.POSTGRES and os.environ.get("AISLE_KAFKA"):
             raise SetupError("--log postgres, but AISLE_KAFKA is set")
-        results = asyncio.run(make(plan, console))
+        results = asyncio.run(run_benchmark(plan, console))
     except SetupError as error:
         raise SystemExit(f"bench: {error}") from None
     console.print()
-    show(results, console)
+    print_results(results, console)
     path = results.write()
     drawn = draw([results], path.with_suffix(""))
     console.print(f"kept in {os.path.relpath(path)}, {len(drawn)} pictures in the folder beside it")
-    if not results.well:
+    if not results.passed:
         raise SystemExit(1)
 
 

@@ -25,7 +25,7 @@ _ADD_USERS = """
     RETURNING user_id"""
 
 
-class Audience(Protocol):
+class Accounts(Protocol):
     """Customers and one of staff."""
 
     def staff(self) -> str:
@@ -37,7 +37,7 @@ class Audience(Protocol):
         ...
 
 
-class SignedAudience:
+class SignedAccounts:
     """Users in a database whose signing keys we have, so that their tokens never run out."""
 
     def __init__(self, tokens: Tokens, staff_id: int, customer_ids: tuple[int, ...]) -> None:
@@ -58,25 +58,25 @@ class _TokensFile(msgspec.Struct, forbid_unknown_fields=True):
     customers: tuple[str, ...]
 
 
-class GivenAudience:
+class AccountsFile:
     """Tokens from a file, `{"staff": "…", "customers": ["…", …]}`, for a service that is not ours."""
 
     def __init__(self, path: Path) -> None:
         try:
-            self._given = msgspec.json.decode(path.read_bytes(), type=_TokensFile)
+            self._running_service = msgspec.json.decode(path.read_bytes(), type=_TokensFile)
         except (OSError, msgspec.DecodeError) as error:
             raise SetupError(f"{path}: {error}; one staff token and a list of customers' is wanted") from None
-        if not self._given.customers:
+        if not self._running_service.customers:
             raise SetupError(f"{path}: there are no customers in it")
 
     def staff(self) -> str:
-        return self._given.staff
+        return self._running_service.staff
 
     def customers(self) -> tuple[str, ...]:
-        return self._given.customers
+        return self._running_service.customers
 
 
-async def settle(settings: Settings, customers: int) -> SignedAudience:
+async def add_accounts(settings: Settings, customers: int) -> SignedAccounts:
     """Adds one of staff and some customers to the database that `settings` name."""
     password = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1).hash(secrets.token_urlsafe())
     connection = await asyncpg.connect(settings.database_url)
@@ -86,4 +86,4 @@ async def settle(settings: Settings, customers: int) -> SignedAudience:
         rows = await connection.fetch(_ADD_USERS, names, "customer", password)
     finally:
         await connection.close()
-    return SignedAudience(Tokens(settings.jwt_keys, {}), staff, tuple(row["user_id"] for row in rows))
+    return SignedAccounts(Tokens(settings.jwt_keys, {}), staff, tuple(row["user_id"] for row in rows))

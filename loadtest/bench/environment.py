@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import msgspec
 
-from loadtest.bench.generator.jobs import Begun, Ended, Failed, Mark, Order, Tally, decode_line, encode
+from loadtest.bench.generator.jobs import Failed, Finished, Job, Mark, Started, Tally, decode_message, encode
 from loadtest.bench.memory import memory_mib
 from loadtest.bench.processes import CpuMeter
 from loadtest.bench.report.columns import Column
@@ -31,7 +31,7 @@ class Step(msgspec.Struct, frozen=True):
     """Of each part but the generator, for one expected answer of this stretch."""
 
 
-class Measured(msgspec.Struct, frozen=True, kw_only=True):
+class CaseRun(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one case."""
 
     column: Column
@@ -46,7 +46,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """Where the order asked for marks."""
 
 
-class Stage(msgspec.Struct, kw_only=True):
+class Environment(msgspec.Struct, kw_only=True):
     """What a scenario is given."""
 
     host: str
@@ -58,7 +58,7 @@ class Stage(msgspec.Struct, kw_only=True):
     warm_up_s: float
     measured_s: float
 
-    async def drive(self, column: Column, order: Order, cpu: CpuMeter | None) -> Measured:
+    async def drive(self, column: Column, job: Job, cpu: CpuMeter | None) -> CaseRun:
         """Makes one run in a generator process of its own and reads the CPU meters at its edges."""
         generator = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -70,11 +70,11 @@ class Stage(msgspec.Struct, kw_only=True):
             process_group=0,  # Ctrl-C is for the benchmark alone
         )
         try:
-            after_s = order.due.after_s if order.due else 0.0
-            async with asyncio.timeout(order.warm_up_s + order.measured_s + after_s + SLACK_S):
-                measured = await self._follow(column, order, cpu, generator)
+            recovery_s = job.due.recovery_s if job.due else 0.0
+            async with asyncio.timeout(job.warm_up_s + job.measured_s + recovery_s + SLACK_S):
+                case_run = await self._follow(column, job, cpu, generator)
                 await generator.wait()  # by itself: it has said its last
-                return measured
+                return case_run
         except TimeoutError:
             raise SetupError("the generator does not come to an end") from None
         finally:
@@ -83,31 +83,31 @@ class Stage(msgspec.Struct, kw_only=True):
             await generator.wait()
 
     async def _follow(
-        self, column: Column, order: Order, cpu: CpuMeter | None, generator: asyncio.subprocess.Process
-    ) -> Measured:
+        self, column: Column, job: Job, cpu: CpuMeter | None, generator: asyncio.subprocess.Process
+    ) -> CaseRun:
         assert generator.stdin is not None
         assert generator.stdout is not None
-        generator.stdin.write(encode(order))
+        generator.stdin.write(encode(job))
         await generator.stdin.drain()
         generator.stdin.close()
         before: Counter[str] = Counter()
         used: Counter[str] = Counter()
         marks: list[tuple[int, float, Counter[str]]] = []
         async for line in generator.stdout:
-            match decode_line.decode(line):
-                case Begun():
+            match decode_message.decode(line):
+                case Started():
                     before = cpu.read() if cpu else before
                     marks.append((0, 0.0, before))
                 case Mark(done, seconds):
                     marks.append((done, seconds, cpu.read() if cpu else before))
-                case Ended():
+                case Finished():
                     used = cpu.read() if cpu else used
                     used.subtract(before)
                 case Failed(message):
                     raise SetupError(message)
                 case Tally() as tally:
                     used.update({"generator": tally.cpu_s})
-                    return Measured(
+                    return CaseRun(
                         column=column,
                         tally=tally,
                         cpu_us=_each(used, tally.expected) if cpu else None,

@@ -131,7 +131,7 @@ def _arguments(pid: int) -> list[str]:
         return []
 
 
-def listener(port: int) -> int | None:
+def listening_pid(port: int) -> int | None:
     """The pid of who listens on a TCP port of this machine, if it can be seen."""
     sockets = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):

@@ -12,7 +12,7 @@ from typing import Any
 from loadtest.bench.generator.requests import FreshSeats
 from loadtest.client import Client, SetupError
 
-SEATS_A_SHOW = 5000
+SEATS_PER_SHOW = 5000
 SEATS_PER_CUSTOMER = 10_000
 OPENING_S = 30.0
 
@@ -35,12 +35,12 @@ class SeatSupply:
     async def fresh(self, wanted: int) -> FreshSeats:
         """At least `wanted` seats, evenly over the shows. Say with `used` how many were asked for."""
         each = -(-wanted // self._among)
-        if not self._shows or self._next_seat + each - 1 > SEATS_A_SHOW:
-            self._shows = await self._make_shows(max(each, SEATS_A_SHOW), self._among)
+        if not self._shows or self._next_seat + each - 1 > SEATS_PER_SHOW:
+            self._shows = await self._make_shows(max(each, SEATS_PER_SHOW), self._among)
             self._next_seat = 1
-            last = max(each, SEATS_A_SHOW)
+            last = max(each, SEATS_PER_SHOW)
         else:
-            last = SEATS_A_SHOW
+            last = SEATS_PER_SHOW
         return FreshSeats(
             shows=tuple((show_id, self._next_seat, last) for show_id in self._shows),
             key_prefix=secrets.token_hex(8),

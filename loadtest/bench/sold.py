@@ -25,7 +25,7 @@ from gateway.reports.figures import ReportFigures
 from loadtest.bench.homes import environment_of
 from loadtest.bench.processes import end_with_parent
 from loadtest.client import SetupError
-from loadtest.instance import kafka_on
+from loadtest.instance import start_kafka
 from notifier.deliveries import Deliveries
 from ops.local.embedded import run_servers
 from ops.local.embedded_postgres import EmbeddedPostgres
@@ -39,7 +39,7 @@ from schemas.ids import keyed_command_id, new_booking_id
 from schemas.layout import Money, numbered
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC, encode
 
-SEATS_A_SHOW = 5_000
+SEATS_PER_SHOW = 5_000
 CUSTOMERS = 200_000
 _AT_ONCE = 2_000
 """Commands of one append. As many appends may be on their way as the appender takes."""
@@ -58,7 +58,7 @@ async def sell(home: Path, bookings: int, *, kafka: bool) -> None:
     environment = environment_of(home)
     async with AsyncExitStack() as stack:
         if kafka:
-            environment["AISLE_KAFKA"] = await stack.enter_async_context(kafka_on(home, environment))
+            environment["AISLE_KAFKA"] = await stack.enter_async_context(start_kafka(home, environment))
         settings = read_settings({k: v for k, v in environment.items() if k.startswith("AISLE_")})
         postgres, redis = EmbeddedPostgres(home), EmbeddedRedis(home)
         stack.enter_context(run_servers(postgres, redis))
@@ -99,7 +99,7 @@ async def _sell(pool: asyncpg.Pool, log: Log, bookings: int) -> None:
     try:
         async with pool.acquire() as connection:
             movie_id = await connection.fetchval(_ADD_MOVIE)
-            count = -(-bookings // SEATS_A_SHOW)
+            count = -(-bookings // SEATS_PER_SHOW)
             shows = [await insert_show(connection, _show(movie_id, n), partitions) for n in range(count)]
         opened = await appender.append_many([(show.partition, encode(show.command)) for show in shows])
         await _append(appender, _bookings(shows, bookings))
@@ -117,8 +117,8 @@ def _show(movie_id: int, number: int) -> NewShow:
         screen_name=f"Screen {number + 1}",
         starts_at=(datetime.now(UTC) + timedelta(days=30)).replace(microsecond=0),
         timezone="UTC",
-        layout=numbered(SEATS_A_SHOW, Money(1250, "EUR")),
-        seats_per_customer=SEATS_A_SHOW,
+        layout=numbered(SEATS_PER_SHOW, Money(1250, "EUR")),
+        seats_per_customer=SEATS_PER_SHOW,
     )
 
 

@@ -25,7 +25,7 @@ _REQUESTS = re.compile(r"^\s*(\d+) requests in ", re.MULTILINE)
 class Cost(msgspec.Struct, frozen=True):
     """Requests a second, and CPU microseconds of wrk for one."""
 
-    a_second: float
+    per_second: float
     request_us: float
 
 

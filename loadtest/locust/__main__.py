@@ -16,7 +16,7 @@ import msgspec
 import typer
 
 from loadtest.client import Client, SetupError
-from loadtest.instance import own_house, verify
+from loadtest.instance import new_instance, verify
 from loadtest.locust.shapes import Shape, sale_starts_s
 from loadtest.locust.shows_on_sale import make_shows
 
@@ -40,7 +40,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     shows: str
 
 
-class _Scene(msgspec.Struct, frozen=True, kw_only=True):
+class _Target(msgspec.Struct, frozen=True, kw_only=True):
     """Where a crowd goes."""
 
     url: str
@@ -85,33 +85,33 @@ def loadtest(
         url=url.rstrip("/"), tokens=tokens, staff_tokens=staff_tokens, shows=shows,
     )  # fmt: skip
     try:
-        well = asyncio.run(_run(plan))
+        passed = asyncio.run(_run(plan))
     except SetupError as error:
         raise SystemExit(f"loadtest: {error}") from None
-    raise SystemExit(0 if well else 1)
+    raise SystemExit(0 if passed else 1)
 
 
 async def _run(plan: Plan) -> bool:
     if plan.seconds > TOKENS_LAST_S - 300:
         raise SetupError("55 minutes at most: test customers' tokens are good for an hour")
     if plan.url:
-        return await _drive(plan, await _given(plan), os.environ)
+        return await _run_locust(plan, await _target(plan), os.environ)
     print("starting an Aisle on a home of its own …", flush=True)
-    async with own_house(kafka=False, keep=False) as house:
+    async with new_instance(kafka=False, keep=False) as instance:
         with tempfile.TemporaryDirectory(prefix="aisle-people-") as folder:
             customers, staff = Path(folder, "customers"), Path(folder, "staff")
-            await _create(house.environment, "customer", plan.users, customers)
-            await _create(house.environment, "staff", 1, staff)
-            url = f"http://{house.host}:{house.port}"
-            given = msgspec.structs.replace(plan, url=url, tokens=customers, staff_tokens=staff)
-            well = await _drive(plan, await _given(given), house.environment)
+            await _create(instance.environment, "customer", plan.users, customers)
+            await _create(instance.environment, "staff", 1, staff)
+            url = f"http://{instance.host}:{instance.port}"
+            resolved = msgspec.structs.replace(plan, url=url, tokens=customers, staff_tokens=staff)
+            passed = await _run_locust(plan, await _target(resolved), instance.environment)
         print("aisle verify …", flush=True)
-        as_decided, said = await verify(house)
-        print(said)
-        return well and as_decided
+        verified, output = await verify(instance)
+        print(output)
+        return passed and verified
 
 
-async def _given(plan: Plan) -> _Scene:
+async def _target(plan: Plan) -> _Target:
     if plan.tokens is None:
         raise SetupError("a URL needs TOKENS=FILE: `aisle users create --count N --tokens FILE` writes it")
     shows, alone = plan.shows, False
@@ -129,17 +129,17 @@ async def _given(plan: Plan) -> _Scene:
         async with Client(parts.hostname, parts.port or 80) as client:
             made = await make_shows(client, staff, plan.users, sale_in_s)
         shows, alone = ",".join(map(str, made)), True
-    return _Scene(url=plan.url, tokens=plan.tokens, shows=shows, alone=alone)
+    return _Target(url=plan.url, tokens=plan.tokens, shows=shows, alone=alone)
 
 
-async def _drive(plan: Plan, scene: _Scene, environment: Mapping[str, str]) -> bool:
+async def _run_locust(plan: Plan, target: _Target, environment: Mapping[str, str]) -> bool:
     """Runs Locust; whether it ended well."""
     options = ["--headless", "--only-summary", "--loglevel", "WARNING", "--locustfile", str(LOCUSTFILE)]
-    options += ["--host", scene.url, "--users", str(plan.users), "--seconds", str(plan.seconds)]
-    options += ["--shape", plan.shape, "--tokens", str(scene.tokens.absolute()), "--shows", scene.shows]
-    options += ["--alone"] if scene.alone else []
+    options += ["--host", target.url, "--users", str(plan.users), "--seconds", str(plan.seconds)]
+    options += ["--shape", plan.shape, "--tokens", str(target.tokens.absolute()), "--shows", target.shows]
+    options += ["--alone"] if target.alone else []
     options += ["--processes", str(plan.processes)] if plan.processes > 1 else []
-    print(f"{plan.users:,} people, {plan.shape}, {plan.seconds:g} s, at {scene.url} …", flush=True)
+    print(f"{plan.users:,} people, {plan.shape}, {plan.seconds:g} s, at {target.url} …", flush=True)
     async with _running(options, environment) as locust:
         try:
             return await asyncio.wait_for(locust.wait(), plan.seconds + STOPS_S) == 0
@@ -171,9 +171,9 @@ async def _create(environment: Mapping[str, str], role: str, count: int, file: P
         env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    said, _ = await process.communicate()
+    output, _ = await process.communicate()
     if process.returncode:
-        raise SetupError(said.decode(errors="replace").strip())
+        raise SetupError(output.decode(errors="replace").strip())
 
 
 if __name__ == "__main__":

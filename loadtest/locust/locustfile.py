@@ -6,13 +6,10 @@ from typing import Any
 
 from locust import events
 
-from loadtest.locust.browsing_users import Browser
-from loadtest.locust.buying_users import Canceller, RushBuyer
 from loadtest.locust.options import add_options
-from loadtest.locust.run import CrowdShape, Run
-from loadtest.locust.watching_users import Fan
+from loadtest.locust.run import Run
 
-__all__ = ["Browser", "Canceller", "CrowdShape", "Fan", "RushBuyer"]
+__all__ = ["BrowsingUser", "CancellingUser", "LoadShape", "RushUser", "WatchingUser"]
 
 
 _on: Any = events  # which have no types

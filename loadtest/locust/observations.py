@@ -13,7 +13,7 @@ LIVE = frozenset({"held", "confirmed"})
 """A booking with one of these has its seats."""
 
 
-class Sighting(msgspec.Struct, frozen=True, array_like=True):
+class Observation(msgspec.Struct, frozen=True, array_like=True):
     """A booking as it was acknowledged, or as it was found afterwards."""
 
     customer: int
@@ -32,7 +32,7 @@ class Sighting(msgspec.Struct, frozen=True, array_like=True):
         return f"{self.partition}-{self.offset}"
 
 
-class Doubt(msgspec.Struct, frozen=True, array_like=True):
+class UnknownOutcome(msgspec.Struct, frozen=True, array_like=True):
     """A request that got no answer to go by; it may have been done or not."""
 
     customer: int
@@ -43,11 +43,11 @@ class Doubt(msgspec.Struct, frozen=True, array_like=True):
     """Empty where a booking would have been made."""
 
 
-class Sightings(msgspec.Struct):
+class Observations(msgspec.Struct):
     """All that was seen."""
 
-    seen: list[Sighting] = []
-    doubts: list[Doubt] = []
+    acknowledged: list[Observation] = []
+    unknown: list[UnknownOutcome] = []
     outcomes: dict[str, int] = {}
     """What came of what people wanted, in their words, and how often."""
     requests: int = 0
@@ -58,58 +58,58 @@ class Sightings(msgspec.Struct):
         """Counts what came of a wish."""
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + times
 
-    def hand_over(self) -> bytes:
+    def drain(self) -> bytes:
         """All that is here, which is then empty."""
         whole = msgspec.msgpack.encode(self)
-        self.seen, self.doubts, self.outcomes = [], [], {}
+        self.acknowledged, self.unknown, self.outcomes = [], [], {}
         self.requests, self.cpu_s = 0, 0.0
         return whole
 
-    def take(self, handed: bytes) -> None:
+    def take(self, batch: bytes) -> None:
         """Adds what another process has handed over."""
-        other = msgspec.msgpack.decode(handed, type=Sightings)
-        self.seen += other.seen
-        self.doubts += other.doubts
+        other = msgspec.msgpack.decode(batch, type=Observations)
+        self.acknowledged += other.acknowledged
+        self.unknown += other.unknown
         for outcome, times in other.outcomes.items():
             self.count(outcome, times)
         self.requests += other.requests
         self.cpu_s += other.cpu_s
 
 
-class Handed(msgspec.Struct, frozen=True):
+class Batch(msgspec.Struct, frozen=True):
     """What a worker sends to the master."""
 
     worker: str
     number: int
     """Counted from 0 in each run."""
     last: bool
-    sightings: bytes
+    observations: bytes
 
 
-class Gathering(msgspec.Struct):
+class Collector(msgspec.Struct):
     """Takes what workers hand over, and knows whether anything is missing."""
 
     numbers: dict[str, int] = {}
     done: set[str] = set()
     lost: set[str] = set()
 
-    def take(self, handed: Handed, into: Sightings) -> None:
+    def take(self, batch: Batch, into: Observations) -> None:
         """Adds a piece. A piece that was left out is remembered."""
-        if self.numbers.get(handed.worker, 0) != handed.number:
-            self.lost.add(handed.worker)
-        self.numbers[handed.worker] = handed.number + 1
-        if handed.last:
-            self.done.add(handed.worker)
-        into.take(handed.sightings)
+        if self.numbers.get(batch.worker, 0) != batch.number:
+            self.lost.add(batch.worker)
+        self.numbers[batch.worker] = batch.number + 1
+        if batch.last:
+            self.done.add(batch.worker)
+        into.take(batch.observations)
 
     def missing(self, workers: set[str]) -> list[str]:
         """Workers that took part and have not handed over all that their people saw."""
         return sorted(((workers | self.numbers.keys()) - self.done) | self.lost)
 
 
-def sighting(customer: int, booking: BookingBody) -> Sighting:
+def observe(customer: int, booking: BookingBody) -> Observation:
     """A booking as it stands in an answer."""
-    return Sighting(
+    return Observation(
         customer=customer,
         booking_id=str(booking.id),
         show_id=booking.show_id,

@@ -9,7 +9,7 @@ from locust.env import Environment
 
 from loadtest.locust.service import Service
 from loadtest.locust.shapes import Shape
-from loadtest.locust.shared_state import NotReady, Town
+from loadtest.locust.shared_state import NotReady, SharedState
 
 
 def add_options(parser: LocustArgumentParser) -> None:
@@ -51,7 +51,7 @@ def add_options(parser: LocustArgumentParser) -> None:
     )
 
 
-def town(environment: Environment, number: int) -> Town:
+def read_shared_state(environment: Environment, number: int) -> SharedState:
     """What the people of process `number` share, as the options say. Raises NotReady or NoAnswer."""
     options = environment.parsed_options
     assert options is not None
@@ -65,7 +65,7 @@ def town(environment: Environment, number: int) -> Town:
         raise NotReady(f"--tokens {options.tokens}: the file is empty")
     if not 30 <= options.hold_s <= 900:
         raise NotReady("--hold-s: 30 to 900 seconds are possible")
-    return Town(
+    return SharedState(
         tokens=tokens,
         shows=_shows(options.shows) or _on_sale(environment.host),
         hold_s=options.hold_s,

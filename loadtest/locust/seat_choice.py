@@ -52,17 +52,17 @@ def choose(hall: Hall, states: str, size: int, hoped_for: int) -> tuple[str, ...
     """
     first = min(hoped_for, len(hall.rows) - 1)
     for row in (*hall.rows[first:], *reversed(hall.rows[:first])):
-        letters = states[row.at : row.at + len(row.labels)]
-        if (start := _nearest_to_middle(letters, size)) is not None:
+        states_of_row = states[row.at : row.at + len(row.labels)]
+        if (start := _nearest_to_middle(states_of_row, size)) is not None:
             return row.labels[start : start + size]
     return None
 
 
-def _nearest_to_middle(letters: str, size: int) -> int | None:
+def _nearest_to_middle(states_of_row: str, size: int) -> int | None:
     wanted = FREE * size
-    middle = max(0, (len(letters) - size) // 2)
-    left = letters.rfind(wanted, 0, middle + size)
-    right = letters.find(wanted, middle)
+    middle = max(0, (len(states_of_row) - size) // 2)
+    left = states_of_row.rfind(wanted, 0, middle + size)
+    right = states_of_row.find(wanted, middle)
     if left < 0 and right < 0:
         return None
     if left < 0 or (right >= 0 and right - middle < middle - left):

@@ -22,10 +22,10 @@ class Shape(StrEnum):
     """Everybody over a tenth of the run, at most five minutes, and then the same crowd to the end."""
 
 
-class Crowd(NamedTuple):
+class UserCount(NamedTuple):
     """How many people are wanted, and how many a second may come or go until they are as many."""
 
-    people: int
+    users: int
     per_second: float
 
 
@@ -34,20 +34,20 @@ def sale_starts_s(shape: Shape, length_s: float) -> float:
     return length_s / 10 if shape is Shape.SPIKE else 0.0
 
 
-def crowd_at(shape: Shape, at_s: float, *, people: int, length_s: float) -> Crowd | None:
+def user_count_at(shape: Shape, at_s: float, *, users: int, length_s: float) -> UserCount | None:
     """The crowd `at_s` seconds into a run of `length_s`; None once it is over."""
     if at_s >= length_s:
         return None
     match shape:
         case Shape.SPIKE:
             if at_s < sale_starts_s(shape, length_s):
-                early = max(1, people // 10)
-                return Crowd(early, float(early))
-            return Crowd(people, people / min(ARRIVAL_S, length_s / 3))
+                early = max(1, users // 10)
+                return UserCount(early, float(early))
+            return UserCount(users, users / min(ARRIVAL_S, length_s / 3))
         case Shape.RAMP:
             step_s = length_s * 0.8 / STEPS
             step = min(int(at_s / step_s) + 1, STEPS)
-            wanted = max(1, people * step // STEPS)
-            return Crowd(wanted, max(1.0, people / STEPS / step_s * 2))
+            wanted = max(1, users * step // STEPS)
+            return UserCount(wanted, max(1.0, users / STEPS / step_s * 2))
         case Shape.SOAK:
-            return Crowd(people, people / min(300.0, length_s / 10))
+            return UserCount(users, users / min(300.0, length_s / 10))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.locust.observations import Sightings
+from loadtest.locust.observations import Observations
 from loadtest.locust.seat_choice import Hall
 
 HOT = 0.8
@@ -18,7 +18,7 @@ class NotReady(Exception):
     """People cannot be sent; the message says what is missing."""
 
 
-class Town(msgspec.Struct, kw_only=True):
+class SharedState(msgspec.Struct, kw_only=True):
     """One for each process."""
 
     tokens: Sequence[str]
@@ -28,35 +28,35 @@ class Town(msgspec.Struct, kw_only=True):
     first: int
     """Which of the tokens is this process's first, and by how many it goes on."""
     stride: int
-    sightings: Sightings = msgspec.field(default_factory=Sightings)
+    observations: Observations = msgspec.field(default_factory=Observations)
     halls: dict[int, Hall] = {}
-    given: int = 0
-    dice: random.Random = msgspec.field(default_factory=random.Random)
+    resolved: int = 0
+    rng: random.Random = msgspec.field(default_factory=random.Random)
 
     def next_customer(self) -> int:
         """Somebody who is not there yet; once all are, they come a second time."""
-        number = self.first + self.given * self.stride
-        self.given += 1
+        number = self.first + self.resolved * self.stride
+        self.resolved += 1
         return number % len(self.tokens)
 
     def some_show(self) -> int:
         """A show that somebody comes for."""
-        if len(self.shows) == 1 or self.dice.random() < HOT:
+        if len(self.shows) == 1 or self.rng.random() < HOT:
             return self.shows[0]
-        return self.dice.choice(self.shows[1:])
+        return self.rng.choice(self.shows[1:])
 
 
-_here: Town | None = None
+_current: SharedState | None = None
 
 
-def settle(town: Town | None) -> None:
+def set_current_state(shared_state: SharedState | None) -> None:
     """From now on the people of this process live here; None: nowhere."""
-    global _here
-    _here = town
+    global _current
+    _current = shared_state
 
 
-def here() -> Town:
+def current_state() -> SharedState:
     """Where the people of this process live."""
-    if _here is None:
+    if _current is None:
         raise NotReady("the people have not been told where they live")
-    return _here
+    return _current

@@ -9,15 +9,15 @@ from loadtest.client import Client
 from schemas.api import timestamp
 
 ROW = 30
-SEATS_PER_PERSON = 1.0
+SEATS_PER_USER = 1.0
 """Of the crowd, in each show: most want two, so that about half of those who come for it find none."""
 FEWEST, MOST = 120, 30_000
 SHOWS = 2
 
 
-def layout(people: int) -> dict[str, Any]:
+def layout(users: int) -> dict[str, Any]:
     """A hall for a crowd of so many: rows A, B, …, of 30 seats with two aisles, in two sections."""
-    seats = min(max(int(people * SEATS_PER_PERSON), FEWEST), MOST)
+    seats = min(max(int(users * SEATS_PER_USER), FEWEST), MOST)
     rows = [{"name": row_name(n), "seats": ROW, "aisles_after": [8, 22]} for n in range(seats // ROW)]
     front = len(rows) // 2
     prices = ({"amount": 4500, "currency": "EUR"}, {"amount": 2900, "currency": "EUR"})
@@ -34,12 +34,12 @@ def row_name(number: int) -> str:
     name = ""
     number += 1
     while number:
-        number, letter = divmod(number - 1, 26)
-        name = chr(ord("A") + letter) + name
+        number, seat_state = divmod(number - 1, 26)
+        name = chr(ord("A") + seat_state) + name
     return name
 
 
-async def make_shows(client: Client, staff: str, people: int, sale_in_s: float) -> list[int]:
+async def make_shows(client: Client, staff: str, users: int, sale_in_s: float) -> list[int]:
     """Two shows whose sales start in so many seconds. Raises SetupError."""
     now = datetime.now(UTC)
     movie = await client.ask(
@@ -59,7 +59,7 @@ async def make_shows(client: Client, staff: str, people: int, sale_in_s: float) 
                 "screen_name": f"Arena {number}",
                 "starts_at": _text(now + timedelta(days=30, hours=number)),
                 "sales_start_at": _text(now + timedelta(seconds=sale_in_s)),
-                "layout": layout(people),
+                "layout": layout(users),
             },
         )
         made.append(show["id"])

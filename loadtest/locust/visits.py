@@ -49,16 +49,16 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     """Until the next visit."""
 
 
-def draw(dice: random.Random) -> Visit:
+def draw(rng: random.Random) -> Visit:
     """Somebody's next visit."""
     return Visit(
-        size=dice.choices(tuple(SIZES), tuple(SIZES.values()))[0],
-        row=int(dice.expovariate(1 / 3)),
-        holds=dice.random() < 0.6,
-        ending=dice.choices(tuple(ENDINGS), tuple(ENDINGS.values()))[0],
-        tries=2 + int(dice.expovariate(1 / 3)),
-        impatient=dice.random() < 0.05,
-        thinks_s=dice.uniform(0.3, 3.0),
-        pays_after_s=dice.uniform(1.0, 15.0),
-        rests_s=dice.uniform(3.0, 15.0),
+        size=rng.choices(tuple(SIZES), tuple(SIZES.values()))[0],
+        row=int(rng.expovariate(1 / 3)),
+        holds=rng.random() < 0.6,
+        ending=rng.choices(tuple(ENDINGS), tuple(ENDINGS.values()))[0],
+        tries=2 + int(rng.expovariate(1 / 3)),
+        impatient=rng.random() < 0.05,
+        thinks_s=rng.uniform(0.3, 3.0),
+        pays_after_s=rng.uniform(1.0, 15.0),
+        rests_s=rng.uniform(3.0, 15.0),
     )

@@ -9,7 +9,7 @@ import msgspec
 import websocket
 from locust import task
 
-from loadtest.locust.buying_users import Buyer
+from loadtest.locust.buying_users import BuyingUser
 from loadtest.locust.seat_choice import FREE, Hall, choose
 from loadtest.locust.visits import draw
 
@@ -28,20 +28,20 @@ class _Message(msgspec.Struct):
 _message = msgspec.json.Decoder(_Message)
 
 
-class Fan(Buyer):
+class WatchingUser(BuyingUser):
     """Watches for a minute or so; books when seats in the first rows become free."""
 
     weight = 10
 
     @task
     def watch(self) -> None:
-        visit = draw(self.town.dice)
-        show_id = self.town.some_show()
-        picture = self.seats(show_id)
-        if picture is not None and (live := self._open(show_id)) is not None:
+        visit = draw(self.shared_state.rng)
+        show_id = self.shared_state.some_show()
+        seat_map = self.seats(show_id)
+        if seat_map is not None and (live := self._open(show_id)) is not None:
             try:
-                if self._wait_for_free_seats(live, picture.hall, visit.size):
-                    self.told("saw seats become free")
+                if self._wait_for_free_seats(live, seat_map.hall, visit.size):
+                    self.count("saw seats become free")
                     self.buy(show_id, msgspec.structs.replace(visit, row=0, holds=False, thinks_s=0.1))
             finally:
                 live.shutdown()  # type: ignore[no-untyped-call]
@@ -64,7 +64,7 @@ class Fan(Buyer):
         labels = {label: at for at, label in enumerate(hall.labels)}
         front = Hall(hall.rows[:FRONT_ROWS])
         states, version = bytearray(), -1
-        until = time.monotonic() + self.town.dice.uniform(20, 90)
+        until = time.monotonic() + self.shared_state.rng.uniform(20, 90)
         while (left_s := until - time.monotonic()) > 0:
             began, at = time.perf_counter(), time.time()
             try:
@@ -83,11 +83,12 @@ class Fan(Buyer):
                 self._report("message", began, at, ValueError(f"version {message.version} after {version}"))
                 return False
             version = message.version
-            for label, letter in message.changes.items():
-                states[labels[label]] = ord(letter)
-            self.told("a change heard")
+            for label, seat_state in message.changes.items():
+                states[labels[label]] = ord(seat_state)
+            self.count("a change heard")
             freed = any(
-                letter == FREE and labels[label] < _end(front) for label, letter in message.changes.items()
+                seat_state == FREE and labels[label] < _end(front)
+                for label, seat_state in message.changes.items()
             )
             if freed and choose(front, states.decode(), size, 0):
                 return True
@@ -95,10 +96,10 @@ class Fan(Buyer):
 
     def _next(self, live: websocket.WebSocket, at_most_s: float) -> _Message | None:
         """The next message, or None when none comes in time."""
-        told: str | bytes | None = None
+        count: str | bytes | None = None
         with self.idle(), gevent.Timeout(at_most_s, False):
-            told = live.recv()
-        return None if told is None else _message.decode(told)
+            count = live.recv()
+        return None if count is None else _message.decode(count)
 
     def _report(self, what: str, began: float, at: float, error: Exception | None) -> None:
         self.environment.events.request.fire(

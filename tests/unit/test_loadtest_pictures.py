@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest.bench.environment import Measured, Step
+from loadtest.bench.environment import CaseRun, Step
 from loadtest.bench.generator.jobs import Tally
 from loadtest.bench.report.chart import HEIGHT, WIDTH, Chart, Series
 from loadtest.bench.report.columns import Column
@@ -75,23 +75,23 @@ def test_a_place_without_a_value_stays_empty_and_a_chart_without_any_is_none() -
         chart(None)
 
 
-def run(column: Column, answers: int, **more: object) -> Measured:
+def run(column: Column, answers: int, **more: object) -> CaseRun:
     tally = Tally(
         seconds=2.0,
         statuses={201: answers},
         latencies=Latencies(1, 2, 3, 4, 5),
         each_second=(answers // 2, answers // 2),
         cpu_s=0.1,
-        ever={201: answers},
+        all_statuses={201: answers},
         examples={},
         broken=0,
         unanswered=0,
         ran_out=False,
     )
-    return msgspec.structs.replace(Measured(column=column, tally=tally, cpu_us=None), **more)
+    return msgspec.structs.replace(CaseRun(column=column, tally=tally, cpu_us=None), **more)
 
 
-def results(log: str, *runs: Measured) -> Results:
+def results(log: str, *runs: CaseRun) -> Results:
     return Results(
         at="2026-11-21T09:30:00Z",
         log=log,

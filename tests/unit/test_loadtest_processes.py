@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtest.bench.processes import CpuMeter, Process, listener, part_of, processes, read_stat, tree
+from loadtest.bench.processes import CpuMeter, Process, listening_pid, part_of, processes, read_stat, tree
 
 BURN_S = 0.3
 BURN = f"import time\nwhile time.process_time() < {BURN_S}: pass\n"
@@ -79,9 +79,9 @@ def test_the_listener_on_a_port_is_found_and_nobody_on_one_without() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
-        assert listener(port) is None
+        assert listening_pid(port) is None
         server.listen()
-        assert listener(port) == os.getpid()
+        assert listening_pid(port) == os.getpid()
 
 
 def test_this_process_is_among_all_processes_with_its_cpu() -> None:

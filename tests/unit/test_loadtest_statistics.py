@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.bench.environment import Measured, Step
+from loadtest.bench.environment import CaseRun, Step
 from loadtest.bench.generator.jobs import Tally
 from loadtest.bench.report.columns import Column, rates
 from loadtest.bench.report.results import summarise
@@ -51,8 +51,8 @@ def test_a_spread_has_the_median_between_lowest_and_highest() -> None:
     assert spread([3, 1, 2, 10]) == Spread(2.5, 1, 10)
 
 
-def measured(confirmed: int, refused: int = 0, broken: int = 0, cpu_us: float | None = None) -> Measured:
-    return Measured(
+def case_run(confirmed: int, refused: int = 0, broken: int = 0, cpu_us: float | None = None) -> CaseRun:
+    return CaseRun(
         column=BOOKED,
         cpu_us=None if cpu_us is None else {"gateway": cpu_us, "worker": 0.0},
         tally=Tally(
@@ -61,7 +61,7 @@ def measured(confirmed: int, refused: int = 0, broken: int = 0, cpu_us: float | 
             latencies=Latencies(1, 2, 3, 4, 5) if confirmed else None,
             each_second=(confirmed - confirmed // 2, confirmed // 2),
             cpu_s=0.1,
-            ever={201: confirmed, 409: refused},
+            all_statuses={201: confirmed, 409: refused},
             examples={409: "seat_taken"} if refused else {},
             broken=broken,
             unanswered=0,
@@ -71,11 +71,11 @@ def measured(confirmed: int, refused: int = 0, broken: int = 0, cpu_us: float | 
 
 
 def test_several_runs_come_to_their_median_and_every_other_answer_is_counted() -> None:
-    runs = [measured(200, cpu_us=10), measured(100, refused=7, cpu_us=30), measured(600, broken=2, cpu_us=20)]
+    runs = [case_run(200, cpu_us=10), case_run(100, refused=7, cpu_us=30), case_run(600, broken=2, cpu_us=20)]
     case = summarise(BOOKED, runs)
-    assert case.a_second == Spread(100, 50, 300)
+    assert case.per_second == Spread(100, 50, 300)
     assert case.other == 9
-    assert case.rates["confirmed/s"] == case.a_second
+    assert case.rates["confirmed/s"] == case.per_second
     assert case.rates["refused/s"] == Spread(0, 0, 3.5)
     assert case.examples == {409: "seat_taken"}
     assert case.statuses == {201: 900, 409: 7}
@@ -84,8 +84,8 @@ def test_several_runs_come_to_their_median_and_every_other_answer_is_counted() -
 
 
 def test_runs_in_which_nothing_was_confirmed_still_make_a_case() -> None:
-    case = summarise(BOOKED, [measured(0, refused=3)])
-    assert case.a_second == Spread(0, 0, 0)
+    case = summarise(BOOKED, [case_run(0, refused=3)])
+    assert case.per_second == Spread(0, 0, 0)
     assert case.latency_ms == {}
     assert case.other == 3
 
@@ -112,16 +112,16 @@ def test_where_nothing_is_booked_answers_are_counted() -> None:
 
 
 def test_who_was_turned_away_is_told_apart_from_other_answers() -> None:
-    run = measured(10, refused=2)
-    turned_away = msgspec.structs.replace(run.tally, statuses={201: 10, 409: 2, 503: 50})
-    case = summarise(BOOKED, [msgspec.structs.replace(run, tally=turned_away)])
+    run = case_run(10, refused=2)
+    rejected = msgspec.structs.replace(run.tally, statuses={201: 10, 409: 2, 503: 50})
+    case = summarise(BOOKED, [msgspec.structs.replace(run, tally=rejected)])
     assert case.rates["turned away/s"].median == 25
     assert case.other == 2
 
 
 def test_figures_that_some_runs_lack_are_those_of_the_others() -> None:
     runs = [
-        msgspec.structs.replace(measured(1), figures=figures)
+        msgspec.structs.replace(case_run(1), figures=figures)
         for figures in ({"normal after, s": 0.0}, {}, {"normal after, s": 1.0})
     ]
     assert summarise(BOOKED, runs).figures == {"normal after, s": Spread(0.5, 0, 1)}
@@ -132,7 +132,7 @@ def test_a_stretch_between_marks_has_its_own_rate_and_cost() -> None:
         Step(100, 1.0, {"gateway": 10.0, "worker": 5.0, "notifier": 90.0}),
         Step(200, 3.0, {"gateway": 30.0, "worker": 10.0, "notifier": 0.0}),
     )
-    case = summarise(BOOKED, [msgspec.structs.replace(measured(200), steps=steps)])
+    case = summarise(BOOKED, [msgspec.structs.replace(case_run(200), steps=steps)])
     assert case.steps == [
         [Spread(100, 100, 100), Spread(15, 15, 15)],
         [Spread(50, 50, 50), Spread(40, 40, 40)],

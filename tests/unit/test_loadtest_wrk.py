@@ -35,7 +35,7 @@ async def test_requests_and_the_cpu_for_one_are_read_off(
     install(tmp_path, SAYS, monkeypatch)
     cost = await wrk_cost(1, "the-token", 64, 2)
     assert cost is not None
-    assert cost.a_second == 40_123
+    assert cost.per_second == 40_123
     assert 0 <= cost.request_us < 1e6
 
 

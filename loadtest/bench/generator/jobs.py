@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import msgspec
 
-from loadtest.bench.generator.requests import Asks
+from loadtest.bench.generator.requests import Load
 from loadtest.bench.report.statistics import Latencies
 
 
-class Due(msgspec.Struct, frozen=True, kw_only=True):
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """An open loop: requests are due by a clock, whether or not those before are answered.
 
-    Calm for the order's `warm_up_s`, then `a_second` for its `measured_s`, then calm again for `after_s`.
+    Calm for the order's `warm_up_s`, then `per_second` for its `measured_s`, then calm again for `recovery_s`.
     """
 
-    a_second: float
-    calm_a_second: float
-    after_s: float
+    per_second: float
+    baseline_per_second: float
+    recovery_s: float
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One run. Unless requests are `due` by a clock, each of `connections` asks again as soon as it is answered."""
 
     host: str
     port: int
     tokens: tuple[str, ...]
-    asks: Asks
+    load: Load
     connections: int
     warm_up_s: float
     measured_s: float
     expected: tuple[int, ...] = (201,)
     """The statuses that count as success."""
-    due: Due | None = None
+    due: Schedule | None = None
     mark_every: int = 0
     """Say Mark each time that so many more requests have succeeded; 0: never."""
 
 
-class Begun(msgspec.Struct, frozen=True, tag_field="type", tag=True):
+class Started(msgspec.Struct, frozen=True, tag_field="type", tag=True):
     """The warm-up is over; from now on it counts."""
 
 
@@ -48,7 +48,7 @@ class Mark(msgspec.Struct, frozen=True, tag_field="type", tag=True):
     """Since Begun."""
 
 
-class Ended(msgspec.Struct, frozen=True, tag_field="type", tag=True):
+class Finished(msgspec.Struct, frozen=True, tag_field="type", tag=True):
     """Nothing counts any more; what is outstanding is still waited for."""
 
 
@@ -63,21 +63,21 @@ class Overload(msgspec.Struct, frozen=True, kw_only=True):
 
     due: int
     """Requests that were due in the measured time."""
-    calm: Latencies | None
+    baseline: Latencies | None = msgspec.field(name="calm")
     """Of those that succeeded before it."""
-    turned_away: Latencies | None
+    rejected: Latencies | None = msgspec.field(name="turned_away")
     """Of those that were due in it and answered 503 or 429."""
     no_retry_after: int
     """Of these, those that were not told when to come again."""
-    most_waiting: int
+    max_queued: int = msgspec.field(name="most_waiting")
     """At most so many were due at once and had no connection to go out on."""
-    normal_after_s: float | None
+    recovered_after_s: float | None = msgspec.field(name="normal_after_s")
     """How long after it requests were answered as before again: nobody turned away, and a p99 of at most twice the
     calm one, over a quarter of a second. None: not within the time that was looked at."""
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True):
-    """What the generator saw. Only what was answered between Begun and Ended counts, but for `ever`."""
+    """What the generator saw. Only what was answered between Begun and Ended counts, but for `all_statuses`."""
 
     seconds: float
     statuses: dict[int, int]
@@ -88,7 +88,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=Tru
     """Expected answers in each second of the run, so that a stall shows."""
     cpu_s: float
     """CPU of the generator itself."""
-    ever: dict[int, int]
+    all_statuses: dict[int, int] = msgspec.field(name="ever")
     """Statuses of the whole run, warm-up and end included."""
     examples: dict[int, str]
     """For each other status, the first body that came with it, in the whole run."""
@@ -104,15 +104,15 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=Tru
     @property
     def asked(self) -> int:
         """Requests of the whole run, however they ended."""
-        return sum(self.ever.values()) + self.broken + self.unanswered
+        return sum(self.all_statuses.values()) + self.broken + self.unanswered
 
     @property
     def expected(self) -> int:
         return sum(self.each_second)
 
 
-Line = Begun | Mark | Ended | Failed | Tally
+Message = Started | Mark | Finished | Failed | Tally
 
 encode = msgspec.json.encode
-decode_order = msgspec.json.Decoder(Order).decode
-decode_line: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+decode_job = msgspec.json.Decoder(Job).decode
+decode_message: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

@@ -14,26 +14,26 @@ import sys
 import uvloop
 
 from loadtest.bench.generator.closed_loop import ClosedLoop
-from loadtest.bench.generator.jobs import Failed, Line, Order, Tally, decode_order, encode
+from loadtest.bench.generator.jobs import Failed, Job, Message, Tally, decode_job, encode
 from loadtest.bench.generator.open_loop import OpenLoop
 from loadtest.bench.processes import end_with_parent
 
 
-async def generate(order: Order, say: asyncio.Queue[Line]) -> None:
+async def generate(job: Job, messages: asyncio.Queue[Message]) -> None:
     """Makes one run and says what happens in it, the tally last."""
-    loop = ClosedLoop(order) if order.due is None else OpenLoop(order, order.due)
+    loop = ClosedLoop(job) if job.due is None else OpenLoop(job, job.due)
     try:
-        say.put_nowait(await loop.run(say))
+        messages.put_nowait(await loop.run(messages))
     except (OSError, TimeoutError) as error:
-        say.put_nowait(Failed(f"{order.host}:{order.port}: {error or 'no connection in time'}"))
+        messages.put_nowait(Failed(f"{job.host}:{job.port}: {error or 'no connection in time'}"))
 
 
 async def _main() -> None:
-    order = decode_order(sys.stdin.buffer.read())
-    say: asyncio.Queue[Line] = asyncio.Queue()
-    run = asyncio.create_task(generate(order, say))
+    job = decode_job(sys.stdin.buffer.read())
+    messages: asyncio.Queue[Message] = asyncio.Queue()
+    run = asyncio.create_task(generate(job, messages))
     while True:
-        line = await say.get()
+        line = await messages.get()
         sys.stdout.buffer.write(encode(line) + b"\n")
         sys.stdout.buffer.flush()
         if isinstance(line, Tally | Failed):

@@ -21,7 +21,7 @@ class Arrivals:
     def __init__(self) -> None:
         self.at: defaultdict[int, list[float]] = defaultdict(list)
         """Version → `time.perf_counter()` of each arrival."""
-        self.pictures = 0
+        self.snapshots = 0
         self.lost = 0
         """Sockets that ended before they were told to."""
 
@@ -68,7 +68,7 @@ class Watcher(asyncio.Protocol):
             digits = start + len(_CHANGES)
             self._arrivals.at[int(data[digits : data.index(b",", digits)])].append(now)
         elif opcode == 0x1:
-            self._arrivals.pictures += 1
+            self._arrivals.snapshots += 1
 
     def stop_reading(self) -> None:
         """From now on it is a client that does not take what it is sent."""

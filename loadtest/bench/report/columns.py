@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import msgspec
 
 ACCEPTED, DECIDED, CONFIRMED, REFUSED = "accepted/s", "decided/s", "confirmed/s", "refused/s"
-AWAY, ANSWERED = "turned away/s", "answers/s"
-RATES = (ACCEPTED, DECIDED, CONFIRMED, REFUSED, AWAY, ANSWERED)
+REJECTED, ANSWERED = "turned away/s", "answers/s"
+RATES = (ACCEPTED, DECIDED, CONFIRMED, REFUSED, REJECTED, ANSWERED)
 """In the order in which they are shown."""
-TURNED_AWAY = (503, 429)
+REJECTED_STATUSES = (503, 429)
 """The statuses of what was certainly not taken."""
 
 _ACCEPTED = frozenset({200, 201, 202, 409, 422})
@@ -40,15 +40,15 @@ def rates(column: Column, statuses: Mapping[int, int], seconds: float) -> dict[s
     against, such as a seat that is taken. Turned away: not taken at all, 503 or 429.
     """
 
-    def a_second(*wanted: int) -> float:
+    def per_second(*wanted: int) -> float:
         return sum(statuses.get(status, 0) for status in wanted) / seconds
 
     if not column.books:
         return {ANSWERED: sum(statuses.values()) / seconds}
     return {
-        ACCEPTED: a_second(*_ACCEPTED),
-        DECIDED: a_second(*_ACCEPTED - {_UNDECIDED}),
-        CONFIRMED: a_second(*column.confirms),
-        REFUSED: a_second(*_REFUSED),
-        AWAY: a_second(*TURNED_AWAY),
+        ACCEPTED: per_second(*_ACCEPTED),
+        DECIDED: per_second(*_ACCEPTED - {_UNDECIDED}),
+        CONFIRMED: per_second(*column.confirms),
+        REFUSED: per_second(*_REFUSED),
+        REJECTED: per_second(*REJECTED_STATUSES),
     }

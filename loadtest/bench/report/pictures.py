@@ -20,7 +20,7 @@ from loadtest.bench.scenarios import CONNECTIONS
 
 FOLDER = Path(__file__).parents[3] / "docs" / "pictures"
 LOGS = {"postgres": "PostgreSQL", "kafka": "Kafka"}
-TOLD_APART = (1, 64, 256)
+LATENCY_CONNECTIONS = (1, 64, 256)
 """Of so many connections the latencies are drawn: with more lines, colours would come again."""
 
 
@@ -50,7 +50,7 @@ def latency(all_results: Sequence[Results]) -> Chart:
                 [case.latency_ms.get(name) for name in percentiles],
             )
             for results in all_results
-            for n in TOLD_APART
+            for n in LATENCY_CONNECTIONS
             if (case := _case(results, f"bookings-{n}"))
         ],
         lines=True,
@@ -154,7 +154,7 @@ def _rate(case: Case | None) -> Spread | None:
 
 
 def _answers(case: Case | None) -> Spread | None:
-    return case.a_second if case else None
+    return case.per_second if case else None
 
 
 def _connections(count: int) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from loadtest.bench.emails import Letters
-from loadtest.bench.environment import Measured, Step
+from loadtest.bench.emails import Emails
+from loadtest.bench.environment import CaseRun, Step
 from loadtest.bench.processes import PARTS
-from loadtest.bench.report.columns import RATES, TURNED_AWAY, Column, rates
+from loadtest.bench.report.columns import RATES, REJECTED_STATUSES, Column, rates
 from loadtest.bench.report.machine import Machine
 from loadtest.bench.report.statistics import Latencies, Spread, spread
 
@@ -21,14 +21,14 @@ NOT_PATH = ("notifier", "generator")
 """What the cost of a booking does not count: letters, which have a cost of their own, and who asks."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class CheckResult(msgspec.Struct, frozen=True):
     """What `aisle verify` said afterwards."""
 
-    well: bool
-    said: str
+    passed: bool = msgspec.field(name="well")
+    output: str = msgspec.field(name="said")
 
 
-class Sold(msgspec.Struct, frozen=True, kw_only=True):
+class FullHome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the home in which bookings had been sold beforehand."""
 
     beforehand: int
@@ -36,7 +36,7 @@ class Sold(msgspec.Struct, frozen=True, kw_only=True):
     """Answers 201 to bookings of the runs there."""
     booked: int
     """Of these, those that are in its database."""
-    verdict: Verdict
+    check: CheckResult = msgspec.field(name="verdict")
 
     @property
     def lost(self) -> int:
@@ -49,7 +49,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     case: str
     title: str
     runs: int
-    a_second: Spread | None
+    per_second: Spread | None = msgspec.field(name="a_second")
     """Expected answers a second."""
     rates: dict[str, Spread]
     """All answers a second, by what they mean."""
@@ -86,7 +86,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     answered: int
     """Answers 201 to bookings, warm-ups included; the database should have as many."""
     kafka_is_seen: bool
-    runs: list[Measured]
+    runs: list[CaseRun]
     """Every run, in the order in which they were made."""
     max_in_flight: int | None = None
     """Of each gateway: undecided requests."""
@@ -94,21 +94,21 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     idle_mib: dict[str, float] | None = None
     """Proportional memory of each part after the start, before anybody asked for anything."""
     machine: Machine | None = None
-    letters: Letters | None = None
-    verdict: Verdict | None = None
-    sold: Sold | None = None
+    emails: Emails | None = msgspec.field(name="letters", default=None)
+    check: CheckResult | None = msgspec.field(name="verdict", default=None)
+    sold: FullHome | None = None
 
     @property
     def lost(self) -> int:
         """Bookings that were answered 201 and are not in the database; more than none is a defect."""
-        lost = 0 if self.letters is None else max(0, self.answered - self.letters.booked)
+        lost = 0 if self.emails is None else max(0, self.answered - self.emails.booked)
         return lost + (self.sold.lost if self.sold else 0)
 
     @property
-    def well(self) -> bool:
+    def passed(self) -> bool:
         """Whether nothing that was found says that Aisle did wrong."""
-        verdicts = (self.verdict, self.sold.verdict if self.sold else None)
-        return not self.lost and all(verdict.well for verdict in verdicts if verdict)
+        verdicts = (self.check, self.sold.check if self.sold else None)
+        return not self.lost and all(check.passed for check in verdicts if check)
 
     def write(self) -> Path:
         """Puts the results into the folder of results. Returns the file."""
@@ -119,7 +119,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         return path
 
 
-def summarise(column: Column, runs: Sequence[Measured]) -> Case:
+def summarise(column: Column, runs: Sequence[CaseRun]) -> Case:
     """What several runs of one case come to: medians, with the lowest and highest beside them."""
     tallies = [run.tally for run in runs]
     statuses: Counter[int] = Counter()
@@ -127,12 +127,12 @@ def summarise(column: Column, runs: Sequence[Measured]) -> Case:
     for tally in tallies:
         statuses.update(tally.statuses)
         examples = tally.examples | examples
-    told_apart = sum(count for status, count in statuses.items() if status in TURNED_AWAY)
+    rejected = sum(count for status, count in statuses.items() if status in REJECTED_STATUSES)
     return Case(
         case=column.case,
         title=column.title,
         runs=len(runs),
-        a_second=spread([tally.expected / tally.seconds for tally in tallies]),
+        per_second=spread([tally.expected / tally.seconds for tally in tallies]),
         rates=_spreads(RATES, [rates(column, tally.statuses, tally.seconds) for tally in tallies]),
         latency_ms=_latencies([tally.latencies for tally in tallies if tally.latencies]),
         cpu_us=_spreads((*PARTS, "generator"), [run.cpu_us for run in runs if run.cpu_us]),
@@ -148,7 +148,7 @@ def summarise(column: Column, runs: Sequence[Measured]) -> Case:
         steps=_steps([run.steps for run in runs]),
         statuses=dict(statuses),
         other=sum(statuses.values())
-        - told_apart
+        - rejected
         - sum(tally.expected for tally in tallies)
         + sum(tally.broken + tally.unanswered for tally in tallies),
         examples=examples,

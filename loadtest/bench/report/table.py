@@ -11,14 +11,14 @@ from rich.text import Text
 
 from loadtest.bench.processes import PARTS
 from loadtest.bench.report.columns import RATES
-from loadtest.bench.report.results import Case, Results, Verdict, path_us
+from loadtest.bench.report.results import Case, CheckResult, Results, path_us
 from loadtest.bench.report.statistics import Spread
 
 _LABELS, _COLUMN = 24, 18
 """Characters that the names of the rows take, and one case."""
 
 
-def show(results: Results, console: Console) -> None:
+def print_results(results: Results, console: Console) -> None:
     """Prints everything that `results` say."""
     console.print(_heading(results))
     width = max(1, (console.width - _LABELS) // _COLUMN)
@@ -34,14 +34,14 @@ def show(results: Results, console: Console) -> None:
             what = f"status {status}" if status else "no proper answer"
             console.print(Text(f"{case.title}: {what}, for example: {example}", style="yellow"))
     if results.answered:
-        console.print(Text(_letters(results)))
+        console.print(Text(_emails(results)))
     if results.lost:
         console.print(Text(f"{results.lost:,} bookings that were answered 201 are lost!", style="bold red"))
-    if results.verdict:
-        _print_verdict("aisle verify: ", results.verdict, console)
+    if results.check:
+        _print_check("aisle verify: ", results.check, console)
     if sold := results.sold:
         console.print(Text(f"Sold beforehand in the full home: {sold.beforehand:,} bookings."))
-        _print_verdict("aisle verify there: ", sold.verdict, console)
+        _print_check("aisle verify there: ", sold.check, console)
 
 
 def _heading(results: Results) -> Text:
@@ -127,30 +127,30 @@ def _memory_rows(table: Table, cases: Sequence[Case]) -> None:
 
 def _about(results: Results) -> str:
     """What has to be said about the rows."""
-    told = (
+    text = (
         "accepted: the log took it; decided: answered with its decision; refused: decided against; turned away: not"
         " taken, 503 or 429. CPU is for one answer that the case looks for. The booking path is all parts but the"
         " notifier: letters have a cost of their own. Memory is proportional (PSS)."
     )
     if results.log == "kafka" and not results.kafka_is_seen:
-        told += " Kafka runs elsewhere; its CPU is not counted."
-    return told
+        text += " Kafka runs elsewhere; its CPU is not counted."
+    return text
 
 
-def _letters(results: Results) -> str:
-    letters = results.letters
-    if letters is None:
+def _emails(results: Results) -> str:
+    emails = results.emails
+    if emails is None:
         return f"\n{results.answered:,} bookings were answered 201; the database was not looked at."
-    told = (
-        f"\n{results.answered:,} bookings were answered 201, {letters.booked:,} are in the database; "
-        f"letters sent meanwhile: {letters.sent:,}, left undone: {letters.left:,}."
+    text = (
+        f"\n{results.answered:,} bookings were answered 201, {emails.booked:,} are in the database; "
+        f"letters sent meanwhile: {emails.sent:,}, left undone: {emails.pending:,}."
     )
-    if letters.cpu_us and letters.a_second:
-        total = sum(used for part, used in letters.cpu_us.items()) / 1000
-        told += f" Alone, the notifier sends {letters.a_second:,.0f} a second, {total:.1f} ms of CPU each."
-    return told
+    if emails.cpu_us and emails.per_second:
+        total = sum(used for part, used in emails.cpu_us.items()) / 1000
+        text += f" Alone, the notifier sends {emails.per_second:,.0f} a second, {total:.1f} ms of CPU each."
+    return text
 
 
-def _print_verdict(what: str, verdict: Verdict, console: Console) -> None:
-    style = "green" if verdict.well else "bold red"
-    console.print(Text(what, style="bold").append(verdict.said or "(silent)", style=style))
+def _print_check(what: str, check: CheckResult, console: Console) -> None:
+    style = "green" if check.passed else "bold red"
+    console.print(Text(what, style="bold").append(check.output or "(silent)", style=style))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from loadtest.bench.environment import Measured, Stage
+from loadtest.bench.environment import CaseRun, Environment
 from loadtest.bench.report.columns import Column
 from loadtest.bench.scenarios.bookings import Bookings
 from loadtest.bench.scenarios.catalogue import MOVIES, SHOW, Reading
 from loadtest.bench.scenarios.login_storm import LoginStorm
 from loadtest.bench.scenarios.nothing import Nothing
 from loadtest.bench.scenarios.one_show import QUICK_SEATS, SEATS, OneShow
-from loadtest.bench.scenarios.open_loop import QUICK_CALM_S, QUICK_LOAD_S, OpenLoop
+from loadtest.bench.scenarios.open_loop import QUICK_BASELINE_S, QUICK_LOAD_S, OpenLoop
 from loadtest.bench.scenarios.seat_maps import SeatMaps
 from loadtest.bench.scenarios.storm import BEST_SEATS, Storm
 
@@ -28,7 +28,7 @@ class Scenario(Protocol):
         """Its cases, in the order of the table."""
         ...
 
-    async def measure(self, stage: Stage) -> Sequence[Measured]:
+    async def measure(self, environment: Environment) -> Sequence[CaseRun]:
         """One run of each case: warm-up and measurement. Called once a round, in the order of the table."""
         ...
 
@@ -41,7 +41,7 @@ def all_scenarios(*, quick: bool) -> Sequence[Scenario]:
         OneShow(256, seats=QUICK_SEATS if quick else SEATS),
         Storm(256),
         Storm(256, keyed=False, seats=BEST_SEATS),
-        OpenLoop(load_s=QUICK_LOAD_S, calm_s=QUICK_CALM_S) if quick else OpenLoop(),
+        OpenLoop(load_s=QUICK_LOAD_S, baseline_s=QUICK_BASELINE_S) if quick else OpenLoop(),
         SeatMaps(64, known=True),
         SeatMaps(64, known=False),
         LoginStorm(64),

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.environment import Measured, Stage
-from loadtest.bench.generator.jobs import Order
+from loadtest.bench.environment import CaseRun, Environment
+from loadtest.bench.generator.jobs import Job
 from loadtest.bench.generator.requests import FreshSeats
 from loadtest.bench.processes import CpuMeter
 from loadtest.bench.report.columns import Column
@@ -29,32 +29,34 @@ class Nothing:
     def __init__(self, connections: int, *, short: bool = False) -> None:
         self.connections = connections
         self.way = "short" if short else "asgi"
-        end, told = ("-short", "short way") if short else ("", "ASGI")
-        self.columns = (Column(case=f"nothing-{connections}{end}", title=f"{connections}, no work, {told}"),)
+        case_suffix, suffix = ("-short", "short way") if short else ("", "ASGI")
+        self.columns = (
+            Column(case=f"nothing-{connections}{case_suffix}", title=f"{connections}, no work, {suffix}"),
+        )
 
-    async def measure(self, stage: Stage) -> Sequence[Measured]:
+    async def measure(self, environment: Environment) -> Sequence[CaseRun]:
         port = free_port()
         server = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "loadtest.bench.do_nothing", str(port), self.way, process_group=0
         )
         try:
             await _until_it_answers(port)
-            order = Order(
+            job = Job(
                 host="127.0.0.1",
                 port=port,
-                tokens=stage.tokens(),
-                asks=FreshSeats(tuple((show, 1, 10**6) for show in range(1, 65)), key_prefix="nothing"),
+                tokens=environment.tokens(),
+                load=FreshSeats(tuple((show, 1, 10**6) for show in range(1, 65)), key_prefix="nothing"),
                 connections=self.connections,
-                warm_up_s=stage.warm_up_s / 2,
-                measured_s=stage.measured_s / 2,
+                warm_up_s=environment.warm_up_s / 2,
+                measured_s=environment.measured_s / 2,
             )
-            measured = await stage.drive(self.columns[0], order, CpuMeter([server.pid]))
-            wrk_s = max(1, round(order.measured_s))
-            wrk = await wrk_cost(port, order.tokens[0], self.connections, wrk_s)
+            case_run = await environment.drive(self.columns[0], job, CpuMeter([server.pid]))
+            wrk_s = max(1, round(job.measured_s))
+            wrk = await wrk_cost(port, job.tokens[0], self.connections, wrk_s)
             if wrk is not None:
-                figures = {"wrk, answers/s": wrk.a_second, "wrk, µs a request": wrk.request_us}
-                measured = msgspec.structs.replace(measured, figures=figures)
-            return (measured,)
+                figures = {"wrk, answers/s": wrk.per_second, "wrk, µs a request": wrk.request_us}
+                case_run = msgspec.structs.replace(case_run, figures=figures)
+            return (case_run,)
         finally:
             server.terminate()
             await server.wait()

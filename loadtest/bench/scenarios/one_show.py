@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.environment import Measured, Stage, Step
-from loadtest.bench.generator.jobs import Order
+from loadtest.bench.environment import CaseRun, Environment, Step
+from loadtest.bench.generator.jobs import Job
 from loadtest.bench.generator.requests import FreshSeats
 from loadtest.bench.report.columns import Column
 from loadtest.bench.report.results import path_us
@@ -29,22 +29,22 @@ class OneShow:
             Column(case=f"one-show-{connections}", title=f"{connections}, one show", confirms=(201,)),
         )
 
-    async def measure(self, stage: Stage) -> Sequence[Measured]:
-        show_id = await stage.seats.one_show(self.seats)
-        order = Order(
-            host=stage.host,
-            port=stage.port,
-            tokens=stage.tokens(),
-            asks=FreshSeats(((show_id, 1, self.seats),), secrets.token_hex(8)),
+    async def measure(self, environment: Environment) -> Sequence[CaseRun]:
+        show_id = await environment.seats.one_show(self.seats)
+        job = Job(
+            host=environment.host,
+            port=environment.port,
+            tokens=environment.tokens(),
+            load=FreshSeats(((show_id, 1, self.seats),), secrets.token_hex(8)),
             connections=self.connections,
             warm_up_s=0,
             measured_s=AT_MOST_S,
             mark_every=self.seats // STEPS,
         )
-        measured = await stage.drive(self.columns[0], order, stage.cpu)
-        if len(measured.steps) < STEPS:
+        case_run = await environment.drive(self.columns[0], job, environment.cpu)
+        if len(case_run.steps) < STEPS:
             raise SetupError(f"a show of {self.seats:,} seats is not sold out after {AT_MOST_S:.0f} s")
-        return (msgspec.structs.replace(measured, figures=_figures(measured.steps)),)
+        return (msgspec.structs.replace(case_run, figures=_figures(case_run.steps)),)
 
 
 def _figures(steps: Sequence[Step]) -> dict[str, float]:

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from loadtest.locust.seat_choice import WIDEST_ROW, choose, hall
-from loadtest.locust.shapes import Crowd, Shape, crowd_at, sale_starts_s
-from loadtest.locust.shared_state import NotReady, Town, here, settle
+from loadtest.locust.shapes import Shape, UserCount, sale_starts_s, user_count_at
+from loadtest.locust.shared_state import NotReady, SharedState, current_state, set_current_state
 from loadtest.locust.shows_on_sale import FEWEST, MOST, ROW, layout, row_name
 from loadtest.locust.visits import SIZES, Ending, draw
 from schemas.layout import Layout, Seating
@@ -19,41 +19,41 @@ HALL = hall([["A1", "A2", "A3", "A4", "A5"], ["B1", "B2", "B3", "B4", "B5"], ["C
 ALL_FREE = "a" * 12
 
 
-def sizes(shape: Shape, people: int, length_s: int) -> list[int]:
-    crowds = [crowd_at(shape, at_s, people=people, length_s=length_s) for at_s in range(length_s)]
-    assert all(crowds)
-    return [crowd.people for crowd in crowds if crowd]
+def sizes(shape: Shape, users: int, length_s: int) -> list[int]:
+    targets = [user_count_at(shape, at_s, users=users, length_s=length_s) for at_s in range(length_s)]
+    assert all(targets)
+    return [target.users for target in targets if target]
 
 
 @pytest.mark.parametrize("shape", Shape)
-@pytest.mark.parametrize("people", [1, 7, 1000])
-def test_a_crowd_only_grows_until_all_are_there_and_then_goes_home(shape: Shape, people: int) -> None:
-    there = sizes(shape, people, 100)
-    assert there == sorted(there)
-    assert min(there) >= 1
-    assert there[-1] == people
-    assert crowd_at(shape, 100.0, people=people, length_s=100) is None
+@pytest.mark.parametrize("users", [1, 7, 1000])
+def test_a_crowd_only_grows_until_all_are_there_and_then_goes_home(shape: Shape, users: int) -> None:
+    counts = sizes(shape, users, 100)
+    assert counts == sorted(counts)
+    assert min(counts) >= 1
+    assert counts[-1] == users
+    assert user_count_at(shape, 100.0, users=users, length_s=100) is None
 
 
 def test_in_a_spike_everybody_arrives_within_a_minute_of_the_sale() -> None:
     assert sale_starts_s(Shape.SPIKE, 600) == 60
-    assert crowd_at(Shape.SPIKE, 59, people=1200, length_s=600) == Crowd(120, 120.0)
-    assert crowd_at(Shape.SPIKE, 60, people=1200, length_s=600) == Crowd(1200, 20.0)
-    assert crowd_at(Shape.SPIKE, 10, people=1200, length_s=30) == Crowd(1200, 120.0)
+    assert user_count_at(Shape.SPIKE, 59, users=1200, length_s=600) == UserCount(120, 120.0)
+    assert user_count_at(Shape.SPIKE, 60, users=1200, length_s=600) == UserCount(1200, 20.0)
+    assert user_count_at(Shape.SPIKE, 10, users=1200, length_s=30) == UserCount(1200, 120.0)
 
 
 def test_a_ramp_has_ten_steps_each_reached_before_the_next() -> None:
-    there = sizes(Shape.RAMP, 1000, 100)
-    assert sorted(set(there)) == list(range(100, 1001, 100))
-    assert there.index(1000) < 80
-    crowd = crowd_at(Shape.RAMP, 0, people=1000, length_s=100)
-    assert crowd is not None
-    assert 100 / crowd.per_second <= 8
+    counts = sizes(Shape.RAMP, 1000, 100)
+    assert sorted(set(counts)) == list(range(100, 1001, 100))
+    assert counts.index(1000) < 80
+    target = user_count_at(Shape.RAMP, 0, users=1000, length_s=100)
+    assert target is not None
+    assert 100 / target.per_second <= 8
 
 
 def test_a_soak_has_everybody_from_its_first_tenth_on() -> None:
     assert set(sizes(Shape.SOAK, 100, 100)) == {100}
-    assert crowd_at(Shape.SOAK, 0, people=600, length_s=36_000) == Crowd(600, 2.0)
+    assert user_count_at(Shape.SOAK, 0, users=600, length_s=36_000) == UserCount(600, 2.0)
 
 
 def test_people_choose_the_middle_of_the_row_they_hope_for() -> None:
@@ -74,10 +74,10 @@ def test_people_find_nothing_where_no_row_has_so_many_free() -> None:
 
 
 def test_what_people_choose_is_free_side_by_side_and_the_nearest_to_the_middle() -> None:
-    dice = random.Random(1)
+    rng = random.Random(1)
     for _ in range(500):
-        states = "".join(dice.choices("aaahs", k=12))
-        size, row = dice.randint(1, 5), dice.randint(0, 2)
+        states = "".join(rng.choices("aaahs", k=12))
+        size, row = rng.randint(1, 5), rng.randint(0, 2)
         possible = [
             (abs(2 * at + size - len(one.labels)), rank, one.labels[at : at + size])
             for rank, one in enumerate((*HALL.rows[row:], *reversed(HALL.rows[:row])))
@@ -101,8 +101,8 @@ def test_a_numbered_hall_is_taken_for_several_rows() -> None:
 
 
 def test_visits_are_as_various_as_people() -> None:
-    dice = random.Random(1)
-    visits = [draw(dice) for _ in range(4000)]
+    rng = random.Random(1)
+    visits = [draw(rng) for _ in range(4000)]
     assert {visit.size for visit in visits} == set(SIZES)
     endings = Counter(visit.ending for visit in visits)
     assert set(endings) == set(Ending)
@@ -112,42 +112,44 @@ def test_visits_are_as_various_as_people() -> None:
     assert draw(random.Random(5)) == draw(random.Random(5))
 
 
-def town(tokens: int, shows: tuple[int, ...] = (1,), *, first: int = 0, stride: int = 1) -> Town:
-    return Town(
-        tokens=["t"] * tokens, shows=shows, hold_s=30, first=first, stride=stride, dice=random.Random(1)
+def shared_state(
+    tokens: int, shows: tuple[int, ...] = (1,), *, first: int = 0, stride: int = 1
+) -> SharedState:
+    return SharedState(
+        tokens=["t"] * tokens, shows=shows, hold_s=30, first=first, stride=stride, rng=random.Random(1)
     )
 
 
 def test_processes_share_the_customers_without_sharing_one() -> None:
-    towns = [town(10, first=number, stride=2) for number in range(2)]
-    customers = [where.next_customer() for where in towns for _ in range(5)]
+    states = [shared_state(10, first=number, stride=2) for number in range(2)]
+    customers = [state.next_customer() for state in states for _ in range(5)]
     assert sorted(customers) == list(range(10))
-    assert [town(2).next_customer() for _ in range(3)] == [0, 0, 0]
-    small = town(2)
+    assert [shared_state(2).next_customer() for _ in range(3)] == [0, 0, 0]
+    small = shared_state(2)
     assert [small.next_customer() for _ in range(3)] == [0, 1, 0]
 
 
 def test_most_come_for_the_first_show() -> None:
-    where = town(1, (5, 6, 7))
-    came = Counter(where.some_show() for _ in range(1000))
+    state = shared_state(1, (5, 6, 7))
+    came = Counter(state.some_show() for _ in range(1000))
     assert set(came) == {5, 6, 7}
     assert came[5] > 700
-    assert {town(1).some_show() for _ in range(5)} == {1}
+    assert {shared_state(1).some_show() for _ in range(5)} == {1}
 
 
 def test_nobody_lives_anywhere_before_they_are_told() -> None:
-    where = town(1)
-    settle(where)
-    assert here() is where
-    settle(None)
+    state = shared_state(1)
+    set_current_state(state)
+    assert current_state() is state
+    set_current_state(None)
     with pytest.raises(NotReady):
-        here()
+        current_state()
 
 
-@pytest.mark.parametrize("people", [1, 500, 100_000])
-def test_a_hall_for_a_crowd_is_one_that_aisle_takes(people: int) -> None:
-    seats = len(Seating(msgspec.convert(layout(people), Layout)))
-    assert seats == min(max(people, FEWEST), MOST) // ROW * ROW
+@pytest.mark.parametrize("users", [1, 500, 100_000])
+def test_a_hall_for_a_crowd_is_one_that_aisle_takes(users: int) -> None:
+    seats = len(Seating(msgspec.convert(layout(users), Layout)))
+    assert seats == min(max(users, FEWEST), MOST) // ROW * ROW
     assert seats >= FEWEST
 
 

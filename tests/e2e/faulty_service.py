@@ -19,7 +19,7 @@ _MOVIE = {
 }  # fmt: skip
 
 
-class Lie(StrEnum):
+class Fault(StrEnum):
     """What it does wrong."""
 
     NONE = "none"
@@ -29,14 +29,14 @@ class Lie(StrEnum):
     HIDES = "shows sold seats as free when all is over"
 
 
-class BoxOffice:
+class FaultyService:
     """One show, in memory, behind HTTP/1.1."""
 
-    def __init__(self, lie: Lie) -> None:
-        self.lie = lie
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
         self.port = 0
         self.bookings: dict[str, dict[str, Any]] = {}
-        self.answers: dict[tuple[str, str], tuple[int, Any]] = {}
+        self.responses: dict[tuple[str, str], tuple[int, Any]] = {}
         self.offset = 0
         self.over = False
         self.connections: set[asyncio.Task[None]] = set()
@@ -50,8 +50,8 @@ class BoxOffice:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 length = re.search(r"(?i)content-length: *(\d+)", head)
                 body = await reader.readexactly(int(length[1])) if length else b""
-                status, answer = self.answer(head, body)
-                content = json.dumps(answer).encode()
+                status, respond = self.respond(head, body)
+                content = json.dumps(respond).encode()
                 writer.write(
                     b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(content), content)
                 )
@@ -60,19 +60,19 @@ class BoxOffice:
         finally:
             writer.close()
 
-    def answer(self, head: str, body: bytes) -> tuple[int, Any]:
+    def respond(self, head: str, body: bytes) -> tuple[int, Any]:
         method, path, _ = head.split("\r\n")[0].split(" ")
         bearer = re.search(r"(?i)authorization: bearer (\S+)", head)
         user = int(bearer[1]) if bearer else 0
         if method == "GET":
-            return 200, self.look(path, user)
+            return 200, self.read(path, user)
         key = re.search(r"(?i)idempotency-key: (\S+)", head)
         assert key is not None, "whoever asks for something gives a key"
-        if (path, key[1]) not in self.answers:
-            self.answers[path, key[1]] = self.decide(path, user, json.loads(body) if body else {})
-        return self.answers[path, key[1]]
+        if (path, key[1]) not in self.responses:
+            self.responses[path, key[1]] = self.decide(path, user, json.loads(body) if body else {})
+        return self.responses[path, key[1]]
 
-    def look(self, path: str, user: int) -> Any:
+    def read(self, path: str, user: int) -> Any:
         if path == f"/api/shows/{SHOW}":
             money = {"amount": 0, "currency": "EUR"}
             return {
@@ -91,23 +91,23 @@ class BoxOffice:
         return {"items": mine, "next_cursor": None}
 
     def seat_map(self) -> Any:
-        hidden = self.lie is Lie.SELLS_TWICE or (self.lie is Lie.HIDES and self.over)
-        letter = {} if hidden else dict(self.taken())
+        hidden = self.fault is Fault.SELLS_TWICE or (self.fault is Fault.HIDES and self.over)
+        seat_state = {} if hidden else dict(self.taken())
         rows = [
             {"name": name, "seats": [f"{name}{n}" for n in range(1, seats + 1)], "aisles_after": []}
             for name, seats in ROWS.items()
         ]
-        states = "".join(letter.get(seat, "a") for row in rows for seat in row["seats"])
+        states = "".join(seat_state.get(seat, "a") for row in rows for seat in row["seats"])
         price = {"amount": 0, "currency": "EUR"}
         sections = [{"name": "", "price": price, "rows": rows}]
         return {"show_id": SHOW, "version": self.offset, "sections": sections, "states": states}
 
     def taken(self) -> list[tuple[str, str]]:
-        letters = {"held": "h", "confirmed": "s"}
+        seat_states = {"held": "h", "confirmed": "s"}
         return [
-            (seat, letters[booking["status"]])
+            (seat, seat_states[booking["status"]])
             for booking in self.bookings.values()
-            if booking["status"] in letters
+            if booking["status"] in seat_states
             for seat in booking["seats"]
         ]
 
@@ -116,7 +116,7 @@ class BoxOffice:
         *_, of, action = path.split("/")
         if action in ("bookings", "holds"):
             seats = wanted["seats"]
-            if self.lie is not Lie.SELLS_TWICE and {seat for seat, _ in self.taken()} & set(seats):
+            if self.fault is not Fault.SELLS_TWICE and {seat for seat, _ in self.taken()} & set(seats):
                 return 409, {"code": "seat_taken", "seats": seats}
             return 201, self.sell(user, seats, "held" if action == "holds" else "confirmed")
         booking = self.bookings.get(of)
@@ -135,11 +135,11 @@ class BoxOffice:
             "expires_at": "2099-01-01T00:00:00.000Z" if status == "held" else None,
             "decided": {"partition": 0, "offset": self.offset},
         }  # fmt: skip
-        made = len(self.answers)
-        if self.lie is Lie.FORGETS and made % 3 == 0:
+        made = len(self.responses)
+        if self.fault is Fault.FORGETS and made % 3 == 0:
             return booking
         self.bookings[str(booking["id"])] = booking
-        if self.lie is Lie.TAKES_BACK and made % 3 == 0:
+        if self.fault is Fault.TAKES_BACK and made % 3 == 0:
             answered = dict(booking)
             self.offset += 1
             self.change(booking, "cancelled")
@@ -152,13 +152,13 @@ class BoxOffice:
 
 
 @asynccontextmanager
-async def open_box_office(lie: Lie) -> AsyncIterator[BoxOffice]:
+async def faulty_service(fault: Fault) -> AsyncIterator[FaultyService]:
     """Opens one on a port of its own."""
-    office = BoxOffice(lie)
-    server = await asyncio.start_server(office.serve, "127.0.0.1", 0)
-    office.port = server.sockets[0].getsockname()[1]
+    service = FaultyService(fault)
+    server = await asyncio.start_server(service.serve, "127.0.0.1", 0)
+    service.port = server.sockets[0].getsockname()[1]
     try:
-        yield office
+        yield service
     finally:
         server.close()
-        await asyncio.gather(*office.connections)
+        await asyncio.gather(*service.connections)

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.bench.generator.responses import MAX_HEAD_BYTES, AnswerReader, NotAnAnswer
+from loadtest.bench.generator.responses import MAX_HEAD_BYTES, InvalidResponse, ResponseReader
 
 CREATED = b'HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"id":"x1"}'
 
 
 def test_an_answer_in_one_piece_is_read_at_once() -> None:
-    answer = AnswerReader().feed(CREATED)
-    assert answer is not None
-    assert (answer.status, answer.body) == (201, b'{"id":"x1"}')
+    response = ResponseReader().feed(CREATED)
+    assert response is not None
+    assert (response.status, response.body) == (201, b'{"id":"x1"}')
 
 
 @pytest.mark.parametrize("cut", range(1, len(CREATED)))
 def test_an_answer_may_be_cut_anywhere(cut: int) -> None:
-    reader = AnswerReader()
+    reader = ResponseReader()
     assert reader.feed(CREATED[:cut]) is None
-    answer = reader.feed(CREATED[cut:])
-    assert answer is not None
-    assert answer.raw == CREATED
+    response = reader.feed(CREATED[cut:])
+    assert response is not None
+    assert response.raw == CREATED
 
 
 def test_an_answer_may_come_byte_by_byte_and_the_next_one_after_it() -> None:
-    reader = AnswerReader()
+    reader = ResponseReader()
     for _ in range(2):
         answers = [reader.feed(CREATED[n : n + 1]) for n in range(len(CREATED))]
-        assert [answer.status for answer in answers if answer] == [201]
+        assert [response.status for response in answers if response] == [201]
         assert answers[-1] is not None
 
 
@@ -44,9 +44,9 @@ def test_an_answer_may_come_byte_by_byte_and_the_next_one_after_it() -> None:
     ],
 )
 def test_status_and_length_are_found_among_other_headers(raw: bytes, status: int, body: bytes) -> None:
-    answer = AnswerReader().feed(raw)
-    assert answer is not None
-    assert (answer.status, answer.body) == (status, body)
+    response = ResponseReader().feed(raw)
+    assert response is not None
+    assert (response.status, response.body) == (status, body)
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,5 @@ def test_status_and_length_are_found_among_other_headers(raw: bytes, status: int
     ],
 )
 def test_what_is_not_the_one_answer_that_was_asked_for_is_refused(raw: bytes) -> None:
-    with pytest.raises(NotAnAnswer):
-        AnswerReader().feed(raw)
+    with pytest.raises(InvalidResponse):
+        ResponseReader().feed(raw)
