@@ -201,7 +201,7 @@ def test_one_doubt_explains_one_booking() -> None:
 
 def batch(worker: str, number: int, *bookings: Observation, last: bool = False) -> Batch:
     pieces = Observations(
-        observed=list(bookings), outcomes={"booked seats": len(bookings)}, requests=2, cpu_s=0.5
+        acknowledged=list(bookings), outcomes={"booked seats": len(bookings)}, requests=2, cpu_s=0.5
     )
     return Batch(worker, number, last, pieces.drain())
 
@@ -227,7 +227,7 @@ def test_a_worker_that_has_not_told_all_is_missing() -> None:
 
 def test_handing_over_empties() -> None:
     observations = Observations(
-        observed=[observed("b", "held", 5)], unknown=[UnknownOutcome(0, SHOW, "holds", "")], requests=1
+        acknowledged=[observed("b", "held", 5)], unknown=[UnknownOutcome(0, SHOW, "holds", "")], requests=1
     )
     observations.count("held seats")
     again = Observations()
