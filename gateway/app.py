@@ -17,7 +17,7 @@ from gateway.auth.access_tokens import Tokens
 from gateway.auth.revocation import Revocations
 from gateway.catalogue.movies import Movies
 from gateway.catalogue.reading import CatalogueRoutes
-from gateway.catalogue.response_cache import CatalogueMemory
+from gateway.catalogue.response_cache import ResponseCache
 from gateway.catalogue.show_changes import ShowChanges
 from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import ShowNotes
@@ -25,9 +25,11 @@ from gateway.catalogue.show_requests import ShowRequests
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import read_zones
 from gateway.cleanup import remove_expired
+from gateway.commands.decision_lookup import DecisionLookup
 from gateway.commands.hold_limit import HoldLimit
 from gateway.commands.log_ends import LogEnds
-from gateway.commands.pending import Replies
+from gateway.commands.pending import PendingRequests
+from gateway.commands.replies import ReplyListener
 from gateway.commands.sender import CommandSender
 from gateway.commands.stored_responses import StoredResponses
 from gateway.fast_routes import HotRoutes
@@ -130,23 +132,23 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
 
         seat_maps = SeatMapCache(SeatMapStore(pool))
         stack.push_async_callback(seat_maps.close)
-        replies = Replies(pool, redis_client, seat_maps)
+        pending = PendingRequests()
         admission = AdmissionControl(
             settings.max_in_flight, settings.max_in_flight_show, settings.max_in_flight_customer
         )
         rate_limits = RateLimits(redis_client, settings)
         hold_limit = HoldLimit(rate_limits.holds, pool)
         commands = CommandSender(
-            pool, appender, replies, admission, LogEnds(log), rate_limits.commands, hold_limit
+            pool, appender, pending, admission, LogEnds(log), rate_limits.commands, hold_limit
         )
         partitions = sorted(await log.bounds(COMMANDS_TOPIC))
         logins = Logins(pool)
         show_maker = ShowMaker(pool, commands, appender, partitions, zones, settings.currency)
         movies, shows = Movies(pool, zones), Shows(pool, zones)
         stored_responses = StoredResponses(pool)
-        memory = CatalogueMemory(pool, commands.told)
-        await memory.refresh()
-        show_changes = ShowChanges(commands, ShowRequests(pool), shows, memory, zones)
+        response_cache = ResponseCache(pool, commands.answered_offsets)
+        await response_cache.refresh()
+        show_changes = ShowChanges(commands, ShowRequests(pool), shows, response_cache, zones)
         stack.push_async_callback(show_changes.close)
         reports_pool = await postgres.create_pool(
             settings.database_url,
@@ -177,7 +179,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             show_maker=show_maker,
             show_changes=show_changes,
             show_notes=ShowNotes(pool),
-            memory=memory,
+            response_cache=response_cache,
             zones=zones,
             reports=ReportReader(reports_pool, figures),
             stored_responses=stored_responses,
@@ -200,35 +202,35 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             tokens,
             commands,
             pool,
-            CatalogueRoutes(memory, movies, shows),
+            CatalogueRoutes(response_cache, movies, shows),
             TicketRoutes(tokens, pool, ticket_renderer, settings.timezone),
             seat_maps,
             revocations,
-            FrontPage(memory, shows, embedded_inbox=settings.smtp_url is None),
+            FrontPage(response_cache, shows, embedded_inbox=settings.smtp_url is None),
         )
         addresses = ClientAddresses(settings.trusted_proxies)
         app: App = Front(hot, live, framework, addresses, rate_limits.requests)
         if settings.cors_origins:
             app = Cors(app, settings.cors_origins)
-        metrics = GatewayMetrics(replies, admission, rate_limits.rejections)
+        metrics = GatewayMetrics(pending, admission, rate_limits.rejections)
         open_files = OpenFiles(raise_limit(), reserved=_RESERVED_FILES)
         open_files.log_allowed()
         short_way = ShortWay(
             hot, addresses, rate_limits.requests, metrics, other_sites=bool(settings.cors_origins)
         )
         tasks = [
-            _start(stack, "replies", replies.listen()),
-            _start(stack, "look-ups", replies.look_up()),
-            _start(stack, "in flight", admission.watch_load(lambda: replies.found)),
+            _start(stack, "replies", ReplyListener(redis_client, pending, seat_maps).run()),
+            _start(stack, "decision look-ups", DecisionLookup(pool, pending, seat_maps).run()),
+            _start(stack, "in flight", admission.watch_load(lambda: pending.looked_up)),
             _start(stack, "revocations", revocations.watch()),
             _start(stack, "openings", show_maker.watch()),
-            _start(stack, "catalogue memory", memory.watch()),
+            _start(stack, "response cache", response_cache.watch()),
             _start(stack, "time zones", zones.watch()),
             _start(stack, "show changes", show_changes.watch()),
             _start(stack, "rate limits", rate_limits.report()),
             _start(stack, "announced limits", rate_limits.listen()),
-            _start(stack, "hold refusals", hold_limit.keep_writing()),
-            _start(stack, "pictures", seat_maps.run()),
+            _start(stack, "hold rejections", hold_limit.run()),
+            _start(stack, "seat maps", seat_maps.run()),
             _start(stack, "live seats", live_seats.run()),
             _start(stack, "live events", events.run()),
             _start(stack, "live logins", socket_logins.watch()),
@@ -236,7 +238,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "upkeep", remove_expired(logins, stored_responses)),
             _start(stack, "open files", open_files.watch()),
         ]
-        yield Gateway(metrics.instrumented(app), short_way, tasks, metrics, replies.end_waits)
+        yield Gateway(metrics.instrumented(app), short_way, tasks, metrics, pending.time_out_all)
 
 
 def _start(

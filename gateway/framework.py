@@ -20,7 +20,7 @@ from gateway.auth.access_tokens import Tokens
 from gateway.auth.guards import provide_caller
 from gateway.auth.revocation import Revocations
 from gateway.catalogue.movies import Movies
-from gateway.catalogue.response_cache import CatalogueMemory
+from gateway.catalogue.response_cache import ResponseCache
 from gateway.catalogue.routes import catalogue_routes
 from gateway.catalogue.show_changes import ShowChanges
 from gateway.catalogue.show_maker import ShowMaker
@@ -62,7 +62,7 @@ def build_framework(
     show_maker: ShowMaker,
     show_changes: ShowChanges,
     show_notes: ShowNotes,
-    memory: CatalogueMemory,
+    response_cache: ResponseCache,
     zones: Zones,
     reports: ReportReader,
     stored_responses: StoredResponses,
@@ -82,7 +82,7 @@ def build_framework(
         "show_maker": show_maker,
         "show_changes": show_changes,
         "show_notes": show_notes,
-        "memory": memory,
+        "response_cache": response_cache,
         "zones": zones,
         "reports": reports,
         "stored_answers": stored_responses,

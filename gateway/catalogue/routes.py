@@ -12,12 +12,12 @@ from litestar.params import FromPath, JSONBody
 from gateway.auth.access_tokens import Caller
 from gateway.auth.guards import staff_only
 from gateway.catalogue.movies import Movies
-from gateway.catalogue.response_cache import CatalogueMemory
+from gateway.catalogue.response_cache import ResponseCache
 from gateway.catalogue.show_commands import SHOW_COMMANDS
 from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import list_show_notes
 from gateway.catalogue.shows import Shows
-from gateway.commands.sender import Pending
+from gateway.commands.outcomes import Pending
 from gateway.commands.stored_responses import StoredResponse, StoredResponses
 from gateway.http.command_headers import command_id_for, read_preference
 from gateway.http.exchange import Headers
@@ -49,7 +49,7 @@ async def add_movie(
     data: JSONBody[NewMovieBody],
     caller: NamedDependency[Caller],
     movies: NamedDependency[Movies],
-    memory: NamedDependency[CatalogueMemory],
+    response_cache: NamedDependency[ResponseCache],
     stored_responses: NamedDependency[StoredResponses],
     request_headers: NamedDependency[Headers],
 ) -> Response[MovieBody]:
@@ -60,7 +60,7 @@ async def add_movie(
         return StoredResponse(201, f"/api/movies/{movie.id}", encode(movie))
 
     answer = await stored_responses.once(caller.user_id, "POST /api/movies", request_headers, data, add)
-    memory.changed_here()
+    response_cache.invalidate()
     headers = {"Location": answer.location or ""}
     if answer.replayed:
         headers["Idempotency-Replayed"] = "true"
@@ -76,11 +76,11 @@ async def change_movie(
     movie_id: FromPath[int],
     data: JSONBody[ChangeMovieBody],
     movies: NamedDependency[Movies],
-    memory: NamedDependency[CatalogueMemory],
+    response_cache: NamedDependency[ResponseCache],
 ) -> MovieBody:
     """Change a movie."""
     movie = await movies.change(movie_id, data)
-    memory.changed_here()
+    response_cache.invalidate()
     return movie
 
 
@@ -92,11 +92,11 @@ async def change_movie(
     responses=problem_responses("in_use"),
 )
 async def delete_movie(
-    movie_id: FromPath[int], movies: NamedDependency[Movies], memory: NamedDependency[CatalogueMemory]
+    movie_id: FromPath[int], movies: NamedDependency[Movies], response_cache: NamedDependency[ResponseCache]
 ) -> None:
     """Delete a movie that never had a show."""
     await movies.delete(movie_id)
-    memory.changed_here()
+    response_cache.invalidate()
 
 
 @post(
@@ -111,7 +111,7 @@ async def create_show(
     caller: NamedDependency[Caller],
     shows: NamedDependency[Shows],
     show_maker: NamedDependency[ShowMaker],
-    memory: NamedDependency[CatalogueMemory],
+    response_cache: NamedDependency[ResponseCache],
     request_headers: NamedDependency[Headers],
 ) -> Response[ShowBody | PendingShowBody]:
     """Create a show. 201 once its writer has opened it; 202 when that takes longer than the client waits."""
@@ -122,7 +122,7 @@ async def create_show(
     try:
         made = await show_maker.create(data, request_id, preference.wait_s)
     finally:
-        memory.changed_here()
+        response_cache.invalidate()
     headers = {"Location": f"/api/shows/{made.show_id}"}
     if preference.applied is not None:
         headers["Preference-Applied"] = preference.applied.decode()

@@ -6,23 +6,25 @@ Each is a command that its writer decides in log order, like a booking.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import structlog
 
 from gateway.catalogue.days import optional_in_range, to_ms
-from gateway.catalogue.response_cache import CatalogueMemory
+from gateway.catalogue.response_cache import ResponseCache
 from gateway.catalogue.show_requests import ShowRequest, ShowRequests
 from gateway.catalogue.show_terms import past_errors, term_errors
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import Zones
-from gateway.commands.sender import CommandSender, Outcome, Pending
+from gateway.commands.outcomes import Outcome, Pending
+from gateway.commands.sender import CommandSender
 from gateway.http.bodies import invalid
-from runtime.postgres import AWAY
+from runtime.polling import poll
+from runtime.postgres import DATABASE_ERRORS
 from schemas.api_catalogue import ChangeShowBody, ShowBody, WithheldSeatsBody
 from schemas.commands import (
     BlockSeats,
@@ -53,13 +55,13 @@ class ShowChanges:
         commands: CommandSender,
         requests: ShowRequests,
         shows: Shows,
-        memory: CatalogueMemory,
+        response_cache: ResponseCache,
         zones: Zones,
     ) -> None:
         self._commands = commands
         self._requests = requests
         self._shows = shows
-        self._memory = memory
+        self._response_cache = response_cache
         self._zones = zones
         self._following: set[asyncio.Task[None]] = set()
 
@@ -92,7 +94,7 @@ class ShowChanges:
             if request is not None:
                 await self._requests.settle(command.command_id)
             if outcome.decision.reason is None:
-                self._memory.changed_here()
+                self._response_cache.invalidate()
         return outcome
 
     async def show(self, show_id: int) -> ShowBody:
@@ -101,17 +103,16 @@ class ShowChanges:
 
     async def watch(self) -> None:
         """Puts accepted changes into the catalogue that the gateway which sent them did not, for ever."""
-        turn = 0
-        while True:
-            await asyncio.sleep(_SWEEP_EVERY_S)
-            try:
-                if changes := await self._requests.settle_left(_LEFT_AFTER_S):
-                    _log.warning("show_changes_recovered", changes=changes)
-                if turn % _FORGET_EVERY == 0:
-                    await self._requests.forget()
-            except (*AWAY, asyncpg.PostgresError) as error:
-                _log.warning("changes of shows stay undone for now", error=str(error) or type(error).__name__)
-            turn += 1
+        turns = itertools.count()
+
+        async def sweep() -> None:
+            turn = next(turns)
+            if changes := await self._requests.settle_left(_LEFT_AFTER_S):
+                _log.warning("show_changes_recovered", changes=changes)
+            if turn % _FORGET_EVERY == 0:
+                await self._requests.forget()
+
+        await poll("show changes", sweep, every_s=_SWEEP_EVERY_S)
 
     async def close(self) -> None:
         """Lets go of what is still pending; another gateway will see to it."""
@@ -128,10 +129,10 @@ class ShowChanges:
 
     async def _settle_later(self, pending: Pending, command_id: UUID) -> None:
         try:
-            if await self._commands.decided(pending.position, _FOLLOW_S) is not None:
+            if await self._commands.await_decision(pending.position, _FOLLOW_S) is not None:
                 await self._requests.settle(command_id)
-                self._memory.changed_here()
-        except (*AWAY, asyncpg.PostgresError) as error:
+                self._response_cache.invalidate()
+        except DATABASE_ERRORS as error:
             _log.warning("a change of a show is put off", error=str(error) or type(error).__name__)
 
     async def _change(

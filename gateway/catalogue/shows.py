@@ -64,7 +64,7 @@ SELECT * FROM ({_SHOWS_SQL.format(prices="coalesce(l.listed_prices, l.prices)")}
 """
 _MOVIE_SQL = "SELECT 1 FROM movies WHERE movie_id = $1"
 
-_ON_SALE_LASTS_S = 0.5
+_ON_SALE_MAX_AGE_S = 0.5
 
 _read_prices = msgspec.json.Decoder(list[PriceBody]).decode
 
@@ -84,19 +84,19 @@ class ShowFilter(msgspec.Struct, frozen=True):
     """Whether seats can be booked just now."""
 
 
-class SeenShow(NamedTuple):
+class CacheableShow(NamedTuple):
     """A show, where its writer is, and for how many seconds it stays so unless somebody does something."""
 
     body: ShowBody
     partition: int
-    lasts_s: float
+    max_age_s: float
 
 
-class SeenShows(NamedTuple):
+class CacheableShows(NamedTuple):
     """A page of shows, and for how many seconds it stays so unless somebody does something."""
 
     page: ShowsPage
-    lasts_s: float
+    max_age_s: float
 
 
 class Shows:
@@ -108,20 +108,20 @@ class Shows:
 
     async def get(self, show_id: int) -> ShowBody:
         """One show. Raises Problem `not_found`."""
-        return (await self.see(show_id)).body
+        return (await self.cacheable(show_id)).body
 
-    async def see(self, show_id: int) -> SeenShow:
+    async def cacheable(self, show_id: int) -> CacheableShow:
         """One show, and how long that is good for. Raises Problem `not_found`."""
         row = await self._pool.fetchrow(_GET_SQL, show_id) if 0 < show_id <= MAX_SHOW_ID else None
         if row is None:
             raise no_show()
-        return SeenShow(self._body(row), row["partition"], _lasts_s([row]))
+        return CacheableShow(self._body(row), row["partition"], _max_age_s([row]))
 
     async def page(self, wanted: ShowFilter, limit: int, cursor: str | None) -> ShowsPage:
         """Shows by the time they start."""
-        return (await self.see_page(wanted, limit, cursor)).page
+        return (await self.cacheable_page(wanted, limit, cursor)).page
 
-    async def see_page(self, wanted: ShowFilter, limit: int, cursor: str | None) -> SeenShows:
+    async def cacheable_page(self, wanted: ShowFilter, limit: int, cursor: str | None) -> CacheableShows:
         """Shows by the time they start, and how long that is good for."""
         starts_ms, show_id = read_cursor(cursor, tuple[int, int]) if cursor is not None else (0, 0)
         if not (0 <= starts_ms < 2**43 and 0 <= show_id <= MAX_SHOW_ID):
@@ -143,17 +143,19 @@ class Shows:
         )
         page, next_cursor = split_page(rows, limit, lambda row: (to_ms(row["listed_at"]), row["show_id"]))
         # Which shows are on sale goes by the clock, too, of those that are not on this page as well.
-        longest_s = math.inf if wanted.available is None else _ON_SALE_LASTS_S
-        return SeenShows(
-            ShowsPage([self._body(row) for row in page], next_cursor), min(_lasts_s(page), longest_s)
+        longest_s = math.inf if wanted.available is None else _ON_SALE_MAX_AGE_S
+        return CacheableShows(
+            ShowsPage([self._body(row) for row in page], next_cursor), min(_max_age_s(page), longest_s)
         )
 
-    async def see_page_of_movie(self, wanted: ShowFilter, limit: int, cursor: str | None) -> SeenShows:
+    async def cacheable_page_of_movie(
+        self, wanted: ShowFilter, limit: int, cursor: str | None
+    ) -> CacheableShows:
         """Shows of one movie. Raises Problem `not_found` when there is no such movie."""
         movie_id = wanted.movie_id or 0
         if not (0 < movie_id <= MAX_SHOW_ID and await self._pool.fetchval(_MOVIE_SQL, movie_id)):
             raise no_movie()
-        return await self.see_page(wanted, limit, cursor)
+        return await self.cacheable_page(wanted, limit, cursor)
 
     def _body(self, row: asyncpg.Record) -> ShowBody:
         return _show_body(row, self._zones.shown(row["timezone"]))
@@ -181,7 +183,7 @@ def _show_body(row: asyncpg.Record, timezone: str) -> ShowBody:
     )
 
 
-def _lasts_s(rows: Sequence[asyncpg.Record]) -> float:
+def _max_age_s(rows: Sequence[asyncpg.Record]) -> float:
     """Until the first of these shows starts, goes on sale or off sale."""
     ahead = (
         row[name] - row["now_ms"]
