@@ -1,7 +1,7 @@
-"""What a letter says: from an event and the facts around it to subject, text and HTML.
+"""Content of the e-mails: subject, plain text and HTML, made from an event and its facts.
 
-Pure. One template for all kinds gives HTML, another the plain text; the words of a language stand in its file
-in `wording`. Whatever a customer or the venue typed is one line here and is escaped by the template.
+Pure. All kinds share one HTML template and one for plain text; the texts of each language are in `wording`. Text typed
+by a customer or the venue is reduced to one line here and escaped by the template.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ EMAIL_UNDO = "email_undo"
 
 
 class Email(msgspec.Struct, frozen=True):
-    """A letter, written but not yet addressed."""
+    """The content of an e-mail, without addresses."""
 
     subject: str
     text: str
@@ -54,10 +54,10 @@ _templates = jinja2.Environment(
 def confirmation(
     booking: Booking, show: ShowFacts, places: Mapping[str, SeatPlace], to: Recipient, public_url: str
 ) -> Email:
-    """The letter that the tickets are attached to."""
+    """The e-mail that the tickets are attached to."""
     words = email_words(to.language)
     about = _about(show, words)
-    return _write(
+    return _render(
         words,
         words.booking_confirmed,
         about,
@@ -71,9 +71,9 @@ def confirmation(
 def cancellation(
     booking: Booking, show: ShowFacts, places: Mapping[str, SeatPlace], to: Recipient, public_url: str
 ) -> Email:
-    """The letter after a cancellation; it says so when the whole show was called off."""
+    """The e-mail after a cancellation, with its own text when the whole show was cancelled."""
     words = email_words(to.language)
-    return _write(
+    return _render(
         words,
         words.show_cancelled if show.cancelled else words.booking_cancelled,
         _about(show, words),
@@ -85,32 +85,32 @@ def cancellation(
 
 
 def welcome(token: str | None, to: Recipient, public_url: str) -> Email:
-    """The e-mail after signing up, with the link that confirms the address; those of before had no link."""
+    """The e-mail after signing up, with the link that confirms the address. Earlier releases sent no link."""
     words = email_words(to.language)
     facts = [_Fact(words.username, (formats.one_line(to.username),))]
     if token is None:
-        return _write(words, words.welcome, {}, to, facts, links.home(public_url), public_url)
+        return _render(words, words.welcome, {}, to, facts, links.home(public_url), public_url)
     link = links.email_confirmation(public_url, token)
-    return _write(words, words.welcome_to_confirm, {}, to, facts, link, public_url)
+    return _render(words, words.welcome_to_confirm, {}, to, facts, link, public_url)
 
 
 def email_confirmation(token: str, to: Recipient, public_url: str) -> Email:
-    """The e-mail to a new address, with the link that makes it count."""
+    """The e-mail to a new address, with the link that confirms it."""
     words = email_words(to.language)
     link = links.email_confirmation(public_url, token)
-    return _write(words, words.email_confirmation, {}, to, [], link, public_url)
+    return _render(words, words.email_confirmation, {}, to, [], link, public_url)
 
 
 def email_undo(token: str, to: Recipient, public_url: str) -> Email:
     """The e-mail to the address that is being replaced, with the link that undoes it."""
     words = email_words(to.language)
-    return _write(words, words.email_undo, {}, to, [], links.email_undo(public_url, token), public_url)
+    return _render(words, words.email_undo, {}, to, [], links.email_undo(public_url, token), public_url)
 
 
 def password_reset(token: str, to: Recipient, public_url: str) -> Email:
-    """The letter with the one-time link that sets a new password."""
+    """The e-mail with the one-time link that sets a new password."""
     words = email_words(to.language)
-    return _write(
+    return _render(
         words, words.password_reset, {}, to, [], links.password_reset(public_url, token), public_url
     )
 
@@ -139,7 +139,7 @@ def _booking_facts(
 
 
 def _seat_lines(seats: Iterable[str], places: Mapping[str, SeatPlace], words: EmailWords) -> list[str]:
-    """Seats of one place on one line: `C12, C13 (Stalls, row C)`."""
+    """One line for the seats of each place: `C12, C13 (Stalls, row C)`."""
     of_place: dict[str, list[str]] = {}
     for seat in seats:
         of_place.setdefault(_place(places.get(seat), words), []).append(formats.one_line(seat))
@@ -155,7 +155,7 @@ def _place(place: SeatPlace | None, words: EmailWords) -> str:
     return (words.place if section else words.place_row).format(section=section, row=row)
 
 
-def _write(
+def _render(
     words: EmailWords,
     kind: KindWords,
     about: Mapping[str, str],

@@ -1,8 +1,8 @@
-"""The mail server of embedded mode: takes every letter over real SMTP, on this machine only, and keeps it as a
-file that the gateway shows at `/inbox`.
+"""The mail server of embedded mode: accepts every message over SMTP on the loopback address and stores it as a file,
+which the gateway shows at `/inbox`.
 
-A letter is `<milliseconds>-<8 hex digits>.eml`, so that names sort by time; it appears whole or not at all.
-The newest letters are kept, up to a number and a total size.
+A file is named `<milliseconds>-<8 hex digits>.eml`, so that names sort by time, and is created atomically. The newest
+messages are kept, up to a number and a total size.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from typing import Any
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-MAX_LETTERS = 2_000
+MAX_MESSAGES = 2_000
 MAX_BYTES = 250 * 2**20
 _PRUNE_EVERY = 50
-_MAX_LETTER_BYTES = 16 * 2**20
+_MAX_MESSAGE_BYTES = 16 * 2**20
 _DRAIN_S = 2.0
 
 _log = structlog.get_logger()
 
 
 class InboxServer:
-    """Takes letters on a port of its own choosing and stores them in a folder. Several may share the folder."""
+    """Accepts messages on a free port and stores them in a folder. Several servers may share the folder."""
 
-    def __init__(self, folder: Path, *, max_letters: int = MAX_LETTERS, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, folder: Path, *, max_messages: int = MAX_MESSAGES, max_bytes: int = MAX_BYTES) -> None:
         self._folder = folder
-        self._max_letters = max_letters
+        self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._server: asyncio.Server | None = None
         self._stored = 0
@@ -44,7 +44,7 @@ class InboxServer:
         self._server = await loop.create_server(
             lambda: SMTP(
                 self,
-                data_size_limit=_MAX_LETTER_BYTES,
+                data_size_limit=_MAX_MESSAGE_BYTES,
                 enable_SMTPUTF8=True,
                 hostname="aisle-inbox",
                 loop=loop,
@@ -56,7 +56,7 @@ class InboxServer:
         return port
 
     async def close(self) -> None:
-        """Takes no more letters."""
+        """Stops accepting messages."""
         if self._server is None:
             return
         self._server.close()
@@ -67,13 +67,13 @@ class InboxServer:
             pass
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Called by aiosmtpd for a whole letter; the answer is the reply to the sender."""
+        """Called by aiosmtpd with a complete message; returns the SMTP reply."""
         content: Any = envelope.content
         try:
             self._store(bytes(content))
         except OSError as error:
-            _log.error("a letter could not be stored", folder=str(self._folder), error=str(error))
-            return "451 the letter could not be stored"
+            _log.error("email_not_stored", folder=str(self._folder), error=str(error))
+            return "451 the message could not be stored"
         return "250 stored"
 
     def _store(self, content: bytes) -> None:
@@ -86,7 +86,7 @@ class InboxServer:
             self._prune()
 
     def _prune(self) -> None:
-        """Drops the oldest letters that are too many or too much, and what a killed notifier left half written."""
+        """Deletes the oldest messages beyond the limits, and partial files that a killed notifier left."""
         kept = bytes_kept = 0
         for path in sorted(self._folder.iterdir(), reverse=True):
             try:
@@ -96,7 +96,7 @@ class InboxServer:
                     continue
                 bytes_kept += path.stat().st_size
                 kept += 1
-                if kept > self._max_letters or bytes_kept > self._max_bytes:
+                if kept > self._max_messages or bytes_kept > self._max_bytes:
                     path.unlink()
             except FileNotFoundError:  # another notifier prunes too
                 continue

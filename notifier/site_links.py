@@ -1,6 +1,6 @@
-"""Where letters point to on the site.
+"""Links of the e-mails to pages of the site.
 
-What comes after `#` stays in the browser: neither server logs nor other sites get to see a reset token.
+A browser does not send the part after `#`, so tokens reach neither server logs nor other sites.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from uuid import UUID
 
 
 def home(public_url: str) -> str:
-    """The site itself."""
+    """The front page."""
     return f"{public_url}/"
 
 
 def booking(public_url: str, booking_id: UUID) -> str:
-    """One booking."""
+    """The page of one booking."""
     return f"{public_url}/#/bookings/{booking_id}"
 
 
 def password_reset(public_url: str, token: str) -> str:
-    """Where a new password is set with a one-time token."""
+    """The page that sets a new password with a one-time token."""
     return f"{public_url}/#/reset/{quote(token, safe='')}"
 
 
 def email_confirmation(public_url: str, token: str) -> str:
-    """Where an e-mail address is confirmed with a one-time token."""
+    """The page that confirms an e-mail address with a one-time token."""
     return f"{public_url}/#/email/confirm/{quote(token, safe='')}"
 
 
 def email_undo(public_url: str, token: str) -> str:
-    """Where a change of the e-mail address is undone with a one-time token."""
+    """The page that undoes a change of the e-mail address with a one-time token."""
     return f"{public_url}/#/email/undo/{quote(token, safe='')}"

@@ -93,7 +93,7 @@ async def test_who_has_forgotten_their_account_gets_nothing(venue: Venue) -> Non
         venue.confirmed("0-2-0", user_id=99)
         skipped = await venue.until_status("0-1-0", "skipped")
         await venue.until_status("0-2-0", "skipped")
-    assert skipped["last_error"] == "the account is forgotten"
+    assert skipped["last_error"] == "the account was deleted"
     assert venue.post.letters == []
 
 

@@ -121,7 +121,7 @@ async def test_a_letter_in_the_hand_of_a_killed_notifier_is_sent_when_its_lease_
     assert delivery["attempts"] == 3
     assert len(venue.post.ids) == 2
     assert len(set(venue.post.ids)) == 1, "a repeat can be recognised by its Message-ID"
-    await dead.put_off(in_hand, "woken up too late")
+    await dead.defer(in_hand, "woken up too late")
     assert await venue.status("0-1-0") == "sent"
     await pool.close()
 
@@ -138,9 +138,9 @@ async def test_a_lease_is_kept_as_long_as_its_holder_lives(venue: Venue) -> None
         await asyncio.sleep(0.4)
         await mine.renew([in_hand.delivery_id])
         assert await other.take_due(10) == []
-    await other.give_back([in_hand.delivery_id])
+    await other.release([in_hand.delivery_id])
     assert await other.take_due(10) == [], "nobody can give back what another holds"
-    await mine.give_back([in_hand.delivery_id])
+    await mine.release([in_hand.delivery_id])
     assert [delivery.attempts for delivery in await other.take_due(10)] == [in_hand.attempts]
     await pool.close()
 

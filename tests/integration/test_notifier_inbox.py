@@ -30,7 +30,7 @@ class Post:
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "inbox"
-        self.inbox = InboxServer(self.folder, max_letters=10)
+        self.inbox = InboxServer(self.folder, max_messages=10)
         self.mailer: Mailer
         framework: Any = Litestar(
             inbox_routes(home, FromThisMachine("http://tickets.example:8080", [ip_network("127.0.0.9/32")])),
