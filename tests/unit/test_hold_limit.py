@@ -11,7 +11,8 @@ import pytest
 import structlog
 
 from gateway.commands.hold_limit import HoldLimit
-from gateway.commands.pending import Replies, StoredDecision
+from gateway.commands.outcomes import StoredDecision
+from gateway.commands.pending import PendingRequests
 from gateway.commands.sender import CommandSender
 from gateway.http.problems import Problem
 from gateway.limits.admission import AdmissionControl
@@ -70,12 +71,12 @@ class Gateway:
         self.now_s = 1000.0
         self.limits = RateLimits(Script(), read_settings({}), lambda: self.now_s)
         self.pool, self.log = Pool(), Log()
-        self.replies = Replies(None, None)
+        self.pending = PendingRequests()
         self.admission = AdmissionControl(1000, 1000, 1000)
         self.hold_limit = HoldLimit(self.limits.holds, self.pool)
         log: Any = self.log
         self.commands = CommandSender(
-            self.pool, log, self.replies, self.admission, cast("Any", None), None, self.hold_limit
+            self.pool, log, self.pending, self.admission, cast("Any", None), None, self.hold_limit
         )
         self.told: list[Any] = []
         self._number = 0
@@ -107,8 +108,8 @@ class Gateway:
             if not answer.done():
                 answer.set_result(n)
         await asyncio.sleep(0)
-        for number in [*self.replies._waiting]:
-            self.replies._decide(number, HERE, encode(decision))
+        for number in [*self.pending._requests]:
+            self.pending.resolve(number, HERE, encode(decision))
 
     @property
     def left(self) -> float:
@@ -169,7 +170,7 @@ async def test_a_text_that_looks_like_a_repeat_is_none(gateway: Gateway) -> None
     await gateway.send(gateway.hold())
     hold = gateway.hold()
     answer = encode({"events": [{"seats": ['"repeats":1', '\\"repeats":']}]})
-    gateway.hold_limit.decided(hold, StoredDecision(HERE, answer))
+    gateway.hold_limit.settle(hold, StoredDecision(HERE, answer))
     assert gateway.left == 29
 
 
@@ -208,7 +209,7 @@ async def test_a_repeat_is_sent_without_a_token_and_looked_up_only_then(gateway:
     await gateway.send(gateway.hold("first"))
     assert (gateway.pool.looked_up, len(gateway.log.appended)) == ([], 31), "it is not decided yet"
     await gateway.decide(ACCEPTED)
-    gateway.hold_limit.give_back(gateway.hold())  # the repeat's, which the decision here did not say
+    gateway.hold_limit.refund(gateway.hold())  # the repeat's, which the decision here did not say
     assert gateway.left == 0
     first = keyed_command_id(5, "first")
     gateway.pool.used.add(first)
@@ -264,21 +265,21 @@ async def test_few_tokens_are_reported_one_by_one_and_many_in_threes(gateway: Ga
     assert reported[-11:] == [(1, left) for left in range(10, -1, -1)][-11:]
 
 
-async def test_refusals_are_counted_and_logged_now_and_then() -> None:
+async def test_rejections_are_counted_and_logged_at_most_every_ten_seconds() -> None:
     now_s = 100.0
-    refusals = Rejections(lambda: now_s)
+    rejections = Rejections(lambda: now_s)
     with structlog.testing.capture_logs() as entries:
         for _ in range(5):
-            refusals.count("holds", "5.7")
-        refusals.count("address", "::1")
+            rejections.count("holds", "5.7")
+        rejections.count("address", "::1")
         now_s += LOG_EVERY_S
-        refusals.count("holds", "6.7")
-    assert [(entry["limit"], entry["refused"], entry["key"]) for entry in entries] == [
+        rejections.count("holds", "6.7")
+    assert [(entry["limit"], entry["rejected"], entry["key"]) for entry in entries] == [
         ("holds", 1, "5.7"),
         ("address", 1, "::1"),
         ("holds", 5, "6.7"),
     ]
-    gateway_metrics = GatewayMetrics(Replies(None, None), AdmissionControl(1, 1, 1), refusals)
+    gateway_metrics = GatewayMetrics(PendingRequests(), AdmissionControl(1, 1, 1), rejections)
     families = {family.name: family async for family in gateway_metrics.metrics()}
     samples = families["aisle_rate_limited"].samples
     assert {sample.labels["limit"]: sample.value for sample in samples} == {"holds": 6, "address": 1}
@@ -296,12 +297,12 @@ async def test_refusals_that_cannot_be_written_are_kept(gateway: Gateway) -> Non
 
     limit = HoldLimit(gateway.limits.holds, Away())
     for _ in range(3):
-        limit.refused(gateway.hold())
+        limit.rejection(gateway.hold())
     with pytest.raises(OSError, match="away"):
-        await limit.write()
-    limit.refused(gateway.hold())
-    await limit.write()
-    await limit.write()
+        await limit.write_rejections()
+    limit.rejection(gateway.hold())
+    await limit.write_rejections()
+    await limit.write_rejections()
     assert written == [None, ([7], [5], [4])]
 
 
