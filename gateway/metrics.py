@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
-from gateway.commands.pending import Replies
+from gateway.commands.pending import PendingRequests
 from gateway.http.exchange import App
 from gateway.limits.admission import AdmissionControl
 from gateway.limits.rejections import Rejections
@@ -51,10 +51,10 @@ class GatewayMetrics:
     """Counts of one gateway since it started."""
 
     def __init__(
-        self, replies: Replies, admission: AdmissionControl, rejections: Rejections | None = None
+        self, pending: PendingRequests, admission: AdmissionControl, rejections: Rejections | None = None
     ) -> None:
         self._rejections = rejections
-        self._replies = replies
+        self._pending = pending
         self._admission = admission
         self._requests: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(_TIMES_S))
@@ -136,13 +136,13 @@ class GatewayMetrics:
             "aisle_replies_awaited",
             "Commands that this gateway wants to hear the decision of.",
             [],
-            {(): self._replies.awaited},
+            {(): len(self._pending)},
         )
         yield counter(
             "aisle_replies",
             "Decisions that arrived, over Redis or looked up in the database.",
             ["path"],
-            {("redis",): self._replies.heard, ("looked_up",): self._replies.found},
+            {("redis",): self._pending.received, ("looked_up",): self._pending.looked_up},
         )
         if self._rejections is not None:
             yield counter(

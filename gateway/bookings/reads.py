@@ -60,10 +60,10 @@ class ReadRoutes:
             raise _no_command() from None
         preference = read_preference(exchange.headers, 0.0)
         row = await self._find_decision(position)
-        if row is None and not await self._commands.ends.has(position):
+        if row is None and not await self._commands.log_ends.has(position):
             raise _no_command()
         if row is None and preference.wait_s > 0:
-            await self._commands.decided(position, preference.wait_s)
+            await self._commands.await_decision(position, preference.wait_s)
             row = await self._find_decision(position)
         headers = applied(preference)
         if row is None:
@@ -74,7 +74,7 @@ class ReadRoutes:
         if not (caller.staff or _asked_by(command_bytes, caller.user_id)):
             raise Problem("not_found", "There is no such command of yours; take the address from Location.")
         if (booking := decision.booking) is not None:
-            self._seat_maps.decided(booking.show_id, (decision.repeats or position).offset)
+            self._seat_maps.require_version(booking.show_id, (decision.repeats or position).offset)
         body = _fate_body(position, decision)
         exchange.respond(200, encode(body), headers)
 
@@ -96,7 +96,7 @@ class ReadRoutes:
             raise no_booking(booking_id)
         if row["user_id"] != caller.user_id and not caller.staff:
             raise Problem("not_yours", "This booking is somebody else's; only its owner and staff see it.")
-        self._seat_maps.decided(row["show_id"], row["log_offset"])
+        self._seat_maps.require_version(row["show_id"], row["log_offset"])
         exchange.respond(200, encode(_from_row(row)))
 
     async def bookings_of(self, exchange: Exchange, user_id: int | None) -> None:
@@ -117,7 +117,7 @@ class ReadRoutes:
         )
         page, cursor = split_page(rows, limit, lambda row: (row["booking_id"],))
         for row in page:
-            self._seat_maps.decided(row["show_id"], row["log_offset"])
+            self._seat_maps.require_version(row["show_id"], row["log_offset"])
         exchange.respond(200, encode(BookingsPage([_from_row(row) for row in page], cursor)))
 
 

@@ -13,8 +13,9 @@ import msgspec
 from gateway.auth.access_tokens import Tokens
 from gateway.bookings.requests import book_command, hold_command, move_command, no_booking
 from gateway.commands.coalescing import RequestCoalescer
+from gateway.commands.outcomes import Outcome, Pending, StoredDecision
 from gateway.commands.refusals import REPLAYED, decided_at, refusal_of
-from gateway.commands.sender import CommandSender, Outcome, Pending, StoredDecision
+from gateway.commands.sender import CommandSender
 from gateway.http.bodies import decode_body
 from gateway.http.command_headers import Preference, command_id_for, read_preference
 from gateway.http.errors import problem_for

@@ -13,8 +13,8 @@ from gateway.auth.guards import staff_only
 from gateway.bookings.routes import applied
 from gateway.catalogue.show_changes import ShowChanges
 from gateway.catalogue.shows import no_show
+from gateway.commands.outcomes import Outcome, Pending
 from gateway.commands.refusals import problem_of
-from gateway.commands.sender import Outcome, Pending
 from gateway.http.command_headers import Preference, command_id_for, read_preference
 from gateway.http.exchange import Headers
 from gateway.http.framework_requests import JsonRequest

@@ -25,13 +25,15 @@ from gateway.catalogue.new_shows import (
 )
 from gateway.catalogue.show_terms import past_errors, term_errors
 from gateway.catalogue.zones import Zones
+from gateway.commands.outcomes import Outcome, StoredDecision
 from gateway.commands.refusals import key_reused
-from gateway.commands.sender import CommandSender, Outcome, StoredDecision
+from gateway.commands.sender import CommandSender
 from gateway.commands.used_keys import KEY_LIFETIME_S, is_used
 from gateway.http.bodies import invalid
 from gateway.http.problems import Problem
 from runtime.log import Appender, LogUnavailable
-from runtime.postgres import AWAY
+from runtime.polling import poll
+from runtime.postgres import DATABASE_ERRORS
 from schemas.api_catalogue import NewShowBody
 from schemas.commands import OpenShow, request_of
 from schemas.events import Reason
@@ -136,12 +138,12 @@ class ShowMaker:
 
     async def watch(self) -> None:
         """Calls `open_forgotten` for ever."""
-        while True:
-            await asyncio.sleep(_SWEEP_EVERY_S)
-            try:
-                await self.open_forgotten()
-            except (*AWAY, asyncpg.PostgresError, LogUnavailable) as error:
-                _log.warning("shows cannot be opened just now", error=str(error) or type(error).__name__)
+        await poll(
+            "unopened shows",
+            self.open_forgotten,
+            every_s=_SWEEP_EVERY_S,
+            errors=(*DATABASE_ERRORS, LogUnavailable),
+        )
 
     async def _place(self, show: NewShow) -> Placed:
         async with self._pool.acquire() as connection, connection.transaction():

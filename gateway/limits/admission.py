@@ -39,7 +39,8 @@ MIN_COMMANDS_UNDER_LOAD = 64
 """With fewer commands in flight, the throughput says nothing about the capacity."""
 
 
-def _overloaded() -> Problem:
+def overloaded() -> Problem:
+    """Returns the problem of a request that is rejected because of load."""
     return Problem("overloaded", "Not taken; try again in a moment.", retry_after_s=1)
 
 
@@ -47,7 +48,7 @@ def _show_overloaded() -> Problem:
     return Problem("overloaded", "Too many ask for this show; not taken. Try again soon.", retry_after_s=1)
 
 
-_OVERLOADED, _SHOW_OVERLOADED = _overloaded().encoded(), _show_overloaded().encoded()
+_OVERLOADED, _SHOW_OVERLOADED = overloaded().encoded(), _show_overloaded().encoded()
 
 
 class _Sample(NamedTuple):
@@ -123,7 +124,7 @@ class AdmissionControl:
     def admit(self, show_id: int, user_id: int) -> None:
         """Counts one more command. Raises Problem: `overloaded`, or `rate_limited` past the customer's bound."""
         if self._total >= self._in_all:
-            raise _overloaded()
+            raise overloaded()
         if self._shows.get(show_id, 0) >= self._of_show:
             raise _show_overloaded()
         if self._customers.get(user_id, 0) >= self._of_customer:

@@ -32,14 +32,14 @@ class SeatMapSockets:
     async def serve(self, socket: Socket, show_id: int) -> None:
         """One socket to its end. Raises Problem `not_found` for an unknown show, before it is accepted."""
         socket.parameters()
-        await self._seat_maps.current(show_id)
+        await self._seat_maps.get(show_id)
         await socket.accept()
-        snapshot = await self._seat_maps.current(show_id)
+        snapshot = await self._seat_maps.get(show_id)
         now_ms = time.time() * 1000
         audience = self._audiences.get(show_id)
         if audience is None:
             audience = self._audiences[show_id] = SeatBroadcast(snapshot, now_ms)
-            self._seat_maps.watch(snapshot, audience)
+            self._seat_maps.set_listener(snapshot, audience)
         try:
             audience.join(socket, now_ms)
             await _pass_over(socket)
@@ -48,7 +48,7 @@ class SeatMapSockets:
             if not audience:
                 audience.close()
                 if self._audiences.pop(show_id, None) is not None:
-                    self._seat_maps.unwatch(show_id)
+                    self._seat_maps.remove_listener(show_id)
 
     async def run(self) -> None:
         """Tells, for ever, of shows whose sale begins or ends by the clock."""

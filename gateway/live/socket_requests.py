@@ -14,13 +14,14 @@ import msgspec
 
 from gateway.auth.access_tokens import Caller
 from gateway.bookings.requests import book_command, hold_command, move_command, no_booking
+from gateway.commands.outcomes import Outcome, Pending, StoredDecision
 from gateway.commands.refusals import problem_of
-from gateway.commands.sender import CommandSender, Outcome, Pending, StoredDecision
+from gateway.commands.sender import CommandSender
 from gateway.http.bodies import decode_body, invalid
 from gateway.http.command_headers import DEFAULT_WAIT_S, command_id_of
 from gateway.http.errors import problem_for
 from gateway.http.problems import Problem
-from gateway.limits.admission import full
+from gateway.limits.admission import overloaded
 from gateway.live.logins import SocketLogin, SocketLogins, read_auth
 from gateway.live.sockets import NOT_WANTED, close_code
 from schemas.api import booking_body
@@ -116,7 +117,7 @@ class SocketRequests:
             else:
                 command = _command(kind, body, self._login.caller)
                 if kind in ("book", "hold") and self._commands.overload_problem(command.show_id):
-                    raise full()
+                    raise overloaded()
                 self._open[ref] = asyncio.create_task(self._carry_out(ref, command))
                 return True
         except Problem as problem:
@@ -165,7 +166,7 @@ class SocketRequests:
     async def _follow(self, pending: Pending) -> StoredDecision | None:
         """The decision, however late it comes; None when the socket has ended before."""
         while self._socket.open:
-            decided = await self._commands.decided(pending.position, _FOLLOW_S)
+            decided = await self._commands.await_decision(pending.position, _FOLLOW_S)
             if decided is not None:
                 return decided
             await asyncio.sleep(_FOLLOW_AGAIN_S)  # a gateway that stops lets nobody wait

@@ -25,14 +25,14 @@ class SeatMapRoutes:
     def seats(self, exchange: Exchange, show_id: int) -> Coroutine[Any, Any, None] | None:
         """Answers the map, or 304 when the client has it already."""
         exchange.parameters()
-        snapshot = self._seat_maps.good(show_id)
+        snapshot = self._seat_maps.get_if_valid(show_id)
         if snapshot is None:
             return self._seats_soon(exchange, show_id)
         _tell(exchange, snapshot)
         return None
 
     async def _seats_soon(self, exchange: Exchange, show_id: int) -> None:
-        _tell(exchange, await self._seat_maps.current(show_id))
+        _tell(exchange, await self._seat_maps.get(show_id))
 
 
 def _tell(exchange: Exchange, snapshot: SeatMapSnapshot) -> None:

@@ -44,7 +44,7 @@ class SeatMapStore:
         self._pool = pool
         self._layouts: WeakValueDictionary[int, EncodedLayout] = WeakValueDictionary()
 
-    async def snapshot(self, show_id: int, known_version: int) -> StoredSeatMap | None:
+    async def read(self, show_id: int, known_version: int) -> StoredSeatMap | None:
         """The seats of a show, without them if the version is `known_version`; None for an unknown show."""
         row = await self._pool.fetchrow(_READ, show_id, known_version)
         if row is None:

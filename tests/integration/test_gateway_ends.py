@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.commands.pending import Replies
+from gateway.commands.decision_lookup import DecisionLookup
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 
@@ -39,7 +39,7 @@ async def test_when_a_task_of_a_gateway_dies_who_waits_is_answered_that_it_is_no
             dies.set()
             answers.append(await waiting)
 
-    monkeypatch.setattr(Replies, "look_up", look_up)
+    monkeypatch.setattr(DecisionLookup, "run", look_up)
     with pytest.raises(Broken):
         await ask()
     (answer,) = answers

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from gateway.commands.sender import Outcome, Pending, StoredDecision
+from gateway.commands.outcomes import Outcome, Pending, StoredDecision
 from gateway.http.problems import Problem
 from schemas.commands import (
     BlockSeats,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from uuid import UUID
 
-from gateway.commands.sender import Pending, StoredDecision
+from gateway.commands.outcomes import Pending, StoredDecision
 from gateway.http.problems import Problem
 from schemas.commands import Command, request_of
 from schemas.events import Decision, Reason

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.commands.sender import Outcome
+from gateway.commands.outcomes import Outcome
 from gateway.http.problems import Problem
 from schemas.commands import Command
 from schemas.ids import Position

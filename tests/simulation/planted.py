@@ -10,19 +10,18 @@ from unittest.mock import patch
 
 import msgspec
 
-from gateway.commands.pending import Replies
+from gateway.commands.pending import PendingRequests
 from schemas.wire import Reply
-from seat_workers import command_ids as recent
-from seat_workers import commit as landing
-from seat_workers import decider, fold, publisher
+from seat_workers import command_ids, commit, decider, fold, publisher
 from seat_workers.batch import Batch
 from seat_workers.command_ids import FirstDecision, RecentCommandIds
 from seat_workers.decider import Decider
 from seat_workers.fold import DecidedRecord, NetChanges
 from seat_workers.ledger import Fenced, PartitionState, Refused
+from seat_workers.recovery import NotCommitted
 from seat_workers.show_cache import ShowCache
 from seat_workers.timers import Timers
-from seat_workers.worker import NotCommitted, SeatWorker
+from seat_workers.worker import SeatWorker
 from tests.simulation.database import Database
 
 Patches = Iterable[tuple[object, str, Any]]
@@ -49,7 +48,7 @@ class Planted(msgspec.Struct, frozen=True):
 class _PublishesFirst(SeatWorker):
     async def _commit(self, batch: Batch) -> None:
         await self._to_publish.put(batch)
-        await landing.commit_with_retries(self._ledger, batch)
+        await commit.commit_with_retries(self._ledger, batch)
 
 
 class _NoEpochs(Database):
@@ -114,7 +113,7 @@ class _KeepsWhatItAbandons(SeatWorker):
         finally:
             if task.done():
                 self._commit_task = self._in_flight = None
-        self._id_searches = 0
+        self._recovery.committed()
         self._committed.append(batch)
 
 
@@ -209,7 +208,7 @@ def _decides_while_loading() -> Patches:
 
 
 def _without_the_second_line() -> Patches:
-    """What is remembered is believed, even of a command itself: otherwise these bugs would do no harm."""
+    """Disables the defensive check of `is_before`, without which these bugs would have no effect."""
     yield FirstDecision, "is_before", lambda self, position: True
 
 
@@ -219,37 +218,37 @@ def _keeps_ids_of_the_refused() -> Patches:
 
 
 def _takes_unknown_for_done() -> Patches:
-    async def happened(*given: Any) -> bool:
+    async def was_committed(*given: Any) -> bool:
         return True
 
-    yield landing, "_happened", happened
+    yield commit, "_was_committed", was_committed
 
 
 def _never_follows_up() -> Patches:
-    async def ask(self: Timers) -> None:
+    async def append_due(self: Timers) -> None:
         pass
 
-    yield Timers, "ask", ask
+    yield Timers, "append_due", append_due
 
 
 def _ids_count_for_an_hour() -> Patches:
-    yield recent, "ID_LIFETIME_MS", 3600 * 1000
+    yield command_ids, "ID_LIFETIME_MS", 3600 * 1000
 
 
 def _keeps_places_in_flight() -> Patches:
-    def forget(self: Replies, waiting: Any) -> None:
-        self._waiting.pop(waiting.number, None)
+    def remove(self: PendingRequests, request: Any) -> None:
+        self._requests.pop(request.number, None)
 
-    yield Replies, "forget", forget
+    yield PendingRequests, "remove", remove
 
 
 def _matches_no_position() -> Patches:
-    real = Replies.placed
+    real = PendingRequests.set_position
 
-    def placed(self: Replies, waiting: Any, position: Any) -> None:
-        real(self, waiting, msgspec.structs.replace(position, offset=max(0, position.offset - 1)))
+    def set_position(self: PendingRequests, request: Any, position: Any) -> None:
+        real(self, request, msgspec.structs.replace(position, offset=max(0, position.offset - 1)))
 
-    yield Replies, "placed", placed
+    yield PendingRequests, "set_position", set_position
 
 
 PLANTED = (

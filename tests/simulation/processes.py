@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gateway.commands.decision_lookup import DecisionLookup
 from gateway.commands.log_ends import LogEnds
-from gateway.commands.pending import Replies
-from gateway.commands.sender import CommandSender, Outcome, StoredDecision
+from gateway.commands.outcomes import Outcome, StoredDecision
+from gateway.commands.pending import PendingRequests
+from gateway.commands.replies import ReplyListener
+from gateway.commands.sender import CommandSender
 from gateway.http.problems import Problem
 from gateway.limits.admission import AdmissionControl
 from notifier.intake import EventIntake
@@ -173,13 +176,15 @@ class Gateway(Process):
         house = self.house
         self.pending: list[asyncio.Future[Any]] = []
         pool = FakePool(house.database, house.wire())
-        replies = Replies(pool, house.redis.client())
+        pending = PendingRequests()
         self.admission = AdmissionControl(*house.in_flight)
         self.commands = CommandSender(
-            pool, house.log.appender(COMMANDS_TOPIC), replies, self.admission, LogEnds(house.log)
+            pool, house.log.appender(COMMANDS_TOPIC), pending, self.admission, LogEnds(house.log)
         )
-        self.name_of_life = replies.gateway
-        await asyncio.gather(replies.listen(), replies.look_up())
+        self.name_of_life = pending.gateway_id
+        await asyncio.gather(
+            ReplyListener(house.redis.client(), pending).run(), DecisionLookup(pool, pending).run()
+        )
 
     def gone(self, part: Part, *, killed: bool) -> None:
         for answer in getattr(self, "pending", []):
@@ -201,7 +206,7 @@ class Gateway(Process):
         """What a client sees who asks for the fate of a command."""
 
         async def serve() -> StoredDecision | None:
-            return await self.commands.decided(position, wait_s)
+            return await self.commands.await_decision(position, wait_s)
 
         fate: StoredDecision | Lost | None = await self._over_http(serve, wait_s + 20)
         return fate

@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from gateway.commands import pending as replies
-from gateway.commands import sender as commands
+from gateway.commands import decision_lookup, show_partitions
 from notifier.deliveries import Deliveries, NewDelivery
 from schemas.ids import Position
 from tests.simulation.database import Database
@@ -58,11 +57,11 @@ class FakePool:
         self._wire = wire
 
     async def fetchval(self, sql: str, show_id: int) -> int | None:
-        assert sql == commands._PARTITION, sql
+        assert sql == show_partitions._PARTITION_SQL, sql
         return await self._wire.ask(lambda: self._database.partition_of_show.get(show_id))
 
     async def fetch(self, sql: str, partitions: list[int], offsets: list[int]) -> list[tuple[Any, ...]]:
-        assert sql == replies._LOOK_UP, sql
+        assert sql == decision_lookup._DECISIONS_SQL, sql
         decisions = self._database.decisions
         return await self._wire.ask(
             lambda: [

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from gateway.commands.coalescing import SHARED_REASONS, RequestCoalescer
-from gateway.commands.sender import OnOutcome, Outcome, Pending, StoredDecision
+from gateway.commands.outcomes import OnOutcome, Outcome, Pending, StoredDecision
 from gateway.http.problems import Problem
 from schemas.commands import BookSeats, HoldSeats
 from schemas.events import Decision, Reason

@@ -1,4 +1,4 @@
-"""Waiting for a decision while the database breaks, hangs or the gateway stops. Redis says nothing here."""
+"""Decision look-ups while the database fails or hangs and when the gateway stops. No reply arrives over Redis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 
 import asyncpg
 
-from gateway.commands.pending import Awaited, Replies, StoredDecision
+from gateway.commands.decision_lookup import DecisionLookup
+from gateway.commands.outcomes import StoredDecision
+from gateway.commands.pending import AwaitedDecision, PendingRequests
 from schemas.events import Decision
 from schemas.ids import Position
 from schemas.wire import encode
@@ -21,7 +23,7 @@ Fetch = Callable[[], Awaitable[list[Any]]]
 
 
 class FakePool:
-    """Answers each look-up with the next of these; with the last one from then on."""
+    """Answers each query with the next of the given results; from the last one on with that."""
 
     def __init__(self, *answers: Fetch) -> None:
         self._answers = list(answers)
@@ -43,43 +45,43 @@ async def hangs() -> list[Any]:
 
 
 @asynccontextmanager
-async def looking_up(*answers: Fetch) -> AsyncIterator[Replies]:
-    replies = Replies(FakePool(*answers), None)
-    looking = asyncio.create_task(replies.look_up())
+async def looking_up(*answers: Fetch) -> AsyncIterator[PendingRequests]:
+    pending = PendingRequests()
+    running = asyncio.create_task(DecisionLookup(FakePool(*answers), pending).run())
     try:
-        yield replies
-        assert not looking.done(), "the look-ups have ended"
+        yield pending
+        assert not running.done(), "the look-ups have ended"
     finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
-def expect(replies: Replies, wait_s: float) -> asyncio.Future[StoredDecision | None]:
-    waiting = Awaited()
-    replies.expect(waiting, wait_s)
-    replies.placed(waiting, HERE)
-    return waiting.outcome
+def expect(pending: PendingRequests, wait_s: float) -> asyncio.Future[StoredDecision | None]:
+    awaited = AwaitedDecision()
+    pending.add(awaited, wait_s)
+    pending.set_position(awaited, HERE)
+    return awaited.outcome
 
 
-async def test_a_connection_that_breaks_in_the_middle_of_a_look_up_is_no_end_of_look_ups() -> None:
-    async with looking_up(breaks, finds) as replies:
-        outcome = await asyncio.wait_for(expect(replies, 60), 20)
+async def test_look_ups_go_on_after_a_connection_fails_during_a_query() -> None:
+    async with looking_up(breaks, finds) as pending:
+        outcome = await asyncio.wait_for(expect(pending, 60), 20)
         assert outcome == StoredDecision(HERE, encode(Decision()))
 
 
-async def test_a_wait_ends_when_its_time_is_up_though_the_database_does_not_answer() -> None:
-    async with looking_up(hangs) as replies:
-        long, short = expect(replies, 60), expect(replies, 1)
+async def test_a_request_times_out_while_the_database_does_not_answer() -> None:
+    async with looking_up(hangs) as pending:
+        long, short = expect(pending, 60), expect(pending, 1)
         assert await asyncio.wait_for(short, 20) is None
         assert not long.done()
 
 
-async def test_when_a_gateway_stops_nobody_waits_on() -> None:
-    replies = Replies(FakePool(hangs), None)
-    before = expect(replies, 60)
-    replies.end_waits()
+async def test_shutdown_times_out_present_and_later_requests() -> None:
+    pending = PendingRequests()
+    before = expect(pending, 60)
+    pending.time_out_all()
     assert before.done()
     assert before.result() is None
-    after = expect(replies, 60)
+    after = expect(pending, 60)
     assert after.done()
     assert after.result() is None

@@ -13,8 +13,9 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from gateway.commands.pending import Awaited, Replies
+from gateway.commands.pending import AwaitedDecision, PendingRequests
 from gateway.commands.refusals import refusal_of
+from gateway.commands.replies import ReplyListener
 from gateway.live.customer_sockets import CustomerSockets
 from gateway.live.event_stream import EventStream, StreamEvent
 from gateway.seat_maps.layout import EncodedLayout
@@ -325,11 +326,11 @@ async def test_live_events_go_on_after_one_of_a_later_release(
 
 
 def test_a_letter_of_a_later_release_for_a_seat_makes_the_picture_be_read_again() -> None:
-    picture = mock.Mock(spec=SeatMapSnapshot, version=4, watchers=None, states=bytearray(b"aaaaa"))
+    picture = mock.Mock(spec=SeatMapSnapshot, version=4, listener=None, states=bytearray(b"aaaaa"))
     picture.layout = EncodedLayout(encode_layout(LAYOUT))
-    assert SeatMapSnapshot.hear(picture, ShowSeatChanges(3, 4, 5, {"A1": "s"}))
-    assert not SeatMapSnapshot.hear(picture, ShowSeatChanges(3, 4, 6, {"A2": "w"}))
-    assert not SeatMapSnapshot.hear(picture, ShowSeatChanges(3, 4, 6, {"A2": "sold"}))
+    assert SeatMapSnapshot.apply(picture, ShowSeatChanges(3, 4, 5, {"A1": "s"}))
+    assert not SeatMapSnapshot.apply(picture, ShowSeatChanges(3, 4, 6, {"A2": "w"}))
+    assert not SeatMapSnapshot.apply(picture, ShowSeatChanges(3, 4, 6, {"A2": "sold"}))
 
 
 class Messages:
@@ -354,12 +355,12 @@ class Messages:
 async def test_a_message_of_a_worker_that_cannot_be_read_is_passed_over() -> None:
     redis = Messages()
     seats = mock.Mock()
-    seats.hear.side_effect = msgspec.ValidationError("a later release")
-    replies = Replies(mock.Mock(), redis, seats)
-    channel = replies_channel(replies.gateway)
-    waiting = Awaited()
-    replies.expect(waiting, 10)
-    good = encode([Reply(waiting.number, Position(0, 1), msgspec.Raw(b"{}"))])
+    seats.receive.side_effect = msgspec.ValidationError("a later release")
+    pending = PendingRequests()
+    channel = replies_channel(pending.gateway_id)
+    awaited = AwaitedDecision()
+    pending.add(awaited, 10)
+    good = encode([Reply(awaited.number, Position(0, 1), msgspec.Raw(b"{}"))])
     redis._messages = (
         ("aisle.seats", b"[[3]]"),
         (channel, b'[{"request":1}]'),
@@ -367,13 +368,13 @@ async def test_a_message_of_a_worker_that_cannot_be_read_is_passed_over() -> Non
         (channel, b"[" * 9_000),
         (channel, good),
     )
-    listening = asyncio.create_task(replies.listen())
+    listening = asyncio.create_task(ReplyListener(redis, pending, seats).run())
     async with asyncio.timeout(10):
-        decided = await waiting.outcome
+        decided = await awaited.outcome
     assert decided is not None
     assert decided.position == Position(0, 1)
     assert redis.subscriptions == 2  # to replies and to seats, once each
-    assert seats.doubt.call_count == 4
+    assert seats.invalidate.call_count == 4
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
 

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.commands.pending import Replies
+from gateway.commands.pending import PendingRequests
 from gateway.limits.admission import AdmissionControl
 from gateway.metrics import GatewayMetrics, route_of
 from runtime.metrics import Histogram, counter, exposition, gauge, histogram, joined
@@ -182,7 +182,7 @@ def test_requests_are_told_by_kind(method: str, path: str, route: str) -> None:
 
 async def test_requests_and_sockets_are_counted_as_they_come_and_go() -> None:
     admission = AdmissionControl(10, 10, 10)
-    gateway_metrics = GatewayMetrics(Replies(None, None), admission)
+    gateway_metrics = GatewayMetrics(PendingRequests(), admission)
     inside: list[dict[Any, float]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

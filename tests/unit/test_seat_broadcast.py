@@ -49,7 +49,7 @@ class House:
     def __init__(self) -> None:
         self.snapshot = SeatMapSnapshot(7, LAYOUT, 10, [], ShowTerms("open", int(FAR_MS) * 2))
         self.audience = SeatBroadcast(self.snapshot, 0)
-        self.snapshot.watchers = self.audience
+        self.snapshot.listener = self.audience
 
     def joined(self) -> Watcher:
         watcher = Watcher()
@@ -58,7 +58,7 @@ class House:
 
     def change(self, version: int, **letters: str) -> None:
         changes = {label.removeprefix("seat"): letter for label, letter in letters.items()}
-        assert self.snapshot.hear(ShowSeatChanges(7, self.snapshot.version, version, changes))
+        assert self.snapshot.apply(ShowSeatChanges(7, self.snapshot.version, version, changes))
 
 
 @pytest.fixture
@@ -84,13 +84,13 @@ async def test_the_first_change_goes_out_at_once_and_the_next_ones_together(hous
 
 
 async def test_all_are_sent_the_very_same_bytes_a_few_hundred_at_a_time(house: House) -> None:
-    watchers = [house.joined() for _ in range(1_000)]
+    listener = [house.joined() for _ in range(1_000)]
     house.change(11, seat1="s")
-    told = sum(len(watcher.frames) == 2 for watcher in watchers)
-    assert 0 < told < len(watchers), "the others have their turn in between"
-    await watchers[-1].until(11)
-    assert len({id(watcher.frames[0]) for watcher in watchers}) == 1
-    assert len({id(watcher.frames[1]) for watcher in watchers}) == 1
+    told = sum(len(watcher.frames) == 2 for watcher in listener)
+    assert 0 < told < len(listener), "the others have their turn in between"
+    await listener[-1].until(11)
+    assert len({id(watcher.frames[0]) for watcher in listener}) == 1
+    assert len({id(watcher.frames[1]) for watcher in listener}) == 1
 
 
 async def test_who_comes_in_between_has_the_seats_as_they_are_and_is_told_no_change_twice(
@@ -113,11 +113,11 @@ async def test_while_many_are_being_told_what_is_new_waits_and_comes_in_order(
 ) -> None:
     monkeypatch.setattr(seat_broadcast, "_AT_ONCE", 1)
     monkeypatch.setattr(seat_broadcast, "TOGETHER_S", 0.0)
-    watchers = [house.joined() for _ in range(30)]
+    listener = [house.joined() for _ in range(30)]
     for version in range(11, 61):
         house.change(version, seat1="hs"[version % 2], seat2="sa"[version % 2])
         await asyncio.sleep(0)
-    for watcher in watchers:
+    for watcher in listener:
         await watcher.until(60)
         versions = [message["version"] for message in watcher.messages]
         assert versions == sorted(set(versions))

@@ -9,8 +9,8 @@ from collections.abc import Collection
 import pytest
 
 from gateway.http.problems import Problem
-from gateway.seat_maps import cache as seat_pictures
-from gateway.seat_maps.cache import ALONE_S, COMPARE_EVERY_S, FED_S, SeatMapCache
+from gateway.seat_maps import cache as cache
+from gateway.seat_maps.cache import COMPARE_EVERY_S, SUBSCRIBED_VALID_S, UNSUBSCRIBED_VALID_S, SeatMapCache
 from gateway.seat_maps.layout import EncodedLayout
 from gateway.seat_maps.snapshot import NOT_OPENED, SeatMapSnapshot, ShowTerms
 from gateway.seat_maps.store import StoredSeatMap
@@ -22,14 +22,14 @@ TERMS = ShowTerms("open", 2**52)
 LAYOUT = EncodedLayout(encode_layout(numbered(SEATS, Money(1000, "EUR"))))
 
 
-class FakeStored:
+class FakeStore:
     """What PostgreSQL has; counts how often it is asked, and answers late while `held`."""
 
     def __init__(self) -> None:
         self.version = NOT_OPENED
         self.letters = bytearray(b"a" * SEATS)
         self.terms = TERMS
-        self.pictures_read = 0
+        self.reads = 0
         self.versions_read = 0
         self.asked = asyncio.Event()
         self.go_on = asyncio.Event()
@@ -43,8 +43,8 @@ class FakeStored:
             self.letters[seat - 1] = ord(letter)
         return change
 
-    async def snapshot(self, show_id: int, known_version: int) -> StoredSeatMap | None:
-        self.pictures_read += 1
+    async def read(self, show_id: int, known_version: int) -> StoredSeatMap | None:
+        self.reads += 1
         self.asked.set()
         claims = [(seat, letter) for seat, letter in enumerate(self.letters) if letter != ord("a")]
         read = StoredSeatMap(1, self.version, self.terms, claims if self.version != known_version else [])
@@ -74,15 +74,15 @@ class House:
     """Pictures with what is around them."""
 
     def __init__(self) -> None:
-        self.stored = FakeStored()
+        self.stored = FakeStore()
         self.clock = Clock()
         self.seat_maps = SeatMapCache(self.stored, self.clock)  # type: ignore[arg-type]
 
     def publish(self, *changes: ShowSeatChanges) -> None:
-        self.seat_maps.hear(encode(changes))
+        self.seat_maps.receive(encode(changes))
 
     async def states(self) -> str:
-        return (await self.seat_maps.current(SHOW)).states.decode()
+        return (await self.seat_maps.get(SHOW)).states.decode()
 
     def true_states(self) -> str:
         return self.stored.letters.decode()
@@ -108,7 +108,7 @@ async def house() -> House:
 
 @pytest.fixture
 async def fed(house: House) -> House:
-    house.seat_maps.feed_began()
+    house.seat_maps.subscribed()
     house.stored.book(10, 1)
     assert await house.states() == house.true_states()
     return house
@@ -117,31 +117,31 @@ async def fed(house: House) -> House:
 async def test_a_picture_is_read_once_and_then_moves_on_by_what_is_published(fed: House) -> None:
     for version in range(11, 19):
         fed.publish(fed.stored.book(version, version))
-        snapshot = fed.seat_maps.good(SHOW)
+        snapshot = fed.seat_maps.get_if_valid(SHOW)
         assert snapshot is not None
         assert (snapshot.version, snapshot.states.decode()) == (version, fed.true_states())
-    assert fed.stored.pictures_read == 1
+    assert fed.stored.reads == 1
 
 
 async def test_after_a_gap_it_is_read_again_before_it_is_shown(fed: House) -> None:
     fed.stored.book(11, 2)  # never heard of
     fed.publish(fed.stored.book(12, 3))
-    assert fed.seat_maps.good(SHOW) is None
+    assert fed.seat_maps.get_if_valid(SHOW) is None
     assert await fed.states() == fed.true_states()
-    assert fed.stored.pictures_read == 2
+    assert fed.stored.reads == 2
 
 
 async def test_an_unknown_version_before_means_reading_again(fed: House) -> None:
     change = fed.stored.book(11, 2)
     fed.publish(ShowSeatChanges(SHOW, -1, 11, change.changes))
-    assert fed.seat_maps.good(SHOW) is None
+    assert fed.seat_maps.get_if_valid(SHOW) is None
     assert await fed.states() == fed.true_states()
     fed.publish(ShowSeatChanges(SHOW, -1, 11, {"5": "s"}))
-    assert fed.seat_maps.good(SHOW) is not None, "what it has already changes nothing"
+    assert fed.seat_maps.get_if_valid(SHOW) is not None, "what it has already changes nothing"
 
 
 async def test_what_is_heard_while_it_is_read_is_not_lost(house: House) -> None:
-    house.seat_maps.feed_began()
+    house.seat_maps.subscribed()
     house.stored.book(10, 1)
     house.stored.go_on.clear()
     reading = asyncio.create_task(house.states())
@@ -150,11 +150,11 @@ async def test_what_is_heard_while_it_is_read_is_not_lost(house: House) -> None:
         house.publish(house.stored.book(version, version))
     house.stored.go_on.set()
     assert await reading == house.true_states()
-    assert house.stored.pictures_read == 1
+    assert house.stored.reads == 1
 
 
 async def test_a_gap_while_it_is_read_means_reading_again(house: House) -> None:
-    house.seat_maps.feed_began()
+    house.seat_maps.subscribed()
     house.stored.go_on.clear()
     reading = asyncio.create_task(house.states())
     await house.stored.asked.wait()
@@ -162,7 +162,7 @@ async def test_a_gap_while_it_is_read_means_reading_again(house: House) -> None:
     house.publish(house.stored.book(12, 6))
     house.stored.go_on.set()
     await reading
-    assert house.seat_maps.good(SHOW) is None
+    assert house.seat_maps.get_if_valid(SHOW) is None
     assert await house.states() == house.true_states()
 
 
@@ -172,49 +172,49 @@ async def test_many_who_ask_at_once_share_one_reading(house: House) -> None:
     await house.stored.asked.wait()
     house.stored.go_on.set()
     assert set(await asyncio.gather(*asking)) == {house.true_states()}
-    assert house.stored.pictures_read == 1
+    assert house.stored.reads == 1
 
 
 async def test_without_a_feed_a_picture_is_shown_for_a_quarter_of_a_second_at_most(house: House) -> None:
     await house.states()
     house.stored.book(10, 1)
-    house.clock.now += ALONE_S - 0.01
-    assert house.seat_maps.good(SHOW) is not None
+    house.clock.now += UNSUBSCRIBED_VALID_S - 0.01
+    assert house.seat_maps.get_if_valid(SHOW) is not None
     house.clock.now += 0.02
-    assert house.seat_maps.good(SHOW) is None
+    assert house.seat_maps.get_if_valid(SHOW) is None
     assert await house.states() == house.true_states()
 
 
-@pytest.mark.parametrize("what", ["doubt", "feed_began", "feed_ended"])
+@pytest.mark.parametrize("what", ["invalidate", "subscribed", "unsubscribed"])
 async def test_what_makes_all_pictures_doubtful_has_them_compared_before_they_are_shown(
     fed: House, what: str
 ) -> None:
     fed.stored.book(11, 2)
     getattr(fed.seat_maps, what)()
-    assert fed.seat_maps.good(SHOW) is None
+    assert fed.seat_maps.get_if_valid(SHOW) is None
     assert await fed.states() == fed.true_states()
 
 
 async def test_a_version_that_somebody_was_told_of_is_in_the_picture(fed: House) -> None:
     fed.stored.book(11, 2)
-    fed.seat_maps.decided(SHOW, 10)
-    assert fed.seat_maps.good(SHOW) is not None
-    fed.seat_maps.decided(SHOW, 11)
-    assert fed.seat_maps.good(SHOW) is None
-    assert (await fed.seat_maps.current(SHOW)).version == 11
+    fed.seat_maps.require_version(SHOW, 10)
+    assert fed.seat_maps.get_if_valid(SHOW) is not None
+    fed.seat_maps.require_version(SHOW, 11)
+    assert fed.seat_maps.get_if_valid(SHOW) is None
+    assert (await fed.seat_maps.get(SHOW)).version == 11
 
 
 async def test_a_reading_that_began_before_the_doubt_settles_nothing(fed: House) -> None:
-    fed.seat_maps.doubt()
+    fed.seat_maps.invalidate()
     fed.stored.go_on.clear()
     fed.stored.asked.clear()
     reading = asyncio.create_task(fed.states())
     await fed.stored.asked.wait()
     fed.stored.book(11, 2)
-    fed.seat_maps.doubt()
+    fed.seat_maps.invalidate()
     fed.stored.go_on.set()
     await reading
-    assert fed.seat_maps.good(SHOW) is None
+    assert fed.seat_maps.get_if_valid(SHOW) is None
     assert await fed.states() == fed.true_states()
 
 
@@ -222,10 +222,10 @@ async def test_what_the_feed_keeps_silent_about_is_found_by_comparing(fed: House
     fed.stored.book(11, 2)
     fed.clock.now += COMPARE_EVERY_S
     await fed.seat_maps.compare()
-    assert fed.seat_maps.good(SHOW) is not None, "it may be on its way"
+    assert fed.seat_maps.get_if_valid(SHOW) is not None, "it may be on its way"
     fed.clock.now += COMPARE_EVERY_S
     await fed.seat_maps.compare()
-    assert fed.seat_maps.good(SHOW) is None
+    assert fed.seat_maps.get_if_valid(SHOW) is None
     assert await fed.states() == fed.true_states()
 
 
@@ -234,30 +234,30 @@ async def test_a_feed_that_is_late_is_waited_for_and_pictures_are_not_read_over_
     for version in range(12, 18):
         fed.clock.now += COMPARE_EVERY_S
         await fed.seat_maps.compare()
-        assert fed.seat_maps.good(SHOW) is not None
+        assert fed.seat_maps.get_if_valid(SHOW) is not None
         late.append(fed.stored.book(version, version))
         fed.publish(late.pop(0))
-    assert fed.stored.pictures_read == 1
-    fed.clock.now += FED_S
-    assert fed.seat_maps.good(SHOW) is None, "but not for ever"
+    assert fed.stored.reads == 1
+    fed.clock.now += SUBSCRIBED_VALID_S
+    assert fed.seat_maps.get_if_valid(SHOW) is None, "but not for ever"
 
 
 async def test_pictures_that_nobody_looks_at_are_not_compared(fed: House) -> None:
-    fed.clock.now += seat_pictures.LOOKED_AT_S + 1
+    fed.clock.now += cache.COMPARED_AFTER_USE_S + 1
     await fed.seat_maps.compare()
     assert fed.stored.versions_read == 0
-    snapshot = await fed.seat_maps.current(SHOW)
-    fed.seat_maps.watch(snapshot, Heard(snapshot))
-    fed.clock.now += seat_pictures.LOOKED_AT_S + 1
+    snapshot = await fed.seat_maps.get(SHOW)
+    fed.seat_maps.set_listener(snapshot, Heard(snapshot))
+    fed.clock.now += cache.COMPARED_AFTER_USE_S + 1
     await fed.seat_maps.compare()
     assert fed.stored.versions_read == 1
 
 
 async def test_watchers_are_told_everything_whatever_is_lost_on_the_way(house: House) -> None:
     chance = random.Random(4)
-    snapshot = await house.seat_maps.current(SHOW)
+    snapshot = await house.seat_maps.get(SHOW)
     heard = Heard(snapshot)
-    house.seat_maps.watch(snapshot, heard)
+    house.seat_maps.set_listener(snapshot, heard)
     for version in range(1, 2_000):
         change = house.stored.book(
             version, *chance.sample(range(1, SEATS + 1), chance.randint(0, 4)), letter=chance.choice("ahsb")
@@ -267,7 +267,7 @@ async def test_watchers_are_told_everything_whatever_is_lost_on_the_way(house: H
         if chance.random() < 0.1:
             house.publish(change)
         if chance.random() < 0.05:
-            getattr(house.seat_maps, chance.choice(["feed_began", "feed_ended", "doubt"]))()
+            getattr(house.seat_maps, chance.choice(["subscribed", "unsubscribed", "invalidate"]))()
         house.clock.now += chance.random() * 0.2
         if chance.random() < 0.3:
             await house.seat_maps.compare()
@@ -276,7 +276,7 @@ async def test_watchers_are_told_everything_whatever_is_lost_on_the_way(house: H
         await asyncio.sleep(0)
     house.stored.go_on.set()
     for _ in range(3):
-        house.clock.now += FED_S + 1
+        house.clock.now += SUBSCRIBED_VALID_S + 1
         await house.seat_maps.compare()
         for _ in range(5):
             await asyncio.sleep(0)
@@ -285,19 +285,19 @@ async def test_watchers_are_told_everything_whatever_is_lost_on_the_way(house: H
 
 
 async def test_a_state_that_was_restored_replaces_a_newer_one(fed: House) -> None:
-    snapshot = await fed.seat_maps.current(SHOW)
+    snapshot = await fed.seat_maps.get(SHOW)
     heard = Heard(snapshot)
-    fed.seat_maps.watch(snapshot, heard)
+    fed.seat_maps.set_listener(snapshot, heard)
     fed.stored.book(3, 9)
     fed.stored.letters[0] = ord("a")
     await fed.seat_maps.compare()
     assert await fed.states() == fed.true_states() == heard.replayed()
-    assert (await fed.seat_maps.current(SHOW)).version == 3
+    assert (await fed.seat_maps.get(SHOW)).version == 3
 
 
 async def test_an_unknown_show_is_not_found(house: House) -> None:
     with pytest.raises(Problem, match="no show 1000") as refused:
-        await house.seat_maps.current(1000)
+        await house.seat_maps.get(1000)
     assert refused.value.code == "not_found"
 
 
@@ -305,24 +305,24 @@ async def test_a_database_that_is_away_fails_those_who_ask_and_only_them(house: 
     async def away(*_: object) -> None:
         raise ConnectionRefusedError
 
-    whole, house.stored.snapshot = house.stored.snapshot, away  # type: ignore[method-assign,assignment]
+    whole, house.stored.read = house.stored.read, away  # type: ignore[method-assign,assignment]
     for _ in range(2):
         with pytest.raises(ConnectionRefusedError):
             await house.states()
-    house.stored.snapshot = whole  # type: ignore[method-assign]
+    house.stored.read = whole  # type: ignore[method-assign]
     assert await house.states() == house.true_states()
 
 
 async def test_only_so_many_pictures_are_kept_and_watched_ones_stay(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seat_pictures, "MAX_SEATS", 5 * SEATS)
-    house.seat_maps.feed_began()
-    watched = await house.seat_maps.current(1)
-    house.seat_maps.watch(watched, Heard(watched))
+    monkeypatch.setattr(cache, "MAX_SEATS", 5 * SEATS)
+    house.seat_maps.subscribed()
+    watched = await house.seat_maps.get(1)
+    house.seat_maps.set_listener(watched, Heard(watched))
     for show_id in range(2, 100):
-        await house.seat_maps.current(show_id)
-    kept = [show_id for show_id in range(1, 100) if house.seat_maps.good(show_id) is not None]
+        await house.seat_maps.get(show_id)
+    kept = [show_id for show_id in range(1, 100) if house.seat_maps.get_if_valid(show_id) is not None]
     assert kept == [1, 96, 97, 98, 99]
 
 
@@ -331,7 +331,7 @@ def test_tag_and_body_are_those_of_the_version() -> None:
     assert snapshot.etag == b'"7.10"'
     assert snapshot.body() is snapshot.body()
     before = snapshot.body()
-    assert snapshot.hear(ShowSeatChanges(SHOW, 10, 11, {"2": "h"}))
+    assert snapshot.apply(ShowSeatChanges(SHOW, 10, 11, {"2": "h"}))
     assert snapshot.etag == b'"7.11"'
     assert snapshot.body() == before.replace(b'"version":10', b'"version":11').replace(b'"sa', b'"sh')
     assert snapshot.message() == b'{"type":"seats","version":11,"states":"sh%b"}' % (b"a" * 18)
