@@ -227,7 +227,7 @@ async def test_the_inbox_is_shown_to_this_machine_alone(
 async def test_an_inbox_that_was_never_used_is_empty(tmp_path: Path) -> None:
     fresh = Post(tmp_path / "nowhere")
     assert await fresh.listed() == []
-    assert "No letters yet" in (await fresh.pages.get("/inbox")).text
+    assert "No e-mails yet" in (await fresh.pages.get("/inbox")).text
 
 
 async def test_a_mail_server_that_is_not_there_is_down(post: Post) -> None:
