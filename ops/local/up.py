@@ -21,7 +21,7 @@ from ops.local.embedded_redis import EmbeddedRedis
 from ops.local.home import locked
 from ops.local.keys import jwt_keys
 from ops.local.listening import listen
-from ops.local.orphans import end_leftovers
+from ops.local.orphans import end_orphans
 from ops.local.readiness import until_ready
 from ops.local.services import gateways, notifier, seat_workers, server_program, services
 from ops.local.supervisor import Program, Supervisor
@@ -149,7 +149,7 @@ class _House:
 
     def _take_over(self) -> socket.socket:
         """Ends what an earlier supervisor left behind and takes the port."""
-        if left := end_leftovers(self._run_folder):
+        if left := end_orphans(self._run_folder):
             _log.warning(
                 "an earlier supervisor was killed; what it had started has ended", was=", ".join(left)
             )

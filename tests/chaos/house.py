@@ -16,7 +16,7 @@ import msgspec
 from ops.kafka.node import KafkaCluster, KafkaNode
 from ops.local.embedded_postgres import EmbeddedPostgres
 from ops.local.embedded_redis import EmbeddedRedis
-from ops.local.orphans import Record, end_leftovers
+from ops.local.orphans import Record, end_orphans
 from tests.e2e.running import AISLE, RunningAisle
 
 SOON_S = 60.0
@@ -54,7 +54,7 @@ class ChaosHouse(RunningAisle):
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        end_leftovers(self.home / "run")
+        end_orphans(self.home / "run")
 
     @property
     def kafka(self) -> str | None:

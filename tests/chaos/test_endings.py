@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.processes import start_ticks
 from tests.chaos.house import ChaosHouse, eventually
 
 STARTS_AND_WAITS = """
@@ -65,8 +66,4 @@ def _pids(home: Path) -> list[int]:
 
 
 def _runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in "ZX"
+    return start_ticks(pid) != 0

@@ -162,7 +162,7 @@ async def test_whatever_dies_is_started_again_at_once(house: RunningAisle) -> No
     for name, pid in before.items():
         os.kill(pid, signal.SIGKILL)
         await eventually(lambda name=name: pid_of(house, name) != before[name], f"{name} does not come back")
-        await said(house, f"{name} has died and is started again")
+        await said(house, f"event=program_died program={name} ")
     async with house.client(1000) as client:
         answer = await client.post(f"/api/shows/{show_id}/bookings", json={"seats": ["1"]})
         while answer.status_code == 503:
