@@ -16,9 +16,8 @@ import time
 from collections.abc import Callable
 
 import asyncpg
-import structlog
 
-from runtime.postgres import AWAY
+from runtime.polling import poll
 
 MAX_AGE_S = 1.0
 """Age up to which a read is trusted, counted from its beginning. A read that takes longer has failed."""
@@ -36,8 +35,6 @@ _SINCE_SQL = """
 SELECT v.last, u.user_id, u.token_version
   FROM token_versions v LEFT JOIN users u ON u.token_version > 0 AND u.token_version > $1
 """
-
-_log = structlog.get_logger()
 
 
 class RevocationsOutdated(Exception):
@@ -97,16 +94,7 @@ class Revocations:
 
     async def watch(self) -> None:
         """Reads again and again, for ever."""
-        failing = False
-        while True:
-            await asyncio.sleep(READ_EVERY_S)
-            try:
-                await self.refresh()
-                failing = False
-            except (*AWAY, asyncpg.PostgresError) as error:
-                if not failing:
-                    _log.warning("revocations_unreadable", error=str(error) or type(error).__name__)
-                failing = True
+        await poll("token revocations", self.refresh, every_s=READ_EVERY_S)
 
     async def _changed(self) -> list[asyncpg.Record]:
         if self._last is None:

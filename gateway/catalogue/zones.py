@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
-import asyncpg
-import structlog
-
-from runtime.postgres import AWAY
+from runtime.polling import poll
 from runtime.settings import SettingError
 from schemas.zones import ZONE_WANTED, portable_zones, usable_zone
 
 _REFRESH_EVERY_S = 600.0
 
 _ZONES_SQL = "SELECT array_agg(name ORDER BY name) FROM pg_timezone_names"
-
-_log = structlog.get_logger()
 
 
 class Zones:
@@ -45,12 +39,7 @@ class Zones:
 
     async def watch(self) -> None:
         """Refreshes for ever: an update of the database server's files can take names away."""
-        while True:
-            await asyncio.sleep(_REFRESH_EVERY_S)
-            try:
-                await self.refresh()
-            except (*AWAY, asyncpg.PostgresError) as error:
-                _log.warning("time zones cannot be read", error=str(error) or type(error).__name__)
+        await poll("time zones", self.refresh, every_s=_REFRESH_EVERY_S)
 
 
 async def read_zones(pool: Any, house: str) -> Zones:

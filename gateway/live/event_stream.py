@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from runtime.log import Log, LogUnavailable, Reader, Record
+from runtime.polling import OutageLog
 from runtime.postgres import AWAY
 from schemas.wire import EVENTS_TOPIC
 
@@ -117,19 +118,17 @@ class EventStream:
     async def _read(self, reader: Reader) -> None:
         loop = asyncio.get_running_loop()
         followed_at = loop.time()
-        failing = False
+        outage = OutageLog("live events")
         while self._followers or loop.time() < followed_at + _LINGER_S:
             if self._followers:
                 followed_at = loop.time()
             try:
                 given = await reader.poll(max_records=MAX_RECORDS, wait_s=_POLL_S)
             except LogUnavailable as error:
-                if not failing:
-                    _log.warning("live events cannot be read now", error=str(error))
-                failing = True
+                outage.failed(error)
                 await asyncio.sleep(_RETRY_S)
                 continue
-            failing = False
+            outage.succeeded()
             for partition, records in given.items():
                 if self._followers:
                     for record in records:
