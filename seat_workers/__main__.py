@@ -1,4 +1,4 @@
-"""`python -m seat_workers`: one seat worker."""
+"""`python -m seat_workers` runs one seat worker."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NEXT_OFFSETS = "SELECT partition, next_offset FROM partitions"
 
 
 async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False) -> None:
-    """Runs one seat worker until `stop`, and tells its metrics if asked to."""
+    """Runs one seat worker until `stop`. `metrics`: whether to serve its metrics."""
     if settings.database_url is None or settings.redis_url is None:
         raise SettingError("AISLE_DATABASE_URL and AISLE_REDIS_URL are needed; `aisle up` sets them itself")
     database_url = settings.database_url
@@ -42,8 +42,8 @@ async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False
     log = await open_log(settings.kafka, database_url, instance=lasting_name(settings))
     events = log.appender(EVENTS_TOPIC)
     commands = log.appender(COMMANDS_TOPIC)
-    measures = WorkerMetrics(log)
-    ledger = MeasuredLedger(connect, measures)
+    worker_metrics = WorkerMetrics(log)
+    ledger = MeasuredLedger(connect, worker_metrics)
     redis_client = redis.connect(settings.redis_url)
     try:
         connection = await connect("seat worker, start")
@@ -55,11 +55,11 @@ async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False
         name = f"{socket.gethostname()}:{os.getpid()}"
         timers = Timers(ledger, commands, _clock_ms, _new_id)
         worker = SeatWorker(ledger, Publisher(redis_client, events), timers, name)
-        measures.shows_in_memory = lambda: worker.shows_in_memory
-        telling_metrics = telling(settings, SERVICE, measures) if metrics else contextlib.nullcontext()
+        worker_metrics.shows_in_memory = lambda: worker.shows_in_memory
+        telling_metrics = telling(settings, SERVICE, worker_metrics) if metrics else contextlib.nullcontext()
         async with telling_metrics:
             settle_gc()
-            member = MeasuredMember(worker, measures)
+            member = MeasuredMember(worker, worker_metrics)
             await worker.run(log.reader(COMMANDS_TOPIC, GROUP, member), stop)
     finally:
         await commands.close()

@@ -1,4 +1,7 @@
-"""Deciding a batch: records in, decisions and net changes out, memory moved on. No waiting in here."""
+"""Decides batches: takes records, returns decisions and their net changes, and updates the shows in memory.
+
+Nothing here waits for I/O.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ log = structlog.get_logger()
 
 
 class CommandFailed(Exception):
-    """The rules raised on a command: a bug. It is answered `internal_error`, all others go on."""
+    """The rules raised on a command, which is a bug. The command is answered `internal_error`, the others go on."""
 
     def __init__(self, position: Position) -> None:
         super().__init__(str(position))
@@ -32,7 +35,7 @@ class CommandFailed(Exception):
 
 
 class OwnedPartition(msgspec.Struct):
-    """A partition of ours, as far as it is decided (not necessarily committed)."""
+    """An assigned partition, as far as it is decided, which may be ahead of what is committed."""
 
     epoch: int
     next_offset: int
@@ -46,11 +49,11 @@ class Decider:
         self._cache = memory
         self._recent_ids = recent
         self.poisoned: set[Position] = set()
-        """Commands that are answered `internal_error` without being looked at."""
+        """Positions of commands that are answered `internal_error` without being decided."""
         self.ids_not_stored: set[Position] = set()
-        """Commands whose id cannot be stored as used."""
+        """Positions of commands whose id cannot be stored as used."""
         self.possibly_expired_ids: set[UUID] = set()
-        """Ids that PostgreSQL may still have from so long ago that they count no more."""
+        """Command ids that PostgreSQL may still have although they have expired."""
 
     def decide(
         self,
@@ -58,9 +61,9 @@ class Decider:
         owned_partitions: Mapping[int, OwnedPartition],
         published: Mapping[int, int],
     ) -> Batch:
-        """The batch that these records make, in the order given; memory then stands after it.
+        """Decides records in the order given. Returns the batch; the shows in memory are then as after it.
 
-        Raises CommandFailed, with the records of this call forgotten, when the rules raise on one.
+        Raises CommandFailed when the rules raise on one; what this call has changed in memory is then dropped.
         """
         decided: list[DecidedRecord] = []
         shows: dict[tuple[int, int], Show] = {}
@@ -71,8 +74,8 @@ class Decider:
                 owned = owned_partitions[record.partition]
                 if record.offset != owned.next_offset:
                     raise WrongLog(
-                        f"partition {record.partition} of the log goes on at offset {record.offset} where"
-                        f" {owned.next_offset} was expected: records are missing. Restore the log, or the"
+                        f"partition {record.partition} of the log continues at offset {record.offset}, expected was"
+                        f" {owned.next_offset}: records are missing. Restore the log, or the"
                         " database from a backup of the same moment"
                     )
                 expected_offsets.setdefault(record.partition, owned.next_offset)
@@ -90,7 +93,7 @@ class Decider:
             self._forget(decided)
             raise
         finally:
-            self._cache.return_borrowed()
+            self._cache.drop_borrowed()
         return Batch(
             advances={
                 partition: _advance(owned_partitions[partition], expected, published[partition])
@@ -122,7 +125,7 @@ class Decider:
 
     def _decide_new(self, position: Position, command: Command, now_ms: int) -> Decision:
         if position in self.poisoned:
-            log.error("a command cannot be decided", position=str(position), show_id=command.show_id)
+            log.error("poisoned_command_skipped", position=str(position), show_id=command.show_id)
             return Decision(Reason.INTERNAL_ERROR)
         show = self._cache.find(position.partition, command.show_id)
         if show is None:
@@ -131,12 +134,15 @@ class Decider:
             return step(show, command, now_ms)
         except Exception as error:
             self._cache.drop([(position.partition, command.show_id)])
-            log.exception("the rules raised", position=str(position), show_id=command.show_id)
+            log.exception("rules_raised", position=str(position), show_id=command.show_id)
             raise CommandFailed(position) from error
 
     def _expired_ids(self, decided: Iterable[DecidedRecord]) -> list[tuple[UUID, int]]:
-        """Only with the commit of the command that uses it anew may an id be forgotten: until then, repeats of its
-        first use may come before that command in the log."""
+        """The expired ids that this batch uses anew, each with the log time in ms since which a use counts.
+
+        An id is deleted in the same commit as its new use, not before: until then, repeats of its first use may
+        precede the new use in the log.
+        """
         return [
             (one.command.command_id, one.at_ms - ID_LIFETIME_MS)
             for one in decided
@@ -144,7 +150,7 @@ class Decider:
         ]
 
     def undo(self, batch: Batch) -> None:
-        """Drops from memory what a batch that was not committed has left there."""
+        """Drops from memory what a batch that was not committed has changed."""
         self._cache.drop([(show.partition, show.show_id) for show in batch.shows])
         self._forget(batch.decided)
 
@@ -161,13 +167,11 @@ def _advance(owned: OwnedPartition, expected: int, published: int) -> Advance:
 
 
 def decoded(record: Record) -> Command | None:
-    """The command in a record; None, loudly, when there is none."""
+    """The command in a record; None, with an error in the process log, when the record is not a command."""
     try:
         command: Command = decode_command(record.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        log.error(
-            "a record is not a command", position=f"{record.partition}-{record.offset}", error=str(error)
-        )
+        log.error("record_malformed", position=f"{record.partition}-{record.offset}", error=str(error))
         return None
     return command
 

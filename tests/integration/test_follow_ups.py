@@ -100,7 +100,7 @@ async def test_a_cancelled_show_is_emptied_though_its_worker_has_died(
         house.put(house.book(7, str(seat)))
     house.put(CancelShow(command_id=uuid4(), show_id=7, user_id=1, staff=True))
     worker = house.worker()
-    monkeypatch.setattr(worker._timers, "ask", lambda: asyncio.sleep(0))
+    monkeypatch.setattr(worker._timers, "append_due", lambda: asyncio.sleep(0))
     async with house.working(worker):
         await _until(house, "SELECT count(*) FROM bookings WHERE status = 'cancelled'", 3)
     async with house.working():

@@ -147,7 +147,7 @@ class Recorder:
     async def _settled(self) -> None:
         await self._until_not(_BEHIND, COMMANDS_TOPIC)
         deadline = time.monotonic() + _PATIENCE_S
-        while any(one.ask_ms <= self._worker_ms for one in self._timers._due.values()):
+        while any(timer.next_append_ms <= self._worker_ms for timer in self._timers._timers.values()):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
         await self._until_not(_BEHIND, COMMANDS_TOPIC)

@@ -162,7 +162,7 @@ def test_a_sold_out_house_takes_less_than_100_bytes_a_seat() -> None:
         live.put(booking, [seat])
         customers.add(booking.user_id, 1)
         live.put(msgspec.structs.replace(booking, checked_in={seating.label(seat): seat}), [seat])
-    names = ("_users", "_created", "_first", "_next", "_let_in")
+    names = ("_users", "_created", "_first", "_next", "_checked_in_ms")
     arrays = [getattr(live, name) for name in names] + [customers._counts]
     for keys in (live._keys, customers._keys):
         arrays += [keys._high, keys._low, keys._table]

@@ -89,8 +89,8 @@ class OneShowMemory:
     def find(self, partition: int, show_id: int) -> Show | None:
         return self.show if (partition, show_id) == (0, SHOW) else None
 
-    def return_borrowed(self) -> None:
-        """Bookings that are over stay, here."""
+    def drop_borrowed(self) -> None:
+        """Keeps them: this cache has all bookings in memory."""
 
 
 class Stories(RuleBasedStateMachine):
