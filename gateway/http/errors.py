@@ -1,4 +1,4 @@
-"""What went wrong behind the framework, told as problems."""
+"""Exceptions as problems: one mapping for the framework and for fast routes."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _log = structlog.get_logger()
 
 
 def problem_for(error: BaseException, request_id: str, method: str, path: str) -> Problem:
-    """The problem that tells of an error. One that nobody expected is logged under the request's id."""
+    """The problem of an exception. An unexpected one is logged with its request id."""
     match error:
         case Problem():
             return error
         case ValidationException():
-            return _not_valid(error)
+            return _validation_problem(error)
         case NotFoundException():
             return unknown_path()
         case MethodNotAllowedException():
@@ -50,14 +50,14 @@ def problem_for(error: BaseException, request_id: str, method: str, path: str) -
                 "log_unavailable", "The log does not answer: try again in a moment.", retry_after_s=2
             )
         case _ if isinstance(error, AWAY):
-            _log.warning("the database does not answer", error=str(error) or type(error).__name__, path=path)
+            _log.warning("database_call_failed", error=str(error) or type(error).__name__, path=path)
             return Problem(
                 "database_unavailable",
                 "The database does not answer: try again in a moment.",
                 retry_after_s=2,
             )
         case _:
-            _log.error("a request failed", request_id=request_id, method=method, path=path, exc_info=error)
+            _log.error("request_failed", request_id=request_id, method=method, path=path, exc_info=error)
             return Problem(
                 "internal_error",
                 f"Something went wrong that nobody expected: tell the operator the request id {request_id}.",
@@ -66,30 +66,26 @@ def problem_for(error: BaseException, request_id: str, method: str, path: str) -
 
 
 def unknown_path() -> Problem:
-    """The problem of an address that nothing answers at."""
+    """The problem of a path without a route."""
     return Problem("not_found", "There is nothing at this address: /docs lists what there is.")
 
 
 def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """The framework's exception handler for everything."""
+    """Exception handler of the framework, for every exception."""
     problem = problem_for(error, request.scope["aisle.request_id"], request.method, request.url.path)  # type: ignore[typeddict-item]
     headers = {name.decode(): value.decode() for name, value in problem.headers()}
     media_type = headers.pop("content-type")
     return Response(problem.body(), status_code=problem.status, headers=headers, media_type=media_type)
 
 
-def _not_valid(error: ValidationException) -> Problem:
-    told: Any = error.extra if isinstance(error.extra, list) else []
-    errors = [(str(part.get("key", "query")), str(part.get("message", ""))) for part in told]
-    if any(part.get("source") == "path" for part in told):
+def _validation_problem(error: ValidationException) -> Problem:
+    parts: Any = error.extra if isinstance(error.extra, list) else []
+    if any(part.get("source") == "path" for part in parts):
         return unknown_path()
-    return (
-        invalid(*(_shown(field, message) for field, message in errors))
-        if errors
-        else invalid(("query", error.detail))
-    )
+    errors = [_public(str(part.get("key", "query")), str(part.get("message", ""))) for part in parts]
+    return invalid(*errors) if errors else invalid(("query", error.detail))
 
 
-def _shown(field: str, message: str) -> tuple[str, str]:
-    # Handlers name a parameter with a trailing _ where its own name is a word of the language.
+def _public(field: str, message: str) -> tuple[str, str]:
+    # A parameter whose name is a Python keyword has a trailing _ in its handler.
     return field.rstrip("_"), message.replace("`", "").replace("Expected", "expected", 1)

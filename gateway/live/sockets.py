@@ -8,8 +8,9 @@ has run out, 4403 for an account that may not, 4429 past a limit.
 
 from __future__ import annotations
 
-from gateway.http.exchange import Receive, Scope, Send, query_parameters, request_id_of
+from gateway.http.exchange import Receive, Scope, Send, request_id_of
 from gateway.http.problems import Problem
+from gateway.http.query import query_parameters
 from gateway.server.websocket_protocol import CONNECTION, BoundedWebSocket, text_frame
 
 __all__ = ["NOT_WANTED", "Socket", "close_code", "text_frame"]
