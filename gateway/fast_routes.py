@@ -181,7 +181,7 @@ class HotRoutes:
                 if (user_id := _number(number, MAX_USER_ID)) is not None:
                     return {"GET": partial(self._looks.bookings_of, user_id=user_id)}
             case ["", "api", "commands", position]:
-                return {"GET": partial(self._looks.fate, position_text=position)}
+                return {"GET": partial(self._looks.command_status, position_text=position)}
         return None
 
 

@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 
 from gateway.auth.access_tokens import Caller
 from gateway.auth.guards import staff_only
-from gateway.bookings.routes import applied
+from gateway.bookings.routes import preference_applied
 from gateway.catalogue.show_changes import ShowChanges
 from gateway.catalogue.shows import no_show
 from gateway.commands.outcomes import Outcome, Pending
@@ -168,7 +168,7 @@ async def _withhold(
 async def _answer(
     show_changes: ShowChanges, show_id: int, outcome: Outcome, preference: Preference
 ) -> Answer:
-    headers = applied(preference)
+    headers = preference_applied(preference)
     if isinstance(outcome, Pending):
         position = str(outcome.position)
         pending = {"Location": f"/api/commands/{position}", "Retry-After": "1"}

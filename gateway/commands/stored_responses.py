@@ -1,7 +1,7 @@
-"""Idempotency-Keys of calls that do not go through the log: the first answer, stored for 48 hours.
+"""Idempotency-Keys of calls that do not go through the log: the first response, stored for 48 hours.
 
-Keys are those of one account and one route. The answer is written in the transaction that does what was asked. A
-request that is refused stores nothing. Two requests with one key at once: the second waits for the first.
+A key belongs to one account and one route. The response is written in the transaction of the change. A rejected
+request stores nothing. Of two concurrent requests with one key, the second waits for the first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FORGET_SQL = "DELETE FROM stored_answers WHERE created_at < now() - make_interv
 
 
 class StoredResponse(msgspec.Struct, frozen=True):
-    """An answer as it is stored: its status, the header Location and the JSON of its body."""
+    """A response as it is stored: status, the header Location and the JSON of the body."""
 
     status: int
     location: str | None
@@ -40,7 +40,7 @@ class StoredResponse(msgspec.Struct, frozen=True):
 
 
 class StoredResponses:
-    """The stored answers of all gateways."""
+    """The stored responses of all gateways."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -53,10 +53,10 @@ class StoredResponses:
         request: msgspec.Struct,
         make: Callable[[Any], Awaitable[StoredResponse]],
     ) -> StoredResponse:
-        """What `make` answers, given a connection in a transaction; or the stored answer to the same request.
+        """Returns what `make` returns, given a connection in a transaction, or the stored response to the same request.
 
-        `fields` are the headers of the request. Raises Problem: `validation` for an ill-formed key, `key_reused`,
-        and whatever `make` raises.
+        `fields` are the headers of the request. Raises Problem `validation` for an invalid key and `key_reused`,
+        and every error of `make`.
         """
         header = fields.get(b"idempotency-key")
         async with self._pool.acquire() as connection, connection.transaction():
@@ -74,5 +74,5 @@ class StoredResponses:
             return answer
 
     async def forget(self) -> None:
-        """Removes answers whose keys have run out."""
+        """Removes responses whose keys have expired."""
         await self._pool.execute(_FORGET_SQL, float(KEY_LIFETIME_S))

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.auth.access_tokens import Caller
-from gateway.bookings.requests import book_command, hold_command, move_command, no_booking
+from gateway.bookings.requests import book_command, change_command, hold_command, no_booking
 from gateway.commands.outcomes import Outcome, Pending, StoredDecision
 from gateway.commands.refusals import problem_of
 from gateway.commands.sender import CommandSender
@@ -205,4 +205,4 @@ def _command(kind: str, body: bytes, caller: Caller) -> Command:
         case _:
             move = decode_body(_MOVE, body)
             what = ConfirmBooking if move.type == "confirm" else CancelBooking
-            return move_command(what, caller, move.booking_id, command_id_of(move.key, caller.user_id))
+            return change_command(what, caller, move.booking_id, command_id_of(move.key, caller.user_id))

@@ -11,13 +11,14 @@ from uuid import UUID
 
 from gateway.auth.access_tokens import Tokens
 from gateway.bookings.requests import no_booking
+from gateway.bookings.rows import booking_of_row
 from gateway.commands.refusals import problem_of
 from gateway.http.etags import not_modified
 from gateway.http.exchange import Exchange
 from gateway.http.negotiation import check_accept
 from gateway.http.problems import Problem
 from gateway.tickets.renderer import TicketRenderer, ticket_etag
-from schemas.events import Booking, BookingStatus, Decision, Reason
+from schemas.events import BookingStatus, Decision, Reason
 from schemas.layout import decode_layout
 from schemas.zones import zone_of
 from tickets.pdf import file_name
@@ -29,6 +30,7 @@ BYTES = "application/octet-stream"
 
 _BOOKING_SQL = """
 SELECT b.booking_id, b.show_id, b.user_id, b.status, b.seats, b.total, b.currency, b.created_ms,
+       b.expires_ms,
        m.title, m.duration_minutes, s.screen_name, s.timezone, s.layout_id,
        coalesce(st.starts_ms, (extract(epoch FROM s.starts_at) * 1000)::bigint) AS starts_ms,
        coalesce(u.name, '') AS name, coalesce(u.language, 'en') AS language
@@ -88,16 +90,7 @@ class TicketRoutes:
 
     async def _ticket(self, row: Any) -> Ticket:
         places = await self._places.get(row["layout_id"])
-        booking = Booking(
-            booking_id=row["booking_id"],
-            show_id=row["show_id"],
-            user_id=row["user_id"],
-            status=BookingStatus(row["status"]),
-            seats=tuple(row["seats"]),
-            total=row["total"],
-            currency=row["currency"],
-            created_ms=row["created_ms"],
-        )
+        booking = booking_of_row(row)
         starts_at = datetime.fromtimestamp(row["starts_ms"] // 1000, UTC)
         return ticket_of(
             booking,
