@@ -1,4 +1,4 @@
-"""Access tokens: who calls, at the price of a dictionary look-up.
+"""Access tokens: authentication at the price of a dictionary look-up.
 
 Tokens are JWTs of 60 minutes. A token that was checked once is remembered, by the bytes of its header, until
 it expires; whether its account has revoked it since is looked up every time (revocation.py).
@@ -27,7 +27,7 @@ _CLOCK_LEEWAY_S = 60
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who asks, as a valid access token says."""
+    """The account and role in a valid access token."""
 
     user_id: int
     role: str
@@ -42,11 +42,11 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Tokens:
-    """Issues and checks access tokens.
+    """Issues and verifies access tokens.
 
-    `keys` is the value of AISLE_JWT_KEYS (signing_keys.py). `versions` has the lowest version that the tokens
-    of an account need, and `is_fresh` says whether it may be relied upon (revocation.py). Raises SettingError
-    for keys that are none.
+    `keys` is the value of AISLE_JWT_KEYS (signing_keys.py); raises SettingError if it is invalid. `versions` maps an
+    account to the lowest token version that it accepts, and `is_fresh` returns whether that map is up to date
+    (revocation.py).
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Tokens:
         self._remembered: dict[bytes | None, tuple[int, int, int, Caller]] = {}
 
     def issue_access(self, user_id: int, role: str, now_s: float, version: int = 0) -> str:
-        """A token for the next hour; `version` is the account's token version as the login found it."""
+        """A new token, valid for an hour; `version` is the account's token version at the login."""
         issued_s = int(now_s)
         claims: dict[str, Any] = {
             "sub": str(user_id),
@@ -75,11 +75,10 @@ class Tokens:
         return self._jwt.encode(claims, key.private, algorithm=key.algorithm, headers={"kid": key.kid})
 
     def verify(self, authorization: bytes | None, now_s: float) -> Caller:
-        """Who calls, from the value of the Authorization header.
+        """The caller, from the value of the Authorization header.
 
-        Raises Problem: `unauthenticated` without a token, `token_expired`, `token_invalid` for one that is
-        wrong or whose account was deactivated or got another role or password. Raises RevocationsOutdated
-        where that cannot be told now.
+        Raises Problem: `unauthenticated` without a token, `token_expired`, `token_invalid` for a token that is
+        malformed, forged or revoked. Raises RevocationsOutdated while the revocations are out of date.
         """
         remembered = self._remembered.get(authorization)
         if remembered is None:
@@ -119,8 +118,7 @@ class Tokens:
     def _claims(self, token: str) -> dict[str, Any]:
         try:
             key = self._keys[jwt.get_unverified_header(token).get("kid", "")]
-            # The algorithm is the key's, whatever the token says.
-            # The times are checked by the caller, against the caller's clock.
+            # The algorithm is the key's, never the token's. Times are checked by `verify`, against its own clock.
             return self._jwt.decode(
                 token,
                 key.public,
