@@ -27,7 +27,7 @@ from seat_workers.publisher import Publisher
 from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 from tests.conftest import Servers
-from tests.integration.house import NoRedis
+from tests.integration.worker_environment import NoRedis
 
 _UNVERSIONED = """
 SELECT proname::text, oid::regprocedure::text FROM pg_proc

@@ -49,9 +49,9 @@ from seat_workers.show_state import Show
 from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 from tests.conftest import Servers
-from tests.integration.house import NoRedis
+from tests.integration.worker_environment import NoRedis
+from tests.recorded.recorded_catalogue import FORGOTTEN
 from tests.recorded.recording import header, recordings, restore
-from tests.recorded.venue import FORGOTTEN
 
 UNCHANGED = {
     "58bd606.copy.xz": "f0d9254666441be0c4fe7cf3d13d23a03aba6fd14e81ffedcbe8a697a2ebdde6",

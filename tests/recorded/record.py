@@ -39,8 +39,8 @@ from seat_workers.publisher import Publisher
 from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 from tests.recorded.crowd import Asked, Crowd
+from tests.recorded.recorded_catalogue import BEGAN, BEGAN_MS, HOUR_MS, PARTITIONS, STAFF, store
 from tests.recorded.recording import FOLDER, SUFFIX, save
-from tests.recorded.venue import BEGAN, BEGAN_MS, HOUR_MS, PARTITIONS, STAFF, store
 
 _PATIENCE_S = 60.0
 _BEHIND = """

@@ -12,26 +12,26 @@ from seat_workers.batch import Batch
 from seat_workers.command_ids import ID_LIFETIME_MS
 from seat_workers.ledger import DataRefused, Fenced
 from tests.simulation import clients_eye, published
-from tests.simulation.house import PARTITIONS, House
+from tests.simulation.instance import PARTITIONS, SimulatedInstance
 from tests.simulation.replay import Replay
 
 EXPECTED_ENDS = (Fenced, LogUnavailable, *AWAY)
 """By these a process may end: its supervisor starts another."""
 
 
-def check(house: House) -> list[str]:
+def check(instance: SimulatedInstance) -> list[str]:
     """All that does not hold, in words that begin with the number and the name of the invariant."""
-    return [complaint for one in CHECKS for complaint in one(house)]
+    return [complaint for one in CHECKS for complaint in one(instance)]
 
 
-def replayed(house: House) -> Iterator[str]:
+def replayed(instance: SimulatedInstance) -> Iterator[str]:
     """1 one claim, 2 one decision, 6 rows follow from decisions, 7 decide is pure, 8 one rule for expiry."""
     for partition in range(PARTITIONS):
-        replay = Replay(house.database, partition)
-        records = house.log.records(COMMANDS_TOPIC, partition, 0, 10**6)
+        replay = Replay(instance.database, partition)
+        records = instance.log.records(COMMANDS_TOPIC, partition, 0, 10**6)
         yield from replay.follow(records)
         yield from replay.compare()
-        state = house.database.partitions.get(partition)
+        state = instance.database.partitions.get(partition)
         if (
             state is not None
             and records
@@ -42,22 +42,22 @@ def replayed(house: House) -> Iterator[str]:
             )
         ):
             yield f"2. one decision: partition {partition} stands at {state}"
-    beyond = [p for p in house.database.decisions if p.offset >= _end(house, p.partition)]
+    beyond = [p for p in instance.database.decisions if p.offset >= _end(instance, p.partition)]
     if beyond:
         yield f"2. one decision: {beyond} were decided and are not in the log"
 
 
-def _end(house: House, partition: int) -> int:
-    return len(house.log.records(COMMANDS_TOPIC, partition, 0, 10**6))
+def _end(instance: SimulatedInstance, partition: int) -> int:
+    return len(instance.log.records(COMMANDS_TOPIC, partition, 0, 10**6))
 
 
-def fenced(house: House) -> Iterator[str]:
+def fenced(instance: SimulatedInstance) -> Iterator[str]:
     """5. Only the last one who took a partition commits to it; whoever let it go in good order is done."""
     history = sorted(
-        [(at, "took", part, partition) for at, part, partition in house.observed.takes]
-        + [(at, "let go", part, partition) for at, part, partition in house.observed.let_go]
+        [(at, "took", part, partition) for at, part, partition in instance.observed.takes]
+        + [(at, "let go", part, partition) for at, part, partition in instance.observed.let_go]
     )
-    for commit in house.observed.commits:
+    for commit in instance.observed.commits:
         for partition, advance in commit.batch.advances.items():
             before = [row for row in history if row[0] < commit.at and row[3] == partition]
             takes = [row for row in before if row[1] == "took"]
@@ -70,9 +70,9 @@ def fenced(house: House) -> Iterator[str]:
                 yield f"5. fencing: {commit.part} goes on with partition {partition} after letting it go"
 
 
-def commits_fit(house: House) -> Iterator[str]:
+def commits_fit(instance: SimulatedInstance) -> Iterator[str]:
     """4 and 6. What a writer sends fits what is stored; repeats that it could have known are not sent."""
-    for commit in house.observed.commits:
+    for commit in instance.observed.commits:
         refused = commit.refused
         if isinstance(refused, DataRefused) and "constraint" not in str(refused):
             yield f"6. memory is a cache: a batch of {commit.part} does not fit what is stored: {refused}"
@@ -91,20 +91,20 @@ def _has_a_repeat(batch: Batch) -> bool:
     return False
 
 
-def memory_is_a_cache(house: House) -> Iterator[str]:
+def memory_is_a_cache(instance: SimulatedInstance) -> Iterator[str]:
     """6. A writer that has nothing in flight remembers what is stored, or nothing."""
-    for worker in house.workers:
+    for worker in instance.workers:
         if not worker.running:
             continue
         for (partition, show_id), show in worker.worker._cache._shows.items():
-            row = house.database.show_states.get(show_id)
+            row = instance.database.show_states.get(show_id)
             if row is None:
                 if show.status is not None:
                     yield f"6. memory is a cache: {worker.name} has show {show_id}, which is not stored"
                 continue
-            stored = {b.booking_id: b for b in house.database.live_bookings([show_id])}
+            stored = {b.booking_id: b for b in instance.database.live_bookings([show_id])}
             letters = dict.fromkeys(range(len(show.states)), "a")
-            for (of_show, index), claim in house.database.claims.items():
+            for (of_show, index), claim in instance.database.claims.items():
                 if of_show == show_id:
                     letters[index] = claim.state
             wrong = (
@@ -118,14 +118,14 @@ def memory_is_a_cache(house: House) -> Iterator[str]:
                 yield f"6. memory is a cache: {worker.name} remembers show {show_id} otherwise than stored"
 
 
-def ends_are_known(house: House) -> Iterator[str]:
+def ends_are_known(instance: SimulatedInstance) -> Iterator[str]:
     """11 one log, and none of our own errors: a process ends only where a new one can do better."""
-    for part, error in house.observed.exits:
+    for part, error in instance.observed.exits:
         if not isinstance(error, EXPECTED_ENDS):
             yield f"11. one log, and no crash of our own: {part} ended by {error!r}"
 
 
-CHECKS: tuple[Callable[[House], Iterator[str]], ...] = (
+CHECKS: tuple[Callable[[SimulatedInstance], Iterator[str]], ...] = (
     replayed,
     fenced,
     commits_fit,

@@ -27,7 +27,7 @@ from schemas.commands import (
 from schemas.events import Booking, Reason
 from schemas.ids import fresh_command_id, keyed_command_id, new_booking_id
 from tests.simulation.clocks import clock_ms
-from tests.simulation.house import DIGEST, LABELS, House
+from tests.simulation.instance import DIGEST, LABELS, SimulatedInstance
 from tests.simulation.loop import Part
 from tests.simulation.observed import Lost, Request
 
@@ -40,9 +40,9 @@ STAFF = 99
 class Client:
     """Somebody with a browser: asks, waits, asks again."""
 
-    def __init__(self, house: House, user_id: int) -> None:
-        self.house = house
-        self.random = house.random
+    def __init__(self, instance: SimulatedInstance, user_id: int) -> None:
+        self.instance = instance
+        self.random = instance.random
         self.user_id = user_id
         self.part = Part(f"client-{user_id}")
         self._keys = 0
@@ -57,9 +57,9 @@ class Client:
             command_id = keyed_command_id(self.user_id, f"key {self._keys}")
             self._asked.append((command_id, build))
         else:
-            command_id = fresh_command_id(clock_ms(self.house), random.getrandbits(74))
+            command_id = fresh_command_id(clock_ms(self.instance), random.getrandbits(74))
         if random.random() < 0.02:
-            self.house.raising.add(command_id)
+            self.instance.raising.add(command_id)
         answer = await self._send(command_id, build)
         for _ in range(3):
             if not keyed or not _open(answer):
@@ -82,18 +82,18 @@ class Client:
             await self._send(command_id, build)
 
     async def _send(self, command_id: UUID, build: Build) -> Outcome | Problem | Lost:
-        house, random = self.house, self.random
-        gateway = random.choice(house.gateways)
+        instance, random = self.instance, self.random
+        gateway = random.choice(instance.gateways)
         command = build(command_id)
         wait_s = random.choice((0.0, 0.3, 10.0, 10.0, 10.0))
-        sent = house.observed.count()
-        request = Request(self.part.name, gateway.name, command, wait_s, sent, house.loop.time())
-        house.observed.requests.append(request)
-        house.observed.tell(self.part.name, f"asks {gateway.name}", command)
+        sent = instance.observed.count()
+        request = Request(self.part.name, gateway.name, command, wait_s, sent, instance.loop.time())
+        instance.observed.requests.append(request)
+        instance.observed.tell(self.part.name, f"asks {gateway.name}", command)
         answer = await gateway.ask(command, wait_s)
-        request.answered, request.answered_s = house.observed.count(), house.loop.time()
+        request.answered, request.answered_s = instance.observed.count(), instance.loop.time()
         request.answer = answer
-        house.observed.tell(self.part.name, "sees", answer)
+        instance.observed.tell(self.part.name, "sees", answer)
         if isinstance(answer, Pending) and random.random() < 0.5:
             await self._poll(answer)
         if isinstance(answer, StoredDecision) and answer.decision.booking is not None:
@@ -101,12 +101,12 @@ class Client:
         return answer
 
     async def _poll(self, pending: Pending) -> None:
-        fate = await self.house.random.choice(self.house.gateways).fate(
-            pending.position, self.house.random.choice((0.5, 5.0))
+        fate = await self.instance.random.choice(self.instance.gateways).fate(
+            pending.position, self.instance.random.choice((0.5, 5.0))
         )
         if isinstance(fate, StoredDecision):
-            self.house.observed.tell(self.part.name, "learns", fate)
-            self.house.observed.polls.append((fate.position, fate.decision))
+            self.instance.observed.tell(self.part.name, "learns", fate)
+            self.instance.observed.polls.append((fate.position, fate.decision))
 
 
 def _open(answer: Outcome | Problem | Lost) -> bool:
@@ -118,7 +118,7 @@ class Customer(Client):
 
     async def run(self, requests: int) -> None:
         for _ in range(requests):
-            await asyncio.sleep(self.random.expovariate(1 / self.house.think_s))
+            await asyncio.sleep(self.random.expovariate(1 / self.instance.think_s))
             draw = self.random.random()
             if draw < 0.05:
                 await asyncio.gather(*[self._take_seats() for _ in range(3)])
@@ -127,14 +127,14 @@ class Customer(Client):
             elif draw < 0.75:
                 await self._move(self.random.choice(self.bookings))
             elif draw < 0.8:
-                stranger = self.random.choice(self.house.customers)
+                stranger = self.random.choice(self.instance.customers)
                 await self._move(self.random.choice(stranger.bookings or self.bookings))
             else:
                 await self.ask_again()
 
     async def _take_seats(self) -> None:
-        random, house = self.random, self.house
-        show = random.choice(house.shows)
+        random, instance = self.random, self.instance
+        show = random.choice(instance.shows)
         common: dict[str, Any] = {"show_id": show, "user_id": self.user_id}
         if random.random() < 0.15:
             common |= {"quantity": random.randrange(1, 4), "adjacent": random.random() < 0.7}
@@ -144,7 +144,7 @@ class Customer(Client):
         holding = random.random() < 0.4
 
         def build(command_id: UUID) -> Command:
-            booking_id = new_booking_id(show, clock_ms(house), random.getrandbits(42))
+            booking_id = new_booking_id(show, clock_ms(instance), random.getrandbits(42))
             if holding:
                 return HoldSeats(command_id=command_id, booking_id=booking_id, hold_ms=hold_ms, **common)
             return BookSeats(command_id=command_id, booking_id=booking_id, **common)
@@ -176,10 +176,10 @@ class Staff(Client):
     """Opens the shows, and later blocks seats, closes, changes, calls off, lets people in."""
 
     async def open_shows(self) -> None:
-        await asyncio.gather(*[self._open(show) for show in self.house.shows])
+        await asyncio.gather(*[self._open(show) for show in self.instance.shows])
 
     async def _open(self, show: int) -> None:
-        starts_ms = clock_ms(self.house) + self.random.choice((20_000, 10**10, 10**10))
+        starts_ms = clock_ms(self.instance) + self.random.choice((20_000, 10**10, 10**10))
         while True:
             answer = await self.ask(
                 lambda command_id: OpenShow(
@@ -199,7 +199,7 @@ class Staff(Client):
 
     async def run(self, requests: int) -> None:
         for _ in range(requests):
-            await asyncio.sleep(self.random.expovariate(1 / self.house.think_s))
+            await asyncio.sleep(self.random.expovariate(1 / self.instance.think_s))
             await self.ask(self._something(), keyed=self.random.random() < 0.5)
             if self.random.random() < 0.2:
                 await self.ask_again()
@@ -207,12 +207,12 @@ class Staff(Client):
     def _something(self) -> Build:
         random = self.random
         common: dict[str, Any] = {
-            "show_id": random.choice(self.house.shows),
+            "show_id": random.choice(self.instance.shows),
             "user_id": self.user_id,
             "staff": True,
         }
         seats = tuple(random.sample(LABELS, random.choice((1, 2))))
-        bookings = [booking for customer in self.house.customers for booking in customer.bookings]
+        bookings = [booking for customer in self.instance.customers for booking in customer.bookings]
         booking = random.choice(bookings) if bookings else None
         draw = random.random()
         if draw < 0.3:

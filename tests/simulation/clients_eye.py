@@ -14,68 +14,68 @@ from schemas.events import Decision, Reason
 from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC, decode_decision
 from seat_workers.command_ids import ID_LIFETIME_MS
-from tests.simulation.house import PARTITIONS, House
+from tests.simulation.instance import PARTITIONS, SimulatedInstance
 from tests.simulation.observed import Request
 from tests.simulation.replay import command_of
 
 
-def answers_are_true(house: House) -> Iterator[str]:
+def answers_are_true(instance: SimulatedInstance) -> Iterator[str]:
     """Every answer is what is stored at its position, for the very command that was asked."""
-    for request in house.observed.requests:
+    for request in instance.observed.requests:
         match request.answer:
             case StoredDecision(position) as decided:
                 decision = decided.decision
-                row = house.database.decisions.get(position)
+                row = instance.database.decisions.get(position)
                 if row is None or decode_decision(row.answer) != decision:
                     yield f"client's eye: {request.client} saw {decision} at {position}, which is not stored"
-                yield from _is_at(house, request, position)
+                yield from _is_at(instance, request, position)
                 booking = decision.booking if decision.reason is None else None
-                if booking is not None and booking.booking_id not in house.database.bookings:
+                if booking is not None and booking.booking_id not in instance.database.bookings:
                     yield f"client's eye: {request.client}'s booking at {position} is not there"
             case Pending(position):
-                if position not in house.database.decisions:
+                if position not in instance.database.decisions:
                     yield f"client's eye: {request.client} was promised a decision at {position}"
-                yield from _is_at(house, request, position)
-    for position, decision in house.observed.polls:
-        row = house.database.decisions.get(position)
+                yield from _is_at(instance, request, position)
+    for position, decision in instance.observed.polls:
+        row = instance.database.decisions.get(position)
         if row is None or decode_decision(row.answer) != decision:
             yield f"client's eye: the fate of {position} was told as {decision}, which is not stored"
 
 
-def _is_at(house: House, request: Request, position: Position) -> Iterator[str]:
-    records = house.log.records(COMMANDS_TOPIC, position.partition, 0, 10**6)
+def _is_at(instance: SimulatedInstance, request: Request, position: Position) -> Iterator[str]:
+    records = instance.log.records(COMMANDS_TOPIC, position.partition, 0, 10**6)
     command = command_of(records[position.offset].body) if position.offset < len(records) else None
     if command is None or command.command_id != request.command.command_id:
         yield f"client's eye: {request.client} was told {position}, where another command stands"
 
 
-def not_taken_is_not_there(house: House) -> Iterator[str]:
+def not_taken_is_not_there(instance: SimulatedInstance) -> Iterator[str]:
     """10. What was refused before the log is not in it, and nobody is in flight once all is decided."""
     times: dict[UUID, int] = defaultdict(int)
-    for request in house.observed.requests:
+    for request in instance.observed.requests:
         times[request.command.command_id] += 1
     logged = {
         command.command_id
         for partition in range(PARTITIONS)
-        for record in house.log.records(COMMANDS_TOPIC, partition, 0, 10**6)
+        for record in instance.log.records(COMMANDS_TOPIC, partition, 0, 10**6)
         if (command := command_of(record.body)) is not None
     }
-    for request in house.observed.requests:
+    for request in instance.observed.requests:
         answer, command_id = request.answer, request.command.command_id
         if isinstance(answer, Problem) and times[command_id] == 1:
             certain = answer.extra.get("outcome") != "unknown" and answer.status in (404, 429, 503)
             if certain and command_id in logged:
                 yield f"10. everything has a limit: {answer.code} was said of a command that is in the log"
-    for gateway in house.gateways:
+    for gateway in instance.gateways:
         if gateway.admission._total or any(gateway.admission._shows.values()):
             yield f"10. everything has a limit: {gateway.name} counts commands that are decided as in flight"
 
 
-def same_id_same_answer(house: House) -> Iterator[str]:
+def same_id_same_answer(instance: SimulatedInstance) -> Iterator[str]:
     """4. Of all commands with one id, one is decided and the others say the same, or that the key was used."""
     firsts: dict[UUID, list[tuple[int, Position]]] = defaultdict(list)
     rows: list[tuple[Position, int, Command, Decision]] = []
-    for position, row in sorted(house.database.decisions.items()):
+    for position, row in sorted(instance.database.decisions.items()):
         command = command_of(row.command)
         if command is None:
             continue
@@ -88,12 +88,12 @@ def same_id_same_answer(house: House) -> Iterator[str]:
         for (earlier_ms, one), (later_ms, other) in pairwise(decided):
             if later_ms - earlier_ms <= ID_LIFETIME_MS:
                 yield f"4. same id, same answer: {command_id} was decided at {one} and again at {other}"
-        if house.database.command_ids.get(command_id) != (decided[-1][1], decided[-1][0]):
+        if instance.database.command_ids.get(command_id) != (decided[-1][1], decided[-1][0]):
             yield f"4. same id, same answer: {command_id} is not stored as used at {decided[-1][1]}"
     for position, _, command, decision in rows:
         if decision.repeats is None:
             continue
-        first = house.database.decisions.get(decision.repeats)
+        first = instance.database.decisions.get(decision.repeats)
         if decision.repeats == position or first is None:
             yield f"4. same id, same answer: {position} repeats {decision.repeats}, which decides nothing"
             continue
@@ -105,10 +105,10 @@ def same_id_same_answer(house: House) -> Iterator[str]:
             yield f"4. same id, same answer: {position} is another request than {decision.repeats}"
 
 
-def who_comes_later_stands_later(house: House) -> Iterator[str]:
+def who_comes_later_stands_later(instance: SimulatedInstance) -> Iterator[str]:
     """If A was answered before B was sent, A's position precedes B's in the same partition."""
     moments: list[tuple[int, bool, Position]] = []
-    for request in house.observed.requests:
+    for request in instance.observed.requests:
         if isinstance(request.answer, StoredDecision | Pending):
             assert request.answered is not None
             moments.append((request.sent, False, request.answer.position))
@@ -121,12 +121,12 @@ def who_comes_later_stands_later(house: House) -> Iterator[str]:
             yield f"client's eye: {position} was sent after {latest[position.partition]} had been answered"
 
 
-def waiting_ends(house: House) -> Iterator[str]:
+def waiting_ends(instance: SimulatedInstance) -> Iterator[str]:
     """9. Whoever waits is answered in time, with Redis or without; and for good where only Redis failed."""
-    for request in house.observed.requests:
+    for request in instance.observed.requests:
         if request.answer is None:
             yield f"9. Redis may vanish: {request.client} was never answered"
-    if house.only_redis_fails:
-        for request in house.observed.requests:
+    if instance.only_redis_fails:
+        for request in instance.observed.requests:
             if isinstance(request.answer, Pending) and request.wait_s >= 10:
                 yield f"9. Redis may vanish: {request.client} waited in vain for {request.answer.position}"

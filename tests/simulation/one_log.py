@@ -6,27 +6,27 @@ import asyncio
 
 from runtime.log import WrongLog
 from schemas.wire import COMMANDS_TOPIC
-from tests.simulation.house import PARTITIONS, House
+from tests.simulation.instance import PARTITIONS, SimulatedInstance
 
 
-async def refuses_a_shorter_log(house: House) -> list[str]:
+async def refuses_a_shorter_log(instance: SimulatedInstance) -> list[str]:
     """Takes the last record away, starts a worker, and says what is wrong with what it then does."""
-    logs = [house.log._partition(COMMANDS_TOPIC, partition) for partition in range(PARTITIONS)]
+    logs = [instance.log._partition(COMMANDS_TOPIC, partition) for partition in range(PARTITIONS)]
     cut = max(logs, key=len)
     if not cut:
         return []
-    worker = house.workers[0]
-    lost, before = cut.pop(), (dict(house.database.decisions), dict(house.database.claims))
-    ends = len(house.observed.exits)
+    worker = instance.workers[0]
+    lost, before = cut.pop(), (dict(instance.database.decisions), dict(instance.database.claims))
+    ends = len(instance.observed.exits)
     worker.start(even_if_over=True)
     for _ in range(20):
         if not worker.running:
             break
         await asyncio.sleep(0.1)
     complaints = []
-    if not any(isinstance(error, WrongLog) for _, error in house.observed.exits[ends:]):
+    if not any(isinstance(error, WrongLog) for _, error in instance.observed.exits[ends:]):
         complaints.append(f"11. one log: without {lost.partition}-{lost.offset} a worker goes on")
-    if (house.database.decisions, house.database.claims) != before:
+    if (instance.database.decisions, instance.database.claims) != before:
         complaints.append("11. one log: a worker has written something about a log that is not its own")
     worker.kill()
     return complaints

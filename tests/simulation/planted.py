@@ -38,7 +38,7 @@ class Planted(msgspec.Struct, frozen=True):
 
     @contextmanager
     def in_place(self) -> Iterator[dict[str, Any]]:
-        """While the bug is there; gives what the house is to be made of."""
+        """While the bug is there; gives what the instance is to be made of."""
         with ExitStack() as stack:
             for where, name, wrong in self.patches():
                 stack.enter_context(patch.object(where, name, wrong))

@@ -30,17 +30,17 @@ from tests.simulation.stand_ins import FakeDeliveries, FakePool
 from tests.simulation.watched_ledger import WatchedLedger
 
 if TYPE_CHECKING:
-    from tests.simulation.house import House
+    from tests.simulation.instance import SimulatedInstance
 
 Serve = Callable[[], Awaitable[Any]]
 """What a gateway does for one request."""
 
 
 class Process:
-    """One place in the house where a process runs: again and again, under a new number each time."""
+    """One place in the instance where a process runs: again and again, under a new number each time."""
 
-    def __init__(self, house: House, name: str) -> None:
-        self.house = house
+    def __init__(self, instance: SimulatedInstance, name: str) -> None:
+        self.instance = instance
         self.name = name
         self.part = Part(name)
         self.running = False
@@ -48,22 +48,22 @@ class Process:
 
     def start(self, *, even_if_over: bool = False) -> None:
         """Starts a new life. Nothing of the last one is left."""
-        if self.running or (self.house.over and not even_if_over):
+        if self.running or (self.instance.over and not even_if_over):
             return
         self._lives += 1
         self.part = Part(f"{self.name}.{self._lives}")
-        self.part.clock_off_ms = self.house.drawn_clock_off_ms()
+        self.part.clock_off_ms = self.instance.drawn_clock_off_ms()
         self.running = True
-        self.house.observed.tell(self.part.name, "starts")
-        self.house.loop.spawn(self.part, self._live(self.part))
+        self.instance.observed.tell(self.part.name, "starts")
+        self.instance.loop.spawn(self.part, self._live(self.part))
 
     async def _live(self, part: Part) -> None:
         try:
             await self.work()
         except Exception as error:
             if not part.dead:
-                self.house.observed.tell(part.name, "ends by", error)
-                self.house.observed.exits.append((part.name, error))
+                self.instance.observed.tell(part.name, "ends by", error)
+                self.instance.observed.exits.append((part.name, error))
         if not part.dead:
             self.running = False
             self.gone(part, killed=False)
@@ -71,17 +71,17 @@ class Process:
 
     def start_later(self) -> None:
         """Whoever watches over the processes starts this one again soon."""
-        if not self.house.over:
-            delay_s = self.house.random.uniform(0.05, 1.0)
-            self.house.loop.call_later(delay_s, self.start, context=WORLD.context)
+        if not self.instance.over:
+            delay_s = self.instance.random.uniform(0.05, 1.0)
+            self.instance.loop.call_later(delay_s, self.start, context=WORLD.context)
 
     def kill(self) -> None:
         """As by SIGKILL."""
         if not self.running:
             return
-        self.house.observed.tell(self.part.name, "is killed")
+        self.instance.observed.tell(self.part.name, "is killed")
         part, self.running = self.part, False
-        self.house.loop.kill(part)
+        self.instance.loop.kill(part)
         self.gone(part, killed=True)
         self.start_later()
 
@@ -90,14 +90,14 @@ class Process:
         part = self.part
         if not self.running or part.frozen:
             return
-        self.house.observed.tell(part.name, f"is stopped for {for_s:.2f} s")
-        self.house.loop.freeze(part)
-        self.house.loop.call_later(for_s, self.wake, part, context=WORLD.context)
+        self.instance.observed.tell(part.name, f"is stopped for {for_s:.2f} s")
+        self.instance.loop.freeze(part)
+        self.instance.loop.call_later(for_s, self.wake, part, context=WORLD.context)
 
     def wake(self, part: Part) -> None:
         if part.frozen and not part.dead:
-            self.house.observed.tell(part.name, "goes on")
-            self.house.loop.thaw(part)
+            self.instance.observed.tell(part.name, "goes on")
+            self.instance.loop.thaw(part)
 
     def gone(self, part: Part, *, killed: bool) -> None:
         """What others notice of the end of a life."""
@@ -114,15 +114,19 @@ class Worker(Process):
     stop: asyncio.Event
 
     async def work(self) -> None:
-        house = self.house
+        instance = self.instance
         self.stop = asyncio.Event()
-        ledger = WatchedLedger(house.database, house.wire(), house.network, house.observed, self.part.name)
-        timers = Timers(ledger, house.log.appender(COMMANDS_TOPIC), lambda: clock_ms(house), house.new_id)
-        publisher = Publisher(house.redis.client(), house.log.appender(EVENTS_TOPIC))
-        self.worker = house.worker_type(ledger, publisher, timers, self.part.name)
-        self.worker._cache._max_seats = house.max_seats_in_memory
-        self.worker._cache._max_claims_per_query = house.max_claims_at_once
-        self.reader = house.log.reader(COMMANDS_TOPIC, "workers", _Watched(self))
+        ledger = WatchedLedger(
+            instance.database, instance.wire(), instance.network, instance.observed, self.part.name
+        )
+        timers = Timers(
+            ledger, instance.log.appender(COMMANDS_TOPIC), lambda: clock_ms(instance), instance.new_id
+        )
+        publisher = Publisher(instance.redis.client(), instance.log.appender(EVENTS_TOPIC))
+        self.worker = instance.worker_type(ledger, publisher, timers, self.part.name)
+        self.worker._cache._max_seats = instance.max_seats_in_memory
+        self.worker._cache._max_claims_per_query = instance.max_claims_at_once
+        self.reader = instance.log.reader(COMMANDS_TOPIC, "workers", _Watched(self))
         await self.worker.run(self.reader, self.stop)
         await ledger.close()
 
@@ -130,18 +134,18 @@ class Worker(Process):
         reader = getattr(self, "reader", None)
         if reader is not None:
             # A killed process is missed only after a while.
-            delay_s = self.house.random.uniform(0, 2.0) if killed else 0.0
-            self.house.loop.call_later(delay_s, reader.vanish, context=WORLD.context)
+            delay_s = self.instance.random.uniform(0, 2.0) if killed else 0.0
+            self.instance.loop.call_later(delay_s, reader.vanish, context=WORLD.context)
 
     def sleep_and_lose_partitions(self, for_s: float) -> None:
         self.sleep(for_s)
         if self.part.frozen and hasattr(self, "reader"):
-            self.house.loop.call_later(for_s / 2, self.reader.expel, context=WORLD.context)
+            self.instance.loop.call_later(for_s / 2, self.reader.expel, context=WORLD.context)
 
     def leave(self) -> None:
         """As by SIGTERM: it lets go in good order, and is started again."""
         if self.running and hasattr(self, "stop"):
-            self.house.observed.tell(self.part.name, "is told to stop")
+            self.instance.observed.tell(self.part.name, "is told to stop")
             self.stop.set()
 
 
@@ -150,20 +154,20 @@ class _Watched:
 
     def __init__(self, process: Worker) -> None:
         self._worker = process.worker
-        self._house = process.house
+        self._instance = process.instance
         self._name = process.part.name
 
     async def assigned(self, partitions: Sequence[int]) -> Any:
         return await self._worker.assigned(partitions)
 
     async def revoked(self, partitions: Sequence[int]) -> None:
-        house, began_s = self._house, self._house.loop.time()
-        house.observed.tell(self._name, "has to let go of", partitions)
+        instance, began_s = self._instance, self._instance.loop.time()
+        instance.observed.tell(self._name, "has to let go of", partitions)
         await self._worker.revoked(partitions)
-        house.observed.tell(self._name, "has let go of", partitions)
-        if house.loop.time() - began_s < 4.9:
-            at = house.observed.count()
-            house.observed.let_go += [(at, self._name, partition) for partition in partitions]
+        instance.observed.tell(self._name, "has let go of", partitions)
+        if instance.loop.time() - began_s < 4.9:
+            at = instance.observed.count()
+            instance.observed.let_go += [(at, self._name, partition) for partition in partitions]
 
 
 class Gateway(Process):
@@ -173,22 +177,22 @@ class Gateway(Process):
     admission: AdmissionControl
 
     async def work(self) -> None:
-        house = self.house
+        instance = self.instance
         self.pending: list[asyncio.Future[Any]] = []
-        pool = FakePool(house.database, house.wire())
+        pool = FakePool(instance.database, instance.wire())
         pending = PendingRequests()
-        self.admission = AdmissionControl(*house.in_flight)
+        self.admission = AdmissionControl(*instance.in_flight)
         self.commands = CommandSender(
-            pool, house.log.appender(COMMANDS_TOPIC), pending, self.admission, LogEnds(house.log)
+            pool, instance.log.appender(COMMANDS_TOPIC), pending, self.admission, LogEnds(instance.log)
         )
         self.name_of_life = pending.gateway_id
         await asyncio.gather(
-            ReplyListener(house.redis.client(), pending).run(), DecisionLookup(pool, pending).run()
+            ReplyListener(instance.redis.client(), pending).run(), DecisionLookup(pool, pending).run()
         )
 
     def gone(self, part: Part, *, killed: bool) -> None:
         for answer in getattr(self, "pending", []):
-            self.house.loop.call_later(0.001, _lose, answer, context=WORLD.context)
+            self.instance.loop.call_later(0.001, _lose, answer, context=WORLD.context)
 
     async def ask(self, command: Command, wait_s: float) -> Outcome | Problem | Lost:
         """What a client sees of the command that it sends here."""
@@ -212,22 +216,22 @@ class Gateway(Process):
         return fate
 
     async def _over_http(self, serve: Serve, patience_s: float) -> Any:
-        house = self.house
-        answer: asyncio.Future[Any] = house.loop.create_future()
+        instance = self.instance
+        answer: asyncio.Future[Any] = instance.loop.create_future()
 
         def arrive() -> None:
-            house.requests_under_way -= 1
+            instance.requests_under_way -= 1
             if not self.running or not hasattr(self, "commands"):
-                house.loop.call_later(0.001, _lose, answer, context=WORLD.context)
+                instance.loop.call_later(0.001, _lose, answer, context=WORLD.context)
                 return
             self.pending = [one for one in self.pending if not one.done()]
             self.pending.append(answer)
-            house.loop.spawn(self.part, _serve(self.part, serve, answer))
+            instance.loop.spawn(self.part, _serve(self.part, serve, answer))
 
-        house.requests_under_way += 1
-        house.loop.call_later(house.network.delay_s(), arrive, context=WORLD.context)
-        if house.network.strikes(house.network.faults.http_cut):
-            patience_s = 20 * house.network.delay_s()
+        instance.requests_under_way += 1
+        instance.loop.call_later(instance.network.delay_s(), arrive, context=WORLD.context)
+        if instance.network.strikes(instance.network.faults.http_cut):
+            patience_s = 20 * instance.network.delay_s()
         try:
             async with asyncio.timeout(patience_s):
                 return await asyncio.shield(answer)
@@ -253,13 +257,13 @@ class Notifier(Process):
     """The notifier's intake of events."""
 
     async def work(self) -> None:
-        house = self.house
-        deliveries = FakeDeliveries(house.database, house.wire())
-        self.intake = EventIntake(house.log, deliveries, lambda: None, Pace(_untold))
+        instance = self.instance
+        deliveries = FakeDeliveries(instance.database, instance.wire())
+        self.intake = EventIntake(instance.log, deliveries, lambda: None, Pace(_untold))
         await self.intake.run(asyncio.Event())
 
     def gone(self, part: Part, *, killed: bool) -> None:
-        group = self.house.log._groups.get((EVENTS_TOPIC, "notifier"))
+        group = self.instance.log._groups.get((EVENTS_TOPIC, "notifier"))
         for reader in list(group.members) if group is not None else []:
             reader.vanish()
 

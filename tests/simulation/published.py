@@ -19,18 +19,18 @@ from schemas.wire import (
 )
 from seat_workers.fold import DecidedRecord
 from seat_workers.publisher import seat_changes
-from tests.simulation.house import PARTITIONS, House
+from tests.simulation.instance import PARTITIONS, SimulatedInstance
 
 
-def published_what_was_committed(house: House) -> Iterator[str]:
+def published_what_was_committed(instance: SimulatedInstance) -> Iterator[str]:
     """3. Nothing before its commit, and nothing else than what was committed."""
     committed: dict[Position, tuple[int, bytes]] = {}
-    for commit in house.observed.commits:
+    for commit in instance.observed.commits:
         if commit.refused is None:
             for one in commit.batch.decided:
                 committed.setdefault(one.position, (commit.at, one.answer))
-    for message in house.observed.published:
-        for position, answer in _told(house, message.channel, message.body):
+    for message in instance.observed.published:
+        for position, answer in _told(instance, message.channel, message.body):
             known = committed.get(position)
             if known is None or known[0] > message.at:
                 yield f"3. commit, then publish: {message.part} tells {position} before its commit"
@@ -38,27 +38,27 @@ def published_what_was_committed(house: House) -> Iterator[str]:
                 yield f"3. commit, then publish: {message.part} tells another answer at {position}"
 
 
-def _told(house: House, channel: str, body: bytes) -> Iterator[tuple[Position, bytes | None]]:
+def _told(instance: SimulatedInstance, channel: str, body: bytes) -> Iterator[tuple[Position, bytes | None]]:
     if channel == "events":
         published = decode_published_event(body)
         yield parse_position(published.event_id.rpartition("-")[0]), None
     elif channel == SEATS_CHANNEL:
         for change in decode_seat_changes(body):
-            yield Position(house.database.partition_of_show[change.show_id], change.to_version), None
+            yield Position(instance.database.partition_of_show[change.show_id], change.to_version), None
     else:
         for reply in decode_replies(body):
             yield reply.position, bytes(reply.decision)
 
 
-def events_are_those_of_decisions(house: House) -> Iterator[str]:
+def events_are_those_of_decisions(instance: SimulatedInstance) -> Iterator[str]:
     """3. Every event is on the topic at least once, word for word, and letters come of each once."""
     wanted: dict[str, PublishedEvent] = {}
-    for position, row in house.database.decisions.items():
+    for position, row in instance.database.decisions.items():
         for n, event in enumerate(decode_decision(row.answer).events):
             wanted[f"{position}-{n}"] = PublishedEvent(f"{position}-{n}", row.at_ms, event)
     seen: set[str] = set()
     for partition in range(PARTITIONS):
-        for record in house.log.records(EVENTS_TOPIC, partition, 0, 10**6):
+        for record in instance.log.records(EVENTS_TOPIC, partition, 0, 10**6):
             published = decode_published_event(record.body)
             seen.add(published.event_id)
             if wanted.get(published.event_id) != published:
@@ -68,19 +68,19 @@ def events_are_those_of_decisions(house: House) -> Iterator[str]:
     letters = {
         (letter.event_id, letter.kind) for one in wanted.values() if (letter := delivery_of(one)) is not None
     }
-    if letters != house.database.deliveries.keys():
-        odd = letters ^ house.database.deliveries.keys()
+    if letters != instance.database.deliveries.keys():
+        odd = letters ^ instance.database.deliveries.keys()
         yield f"3. commit, then publish: letters missing or too many: {sorted(odd)}"
 
 
-def seat_changes_are_true(house: House) -> Iterator[str]:
+def seat_changes_are_true(instance: SimulatedInstance) -> Iterator[str]:
     """9. Seat changes between two versions are exactly what was decided between them."""
     rows: dict[int, list[DecidedRecord]] = {}
-    for position, row in sorted(house.database.decisions.items()):
+    for position, row in sorted(instance.database.decisions.items()):
         one = DecidedRecord.stored(position.partition, position.offset, row.at_ms, row.command, row.answer)
         if one.command is not None and one.decision.events:
             rows.setdefault(one.command.show_id, []).append(one)
-    for message in house.observed.published:
+    for message in instance.observed.published:
         if message.channel != SEATS_CHANNEL:
             continue
         for change in decode_seat_changes(message.body):
@@ -99,13 +99,13 @@ def seat_changes_are_true(house: House) -> Iterator[str]:
 NAMES = frozenset({"name", "username", "email", "phone", "address", "language", "password"})
 
 
-def nobody_is_named(house: House) -> Iterator[str]:
+def nobody_is_named(instance: SimulatedInstance) -> Iterator[str]:
     """12. No record of the log and no decision has a field in which a name could stand."""
     for topic in ("aisle.commands", EVENTS_TOPIC):
         for partition in range(PARTITIONS):
-            for record in house.log.records(topic, partition, 0, 10**6):
+            for record in instance.log.records(topic, partition, 0, 10**6):
                 yield from _named(f"{topic} {partition}-{record.offset}", record.body)
-    for position, row in house.database.decisions.items():
+    for position, row in instance.database.decisions.items():
         yield from _named(f"the decision at {position}", row.answer)
 
 

@@ -32,7 +32,7 @@ from seat_workers.fold import Claim
 from seat_workers.show import step
 from seat_workers.show_state import Show
 from tests.simulation.database import Database
-from tests.simulation.house import SEATING
+from tests.simulation.instance import SEATING
 
 
 def command_of(body: bytes) -> Command | None:

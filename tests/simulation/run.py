@@ -15,7 +15,7 @@ from seat_workers import decider
 from tests.simulation.checker import check
 from tests.simulation.clients import STAFF, Customer, Staff
 from tests.simulation.clocks import simulated_clocks
-from tests.simulation.house import PARTITIONS, House
+from tests.simulation.instance import PARTITIONS, SimulatedInstance
 from tests.simulation.loop import Part
 from tests.simulation.one_log import refuses_a_shorter_log
 from tests.simulation.settled import unsettled
@@ -35,98 +35,108 @@ class Result(msgspec.Struct, frozen=True):
     story: str
 
 
-def run(seed: int, *, telling: bool = False, house_of: Callable[..., House] = House, **types: Any) -> Result:
+def run(
+    seed: int,
+    *,
+    telling: bool = False,
+    instance_of: Callable[..., SimulatedInstance] = SimulatedInstance,
+    **types: Any,
+) -> Result:
     """One schedule. The same seed gives the same run, whatever else goes on."""
-    house = house_of(seed, telling=telling, **types)
+    instance = instance_of(seed, telling=telling, **types)
     real_step: Callable[..., Any] = vars(decider)["step"]
 
     def step(show: Any, command: Any, now_ms: int) -> Any:
         decision = real_step(show, command, now_ms)
-        if command.command_id in house.raising:
+        if command.command_id in instance.raising:
             raise ArithmeticError("a bug in the rules, after the state has changed")
         return decision
 
     try:
-        with simulated_clocks(house), patch.object(decider, "step", step):
+        with simulated_clocks(instance), patch.object(decider, "step", step):
             try:
-                violations = house.loop.run_until_complete(house.loop.spawn(Part("main"), _whole(house)))
+                violations = instance.loop.run_until_complete(
+                    instance.loop.spawn(Part("main"), _whole(instance))
+                )
             except Exception:
                 violations = [f"the run broke: {traceback.format_exc()}"]
     finally:
-        house.loop.close()
+        instance.loop.close()
     return Result(
         seed,
         violations,
-        sum(len(house.log.records(COMMANDS_TOPIC, partition, 0, 10**6)) for partition in range(PARTITIONS)),
-        house.loop.steps,
-        house.observed.story(),
+        sum(
+            len(instance.log.records(COMMANDS_TOPIC, partition, 0, 10**6)) for partition in range(PARTITIONS)
+        ),
+        instance.loop.steps,
+        instance.observed.story(),
     )
 
 
-async def _whole(house: House) -> list[str]:
-    await house.log.create(PARTITIONS)
-    for process in house.processes:
+async def _whole(instance: SimulatedInstance) -> list[str]:
+    await instance.log.create(PARTITIONS)
+    for process in instance.processes:
         process.start()
-    await _trouble(house)
-    violations = await _calm(house)
+    await _trouble(instance)
+    violations = await _calm(instance)
     if not violations:
-        violations = await _good_end(house)
-    for process in house.processes:
+        violations = await _good_end(instance)
+    for process in instance.processes:
         process.kill()
-    for client in (house.staff, *house.customers):
-        house.loop.kill(client.part)
+    for client in (instance.staff, *instance.customers):
+        instance.loop.kill(client.part)
     await asyncio.sleep(0.01)  # until everybody has unwound
     return violations
 
 
-async def _trouble(house: House) -> None:
+async def _trouble(instance: SimulatedInstance) -> None:
     """Clients ask while fate strikes; at the end all clients have been answered, or given up."""
-    random, loop = house.random, house.loop
-    house.staff = staff = Staff(house, STAFF)
-    house.customers = [Customer(house, user_id) for user_id in range(1, 1 + random.randrange(2, 6))]
-    house.think_s = random.choice((0.001, 0.01, 0.05, 0.3))
-    each = 1 + random.randrange(15, 50) // (1 + len(house.customers))
-    striking = asyncio.create_task(strike_on(house))
+    random, loop = instance.random, instance.loop
+    instance.staff = staff = Staff(instance, STAFF)
+    instance.customers = [Customer(instance, user_id) for user_id in range(1, 1 + random.randrange(2, 6))]
+    instance.think_s = random.choice((0.001, 0.01, 0.05, 0.3))
+    each = 1 + random.randrange(15, 50) // (1 + len(instance.customers))
+    striking = asyncio.create_task(strike_on(instance))
     opening = loop.spawn(staff.part, staff.open_shows())
     await asyncio.wait([opening], timeout=0.5 * random.random())
     busy = [
         opening,
-        *[loop.spawn(one.part, one.run(each)) for one in house.customers],
+        *[loop.spawn(one.part, one.run(each)) for one in instance.customers],
         loop.spawn(staff.part, staff.run(each)),
     ]
     await asyncio.wait(busy, timeout=TROUBLE_S)
     striking.cancel()
-    house.calm_down()
-    house.observed.tell("fate", "lets everything settle")
+    instance.calm_down()
+    instance.observed.tell("fate", "lets everything settle")
     await asyncio.wait(busy, timeout=SETTLE_S)
 
 
-async def _calm(house: House) -> list[str]:
+async def _calm(instance: SimulatedInstance) -> list[str]:
     """Waits until there is nothing left to do, and checks."""
-    deadline_s = house.loop.time() + SETTLE_S
-    while (missing := unsettled(house)) and house.loop.time() < deadline_s:  # noqa: ASYNC110 - nobody could tell
+    deadline_s = instance.loop.time() + SETTLE_S
+    while (missing := unsettled(instance)) and instance.loop.time() < deadline_s:  # noqa: ASYNC110 - nobody could tell
         await asyncio.sleep(0.3)
-    house.over = True
-    return [f"{missing}, and nothing changes any more"] * bool(missing) + check(house)
+    instance.over = True
+    return [f"{missing}, and nothing changes any more"] * bool(missing) + check(instance)
 
 
-async def _good_end(house: House) -> list[str]:
+async def _good_end(instance: SimulatedInstance) -> list[str]:
     """All workers are told to stop; then everything has been marked as published."""
-    for worker in house.workers:
+    for worker in instance.workers:
         worker.leave()
     for _ in range(200):
-        if not any(worker.running for worker in house.workers):
+        if not any(worker.running for worker in instance.workers):
             break
         await asyncio.sleep(0.1)
     # A take that was on the way for long, of a worker killed since, may come after all: then nobody marks anything.
-    took = {partition: part for _, part, partition in house.observed.takes}
-    let_go = {partition: part for _, part, partition in house.observed.let_go}
+    took = {partition: part for _, part, partition in instance.observed.takes}
+    let_go = {partition: part for _, part, partition in instance.observed.let_go}
     violations = [
         f"3. commit, then publish: partition {partition} was left with {state.published_offset} published of"
         f" {state.next_offset}"
-        for partition, state in house.database.partitions.items()
+        for partition, state in instance.database.partitions.items()
         if state.published_offset != state.next_offset and took[partition] == let_go.get(partition)
     ]
-    if house.random.random() < 0.1:
-        violations += await refuses_a_shorter_log(house)
+    if instance.random.random() < 0.1:
+        violations += await refuses_a_shorter_log(instance)
     return violations

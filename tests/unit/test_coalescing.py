@@ -47,7 +47,7 @@ class FakeCommands:
         return [command.seats for command, _, _ in self.sent]
 
 
-class House:
+class Fixture:
     """Some customers of one gateway."""
 
     def __init__(self) -> None:
@@ -77,101 +77,101 @@ async def the_moment_is_over() -> None:
 
 
 async def test_what_came_in_one_moment_shares_a_refusal() -> None:
-    house = House()
+    fixture = Fixture()
     for who in ("a", "b", "c"):
-        house.asks(who, "A1")
-    assert house.commands.sent == []
+        fixture.asks(who, "A1")
+    assert fixture.commands.sent == []
     await the_moment_is_over()
-    assert house.commands.seats() == [("A1",)]
-    assert house.commands.admitted == 3, "they count as under way, all of them"
-    house.commands.answer(0, TAKEN)
-    assert house.decisions() == dict.fromkeys("abc", TAKEN)
-    assert house.commands.admitted == 0
+    assert fixture.commands.seats() == [("A1",)]
+    assert fixture.commands.admitted == 3, "they count as under way, all of them"
+    fixture.commands.answer(0, TAKEN)
+    assert fixture.decisions() == dict.fromkeys("abc", TAKEN)
+    assert fixture.commands.admitted == 0
 
 
 async def test_what_comes_later_is_sent_for_itself() -> None:
-    house = House()
-    house.asks("a", "A1")
+    fixture = Fixture()
+    fixture.asks("a", "A1")
     await the_moment_is_over()
-    house.asks("b", "A1")
+    fixture.asks("b", "A1")
     await the_moment_is_over()
-    assert house.commands.seats() == [("A1",), ("A1",)]
+    assert fixture.commands.seats() == [("A1",), ("A1",)]
 
 
 async def test_a_booking_is_nobody_elses() -> None:
-    house = House()
+    fixture = Fixture()
     for who in ("a", "b", "c"):
-        house.asks(who, "A1")
+        fixture.asks(who, "A1")
     await the_moment_is_over()
-    house.commands.answer(0, BOOKED)
-    assert house.decisions() == {"a": BOOKED}
-    assert house.commands.seats() == [("A1",), ("A1",)], "the next one asks for itself"
-    house.commands.answer(1, TAKEN)
-    assert house.decisions() == {"a": BOOKED, "b": TAKEN, "c": TAKEN}
-    assert house.commands.admitted == 0
+    fixture.commands.answer(0, BOOKED)
+    assert fixture.decisions() == {"a": BOOKED}
+    assert fixture.commands.seats() == [("A1",), ("A1",)], "the next one asks for itself"
+    fixture.commands.answer(1, TAKEN)
+    assert fixture.decisions() == {"a": BOOKED, "b": TAKEN, "c": TAKEN}
+    assert fixture.commands.admitted == 0
 
 
 @pytest.mark.parametrize("reason", Reason)
 async def test_only_a_reason_that_holds_for_everybody_is_shared(reason: Reason) -> None:
-    house = House()
-    house.asks("a", "A1")
-    house.asks("b", "A1")
+    fixture = Fixture()
+    fixture.asks("a", "A1")
+    fixture.asks("b", "A1")
     await the_moment_is_over()
-    house.commands.answer(0, Decision(reason))
-    assert ("b" in house.decisions()) == (reason in SHARED_REASONS)
-    assert len(house.commands.sent) == (1 if reason in SHARED_REASONS else 2)
+    fixture.commands.answer(0, Decision(reason))
+    assert ("b" in fixture.decisions()) == (reason in SHARED_REASONS)
+    assert len(fixture.commands.sent) == (1 if reason in SHARED_REASONS else 2)
 
 
 async def test_only_the_same_wish_is_shared() -> None:
-    house = House()
-    house.asks("a", "A1", "A2")
-    house.asks("the same set", "A2", "A1")
-    house.asks("another seat", "A1")
-    house.asks("another show", "A1", "A2", show_id=8)
-    house.asks("a hold", "A1", "A2", hold=True)
-    house.asks("who waits less", "A1", "A2", wait_s=1)
+    fixture = Fixture()
+    fixture.asks("a", "A1", "A2")
+    fixture.asks("the same set", "A2", "A1")
+    fixture.asks("another seat", "A1")
+    fixture.asks("another show", "A1", "A2", show_id=8)
+    fixture.asks("a hold", "A1", "A2", hold=True)
+    fixture.asks("who waits less", "A1", "A2", wait_s=1)
     await the_moment_is_over()
-    assert len(house.commands.sent) == 5
-    house.commands.answer(0, TAKEN)
-    assert set(house.decisions()) == {"a", "the same set"}
+    assert len(fixture.commands.sent) == 5
+    fixture.commands.answer(0, TAKEN)
+    assert set(fixture.decisions()) == {"a", "the same set"}
 
 
 async def test_where_the_first_is_not_decided_each_is_sent_for_itself() -> None:
     for outcome in (Pending(Position(0, 1)), Problem("log_unavailable", "Away.", retry_after_s=1)):
-        house = House()
+        fixture = Fixture()
         for who in ("a", "b", "c"):
-            house.asks(who, "A1")
+            fixture.asks(who, "A1")
         await the_moment_is_over()
-        house.commands.sent[0][2](outcome)
-        assert house.told == [("a", outcome)]
-        assert [wait_s for _, wait_s, _ in house.commands.sent] == [10, 10, 10]
+        fixture.commands.sent[0][2](outcome)
+        assert fixture.told == [("a", outcome)]
+        assert [wait_s for _, wait_s, _ in fixture.commands.sent] == [10, 10, 10]
 
 
 async def test_nobody_waits_longer_for_having_been_behind_another() -> None:
-    house = House()
+    fixture = Fixture()
     for who in ("a", "b", "c"):
-        house.asks(who, "A1", wait_s=10)
+        fixture.asks(who, "A1", wait_s=10)
     await the_moment_is_over()
-    house.now_s += 4
-    house.commands.answer(0, BOOKED)
-    house.now_s += 7
-    house.commands.sent[1][2](Pending(Position(0, 1)))
-    assert [wait_s for _, wait_s, _ in house.commands.sent] == [10, 6, 0]
+    fixture.now_s += 4
+    fixture.commands.answer(0, BOOKED)
+    fixture.now_s += 7
+    fixture.commands.sent[1][2](Pending(Position(0, 1)))
+    assert [wait_s for _, wait_s, _ in fixture.commands.sent] == [10, 6, 0]
 
 
 async def test_after_a_refusal_of_ones_own_the_others_do_not_stand_in_line() -> None:
-    house = House()
+    fixture = Fixture()
     for who in ("a", "b", "c", "d"):
-        house.asks(who, "A1")
+        fixture.asks(who, "A1")
     await the_moment_is_over()
-    house.commands.answer(0, Decision(Reason.LIMIT_EXCEEDED))
-    assert len(house.commands.sent) == 4
+    fixture.commands.answer(0, Decision(Reason.LIMIT_EXCEEDED))
+    assert len(fixture.commands.sent) == 4
 
 
 async def test_who_asks_too_often_is_refused_and_not_counted() -> None:
-    house = House()
-    house.commands.refuses = True
+    fixture = Fixture()
+    fixture.commands.refuses = True
     with pytest.raises(Problem):
-        house.asks("a", "A1")
+        fixture.asks("a", "A1")
     await the_moment_is_over()
-    assert (house.commands.sent, house.commands.admitted) == ([], 0)
+    assert (fixture.commands.sent, fixture.commands.admitted) == ([], 0)

@@ -43,7 +43,7 @@ class Watcher:
                 await self._came.wait()
 
 
-class House:
+class Fixture:
     """A picture with its audience."""
 
     def __init__(self) -> None:
@@ -62,8 +62,8 @@ class House:
 
 
 @pytest.fixture
-async def house() -> House:
-    return House()
+async def fixture() -> Fixture:
+    return Fixture()
 
 
 def changes(version: int, **letters: str) -> dict[str, Any]:
@@ -71,21 +71,21 @@ def changes(version: int, **letters: str) -> dict[str, Any]:
     return {"type": "changes", "version": version, "changes": told}
 
 
-async def test_the_first_change_goes_out_at_once_and_the_next_ones_together(house: House) -> None:
-    watcher = house.joined()
+async def test_the_first_change_goes_out_at_once_and_the_next_ones_together(fixture: Fixture) -> None:
+    watcher = fixture.joined()
     assert watcher.messages == [{"type": "seats", "version": 10, "states": "aaaaa"}]
-    house.change(11, seat1="h")
+    fixture.change(11, seat1="h")
     assert watcher.messages[1:] == [changes(11, seat1="h")]
-    house.change(12, seat1="s", seat2="h")
-    house.change(14, seat2="a", seat3="s")
+    fixture.change(12, seat1="s", seat2="h")
+    fixture.change(14, seat2="a", seat3="s")
     assert len(watcher.frames) == 2
     await watcher.until(14)
     assert watcher.messages[2:] == [changes(14, seat1="s", seat2="a", seat3="s")]
 
 
-async def test_all_are_sent_the_very_same_bytes_a_few_hundred_at_a_time(house: House) -> None:
-    listener = [house.joined() for _ in range(1_000)]
-    house.change(11, seat1="s")
+async def test_all_are_sent_the_very_same_bytes_a_few_hundred_at_a_time(fixture: Fixture) -> None:
+    listener = [fixture.joined() for _ in range(1_000)]
+    fixture.change(11, seat1="s")
     told = sum(len(watcher.frames) == 2 for watcher in listener)
     assert 0 < told < len(listener), "the others have their turn in between"
     await listener[-1].until(11)
@@ -94,28 +94,28 @@ async def test_all_are_sent_the_very_same_bytes_a_few_hundred_at_a_time(house: H
 
 
 async def test_who_comes_in_between_has_the_seats_as_they_are_and_is_told_no_change_twice(
-    house: House,
+    fixture: Fixture,
 ) -> None:
-    first = house.joined()
-    house.change(11, seat1="s")
-    house.change(12, seat2="s")
-    late = house.joined()
+    first = fixture.joined()
+    fixture.change(11, seat1="s")
+    fixture.change(12, seat2="s")
+    late = fixture.joined()
     assert late.messages == [{"type": "seats", "version": 12, "states": "ssaaa"}]
     await first.until(12)
-    house.change(13, seat3="s")
+    fixture.change(13, seat3="s")
     await late.until(13)
     assert late.messages[1:] == [changes(13, seat3="s")]
     assert [message["version"] for message in first.messages] == [10, 11, 12, 13]
 
 
 async def test_while_many_are_being_told_what_is_new_waits_and_comes_in_order(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seat_broadcast, "_AT_ONCE", 1)
     monkeypatch.setattr(seat_broadcast, "TOGETHER_S", 0.0)
-    listener = [house.joined() for _ in range(30)]
+    listener = [fixture.joined() for _ in range(30)]
     for version in range(11, 61):
-        house.change(version, seat1="hs"[version % 2], seat2="sa"[version % 2])
+        fixture.change(version, seat1="hs"[version % 2], seat2="sa"[version % 2])
         await asyncio.sleep(0)
     for watcher in listener:
         await watcher.until(60)
@@ -124,23 +124,23 @@ async def test_while_many_are_being_told_what_is_new_waits_and_comes_in_order(
         assert watcher.messages[-1] == changes(60, seat1="h", seat2="s")
 
 
-async def test_a_status_is_told_once_and_to_who_comes_later(house: House) -> None:
-    watcher = house.joined()
-    closed = msgspec.structs.replace(house.snapshot.terms, status="closed")
-    house.snapshot.replace(11, [(0, ord("s"))], closed)
+async def test_a_status_is_told_once_and_to_who_comes_later(fixture: Fixture) -> None:
+    watcher = fixture.joined()
+    closed = msgspec.structs.replace(fixture.snapshot.terms, status="closed")
+    fixture.snapshot.replace(11, [(0, ord("s"))], closed)
     assert watcher.messages[1:] == [{"type": "show", "status": "closed"}, changes(11, seat1="s")]
-    house.audience.tell_status(0)
+    fixture.audience.tell_status(0)
     assert len(watcher.frames) == 3
-    assert [message["type"] for message in house.joined().messages] == ["seats", "show"]
-    house.audience.tell_status(FAR_MS * 2)
+    assert [message["type"] for message in fixture.joined().messages] == ["seats", "show"]
+    fixture.audience.tell_status(FAR_MS * 2)
     assert watcher.messages[-1] == {"type": "show", "status": "past"}
 
 
-async def test_who_has_left_is_told_nothing_more(house: House) -> None:
-    gone, there = house.joined(), house.joined()
-    house.audience.leave(gone)
-    house.change(11, seat1="s")
-    assert (len(gone.frames), len(there.frames), len(house.audience)) == (1, 2, 1)
-    house.audience.leave(there)
-    house.audience.close()
-    assert not house.audience
+async def test_who_has_left_is_told_nothing_more(fixture: Fixture) -> None:
+    gone, there = fixture.joined(), fixture.joined()
+    fixture.audience.leave(gone)
+    fixture.change(11, seat1="s")
+    assert (len(gone.frames), len(there.frames), len(fixture.audience)) == (1, 2, 1)
+    fixture.audience.leave(there)
+    fixture.audience.close()
+    assert not fixture.audience

@@ -70,7 +70,7 @@ class Clock:
         return self.now
 
 
-class House:
+class Fixture:
     """Pictures with what is around them."""
 
     def __init__(self) -> None:
@@ -102,19 +102,19 @@ class Heard:
 
 
 @pytest.fixture
-async def house() -> House:
-    return House()
+async def fixture() -> Fixture:
+    return Fixture()
 
 
 @pytest.fixture
-async def fed(house: House) -> House:
-    house.seat_maps.subscribed()
-    house.stored.book(10, 1)
-    assert await house.states() == house.true_states()
-    return house
+async def fed(fixture: Fixture) -> Fixture:
+    fixture.seat_maps.subscribed()
+    fixture.stored.book(10, 1)
+    assert await fixture.states() == fixture.true_states()
+    return fixture
 
 
-async def test_a_picture_is_read_once_and_then_moves_on_by_what_is_published(fed: House) -> None:
+async def test_a_picture_is_read_once_and_then_moves_on_by_what_is_published(fed: Fixture) -> None:
     for version in range(11, 19):
         fed.publish(fed.stored.book(version, version))
         snapshot = fed.seat_maps.get_if_valid(SHOW)
@@ -123,7 +123,7 @@ async def test_a_picture_is_read_once_and_then_moves_on_by_what_is_published(fed
     assert fed.stored.reads == 1
 
 
-async def test_after_a_gap_it_is_read_again_before_it_is_shown(fed: House) -> None:
+async def test_after_a_gap_it_is_read_again_before_it_is_shown(fed: Fixture) -> None:
     fed.stored.book(11, 2)  # never heard of
     fed.publish(fed.stored.book(12, 3))
     assert fed.seat_maps.get_if_valid(SHOW) is None
@@ -131,7 +131,7 @@ async def test_after_a_gap_it_is_read_again_before_it_is_shown(fed: House) -> No
     assert fed.stored.reads == 2
 
 
-async def test_an_unknown_version_before_means_reading_again(fed: House) -> None:
+async def test_an_unknown_version_before_means_reading_again(fed: Fixture) -> None:
     change = fed.stored.book(11, 2)
     fed.publish(ShowSeatChanges(SHOW, -1, 11, change.changes))
     assert fed.seat_maps.get_if_valid(SHOW) is None
@@ -140,54 +140,54 @@ async def test_an_unknown_version_before_means_reading_again(fed: House) -> None
     assert fed.seat_maps.get_if_valid(SHOW) is not None, "what it has already changes nothing"
 
 
-async def test_what_is_heard_while_it_is_read_is_not_lost(house: House) -> None:
-    house.seat_maps.subscribed()
-    house.stored.book(10, 1)
-    house.stored.go_on.clear()
-    reading = asyncio.create_task(house.states())
-    await house.stored.asked.wait()
+async def test_what_is_heard_while_it_is_read_is_not_lost(fixture: Fixture) -> None:
+    fixture.seat_maps.subscribed()
+    fixture.stored.book(10, 1)
+    fixture.stored.go_on.clear()
+    reading = asyncio.create_task(fixture.states())
+    await fixture.stored.asked.wait()
     for version in (11, 12):  # the statement has seen neither
-        house.publish(house.stored.book(version, version))
-    house.stored.go_on.set()
-    assert await reading == house.true_states()
-    assert house.stored.reads == 1
+        fixture.publish(fixture.stored.book(version, version))
+    fixture.stored.go_on.set()
+    assert await reading == fixture.true_states()
+    assert fixture.stored.reads == 1
 
 
-async def test_a_gap_while_it_is_read_means_reading_again(house: House) -> None:
-    house.seat_maps.subscribed()
-    house.stored.go_on.clear()
-    reading = asyncio.create_task(house.states())
-    await house.stored.asked.wait()
-    house.stored.book(11, 5)
-    house.publish(house.stored.book(12, 6))
-    house.stored.go_on.set()
+async def test_a_gap_while_it_is_read_means_reading_again(fixture: Fixture) -> None:
+    fixture.seat_maps.subscribed()
+    fixture.stored.go_on.clear()
+    reading = asyncio.create_task(fixture.states())
+    await fixture.stored.asked.wait()
+    fixture.stored.book(11, 5)
+    fixture.publish(fixture.stored.book(12, 6))
+    fixture.stored.go_on.set()
     await reading
-    assert house.seat_maps.get_if_valid(SHOW) is None
-    assert await house.states() == house.true_states()
+    assert fixture.seat_maps.get_if_valid(SHOW) is None
+    assert await fixture.states() == fixture.true_states()
 
 
-async def test_many_who_ask_at_once_share_one_reading(house: House) -> None:
-    house.stored.go_on.clear()
-    asking = [asyncio.create_task(house.states()) for _ in range(50)]
-    await house.stored.asked.wait()
-    house.stored.go_on.set()
-    assert set(await asyncio.gather(*asking)) == {house.true_states()}
-    assert house.stored.reads == 1
+async def test_many_who_ask_at_once_share_one_reading(fixture: Fixture) -> None:
+    fixture.stored.go_on.clear()
+    asking = [asyncio.create_task(fixture.states()) for _ in range(50)]
+    await fixture.stored.asked.wait()
+    fixture.stored.go_on.set()
+    assert set(await asyncio.gather(*asking)) == {fixture.true_states()}
+    assert fixture.stored.reads == 1
 
 
-async def test_without_a_feed_a_picture_is_shown_for_a_quarter_of_a_second_at_most(house: House) -> None:
-    await house.states()
-    house.stored.book(10, 1)
-    house.clock.now += UNSUBSCRIBED_VALID_S - 0.01
-    assert house.seat_maps.get_if_valid(SHOW) is not None
-    house.clock.now += 0.02
-    assert house.seat_maps.get_if_valid(SHOW) is None
-    assert await house.states() == house.true_states()
+async def test_without_a_feed_a_picture_is_shown_for_a_quarter_of_a_second_at_most(fixture: Fixture) -> None:
+    await fixture.states()
+    fixture.stored.book(10, 1)
+    fixture.clock.now += UNSUBSCRIBED_VALID_S - 0.01
+    assert fixture.seat_maps.get_if_valid(SHOW) is not None
+    fixture.clock.now += 0.02
+    assert fixture.seat_maps.get_if_valid(SHOW) is None
+    assert await fixture.states() == fixture.true_states()
 
 
 @pytest.mark.parametrize("what", ["invalidate", "subscribed", "unsubscribed"])
 async def test_what_makes_all_pictures_doubtful_has_them_compared_before_they_are_shown(
-    fed: House, what: str
+    fed: Fixture, what: str
 ) -> None:
     fed.stored.book(11, 2)
     getattr(fed.seat_maps, what)()
@@ -195,7 +195,7 @@ async def test_what_makes_all_pictures_doubtful_has_them_compared_before_they_ar
     assert await fed.states() == fed.true_states()
 
 
-async def test_a_version_that_somebody_was_told_of_is_in_the_picture(fed: House) -> None:
+async def test_a_version_that_somebody_was_told_of_is_in_the_picture(fed: Fixture) -> None:
     fed.stored.book(11, 2)
     fed.seat_maps.require_version(SHOW, 10)
     assert fed.seat_maps.get_if_valid(SHOW) is not None
@@ -204,7 +204,7 @@ async def test_a_version_that_somebody_was_told_of_is_in_the_picture(fed: House)
     assert (await fed.seat_maps.get(SHOW)).version == 11
 
 
-async def test_a_reading_that_began_before_the_doubt_settles_nothing(fed: House) -> None:
+async def test_a_reading_that_began_before_the_doubt_settles_nothing(fed: Fixture) -> None:
     fed.seat_maps.invalidate()
     fed.stored.go_on.clear()
     fed.stored.asked.clear()
@@ -218,7 +218,7 @@ async def test_a_reading_that_began_before_the_doubt_settles_nothing(fed: House)
     assert await fed.states() == fed.true_states()
 
 
-async def test_what_the_feed_keeps_silent_about_is_found_by_comparing(fed: House) -> None:
+async def test_what_the_feed_keeps_silent_about_is_found_by_comparing(fed: Fixture) -> None:
     fed.stored.book(11, 2)
     fed.clock.now += COMPARE_EVERY_S
     await fed.seat_maps.compare()
@@ -229,7 +229,9 @@ async def test_what_the_feed_keeps_silent_about_is_found_by_comparing(fed: House
     assert await fed.states() == fed.true_states()
 
 
-async def test_a_feed_that_is_late_is_waited_for_and_pictures_are_not_read_over_and_over(fed: House) -> None:
+async def test_a_feed_that_is_late_is_waited_for_and_pictures_are_not_read_over_and_over(
+    fed: Fixture,
+) -> None:
     late = [fed.stored.book(11, 2)]
     for version in range(12, 18):
         fed.clock.now += COMPARE_EVERY_S
@@ -242,7 +244,7 @@ async def test_a_feed_that_is_late_is_waited_for_and_pictures_are_not_read_over_
     assert fed.seat_maps.get_if_valid(SHOW) is None, "but not for ever"
 
 
-async def test_pictures_that_nobody_looks_at_are_not_compared(fed: House) -> None:
+async def test_pictures_that_nobody_looks_at_are_not_compared(fed: Fixture) -> None:
     fed.clock.now += cache.COMPARED_AFTER_USE_S + 1
     await fed.seat_maps.compare()
     assert fed.stored.versions_read == 0
@@ -253,38 +255,38 @@ async def test_pictures_that_nobody_looks_at_are_not_compared(fed: House) -> Non
     assert fed.stored.versions_read == 1
 
 
-async def test_watchers_are_told_everything_whatever_is_lost_on_the_way(house: House) -> None:
+async def test_watchers_are_told_everything_whatever_is_lost_on_the_way(fixture: Fixture) -> None:
     chance = random.Random(4)
-    snapshot = await house.seat_maps.get(SHOW)
+    snapshot = await fixture.seat_maps.get(SHOW)
     heard = Heard(snapshot)
-    house.seat_maps.set_listener(snapshot, heard)
+    fixture.seat_maps.set_listener(snapshot, heard)
     for version in range(1, 2_000):
-        change = house.stored.book(
+        change = fixture.stored.book(
             version, *chance.sample(range(1, SEATS + 1), chance.randint(0, 4)), letter=chance.choice("ahsb")
         )
         if chance.random() < 0.8:
-            house.publish(change)
+            fixture.publish(change)
         if chance.random() < 0.1:
-            house.publish(change)
+            fixture.publish(change)
         if chance.random() < 0.05:
-            getattr(house.seat_maps, chance.choice(["subscribed", "unsubscribed", "invalidate"]))()
-        house.clock.now += chance.random() * 0.2
+            getattr(fixture.seat_maps, chance.choice(["subscribed", "unsubscribed", "invalidate"]))()
+        fixture.clock.now += chance.random() * 0.2
         if chance.random() < 0.3:
-            await house.seat_maps.compare()
+            await fixture.seat_maps.compare()
         if chance.random() < 0.2:
-            house.stored.go_on.clear() if house.stored.go_on.is_set() else house.stored.go_on.set()
+            fixture.stored.go_on.clear() if fixture.stored.go_on.is_set() else fixture.stored.go_on.set()
         await asyncio.sleep(0)
-    house.stored.go_on.set()
+    fixture.stored.go_on.set()
     for _ in range(3):
-        house.clock.now += SUBSCRIBED_VALID_S + 1
-        await house.seat_maps.compare()
+        fixture.clock.now += SUBSCRIBED_VALID_S + 1
+        await fixture.seat_maps.compare()
         for _ in range(5):
             await asyncio.sleep(0)
-    assert snapshot.version == house.stored.version
-    assert heard.replayed() == snapshot.states.decode() == house.true_states()
+    assert snapshot.version == fixture.stored.version
+    assert heard.replayed() == snapshot.states.decode() == fixture.true_states()
 
 
-async def test_a_state_that_was_restored_replaces_a_newer_one(fed: House) -> None:
+async def test_a_state_that_was_restored_replaces_a_newer_one(fed: Fixture) -> None:
     snapshot = await fed.seat_maps.get(SHOW)
     heard = Heard(snapshot)
     fed.seat_maps.set_listener(snapshot, heard)
@@ -295,34 +297,34 @@ async def test_a_state_that_was_restored_replaces_a_newer_one(fed: House) -> Non
     assert (await fed.seat_maps.get(SHOW)).version == 3
 
 
-async def test_an_unknown_show_is_not_found(house: House) -> None:
+async def test_an_unknown_show_is_not_found(fixture: Fixture) -> None:
     with pytest.raises(Problem, match="no show 1000") as refused:
-        await house.seat_maps.get(1000)
+        await fixture.seat_maps.get(1000)
     assert refused.value.code == "not_found"
 
 
-async def test_a_database_that_is_away_fails_those_who_ask_and_only_them(house: House) -> None:
+async def test_a_database_that_is_away_fails_those_who_ask_and_only_them(fixture: Fixture) -> None:
     async def away(*_: object) -> None:
         raise ConnectionRefusedError
 
-    whole, house.stored.read = house.stored.read, away  # type: ignore[method-assign,assignment]
+    whole, fixture.stored.read = fixture.stored.read, away  # type: ignore[method-assign,assignment]
     for _ in range(2):
         with pytest.raises(ConnectionRefusedError):
-            await house.states()
-    house.stored.read = whole  # type: ignore[method-assign]
-    assert await house.states() == house.true_states()
+            await fixture.states()
+    fixture.stored.read = whole  # type: ignore[method-assign]
+    assert await fixture.states() == fixture.true_states()
 
 
 async def test_only_so_many_pictures_are_kept_and_watched_ones_stay(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "MAX_SEATS", 5 * SEATS)
-    house.seat_maps.subscribed()
-    watched = await house.seat_maps.get(1)
-    house.seat_maps.set_listener(watched, Heard(watched))
+    fixture.seat_maps.subscribed()
+    watched = await fixture.seat_maps.get(1)
+    fixture.seat_maps.set_listener(watched, Heard(watched))
     for show_id in range(2, 100):
-        await house.seat_maps.get(show_id)
-    kept = [show_id for show_id in range(1, 100) if house.seat_maps.get_if_valid(show_id) is not None]
+        await fixture.seat_maps.get(show_id)
+    kept = [show_id for show_id in range(1, 100) if fixture.seat_maps.get_if_valid(show_id) is not None]
     assert kept == [1, 96, 97, 98, 99]
 
 

@@ -44,7 +44,7 @@ class NoRedis:
         pass
 
 
-class House:
+class WorkerEnvironment:
     """A database, a log and the commands that go through it."""
 
     def __init__(self, database_url: str, log: MemoryLog) -> None:
@@ -137,13 +137,15 @@ class House:
 
 
 @asynccontextmanager
-async def opened(database_url: str, *, partitions: int = 2, seats: int = 100) -> AsyncIterator[House]:
-    """A house by the clock on the wall, whose shows have so many seats."""
+async def opened(
+    database_url: str, *, partitions: int = 2, seats: int = 100
+) -> AsyncIterator[WorkerEnvironment]:
+    """An environment by the clock on the wall, whose shows have so many seats."""
     log = MemoryLog(lambda: int(time.time() * 1000))
     await log.create(partitions)
-    house = House(database_url, log)
-    await house.open(seats)
+    environment = WorkerEnvironment(database_url, log)
+    await environment.open(seats)
     try:
-        yield house
+        yield environment
     finally:
-        await house.db.close()
+        await environment.db.close()

@@ -1,4 +1,4 @@
-"""A venue whose letters are sent over real SMTP by a notifier on a real PostgreSQL, for the tests of the notifier."""
+"""An environment whose letters are sent over real SMTP by a notifier on a real PostgreSQL, for the tests of the notifier."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAYOUT = Layout((Section("Stalls", Money(1250, "EUR"), (Row("C", 20),)),))
 MakeSettings = Callable[..., Settings]
 
 
-class Venue:
+class NotifierEnvironment:
     """A database with a show and two customers, a log, a post office; events that happen."""
 
     def __init__(
@@ -111,16 +111,16 @@ class Venue:
 @contextlib.asynccontextmanager
 async def opened(
     database: asyncpg.Connection, database_url: str, settings: MakeSettings
-) -> AsyncIterator[Venue]:
-    """A venue that is furnished, and its post office."""
+) -> AsyncIterator[NotifierEnvironment]:
+    """An environment that is furnished, and its post office."""
     log = MemoryLog(lambda: time.time_ns() // 1_000_000)
     await log.create(4)
     post = RecordingMailServer()
     await post.open()
     try:
-        venue = Venue(database, database_url, log, post)
-        venue.settings = settings(smtp_url=post.url, mail_from="Aisle <tickets@venue.example>")
-        await venue.furnish()
-        yield venue
+        environment = NotifierEnvironment(database, database_url, log, post)
+        environment.settings = settings(smtp_url=post.url, mail_from="Aisle <tickets@venue.example>")
+        await environment.furnish()
+        yield environment
     finally:
         await post.close()

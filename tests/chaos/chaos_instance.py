@@ -1,4 +1,4 @@
-"""A house to be shaken: `aisle up` with several workers and gateways, whose parts can be found and hit."""
+"""An instance to be shaken: `aisle up` with several workers and gateways, whose parts can be found and hit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SOON_S = 60.0
 SETTINGS = {"AISLE_RATE_LIMITS": "off", "AISLE_MAX_IN_FLIGHT_CUSTOMER": "10000", "AISLE_PARTITIONS": "4"}
 
 
-class ChaosHouse(RunningAisle):
+class ChaosInstance(RunningAisle):
     """A running Aisle, on the embedded log or on a Kafka cluster of its own."""
 
     def __init__(
@@ -47,7 +47,7 @@ class ChaosHouse(RunningAisle):
             )
 
     def end(self) -> None:
-        """Ends every process of the house at once, in whatever state a test has left it."""
+        """Ends every process of the instance at once, in whatever state a test has left it."""
         for part in [*self.workers, *self.gateways, "redis", "notifier"]:
             self.hit(part, signal.SIGCONT)
         self.freeze_database(signal.SIGCONT)

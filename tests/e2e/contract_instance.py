@@ -43,7 +43,7 @@ ELSEWHERE = {
 """Codes that need a fault, or a moment, that the test does not make."""
 
 
-class House:
+class ContractInstance:
     """The running Aisle, who calls it, and what was seen."""
 
     def __init__(self, aisle: RunningAisle) -> None:
@@ -76,14 +76,16 @@ async def everywhere(holds: Callable[[], Awaitable[bool]], what: str) -> None:
         in_a_row = in_a_row + 1 if await holds() else 0
 
 
-async def letter_to(house: House, address: str, subject: str) -> dict[str, Any]:
+async def letter_to(instance: ContractInstance, address: str, subject: str) -> dict[str, Any]:
     deadline = time.monotonic() + SOON_S
     while time.monotonic() < deadline:
-        listed = (await house.nobody("GET /inbox", params={"format": "json", "to": address})).json()["items"]
+        listed = (await instance.nobody("GET /inbox", params={"format": "json", "to": address})).json()[
+            "items"
+        ]
         for summary in listed:
             if subject in summary["subject"]:
                 found: dict[str, Any] = (
-                    await house.nobody(f"GET {summary['url']}", params={"format": "json"})
+                    await instance.nobody(f"GET {summary['url']}", params={"format": "json"})
                 ).json()
                 return found
         await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""One run: the house with all its processes, its servers and its clients, drawn from one seed."""
+"""One run: the instance with all its processes, its servers and its clients, drawn from one seed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DIGEST = layout_digest(encode_layout(LAYOUT))
 PARTITIONS = 2
 
 
-class House:
+class SimulatedInstance:
     """Everything of one run. Nothing in here is shared with another run."""
 
     def __init__(
