@@ -1,4 +1,4 @@
-"""Everything but the hot routes, on the framework: accounts, catalogue, documents, probes, pages."""
+"""The Litestar application: every route that is not a fast route, such as accounts, catalogue, reports and docs."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ Seat reservations that sell every seat exactly once.
 
 Log in at `POST /api/login`, press *Authorize* and give the `access` token. Errors are RFC 9457 problems
 with a stable `code`. A call that waits for a decision takes `Prefer: wait=N` (0 to 30 seconds, 10 by
-default) or `Prefer: respond-async`; what is not decided in time is answered 202 and can be polled. With an
-`Idempotency-Key` the same request can be sent again, and is done once.
+default) or `Prefer: respond-async`; a command that is not decided in time is answered 202 and can be polled.
+A request with an `Idempotency-Key` can be sent again safely: it is executed once.
 """
 
 
@@ -69,7 +69,7 @@ def build_framework(
     health: Health,
     more_routes: list[Any],
 ) -> Litestar:
-    """The framework's application. `more_routes` are those of other parts, such as the inbox."""
+    """Builds the Litestar application. `more_routes` are optional routes, such as the inbox."""
     provided = {
         "tokens": tokens,
         "rate_limits": rate_limits,
@@ -85,11 +85,11 @@ def build_framework(
         "response_cache": response_cache,
         "zones": zones,
         "reports": reports,
-        "stored_answers": stored_responses,
+        "stored_responses": stored_responses,
         "health": health,
     }
     dependencies: dict[str, Any] = {
-        name: Provide(_always(value), sync_to_thread=False) for name, value in provided.items()
+        name: Provide(_constant(value), sync_to_thread=False) for name, value in provided.items()
     }
     dependencies["caller"] = Provide(provide_caller, sync_to_thread=False)
     dependencies["account_limits"] = Provide(provide_account_limits, sync_to_thread=False)
@@ -137,7 +137,7 @@ def build_framework(
     )
 
 
-def _always(value: Any) -> Any:
+def _constant(value: Any) -> Any:
     def provide() -> Any:
         return value
 
