@@ -1,4 +1,4 @@
-"""The gateway's life: what it is made of, how it serves and how it stops."""
+"""Composition of a gateway: its parts, its background tasks, and how it starts and stops."""
 
 from __future__ import annotations
 
@@ -70,22 +70,22 @@ from schemas.wire import COMMANDS_TOPIC
 SERVICE = "gateway"
 
 _RESERVED_FILES = 24
-"""Files that a gateway opens under load: more connections to its servers, programs that print tickets."""
+"""File descriptors reserved for connections to servers and for ticket renderers that are opened under load."""
 
 
 class Gateway(NamedTuple):
-    """The application, and the tasks that have to run beside it."""
+    """The application and its background tasks."""
 
     app: App
     short_way: ShortWay
     tasks: list[asyncio.Task[Any]]
     metrics: GatewayMetrics
     end_waits: Callable[[], None]
-    """Answers at once who waits for a decision: for the end, when there is no more time to wait."""
+    """Answers every request that waits for a decision with 202, when shutdown leaves no more time to wait."""
 
 
 async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = False) -> None:
-    """One gateway, from start to drained; tells its metrics if asked to."""
+    """Runs one gateway until it is stopped and drained. `metrics`: also serves its metrics."""
     with listener_for(settings) as listener:
         async with (
             open_gateway(settings) as gateway,
@@ -100,7 +100,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = Fals
 
 @contextlib.asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    """A gateway that is ready to serve. Raises SettingError, WrongLog, DatabaseUnavailable."""
+    """Opens a gateway that is ready to serve. Raises SettingError, WrongLog, DatabaseUnavailable."""
     if settings.database_url is None or settings.redis_url is None:
         raise SettingError(
             "AISLE_DATABASE_URL and AISLE_REDIS_URL: a gateway needs both; 'aisle up' sets them"
@@ -117,7 +117,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         zones = await read_zones(pool, settings.timezone)
         redis_client = redis.connect(settings.redis_url)
         stack.push_async_callback(redis_client.aclose)
-        # With connections of its own: it never waits for the reads of others.
+        # A pool of its own, so that reading revocations never waits for other queries.
         revocations_pool = await postgres.create_pool(
             settings.database_url, f"{settings.process or 'gateway'}, revocations", min_size=1, max_size=2
         )
@@ -221,7 +221,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         tasks = [
             _start(stack, "replies", ReplyListener(redis_client, pending, seat_maps).run()),
             _start(stack, "decision look-ups", DecisionLookup(pool, pending, seat_maps).run()),
-            _start(stack, "in flight", admission.watch_load(lambda: pending.looked_up)),
+            _start(stack, "load shedding", admission.watch_load(lambda: pending.looked_up)),
             _start(stack, "revocations", revocations.watch()),
             _start(stack, "openings", show_maker.watch()),
             _start(stack, "response cache", response_cache.watch()),
@@ -235,7 +235,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "live events", events.run()),
             _start(stack, "live logins", socket_logins.watch()),
             _start(stack, "report figures", figures.keep_gathering()),
-            _start(stack, "upkeep", remove_expired(logins, stored_responses)),
+            _start(stack, "cleanup", remove_expired(logins, stored_responses)),
             _start(stack, "open files", open_files.watch()),
         ]
         yield Gateway(metrics.instrumented(app), short_way, tasks, metrics, pending.time_out_all)

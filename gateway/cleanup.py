@@ -1,4 +1,4 @@
-"""What has to be tidied up now and then."""
+"""Periodic removal of expired rows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _EVERY_S = 600.0
 
 
 async def remove_expired(logins: Logins, stored_responses: StoredResponses) -> None:
-    """Removes logins, links and stored answers that have run out, for ever."""
+    """Removes expired logins, links and stored responses every ten minutes, until cancelled."""
 
     async def remove() -> None:
-        await logins.forget_expired()
+        await logins.delete_expired()
         await stored_responses.forget()
 
     await poll("expired rows", remove, every_s=_EVERY_S)

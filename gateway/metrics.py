@@ -1,4 +1,4 @@
-"""What a gateway tells of itself: requests by kind and status, how long they took, what waits, open sockets."""
+"""Metrics of a gateway: requests by route and status, latencies, pending commands, open WebSockets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ACCOUNTS = frozenset({"signup", "login", "logout", "token", "me", "password", "
 
 
 def route_of(method: str, path: str) -> str:
-    """The kind of a request: one of a few words, whatever the path."""
+    """The route label of a request: one of a fixed set of words, for any path."""
     parts = path.split("/", 5)
     if len(parts) < 3 or parts[1] != "api":
         return "probe" if len(parts) > 1 and parts[1] == "health" else "page"
@@ -48,7 +48,7 @@ def route_of(method: str, path: str) -> str:
 
 
 class GatewayMetrics:
-    """Counts of one gateway since it started."""
+    """Counters of one gateway since its start."""
 
     def __init__(
         self, pending: PendingRequests, admission: AdmissionControl, rejections: Rejections | None = None
@@ -62,7 +62,7 @@ class GatewayMetrics:
         self._sockets: defaultdict[tuple[str, ...], int] = defaultdict(int)
 
     def instrumented(self, app: App) -> App:
-        """The application, with its requests counted."""
+        """Wraps an application so that its requests and WebSockets are counted."""
 
         async def count(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "websocket":
@@ -70,7 +70,7 @@ class GatewayMetrics:
                 return
             status = 500
 
-            def noted(message: Any) -> Awaitable[None]:
+            def send_and_note(message: Any) -> Awaitable[None]:
                 nonlocal status
                 if message["type"] == "http.response.start":
                     status = message["status"]
@@ -80,7 +80,7 @@ class GatewayMetrics:
             began = time.perf_counter()
             self.request_started()
             try:
-                await app(scope, receive, noted)
+                await app(scope, receive, send_and_note)
             finally:
                 route = route_of(scope["method"], scope["path"])
                 self.request_finished(route, status, time.perf_counter() - began)
@@ -88,15 +88,15 @@ class GatewayMetrics:
         return count
 
     def request_started(self) -> None:
-        """One more request that is not answered yet."""
+        """Counts one more open request."""
         self._open += 1
 
     def request_rejected(self, route: str, status: int) -> None:
-        """A request was answered without being looked at."""
+        """Counts a request that admission control rejected before it was opened."""
         self._requests[route, status] += 1
 
     def request_finished(self, route: str, status: int, took_s: float) -> None:
-        """One of them is answered. `route`: as `route_of` has it."""
+        """Counts the response to an open request. `route` is a label of `route_of`."""
         self._open -= 1
         self._requests[route, status] += 1
         self._seconds[route].observe(took_s)
@@ -112,7 +112,7 @@ class GatewayMetrics:
             self._sockets[kind,] -= 1
 
     async def metrics(self) -> AsyncIterator[Metric]:
-        """Families as of now."""
+        """The metric families with their current values."""
         yield counter(
             "aisle_requests",
             "Requests answered, by kind and status.",
@@ -121,20 +121,20 @@ class GatewayMetrics:
         )
         yield histogram(
             "aisle_request_seconds",
-            "Time from a request's head to the end of its answer.",
+            "Seconds from a request's head to the end of its response.",
             ["route"],
             {(route,): seconds for route, seconds in self._seconds.items()},
         )
         yield gauge("aisle_requests_open", "Requests that are not answered yet.", [], {(): self._open})
         yield gauge(
             "aisle_commands_in_flight",
-            "Commands of this gateway that are not decided, those answered 202 too.",
+            "Undecided commands of this gateway, including those answered 202.",
             [],
             {(): self._admission.total},
         )
         yield gauge(
             "aisle_replies_awaited",
-            "Commands that this gateway wants to hear the decision of.",
+            "Commands whose decision this gateway waits for.",
             [],
             {(): len(self._pending)},
         )
@@ -147,7 +147,7 @@ class GatewayMetrics:
         if self._rejections is not None:
             yield counter(
                 "aisle_rate_limited",
-                "Requests refused for a rate limit, by limit.",
+                "Requests rejected by a rate limit, by limit.",
                 ["limit"],
                 {(limit,): count for limit, count in self._rejections.by_limit.items()},
             )
