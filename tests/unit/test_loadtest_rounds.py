@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ class SmallService:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 method, path, _ = head.decode().split(" ", 2)
-                body = await reader.readexactly(int(head.rpartition(b"Content-Length: ")[2]))
+                length = re.search(rb"(?i)content-length: (\d+)", head)
+                body = await reader.readexactly(int(length[1]) if length else 0)
                 status, response = self.response(method, path, msgspec.json.decode(body) if body else None)
                 encoded = msgspec.json.encode(response)
                 writer.write(
