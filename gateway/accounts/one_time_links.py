@@ -1,4 +1,4 @@
-"""One-time links: a secret that is e-mailed, of which only the hash is stored."""
+"""One-time links: a secret token that is sent by e-mail and stored only as a hash."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import secrets
 
 
 def new_token() -> str:
-    """A token of 256 random bits, as it stands in a link."""
+    """A token of 256 random bits, in URL-safe Base64."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
 
 
 def hash_of(token: str) -> bytes:
-    """The SHA-256 under which a token is stored."""
+    """The SHA-256 hash under which a token is stored."""
     return hashlib.sha256(token.encode()).digest()
