@@ -1,4 +1,4 @@
-"""Calls that have no fields: which bodies say nothing, on the fast path, through ASGI and in the framework."""
+"""Calls without fields: accepted and rejected bodies, on the fast path, over ASGI and in the framework."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def held(client: httpx.AsyncClient, show: str) -> str:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": SHOP}], ids=["fast path", "ASGI"])
-async def test_a_body_that_says_nothing_is_no_body(
+async def test_empty_bodies_are_accepted(
     staff: httpx.AsyncClient, show: str, headers: dict[str, str]
 ) -> None:
     for body in NOTHING:
@@ -94,7 +94,7 @@ async def test_a_body_that_says_nothing_is_no_body(
             assert answer.status_code == 200, (body, call, answer.text)
 
 
-async def test_a_show_is_cancelled_with_a_body_that_says_nothing(staff: httpx.AsyncClient) -> None:
+async def test_a_show_is_cancelled_with_an_empty_body(staff: httpx.AsyncClient) -> None:
     movie = await add_movie(staff)
     for body in (b"null", b"{\r\n}"):
         made = await add_show(staff, movie)
@@ -105,7 +105,7 @@ async def test_a_show_is_cancelled_with_a_body_that_says_nothing(staff: httpx.As
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": SHOP}], ids=["fast path", "ASGI"])
-async def test_a_body_that_says_something_is_refused(
+async def test_bodies_with_fields_are_rejected(
     staff: httpx.AsyncClient, show: str, headers: dict[str, str]
 ) -> None:
     calls = [

@@ -1,4 +1,4 @@
-"""Every answer names its media type once, well-formed, and text says its charset once."""
+"""Every response has one well-formed Content-Type, and text has one charset."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def every_get_path(settings: Settings) -> set[str]:
     )
 
 
-async def test_every_address_names_its_media_type_once(server: Server) -> None:
+async def test_every_response_has_one_media_type(server: Server) -> None:
     async with server.client(1, "admin") as admin, server.client() as nobody:
         new = {"username": "ada", "email": "ada@example.com", "password": "correct horse 1"}
         user = (await nobody.post("/api/signup", json=new)).json()["id"]

@@ -1,4 +1,4 @@
-"""Odd values that staff and customers may send: refused with 400, or shown everywhere that they turn up."""
+"""Odd values in requests: rejected with 400, or shown everywhere they appear."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ async def look_everywhere(staff: httpx.AsyncClient, movies: Sequence[int], shows
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_whatever_is_taken_is_shown(server: Server, staff: httpx.AsyncClient, seed: int) -> None:
+async def test_every_accepted_value_is_shown(server: Server, staff: httpx.AsyncClient, seed: int) -> None:
     chance = random.Random(seed)
     movies = [await add_movie(staff)]
     for title in ODD_TEXT:
@@ -211,7 +211,7 @@ async def test_whatever_is_taken_is_shown(server: Server, staff: httpx.AsyncClie
     "value",
     [r'"\ud800"', r'"a\udc00b"', r'"\u0000"', "1e400", "-1", "NaN", "99999999999999999999", "[[]]", "true"],
 )
-async def test_a_value_that_no_column_takes_is_refused(staff: httpx.AsyncClient, value: str) -> None:
+async def test_values_that_no_column_accepts_are_rejected(staff: httpx.AsyncClient, value: str) -> None:
     movie = await add_movie(staff)
     show = (await staff.post("/api/shows", json=a_show(movie))).json()["id"]
     bodies = [
@@ -241,7 +241,7 @@ async def test_a_value_that_no_column_takes_is_refused(staff: httpx.AsyncClient,
 
 
 @pytest.mark.parametrize("currency", ["EUR\n", "ZZZ", "XXX", "DEM", "ITL"])
-async def test_a_show_with_a_currency_of_before_is_sold_and_reported(
+async def test_a_show_with_an_obsolete_currency_is_sold_and_reported(
     staff: httpx.AsyncClient, server: Server, monkeypatch: pytest.MonkeyPatch, currency: str
 ) -> None:
     with monkeypatch.context() as before:

@@ -1,4 +1,4 @@
-"""What every answer tells browsers, who may call from other sites, and SQL that text cannot get into."""
+"""Security headers, CORS, and resistance to SQL injection."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_every_answer_tells_browsers_what_not_to_do(client: httpx.AsyncClient) -> None:
+async def test_every_response_has_security_headers(client: httpx.AsyncClient) -> None:
     for path in ("/", "/docs", "/docs/docs.js", "/site.css", "/openapi.json", "/health/live", "/nothing",
                  "/api/movies", "/api/me", "/api/shows/1/seats", "/api/shows/1/bookings", "/inbox"):  # fmt: skip
         headers = (await client.get(path)).headers
@@ -50,7 +50,7 @@ async def test_every_answer_tells_browsers_what_not_to_do(client: httpx.AsyncCli
         assert "Origin" in headers["vary"], path
 
 
-async def test_pages_run_nothing_but_their_own_scripts_and_stand_in_no_frame(
+async def test_pages_run_only_own_scripts_and_cannot_be_framed(
     client: httpx.AsyncClient,
 ) -> None:
     for path in ("/", "/docs", "/inbox", "/openapi.json", "/health/live"):
@@ -62,7 +62,7 @@ async def test_pages_run_nothing_but_their_own_scripts_and_stand_in_no_frame(
         assert directives.get("script-src", "'none'") in ("'none'", "'self'"), path
 
 
-async def test_only_listed_sites_may_ask_from_a_browser(client: httpx.AsyncClient) -> None:
+async def test_cors_allows_listed_origins_only(client: httpx.AsyncClient) -> None:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
     for origin, allowed in (
         ("https://partner.example", True),
@@ -86,7 +86,7 @@ async def test_only_listed_sites_may_ask_from_a_browser(client: httpx.AsyncClien
                 assert "retry-after" in exposed
 
 
-async def test_no_text_gets_into_a_statement(server: Server, client: httpx.AsyncClient) -> None:
+async def test_sql_is_not_injectable(server: Server, client: httpx.AsyncClient) -> None:
     user = await sign_up(client)
     for text in INJECTIONS:
         answers = [

@@ -1,4 +1,4 @@
-"""What a booking is answered when the log does not take it, and when there is too much to do."""
+"""Responses to bookings when an append fails and when a bound is exceeded."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def path(server: Server) -> str:
 
 
 @pytest.mark.parametrize("unknown", [False, True])
-async def test_a_log_that_does_not_answer_is_told_with_what_is_known(
+async def test_a_failed_append_is_503_with_the_known_outcome(
     client: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch, unknown: bool
 ) -> None:
     def gone(*_: Any) -> asyncio.Future[int]:
@@ -65,7 +65,7 @@ async def test_a_log_that_does_not_answer_is_told_with_what_is_known(
     assert again.status_code == 201, "the same key, once the log is back"
 
 
-async def test_more_than_a_show_can_take_is_certainly_not_taken(
+async def test_commands_over_a_shows_bound_are_not_appended(
     server: Server, client: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     let_go, held = asyncio.Event(), asyncio.Event()

@@ -1,4 +1,4 @@
-"""Limits by address, customer and account over HTTP, with one gateway and with two."""
+"""Rate limits by address, customer and account over HTTP, with one and two gateways."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def wrong(client: httpx.AsyncClient, name: str = "ada") -> httpx.Response:
     return await client.post("/api/login", json={"username": name, "password": "wrong password"})
 
 
-async def test_passwords_of_an_account_can_be_guessed_ten_times(client: httpx.AsyncClient) -> None:
+async def test_failed_logins_of_an_account_are_limited_to_ten(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     for name in ("ada", "nobody"):
         assert [(await wrong(client, name)).status_code for _ in range(10)] == [401] * 10
@@ -54,13 +54,13 @@ async def test_passwords_of_an_account_can_be_guessed_ten_times(client: httpx.As
     assert (await wrong(client, "somebody.else")).status_code == 401
 
 
-async def test_whoever_knows_the_password_is_not_slowed_down(client: httpx.AsyncClient) -> None:
+async def test_successful_logins_are_not_limited(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     for _ in range(65):
         await log_in(client)
 
 
-async def test_an_address_cannot_try_many_accounts(serve: Serve) -> None:
+async def test_failed_logins_are_limited_per_address(serve: Serve) -> None:
     async with serve(rate_limit_accounts=4) as server, server.client() as client:
         statuses = [(await wrong(client, f"name{n}")).status_code for n in range(9)]
         assert statuses == [401] * 8 + [429]
@@ -73,7 +73,7 @@ async def test_an_address_cannot_try_many_accounts(serve: Serve) -> None:
             assert_limited(answer)
 
 
-async def test_links_and_resets_are_counted_for_each_account(client: httpx.AsyncClient) -> None:
+async def test_links_and_resets_are_limited_per_account(client: httpx.AsyncClient) -> None:
     body = {"email": "ada@example.com"}
     for _ in range(10):
         assert (await client.post("/api/password/forgot", json=body)).status_code == 202
@@ -85,7 +85,7 @@ async def test_links_and_resets_are_counted_for_each_account(client: httpx.Async
     assert_limited(await client.post("/api/password/reset", json=reset))
 
 
-async def test_a_stolen_access_token_does_not_help_to_guess_the_password(serve: Serve) -> None:
+async def test_password_guesses_with_a_stolen_access_token_are_limited(serve: Serve) -> None:
     async with serve() as server, server.client() as anybody:
         user = await sign_up(anybody)
         async with server.client(user["id"]) as thief:
@@ -99,13 +99,13 @@ async def test_a_stolen_access_token_does_not_help_to_guess_the_password(serve: 
             assert (await thief.patch("/api/me", json={"name": "x"})).status_code == 200
 
 
-async def test_guesses_count_whatever_gateway_they_go_through(serve: Serve) -> None:
+async def test_password_guesses_count_across_gateways(serve: Serve) -> None:
     async with serve() as first, serve() as second, first.client() as one, second.client() as other:
         statuses = [(await wrong(client)).status_code for _ in range(6) for client in (one, other)]
         assert statuses == [401] * 10 + [429] * 2
 
 
-async def test_a_customer_books_so_often_and_staff_as_often_as_they_like(serve: Serve) -> None:
+async def test_bookings_are_limited_for_customers_and_unlimited_for_staff(serve: Serve) -> None:
     seats = {"seats": ["1"]}
     async with serve(rate_limit_customer=2) as server:
         async with server.client(7) as customer:
@@ -121,7 +121,7 @@ async def test_a_customer_books_so_often_and_staff_as_often_as_they_like(serve: 
                 assert (await staff.post("/api/shows/1/bookings", json=seats)).status_code == 404
 
 
-async def test_an_address_asks_so_often_and_probes_always_may(serve: Serve) -> None:
+async def test_requests_are_limited_per_address_except_probes(serve: Serve) -> None:
     async with serve(rate_limit_address=2) as server, server.client() as client:
         paths = ["/api/movies", "/api/shows/1/seats", "/", "/nothing", "/docs"] * 4
         answers = [await client.get(path) for path in paths]
@@ -131,7 +131,7 @@ async def test_an_address_asks_so_often_and_probes_always_may(serve: Serve) -> N
         assert (await client.get("/health/live")).status_code == 200
 
 
-async def test_addresses_behind_a_trusted_proxy_count_each_for_itself(serve: Serve) -> None:
+async def test_clients_behind_a_trusted_proxy_are_limited_separately(serve: Serve) -> None:
     for trusted, limited in (((), True), ((ipaddress.ip_network("127.0.0.0/8"),), False)):
         async with (
             serve(rate_limit_address=1, trusted_proxies=trusted) as server,
@@ -143,6 +143,6 @@ async def test_addresses_behind_a_trusted_proxy_count_each_for_itself(serve: Ser
             assert (answer.status_code == 429) is limited
 
 
-async def test_off_lifts_the_limits_of_addresses_and_accounts(serve: Serve) -> None:
+async def test_limits_can_be_disabled(serve: Serve) -> None:
     async with serve(rate_limits=False, rate_limit_address=1) as server, server.client() as client:
         assert {(await wrong(client)).status_code for _ in range(12)} == {401}

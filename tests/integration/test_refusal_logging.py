@@ -1,4 +1,4 @@
-"""Refusals that are part of daily business are no reason for a warning in the log."""
+"""Routine refusals log no warning."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def loud(entries: list[Any]) -> list[Any]:
     return [entry for entry in entries if entry["log_level"] in ("warning", "error", "critical")]
 
 
-async def test_refused_calls_of_staff_log_no_warning(made: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_refused_staff_commands_log_no_warning(made: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(show_changes, "_SWEEP_EVERY_S", 0.05)
     monkeypatch.setattr(show_changes, "_LEFT_AFTER_S", 0.0)
     async with serving(made) as server, server.client(1, "staff") as staff, server.client(5) as customer:
@@ -46,7 +46,7 @@ async def test_refused_calls_of_staff_log_no_warning(made: Settings, monkeypatch
         assert [row["accepted"] for row in rows] == [False] * 4
 
 
-async def test_a_repeat_that_the_worker_has_to_look_up_logs_no_warning(made: Settings) -> None:
+async def test_a_repeat_that_the_worker_looks_up_logs_no_warning(made: Settings) -> None:
     key = {"Idempotency-Key": "again"}
     async with serving(made) as server, server.client(1, "staff") as staff, server.client(5) as customer:
         show = f"/api/shows/{(await add_show(staff, await add_movie(staff)))['id']}"

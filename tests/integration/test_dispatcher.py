@@ -1,4 +1,4 @@
-"""What holds for every request, whichever part answers it."""
+"""Behaviour of every request, on fast routes and framework routes alike."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def raw(server: Server, request: bytes) -> bytes:
         (None, False),
     ],
 )
-async def test_every_answer_carries_a_request_id(
+async def test_every_response_has_a_request_id(
     client: httpx.AsyncClient, given: str | None, kept: bool
 ) -> None:
     headers = {} if given is None else {b"X-Request-Id": given.encode()}
@@ -73,7 +73,7 @@ async def test_every_answer_carries_a_request_id(
         assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", answered[0])
 
 
-async def test_what_is_nowhere_and_what_is_not_done_here_are_problems(client: httpx.AsyncClient) -> None:
+async def test_unknown_paths_and_methods_are_problems(client: httpx.AsyncClient) -> None:
     for path in ("/nothing", "/api", "/api/", "/api/movies/", "/api/movies/1/2/3", "/openapi.yaml", "/%00"):
         answer = await client.get(path)
         if path.endswith("/") and answer.status_code == 200:
@@ -104,7 +104,7 @@ async def test_json_has_to_be_acceptable(client: httpx.AsyncClient) -> None:
         assert answer.status_code == status, accept
 
 
-async def test_an_address_or_a_head_without_end_is_refused(server: Server) -> None:
+async def test_oversized_and_malformed_request_heads_are_rejected(server: Server) -> None:
     for request, status, code in (
         (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, b"uri_too_long"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000 + b"\r\n\r\n", 431, b"headers_too_large"),
@@ -126,7 +126,7 @@ async def test_an_address_or_a_head_without_end_is_refused(server: Server) -> No
         assert (await client.get("/health/live")).status_code == 200
 
 
-async def test_an_error_that_nobody_expected_is_told_by_its_number_only(
+async def test_an_unexpected_error_is_reported_by_request_id_only(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def broken(*_: object) -> None:
@@ -142,7 +142,7 @@ async def test_an_error_that_nobody_expected_is_told_by_its_number_only(
     assert "abc" in logged
 
 
-async def test_a_database_that_is_gone_is_told_and_may_come_back(
+async def test_a_lost_database_is_503_until_it_is_back(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for error in (ConnectionRefusedError(), TimeoutError(), asyncpg.AdminShutdownError("bye")):
@@ -171,7 +171,7 @@ async def test_only_listed_origins_may_call_from_a_browser(client: httpx.AsyncCl
     assert "Idempotency-Key" in answer.headers["access-control-allow-headers"]
 
 
-async def test_a_gateway_that_stops_finishes_what_it_began_and_takes_nothing_new(made: Settings) -> None:
+async def test_a_stopping_gateway_drains_its_requests_and_accepts_no_connections(made: Settings) -> None:
     async with serving(made, worker=False) as server, server.client(1, "staff") as staff:
         movie = (await staff.post("/api/movies", json={"title": "M", "duration_minutes": 9})).json()["id"]
         show = {"movie_id": movie, "screen_name": "1", "starts_at": "2098-01-01T00:00:00Z", "total_seats": 9}

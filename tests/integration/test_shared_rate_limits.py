@@ -1,4 +1,4 @@
-"""Token buckets of several gateways, shared by a real Redis, and what holds while there is none."""
+"""Rate limits of several gateways that share a real Redis, and without Redis."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ async def took(limits: RateLimits, account: str, address: str) -> bool:
     return True
 
 
-async def test_what_one_gateway_gave_another_does_not_give_again(gateways: Gateways) -> None:
+async def test_taken_tokens_are_gone_on_every_gateway(gateways: Gateways) -> None:
     one, other = gateways.one_more(), gateways.one_more()
     results = [await took(limits, "ada", "a") for _ in range(8) for limits in (one, other)]
     assert sum(results) == 10
     assert results == [True] * 10 + [False] * 6
 
 
-async def test_a_take_takes_from_all_or_from_none(gateways: Gateways) -> None:
+async def test_a_take_spends_from_all_limits_or_none(gateways: Gateways) -> None:
     limits = gateways.one_more()
     for n in range(40):
         assert await took(limits, f"account {n}", "a")
@@ -75,14 +75,14 @@ async def test_a_take_takes_from_all_or_from_none(gateways: Gateways) -> None:
     assert [await took(limits, "ada", "b") for _ in range(11)] == [True] * 10 + [False]
 
 
-async def test_what_is_given_back_can_be_had_again(gateways: Gateways) -> None:
+async def test_refunded_tokens_are_available_again(gateways: Gateways) -> None:
     one, other = gateways.one_more(), gateways.one_more()
     for limits in (one, other) * 30:
         await limits.take((limits.logins, "ada"))
         await limits.refund((limits.logins, "ada"))
 
 
-async def test_the_one_who_is_refused_is_told_how_long_to_wait(gateways: Gateways) -> None:
+async def test_a_rejection_has_the_time_to_wait(gateways: Gateways) -> None:
     limits = gateways.one_more()
     for _ in range(10):
         await limits.take((limits.logins, "ada"))
@@ -96,7 +96,7 @@ async def test_the_one_who_is_refused_is_told_how_long_to_wait(gateways: Gateway
     assert (refused.value.code, refused.value.retry_after_s) == ("rate_limited", 1)
 
 
-async def test_what_is_spent_here_is_heard_there_and_owed(gateways: Gateways) -> None:
+async def test_reported_tokens_become_debt_on_other_gateways(gateways: Gateways) -> None:
     one, other = gateways.one_more(), gateways.one_more()
     assert spent(one.commands, 7) == 50
     assert spent(other.commands, 7) == 50, "it could not have heard yet"
@@ -109,7 +109,7 @@ async def test_what_is_spent_here_is_heard_there_and_owed(gateways: Gateways) ->
     assert spent(other.commands, 8) == 50
 
 
-async def test_a_little_is_not_worth_telling(gateways: Gateways) -> None:
+async def test_small_amounts_are_not_reported(gateways: Gateways) -> None:
     limits = gateways.one_more()
     for customer in range(100):
         assert spent(limits.commands, customer, at_most=4) == 4
@@ -118,7 +118,7 @@ async def test_a_little_is_not_worth_telling(gateways: Gateways) -> None:
     assert [key for _, key in limits.unreported] == [1]
 
 
-async def test_what_is_spent_while_redis_is_asked_still_counts(gateways: Gateways) -> None:
+async def test_tokens_spent_during_a_report_still_count(gateways: Gateways) -> None:
     limits = gateways.one_more()
     assert spent(limits.commands, 7, at_most=20) == 20
     telling = asyncio.create_task(limits.report_once())
@@ -129,14 +129,14 @@ async def test_what_is_spent_while_redis_is_asked_still_counts(gateways: Gateway
     assert 20 <= spent(limits.commands, 7) <= 25
 
 
-async def test_redis_forgets_a_bucket_once_it_is_full_and_knows_nobodys_name(gateways: Gateways) -> None:
+async def test_a_bucket_expires_in_redis_once_full_and_has_no_user_name(gateways: Gateways) -> None:
     limits = gateways.one_more()
     await limits.take((limits.logins, "x"), (limits.accounts, "a"))
     for key, longest_s in ((b"aisle.limit.logins.x", 6), (b"aisle.limit.accounts.a", 3)):
         assert 0 < await gateways.clients[0].pttl(key) <= longest_s * 1000
 
 
-async def test_off_lifts_all_and_asks_nobody(redis_url: str, settings: Callable[..., Settings]) -> None:
+async def test_disabled_limits_never_call_redis(redis_url: str, settings: Callable[..., Settings]) -> None:
     nobody = connect("unix:///nonexistent/redis.sock")
     limits = RateLimits(nobody, settings(rate_limits=False))
     assert spent(limits.commands, 7, at_most=1000) == 1000
@@ -147,7 +147,7 @@ async def test_off_lifts_all_and_asks_nobody(redis_url: str, settings: Callable[
     await nobody.aclose()
 
 
-async def test_without_redis_each_gateway_keeps_the_limits_for_itself_until_it_is_back(
+async def test_without_redis_each_gateway_keeps_its_own_limits(
     tmp_path: Path, settings: Callable[..., Settings]
 ) -> None:
     server = EmbeddedRedis(tmp_path)

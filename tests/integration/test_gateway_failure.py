@@ -1,4 +1,4 @@
-"""A gateway that has to end answers those who wait for a decision: what the log has is 202, never a 500."""
+"""A failing gateway answers pending requests with 202 if their command is in the log, never with 500."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Broken(Exception):
     """What nobody expected."""
 
 
-async def test_when_a_task_of_a_gateway_dies_who_waits_is_answered_that_it_is_not_decided_yet(
+async def test_when_a_background_task_fails_pending_requests_are_answered_202(
     settings: Callable[..., Settings], database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = settings(jwt_keys=KEYS, database_url=database_url, redis_url=redis_url, partitions=2)

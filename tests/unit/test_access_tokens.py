@@ -1,4 +1,4 @@
-"""Access tokens: what is accepted, what is refused, and what is remembered."""
+"""Access tokens: verification, revocation and the cache of verified tokens."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def refusal(subject: Tokens, authorization: bytes | None, now_s: float = NOW) ->
     return caught.value.code
 
 
-def test_a_token_says_who_calls_until_it_expires() -> None:
+def test_a_token_authenticates_until_it_expires() -> None:
     subject = tokens()
     token = header(subject.issue_access(7, "staff", NOW))
     for _ in range(2):
@@ -56,14 +56,14 @@ def test_a_token_says_who_calls_until_it_expires() -> None:
     assert refusal(subject, token, NOW + 3600) == "token_expired"
 
 
-def test_the_scheme_may_be_written_in_any_case() -> None:
+def test_the_scheme_is_case_insensitive() -> None:
     subject = tokens()
     token = subject.issue_access(7, "customer", NOW)
     assert subject.verify(f"bearer {token}".encode(), NOW).user_id == 7
 
 
 @pytest.mark.parametrize("authorization", [None, b"", b"Basic YTpi", b"Token x"])
-def test_without_a_bearer_token_nobody_is_known(authorization: bytes | None) -> None:
+def test_a_request_without_bearer_token_is_unauthenticated(authorization: bytes | None) -> None:
     assert refusal(tokens(), authorization) == "unauthenticated"
 
 
@@ -96,17 +96,17 @@ def test_without_a_bearer_token_nobody_is_known(authorization: bytes | None) -> 
         forged({"ver": 1e300}),
     ],
 )
-def test_what_is_not_ours_is_refused(authorization: bytes) -> None:
+def test_foreign_and_malformed_tokens_are_rejected(authorization: bytes) -> None:
     assert refusal(tokens(), authorization) == "token_invalid"
 
 
-def test_a_token_without_a_signature_is_refused() -> None:
+def test_an_unsigned_token_is_rejected() -> None:
     claims = {"sub": "1", "role": "admin", "iat": int(NOW), "exp": int(NOW) + 3600, "iss": "aisle"}
     unsigned = jwt.encode(claims, "", algorithm="none", headers={"kid": "a"})
     assert refusal(tokens(), header(unsigned)) == "token_invalid"
 
 
-def test_an_expired_token_is_expired_the_first_time_it_is_seen_too() -> None:
+def test_an_expired_token_is_rejected_on_first_use() -> None:
     subject = tokens()
     token = header(subject.issue_access(7, "customer", NOW - 4000))
     assert refusal(subject, token) == "token_expired"
@@ -124,7 +124,7 @@ def test_keys_are_rotated_without_logging_anyone_out() -> None:
 @pytest.mark.parametrize(
     ("needed", "good"), [(0, True), (VERSION - 1, True), (VERSION, True), (VERSION + 1, False)]
 )
-def test_a_token_of_an_earlier_version_of_its_account_is_refused(needed: int, good: bool) -> None:
+def test_a_token_below_the_accounts_version_is_rejected(needed: int, good: bool) -> None:
     versions: dict[int, int] = {}
     subject = tokens(versions=versions)
     token = header(subject.issue_access(7, "customer", NOW, VERSION))
@@ -138,7 +138,7 @@ def test_a_token_of_an_earlier_version_of_its_account_is_refused(needed: int, go
     assert subject.verify(other, NOW).user_id == 8
 
 
-def test_no_token_is_trusted_on_an_old_read_of_what_was_revoked() -> None:
+def test_no_token_is_accepted_while_revocations_are_out_of_date() -> None:
     fresh = [True]
     subject = Tokens(json.dumps((key("a"),)), {}, lambda: fresh[0])
     token = header(subject.issue_access(7, "customer", NOW))
@@ -158,7 +158,7 @@ def test_only_so_many_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> 
     assert subject.verify(issued[0], NOW).user_id == 1
 
 
-def test_wrong_tokens_are_not_remembered() -> None:
+def test_invalid_tokens_are_not_cached() -> None:
     subject = tokens()
     for n in range(20):
         refusal(subject, f"Bearer {n}".encode())
@@ -182,7 +182,7 @@ def test_wrong_tokens_are_not_remembered() -> None:
         json.dumps([key("a") | {"colour": "red"}]),
     ],
 )
-def test_keys_that_are_none_are_named_and_not_shown(value: str | None) -> None:
+def test_invalid_keys_are_reported_without_their_value(value: str | None) -> None:
     with pytest.raises(SettingError, match="AISLE_JWT_KEYS") as caught:
         Tokens(value, {})
     assert "c3Nzc3" not in str(caught.value), "no secret in the log"
