@@ -30,7 +30,7 @@ BODY = encode_layout(LAYOUT)
 DIGEST = layout_digest(BODY)
 
 
-class DirectWire:
+class DirectLink:
     """A way to the fake database without any delay. `cut`: the next commit is lost `before` or `after`."""
 
     cut = ""
@@ -38,7 +38,7 @@ class DirectWire:
     async def connect(self) -> None:
         pass
 
-    async def ask(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
+    async def call(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
         return effect()
 
     async def commit(self, effect: Callable[[], T]) -> T:
@@ -75,12 +75,12 @@ class Fake:
         pass
 
     def ledger(self) -> Ledger:
-        return FakeLedger(self._database, DirectWire())
+        return FakeLedger(self._database, DirectLink())
 
     async def cut(self, ledger: Ledger, when: str) -> None:
         assert isinstance(ledger, FakeLedger)
-        assert isinstance(ledger._wire, DirectWire)
-        ledger._wire.cut = when
+        assert isinstance(ledger._link, DirectLink)
+        ledger._link.cut = when
 
     async def lose_partition(self, partition: int) -> None:
         del self._database.partitions[partition]

@@ -21,7 +21,7 @@ CODE = ("schemas", "seat_workers", "gateway", "notifier", "runtime/log", "tests/
 CHUNK = 50
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """For whoever sits in front of it."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
@@ -58,7 +58,7 @@ def known_progress(path: Path, first: int) -> Progress:
 
 
 def run_chunk(seeds: range) -> list[Result]:
-    """Runs these schedules; a story is told of none of them."""
+    """Runs these schedules; a trace is told of none of them."""
     results = [run(seed) for seed in seeds]
     gc.collect()
     return results
@@ -69,7 +69,7 @@ def simulate(runs: int, first: int, processes: int, path: Path) -> Progress:
     progress = known_progress(path, first)
     path.parent.mkdir(parents=True, exist_ok=True)
     if progress.done:
-        say(f"{progress.done} of {runs} schedules are done already; going on")
+        print_line(f"{progress.done} of {runs} schedules are done already; going on")
     todo = range(first + progress.done, first + runs)
     chunks = [todo[n : n + CHUNK] for n in range(0, len(todo), CHUNK)]
     began_s, before_s = time.monotonic(), progress.seconds
@@ -79,21 +79,21 @@ def simulate(runs: int, first: int, processes: int, path: Path) -> Progress:
                 progress.commands += result.commands
                 if result.violations:
                     progress.failed.append(result.seed)
-                    say(f"seed {result.seed} fails: {result.violations[0][:300]}")
+                    print_line(f"seed {result.seed} fails: {result.violations[0][:300]}")
             progress.done += len(seeds)
             progress.seconds = before_s + time.monotonic() - began_s
             path.write_bytes(msgspec.json.format(msgspec.json.encode(progress)))
             if progress.done % (20 * CHUNK) == 0:
-                say(f"{progress.done} of {runs}, {progress.done / progress.seconds:.0f}/s")
+                print_line(f"{progress.done} of {runs}, {progress.done / progress.seconds:.0f}/s")
     return progress
 
 
-def tell(seed: int) -> int:
-    """Prints the story of one schedule. Returns how many things were wrong."""
-    result = run(seed, telling=True)
-    say(result.story)
+def print_trace(seed: int) -> int:
+    """Prints the trace of one schedule. Returns how many things were wrong."""
+    result = run(seed, tracing=True)
+    print_line(result.trace)
     for violation in result.violations:
-        say(f"seed {seed}: {violation}")
+        print_line(f"seed {seed}: {violation}")
     return len(result.violations)
 
 
@@ -102,19 +102,19 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1_000, help="how many schedules")
     parser.add_argument("--seed", type=int, default=1, help="the first one's seed")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--story", type=int, metavar="SEED", help="tell one schedule instead")
+    parser.add_argument("--trace", type=int, metavar="SEED", help="tell one schedule instead")
     given = parser.parse_args()
-    if given.story is not None:
-        return 1 if tell(given.story) else 0
+    if given.trace is not None:
+        return 1 if print_trace(given.trace) else 0
     progress = simulate(given.runs, given.seed, given.processes, PROGRESS)
-    say(
+    print_line(
         f"{progress.done} schedules with {progress.commands} commands in {progress.seconds:.0f} s,"
         f" {len(progress.failed)} failed"
     )
     if progress.failed:
         seed = progress.failed[0]
-        tell(seed)
-        say(f"Keep it: add {seed} to tests/simulation/test_kept_seeds.py.")
+        print_trace(seed)
+        print_line(f"Keep it: add {seed} to tests/simulation/test_regression_seeds.py.")
     return 1 if progress.failed else 0
 
 

@@ -6,25 +6,25 @@ from collections.abc import Callable, Iterator
 from uuid import UUID
 
 from runtime.log import LogUnavailable
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 from schemas.wire import COMMANDS_TOPIC
 from seat_workers.batch import Batch
 from seat_workers.command_ids import ID_LIFETIME_MS
 from seat_workers.ledger import DataRefused, Fenced
-from tests.simulation import clients_eye, published
+from tests.simulation import client_checks, publication_checks
 from tests.simulation.instance import PARTITIONS, SimulatedInstance
 from tests.simulation.replay import Replay
 
-EXPECTED_ENDS = (Fenced, LogUnavailable, *AWAY)
+EXPECTED_ENDS = (Fenced, LogUnavailable, *UNAVAILABLE)
 """By these a process may end: its supervisor starts another."""
 
 
 def check(instance: SimulatedInstance) -> list[str]:
     """All that does not hold, in words that begin with the number and the name of the invariant."""
-    return [complaint for one in CHECKS for complaint in one(instance)]
+    return [violation for one in CHECKS for violation in one(instance)]
 
 
-def replayed(instance: SimulatedInstance) -> Iterator[str]:
+def check_replay(instance: SimulatedInstance) -> Iterator[str]:
     """1 one claim, 2 one decision, 6 rows follow from decisions, 7 decide is pure, 8 one rule for expiry."""
     for partition in range(PARTITIONS):
         replay = Replay(instance.database, partition)
@@ -51,13 +51,13 @@ def _end(instance: SimulatedInstance, partition: int) -> int:
     return len(instance.log.records(COMMANDS_TOPIC, partition, 0, 10**6))
 
 
-def fenced(instance: SimulatedInstance) -> Iterator[str]:
+def check_fencing(instance: SimulatedInstance) -> Iterator[str]:
     """5. Only the last one who took a partition commits to it; whoever let it go in good order is done."""
     history = sorted(
-        [(at, "took", part, partition) for at, part, partition in instance.observed.takes]
-        + [(at, "let go", part, partition) for at, part, partition in instance.observed.let_go]
+        [(at, "took", part, partition) for at, part, partition in instance.observations.takes]
+        + [(at, "revoked", part, partition) for at, part, partition in instance.observations.revokes]
     )
-    for commit in instance.observed.commits:
+    for commit in instance.observations.commits:
         for partition, advance in commit.batch.advances.items():
             before = [row for row in history if row[0] < commit.at and row[3] == partition]
             takes = [row for row in before if row[1] == "took"]
@@ -66,13 +66,13 @@ def fenced(instance: SimulatedInstance) -> Iterator[str]:
             ):
                 yield f"5. fencing: {commit.part} commits to partition {partition}, which is not its own"
             mine = [row[1] for row in before if row[2] == commit.part]
-            if not commit.unheard and mine and mine[-1] == "let go":
+            if not commit.unawaited and mine and mine[-1] == "revoked":
                 yield f"5. fencing: {commit.part} goes on with partition {partition} after letting it go"
 
 
-def commits_fit(instance: SimulatedInstance) -> Iterator[str]:
+def check_commits(instance: SimulatedInstance) -> Iterator[str]:
     """4 and 6. What a writer sends fits what is stored; repeats that it could have known are not sent."""
-    for commit in instance.observed.commits:
+    for commit in instance.observations.commits:
         refused = commit.refused
         if isinstance(refused, DataRefused) and "constraint" not in str(refused):
             yield f"6. memory is a cache: a batch of {commit.part} does not fit what is stored: {refused}"
@@ -91,7 +91,7 @@ def _has_a_repeat(batch: Batch) -> bool:
     return False
 
 
-def memory_is_a_cache(instance: SimulatedInstance) -> Iterator[str]:
+def check_cache(instance: SimulatedInstance) -> Iterator[str]:
     """6. A writer that has nothing in flight remembers what is stored, or nothing."""
     for worker in instance.workers:
         if not worker.running:
@@ -118,26 +118,26 @@ def memory_is_a_cache(instance: SimulatedInstance) -> Iterator[str]:
                 yield f"6. memory is a cache: {worker.name} remembers show {show_id} otherwise than stored"
 
 
-def ends_are_known(instance: SimulatedInstance) -> Iterator[str]:
+def check_exits(instance: SimulatedInstance) -> Iterator[str]:
     """11 one log, and none of our own errors: a process ends only where a new one can do better."""
-    for part, error in instance.observed.exits:
+    for part, error in instance.observations.exits:
         if not isinstance(error, EXPECTED_ENDS):
             yield f"11. one log, and no crash of our own: {part} ended by {error!r}"
 
 
 CHECKS: tuple[Callable[[SimulatedInstance], Iterator[str]], ...] = (
-    replayed,
-    fenced,
-    commits_fit,
-    memory_is_a_cache,
-    ends_are_known,
-    published.published_what_was_committed,
-    published.events_are_those_of_decisions,
-    published.seat_changes_are_true,
-    published.nobody_is_named,
-    clients_eye.answers_are_true,
-    clients_eye.not_taken_is_not_there,
-    clients_eye.same_id_same_answer,
-    clients_eye.who_comes_later_stands_later,
-    clients_eye.waiting_ends,
+    check_replay,
+    check_fencing,
+    check_commits,
+    check_cache,
+    check_exits,
+    publication_checks.check_commit_before_publish,
+    publication_checks.check_events,
+    publication_checks.check_seat_changes,
+    publication_checks.check_no_personal_data,
+    client_checks.check_responses,
+    client_checks.check_rejected_not_logged,
+    client_checks.check_idempotency,
+    client_checks.check_order,
+    client_checks.check_response_times,
 )

@@ -29,7 +29,7 @@ from schemas.ids import fresh_command_id, keyed_command_id, new_booking_id
 from tests.simulation.clocks import clock_ms
 from tests.simulation.instance import DIGEST, LABELS, SimulatedInstance
 from tests.simulation.loop import Part
-from tests.simulation.observed import Lost, Request
+from tests.simulation.observations import Lost, Request
 
 Build = Callable[[UUID], Command]
 """Makes the command of one attempt, given its id: a gateway makes a new booking id each time."""
@@ -46,54 +46,54 @@ class Client:
         self.user_id = user_id
         self.part = Part(f"client-{user_id}")
         self._keys = 0
-        self._asked: list[tuple[UUID, Build]] = []
+        self._sent: list[tuple[UUID, Build]] = []
         self.bookings: list[Booking] = []
 
-    async def ask(self, build: Build, *, keyed: bool = False) -> Outcome | Problem | Lost:
+    async def send(self, build: Build, *, keyed: bool = False) -> Outcome | Problem | Lost:
         """Sends a command; with a key, again after an answer that leaves it open."""
         random = self.random
         if keyed:
             self._keys += 1
             command_id = keyed_command_id(self.user_id, f"key {self._keys}")
-            self._asked.append((command_id, build))
+            self._sent.append((command_id, build))
         else:
             command_id = fresh_command_id(clock_ms(self.instance), random.getrandbits(74))
         if random.random() < 0.02:
-            self.instance.raising.add(command_id)
-        answer = await self._send(command_id, build)
+            self.instance.failing_commands.add(command_id)
+        answer = await self._send_once(command_id, build)
         for _ in range(3):
-            if not keyed or not _open(answer):
+            if not keyed or not _is_retryable(answer):
                 break
             await asyncio.sleep(random.choice((0.01, 0.3, 1.0)) * random.random())
-            answer = await self._send(command_id, build)
+            answer = await self._send_once(command_id, build)
         return answer
 
-    async def ask_again(self) -> None:
+    async def repeat(self) -> None:
         """The same key once more, now and then for something else, or twice at the same moment."""
-        if not self._asked:
+        if not self._sent:
             return
-        command_id, build = self.random.choice(self._asked)
+        command_id, build = self.random.choice(self._sent)
         draw = self.random.random()
         if draw < 0.2:
-            await self._send(command_id, self.random.choice(self._asked)[1])
+            await self._send_once(command_id, self.random.choice(self._sent)[1])
         elif draw < 0.5:
-            await asyncio.gather(self._send(command_id, build), self._send(command_id, build))
+            await asyncio.gather(self._send_once(command_id, build), self._send_once(command_id, build))
         else:
-            await self._send(command_id, build)
+            await self._send_once(command_id, build)
 
-    async def _send(self, command_id: UUID, build: Build) -> Outcome | Problem | Lost:
+    async def _send_once(self, command_id: UUID, build: Build) -> Outcome | Problem | Lost:
         instance, random = self.instance, self.random
         gateway = random.choice(instance.gateways)
         command = build(command_id)
         wait_s = random.choice((0.0, 0.3, 10.0, 10.0, 10.0))
-        sent = instance.observed.count()
+        sent = instance.observations.count()
         request = Request(self.part.name, gateway.name, command, wait_s, sent, instance.loop.time())
-        instance.observed.requests.append(request)
-        instance.observed.tell(self.part.name, f"asks {gateway.name}", command)
-        answer = await gateway.ask(command, wait_s)
-        request.answered, request.answered_s = instance.observed.count(), instance.loop.time()
+        instance.observations.requests.append(request)
+        instance.observations.log(self.part.name, f"asks {gateway.name}", command)
+        answer = await gateway.submit(command, wait_s)
+        request.answered, request.answered_s = instance.observations.count(), instance.loop.time()
         request.answer = answer
-        instance.observed.tell(self.part.name, "sees", answer)
+        instance.observations.log(self.part.name, "sees", answer)
         if isinstance(answer, Pending) and random.random() < 0.5:
             await self._poll(answer)
         if isinstance(answer, StoredDecision) and answer.decision.booking is not None:
@@ -101,15 +101,15 @@ class Client:
         return answer
 
     async def _poll(self, pending: Pending) -> None:
-        fate = await self.instance.random.choice(self.instance.gateways).fate(
+        status = await self.instance.random.choice(self.instance.gateways).command_status(
             pending.position, self.instance.random.choice((0.5, 5.0))
         )
-        if isinstance(fate, StoredDecision):
-            self.instance.observed.tell(self.part.name, "learns", fate)
-            self.instance.observed.polls.append((fate.position, fate.decision))
+        if isinstance(status, StoredDecision):
+            self.instance.observations.log(self.part.name, "learns", status)
+            self.instance.observations.polls.append((status.position, status.decision))
 
 
-def _open(answer: Outcome | Problem | Lost) -> bool:
+def _is_retryable(answer: Outcome | Problem | Lost) -> bool:
     return isinstance(answer, Lost) or (isinstance(answer, Problem) and answer.status >= 429)
 
 
@@ -125,12 +125,12 @@ class Customer(Client):
             elif draw < 0.45 or not self.bookings:
                 await self._take_seats()
             elif draw < 0.75:
-                await self._move(self.random.choice(self.bookings))
+                await self._confirm_or_cancel(self.random.choice(self.bookings))
             elif draw < 0.8:
                 stranger = self.random.choice(self.instance.customers)
-                await self._move(self.random.choice(stranger.bookings or self.bookings))
+                await self._confirm_or_cancel(self.random.choice(stranger.bookings or self.bookings))
             else:
-                await self.ask_again()
+                await self.repeat()
 
     async def _take_seats(self) -> None:
         random, instance = self.random, self.instance
@@ -149,7 +149,7 @@ class Customer(Client):
                 return HoldSeats(command_id=command_id, booking_id=booking_id, hold_ms=hold_ms, **common)
             return BookSeats(command_id=command_id, booking_id=booking_id, **common)
 
-        answer = await self.ask(build, keyed=random.random() < 0.6)
+        answer = await self.send(build, keyed=random.random() < 0.6)
         if (
             holding
             and isinstance(answer, StoredDecision)
@@ -157,11 +157,11 @@ class Customer(Client):
             and random.random() < 0.6
         ):
             await asyncio.sleep(random.random() * 1.2 * hold_ms / 1000)
-            await self._move(answer.decision.booking)
+            await self._confirm_or_cancel(answer.decision.booking)
 
-    async def _move(self, booking: Booking) -> None:
+    async def _confirm_or_cancel(self, booking: Booking) -> None:
         kind = ConfirmBooking if self.random.random() < 0.4 else CancelBooking
-        await self.ask(
+        await self.send(
             lambda command_id: kind(
                 command_id=command_id,
                 show_id=booking.show_id,
@@ -181,7 +181,7 @@ class Staff(Client):
     async def _open(self, show: int) -> None:
         starts_ms = clock_ms(self.instance) + self.random.choice((20_000, 10**10, 10**10))
         while True:
-            answer = await self.ask(
+            answer = await self.send(
                 lambda command_id: OpenShow(
                     command_id=command_id,
                     show_id=show,
@@ -200,11 +200,11 @@ class Staff(Client):
     async def run(self, requests: int) -> None:
         for _ in range(requests):
             await asyncio.sleep(self.random.expovariate(1 / self.instance.think_s))
-            await self.ask(self._something(), keyed=self.random.random() < 0.5)
+            await self.send(self._random_command(), keyed=self.random.random() < 0.5)
             if self.random.random() < 0.2:
-                await self.ask_again()
+                await self.repeat()
 
-    def _something(self) -> Build:
+    def _random_command(self) -> Build:
         random = self.random
         common: dict[str, Any] = {
             "show_id": random.choice(self.instance.shows),

@@ -21,7 +21,7 @@ START_MS = 1_800_000_000_000
 
 def clock_ms(instance: SimulatedInstance) -> int:
     """The time of day on the machine of the current part, whose clock may be off."""
-    return START_MS + int(instance.loop.time() * 1000) + instance.passed_ms + current_part().clock_off_ms
+    return START_MS + int(instance.loop.time() * 1000) + instance.skipped_ms + current_part().clock_offset_ms
 
 
 @contextmanager

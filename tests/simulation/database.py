@@ -207,7 +207,7 @@ class Database:
         _demand(len(claimed) == len(net.claims), "claims_pkey")
         _demand(claimed.isdisjoint(self.claims.keys() - frees), "claims_pkey")
         if self.refused_seat is not None and self.refused_seat in claimed:
-            raise DataRefused("a constraint that nobody needs")
+            raise DataRefused("a constraint violation that nobody needs")
         new, changed = _ids(net.new_bookings), _ids(net.changed_bookings)
         _demand(len(new) == len(net.new_bookings) and new.isdisjoint(self.bookings), "bookings_pkey")
         _demand(len(changed) == len(net.changed_bookings), "AI003: bookings")

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 from schemas.events import Booking
 from schemas.layout import Seating
 from seat_workers.batch import Batch
@@ -23,29 +23,29 @@ T = TypeVar("T")
 _BIG_SHOW_TAKES_S = 0.1
 
 
-class Wire(Protocol):
+class Link(Protocol):
     """The way to the database and back: late, cut off before it happened, or after."""
 
     async def connect(self) -> None:
-        """Raises one of AWAY when the database lets nobody in."""
+        """Raises one of UNAVAILABLE when the database lets nobody in."""
         ...
 
-    async def ask(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
-        """Runs `effect` over there, which takes about so long. Raises what it raises, or one of AWAY, whether or
+    async def call(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
+        """Runs `effect` over there, which takes about so long. Raises what it raises, or one of UNAVAILABLE, whether or
         not it has run."""
         ...
 
     async def commit(self, effect: Callable[[], T]) -> T:
-        """As `ask`, for what has to be on the disk."""
+        """As `call`, for what has to be on the disk."""
         ...
 
 
 class FakeLedger(Ledger):
     """A worker's ledger. `database` is shared, the connections are its own."""
 
-    def __init__(self, database: Database, wire: Wire) -> None:
+    def __init__(self, database: Database, link: Link) -> None:
         self._database = database
-        self._wire = wire
+        self._link = link
         self._connected: set[str] = set()
         self._busy: set[str] = set()
 
@@ -58,10 +58,10 @@ class FakeLedger(Ledger):
         self._busy.add(use)
         try:
             if use not in self._connected:
-                await self._wire.connect()
+                await self._link.connect()
                 self._connected.add(use)
-            return await self._wire.ask(effect, takes_s)
-        except AWAY:
+            return await self._link.call(effect, takes_s)
+        except UNAVAILABLE:
             self._connected.discard(use)
             raise
         finally:
@@ -117,13 +117,13 @@ class FakeLedger(Ledger):
     async def commit(self, batch: Batch) -> None:
         try:
             if "commit" not in self._connected:
-                await self._wire.connect()
+                await self._link.connect()
                 self._connected.add("commit")
-        except AWAY as error:
+        except UNAVAILABLE as error:
             raise Unavailable(f"no connection to commit on: {error}") from error
         try:
-            await self._wire.commit(lambda: self._database.commit(batch))
-        except AWAY as error:
+            await self._link.commit(lambda: self._database.commit(batch))
+        except UNAVAILABLE as error:
             self._connected.discard("commit")
             raise OutcomeUnknown(repr(error)) from error
         except BaseException as error:

@@ -9,16 +9,16 @@ import redis.exceptions
 
 from tests.simulation.loop import WORLD, SimulatedLoop, current_part
 from tests.simulation.network import Network
-from tests.simulation.observed import Observed, Published
+from tests.simulation.observations import Observations, Published
 
 
 class FakeRedis:
     """The server. While `down`, everybody's connection is broken."""
 
-    def __init__(self, loop: SimulatedLoop, network: Network, observed: Observed) -> None:
+    def __init__(self, loop: SimulatedLoop, network: Network, observations: Observations) -> None:
         self.loop = loop
         self.network = network
-        self.observed = observed
+        self.observations = observations
         self._down = False
         self._listeners: list[PubSub] = []
 
@@ -44,18 +44,18 @@ class FakeRedis:
     def publish(self, part: str, messages: list[tuple[str, bytes]]) -> None:
         self.check()
         for channel, body in messages:
-            self.observed.published.append(Published(self.observed.count(), part, channel, body))
-            self.observed.tell(part, "publishes on", channel, body)
+            self.observations.published.append(Published(self.observations.count(), part, channel, body))
+            self.observations.log(part, "publishes on", channel, body)
             for listener in self._listeners:
                 if listener.channel == channel:
                     self._send(listener, body)
 
     def _send(self, listener: PubSub, body: bytes) -> None:
         network = self.network
-        if network.strikes(network.faults.message_lost):
-            self.observed.tell("Redis", "loses that")
+        if network.happens(network.faults.message_lost):
+            self.observations.log("Redis", "loses that")
             return
-        for _ in range(1 + network.strikes(network.faults.message_twice)):
+        for _ in range(1 + network.happens(network.faults.message_twice)):
             listener.arrives_s = max(listener.arrives_s, self.loop.time() + network.delay_s())
             self.loop.call_at(listener.arrives_s, listener.hear, body, context=WORLD.context)
 
@@ -93,7 +93,7 @@ class Pipeline:
 
     async def execute(self) -> None:
         part, messages = current_part().name, self._messages
-        await self._server.network.ask(lambda: self._server.publish(part, messages))
+        await self._server.network.call(lambda: self._server.publish(part, messages))
 
 
 class PubSub:
@@ -107,7 +107,7 @@ class PubSub:
 
     async def subscribe(self, channel: str) -> None:
         self.channel = channel
-        await self._server.network.ask(lambda: self._server.listen(self))
+        await self._server.network.call(lambda: self._server.listen(self))
 
     def hear(self, what: bytes | Exception) -> None:
         self._heard.put_nowait(what)

@@ -7,7 +7,7 @@ from random import Random
 import msgspec
 
 
-class Faults(msgspec.Struct):
+class NetworkFaults(msgspec.Struct):
     """Chances per occasion, between 0 and 1, for what happens on the way; all 0 once things may settle."""
 
     slow: float = 0.0
@@ -28,35 +28,35 @@ class Faults(msgspec.Struct):
     """A client loses its connection before the answer."""
 
 
-class Plan(msgspec.Struct, frozen=True):
+class FaultPlan(msgspec.Struct, frozen=True):
     """What one schedule does to the system."""
 
-    on_the_way: Faults
-    strikes: tuple[str, ...]
-    """Kinds of blows, of which one is dealt every now and then; see strikes.py."""
-    strike_every_s: float
-    blows: int
+    network_faults: NetworkFaults
+    injected: tuple[str, ...]
+    """Kinds of faults that fault_injector.py injects, one at a time."""
+    mean_interval_s: float
+    fault_count: int
 
     def only_redis_fails(self) -> bool:
         """Whether everything but Redis works all the time."""
         of_redis = ("message_lost", "message_twice")
-        names = [name for name in Faults.__struct_fields__ if name not in of_redis]
-        return {*self.strikes} <= {"Redis away", "garbage"} and not any(
-            getattr(self.on_the_way, name) for name in names
+        names = [name for name in NetworkFaults.__struct_fields__ if name not in of_redis]
+        return {*self.injected} <= {"Redis away", "malformed record"} and not any(
+            getattr(self.network_faults, name) for name in names
         )
 
 
-STRIKES = (
+INJECTED_FAULTS = (
     "kill a worker",
-    "kill a worker at a step",
+    "kill a worker at a random step",
     "kill a gateway",
-    "kill a gateway at a step",
+    "kill a gateway at a random step",
     "kill the notifier",
-    "put a worker to sleep",
-    "put a worker to sleep at a step",
-    "move partitions",
-    "move partitions while the database is away",
-    "a worker leaves",
+    "suspend a worker",
+    "suspend a worker at a random step",
+    "rebalance",
+    "rebalance while the database is away",
+    "stop a worker",
     "database away",
     "database full",
     "Redis away",
@@ -64,27 +64,27 @@ STRIKES = (
     "events topic away",
     "clock jumps",
     "a day passes",
-    "garbage",
-    "a constraint",
+    "malformed record",
+    "a constraint violation",
 )
 
-CALM = ("move partitions", "a worker leaves", "clock jumps", "garbage")
+HARMLESS_FAULTS = ("rebalance", "stop a worker", "clock jumps", "malformed record")
 """After these nobody may be fenced, nothing may be slow to answer, no client may be left without an answer."""
 
 
-def drawn_plan(random: Random) -> Plan:
+def draw_plan(random: Random) -> FaultPlan:
     """Some faults, not all: one that strikes everywhere hides what another would have shown."""
     kind = random.random()
     if kind < 0.1:
-        strikes = tuple(one for one in CALM if random.random() < 0.7)
-        return Plan(Faults(), strikes, random.uniform(0.1, 1.0), random.randrange(10))
+        injected = tuple(one for one in HARMLESS_FAULTS if random.random() < 0.7)
+        return FaultPlan(NetworkFaults(), injected, random.uniform(0.1, 1.0), random.randrange(10))
     if kind < 0.2:
-        lost = Faults(message_lost=random.random())
-        return Plan(lost, ("Redis away",), random.uniform(0.2, 1.0), random.randrange(10))
-    on_the_way = Faults()
-    for name in Faults.__struct_fields__:
+        lost = NetworkFaults(message_lost=random.random())
+        return FaultPlan(lost, ("Redis away",), random.uniform(0.2, 1.0), random.randrange(10))
+    network_faults = NetworkFaults()
+    for name in NetworkFaults.__struct_fields__:
         if random.random() < 0.3:
-            setattr(on_the_way, name, random.choice((0.01, 0.05, 0.2)))
-    strikes = tuple(one for one in STRIKES if random.random() < 0.3)
+            setattr(network_faults, name, random.choice((0.01, 0.05, 0.2)))
+    injected = tuple(one for one in INJECTED_FAULTS if random.random() < 0.3)
     every_s = random.choice((0.05, 0.2, 0.5, 1.5))
-    return Plan(on_the_way, strikes, every_s, random.randrange(2, 20))
+    return FaultPlan(network_faults, injected, every_s, random.randrange(2, 20))

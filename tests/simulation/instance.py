@@ -12,13 +12,13 @@ from seat_workers.worker import SeatWorker
 from tests.simulation.clocks import START_MS
 from tests.simulation.database import Database
 from tests.simulation.fake_redis import FakeRedis
-from tests.simulation.faults import Faults, Plan, drawn_plan
+from tests.simulation.fakes import DatabaseLink
+from tests.simulation.faults import FaultPlan, NetworkFaults, draw_plan
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.network import Network
-from tests.simulation.observed import Observed
+from tests.simulation.observations import Observations
 from tests.simulation.processes import Gateway, Notifier, Worker
 from tests.simulation.simulated_log import SimulatedLog
-from tests.simulation.stand_ins import DatabaseWire
 
 LAYOUT = Layout(
     (
@@ -39,30 +39,34 @@ class SimulatedInstance:
         self,
         seed: int,
         *,
-        telling: bool = False,
+        tracing: bool = False,
         worker_type: type[SeatWorker] = SeatWorker,
         database_type: type[Database] = Database,
     ) -> None:
         self.random = Random(seed)
         self.loop = SimulatedLoop(self.random)
-        self.plan: Plan = drawn_plan(self.random)
+        self.plan: FaultPlan = draw_plan(self.random)
         self.only_redis_fails = self.plan.only_redis_fails()
-        self.observed = Observed(self.loop.time, telling=telling)
-        self.network = Network(self.loop, self.random, self.plan.on_the_way)
+        self.observations = Observations(self.loop.time, tracing=tracing)
+        self.network = Network(self.loop, self.random, self.plan.network_faults)
         self.database = database_type()
         self.database.layouts[DIGEST] = SEATING
         self.shows = [*range(1, 1 + self.random.choice((1, 2, 3)))]
         self.database.partition_of_show = {show: self.random.randrange(PARTITIONS) for show in self.shows}
         self.database_away = False
-        self.redis = FakeRedis(self.loop, self.network, self.observed)
-        self.passed_ms = 0
+        self.redis = FakeRedis(self.loop, self.network, self.observations)
+        self.skipped_ms = 0
         """Time in which nothing happened, beside that of the loop."""
-        self.log_off_ms = 0
+        self.log_clock_offset_ms = 0
         """How far the log's clock is off."""
         self.log = SimulatedLog(
-            lambda: START_MS + int(self.loop.time() * 1000) + self.passed_ms + self.log_off_ms
+            lambda: START_MS + int(self.loop.time() * 1000) + self.skipped_ms + self.log_clock_offset_ms
         )
-        self.log.network, self.log.observed, self.log.random = self.network, self.observed, self.random
+        self.log.network, self.log.observations, self.log.random = (
+            self.network,
+            self.observations,
+            self.random,
+        )
         self.log.away = set()
         self.worker_type = worker_type
         self.max_seats_in_memory = self.random.choice((2_000_000, 2_000_000, 6, 12))
@@ -70,27 +74,27 @@ class SimulatedInstance:
         """Above it, shows are loaded aside."""
         self.in_flight = self.random.choice(((1000, 1000, 1000), (1000, 1000, 1000), (6, 4, 2)))
         self.commit_s = self.random.choice((0.0, 0.0, 0.02, 0.1))
-        self.clocks_off = self.random.random() < 0.3
-        self.raising: set[UUID] = set()
+        self.clock_offsets = self.random.random() < 0.3
+        self.failing_commands: set[UUID] = set()
         """Commands on which the rules raise."""
-        self.requests_under_way = 0
+        self.requests_in_transit = 0
         """Requests that clients sent and that have not arrived."""
         self.staff: Any = None
         self.customers: list[Any] = []
         self.think_s = 0.05
-        self.over = False
+        self.finished = False
         self.workers = [Worker(self, f"worker-{n}") for n in range(1, 1 + self.random.choice((1, 2, 2, 3)))]
         self.gateways = [Gateway(self, f"gateway-{n}") for n in range(1, 1 + self.random.choice((1, 2)))]
         self.notifier = Notifier(self, "notifier")
         self.processes = [*self.workers, *self.gateways, self.notifier]
 
-    def wire(self) -> DatabaseWire:
+    def database_link(self) -> DatabaseLink:
         """A process's way to the database."""
-        return DatabaseWire(self.network, lambda: self.database_away, self.commit_s)
+        return DatabaseLink(self.network, lambda: self.database_away, self.commit_s)
 
-    def drawn_clock_off_ms(self) -> int:
+    def draw_clock_offset_ms(self) -> int:
         """How far the clock of a new process is off."""
-        if not self.clocks_off or not self.random.random() < 0.5:
+        if not self.clock_offsets or not self.random.random() < 0.5:
             return 0
         return self.random.choice((-30_000, -5_000, -500, 500, 5_000, 30_000))
 
@@ -98,9 +102,9 @@ class SimulatedInstance:
         """A command id for what a worker appends by itself."""
         return fresh_command_id(now_ms, self.random.getrandbits(74))
 
-    def calm_down(self) -> None:
+    def stop_faults(self) -> None:
         """No more faults: what was away is back, who slept wakes, who was cut off is heard again."""
-        for name in Faults.__struct_fields__:
+        for name in NetworkFaults.__struct_fields__:
             setattr(self.network.faults, name, 0.0)
         self.database_away = self.database.full = False
         self.database.refused_seat = None
@@ -108,4 +112,4 @@ class SimulatedInstance:
         self.log.away.clear()
         for process in self.processes:
             process.part.stop_at = None
-            process.wake(process.part)
+            process.resume(process.part)

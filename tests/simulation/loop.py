@@ -26,7 +26,7 @@ class Part:
         self.dead = False
         """Its steps still run, so that its tasks unwind, but nothing that it does reaches anybody."""
         self.frozen = False
-        self.clock_off_ms = 0
+        self.clock_offset_ms = 0
         self.steps = 0
         """How many steps it has made."""
         self.ready: deque[asyncio.Handle] = deque()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, TypeVar
 
-from tests.simulation.faults import Faults
+from tests.simulation.faults import NetworkFaults
 from tests.simulation.loop import WORLD, SimulatedLoop, current_part
 
 T = TypeVar("T")
@@ -23,25 +23,25 @@ class Line:
 class Network:
     """Carries questions to the servers and answers back. A part that was killed reaches nobody any more."""
 
-    def __init__(self, loop: SimulatedLoop, random: Random, faults: Faults) -> None:
+    def __init__(self, loop: SimulatedLoop, random: Random, faults: NetworkFaults) -> None:
         self._loop = loop
         self._random = random
         self.faults = faults
-        self.unheard = False
+        self.unawaited = False
         """Whether nobody waits any more for the answer to what is being done right now."""
 
-    def strikes(self, chance: float) -> bool:
+    def happens(self, chance: float) -> bool:
         """Whether a fault of this chance strikes now."""
         return chance > 0 and self._random.random() < chance
 
     def delay_s(self) -> float:
         """How long a message takes."""
         draw = self._random.random
-        if self.strikes(self.faults.slow):
+        if self.happens(self.faults.slow):
             return draw() if draw() < 0.9 else 8 * draw()
         return 0.0002 + 0.002 * draw() * draw()
 
-    async def ask(
+    async def call(
         self,
         effect: Callable[[], T],
         *,
@@ -64,14 +64,14 @@ class Network:
         answer: asyncio.Future[T] = loop.create_future()
         if cut is not None:
             if not cut_before:
-                loop.call_at(arrives_s, self._arrive_unheard, effect, context=WORLD.context)
+                loop.call_at(arrives_s, self._arrive_unawaited, effect, context=WORLD.context)
             loop.call_later(self.delay_s(), _fail, answer, cut, context=WORLD.context)
         else:
             loop.call_at(arrives_s, self._arrive, effect, answer, context=WORLD.context)
         return await answer
 
     def _arrive(self, effect: Callable[[], Any], answer: asyncio.Future[Any]) -> None:
-        self.unheard = answer.done()
+        self.unawaited = answer.done()
         try:
             result = effect()
         except Exception as error:
@@ -79,8 +79,8 @@ class Network:
         else:
             self._loop.call_later(self.delay_s(), _give, answer, result, context=WORLD.context)
 
-    def _arrive_unheard(self, effect: Callable[[], Any]) -> None:
-        self.unheard = True
+    def _arrive_unawaited(self, effect: Callable[[], Any]) -> None:
+        self.unawaited = True
         try:
             effect()
         except Exception:  # nobody is there to hear of it

@@ -23,11 +23,11 @@ from seat_workers.publisher import Publisher
 from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 from tests.simulation.clocks import clock_ms
+from tests.simulation.fakes import FakeDeliveries, FakePool
 from tests.simulation.loop import WORLD, Part
-from tests.simulation.observed import Lost
+from tests.simulation.observations import Lost
+from tests.simulation.observed_ledger import ObservedLedger
 from tests.simulation.simulated_log import SimulatedReader
-from tests.simulation.stand_ins import FakeDeliveries, FakePool
-from tests.simulation.watched_ledger import WatchedLedger
 
 if TYPE_CHECKING:
     from tests.simulation.instance import SimulatedInstance
@@ -44,34 +44,34 @@ class Process:
         self.name = name
         self.part = Part(name)
         self.running = False
-        self._lives = 0
+        self._starts = 0
 
-    def start(self, *, even_if_over: bool = False) -> None:
+    def start(self, *, even_if_finished: bool = False) -> None:
         """Starts a new life. Nothing of the last one is left."""
-        if self.running or (self.instance.over and not even_if_over):
+        if self.running or (self.instance.finished and not even_if_finished):
             return
-        self._lives += 1
-        self.part = Part(f"{self.name}.{self._lives}")
-        self.part.clock_off_ms = self.instance.drawn_clock_off_ms()
+        self._starts += 1
+        self.part = Part(f"{self.name}.{self._starts}")
+        self.part.clock_offset_ms = self.instance.draw_clock_offset_ms()
         self.running = True
-        self.instance.observed.tell(self.part.name, "starts")
-        self.instance.loop.spawn(self.part, self._live(self.part))
+        self.instance.observations.log(self.part.name, "starts")
+        self.instance.loop.spawn(self.part, self._run(self.part))
 
-    async def _live(self, part: Part) -> None:
+    async def _run(self, part: Part) -> None:
         try:
             await self.work()
         except Exception as error:
             if not part.dead:
-                self.instance.observed.tell(part.name, "ends by", error)
-                self.instance.observed.exits.append((part.name, error))
+                self.instance.observations.log(part.name, "ends by", error)
+                self.instance.observations.exits.append((part.name, error))
         if not part.dead:
             self.running = False
-            self.gone(part, killed=False)
+            self.on_exit(part, killed=False)
             self.start_later()
 
     def start_later(self) -> None:
         """Whoever watches over the processes starts this one again soon."""
-        if not self.instance.over:
+        if not self.instance.finished:
             delay_s = self.instance.random.uniform(0.05, 1.0)
             self.instance.loop.call_later(delay_s, self.start, context=WORLD.context)
 
@@ -79,27 +79,27 @@ class Process:
         """As by SIGKILL."""
         if not self.running:
             return
-        self.instance.observed.tell(self.part.name, "is killed")
+        self.instance.observations.log(self.part.name, "is killed")
         part, self.running = self.part, False
         self.instance.loop.kill(part)
-        self.gone(part, killed=True)
+        self.on_exit(part, killed=True)
         self.start_later()
 
-    def sleep(self, for_s: float) -> None:
+    def suspend(self, for_s: float) -> None:
         """As by SIGSTOP, and SIGCONT after that time."""
         part = self.part
         if not self.running or part.frozen:
             return
-        self.instance.observed.tell(part.name, f"is stopped for {for_s:.2f} s")
+        self.instance.observations.log(part.name, f"is stopped for {for_s:.2f} s")
         self.instance.loop.freeze(part)
-        self.instance.loop.call_later(for_s, self.wake, part, context=WORLD.context)
+        self.instance.loop.call_later(for_s, self.resume, part, context=WORLD.context)
 
-    def wake(self, part: Part) -> None:
+    def resume(self, part: Part) -> None:
         if part.frozen and not part.dead:
-            self.instance.observed.tell(part.name, "goes on")
+            self.instance.observations.log(part.name, "goes on")
             self.instance.loop.thaw(part)
 
-    def gone(self, part: Part, *, killed: bool) -> None:
+    def on_exit(self, part: Part, *, killed: bool) -> None:
         """What others notice of the end of a life."""
 
     async def work(self) -> None:
@@ -116,8 +116,12 @@ class Worker(Process):
     async def work(self) -> None:
         instance = self.instance
         self.stop = asyncio.Event()
-        ledger = WatchedLedger(
-            instance.database, instance.wire(), instance.network, instance.observed, self.part.name
+        ledger = ObservedLedger(
+            instance.database,
+            instance.database_link(),
+            instance.network,
+            instance.observations,
+            self.part.name,
         )
         timers = Timers(
             ledger, instance.log.appender(COMMANDS_TOPIC), lambda: clock_ms(instance), instance.new_id
@@ -126,30 +130,30 @@ class Worker(Process):
         self.worker = instance.worker_type(ledger, publisher, timers, self.part.name)
         self.worker._cache._max_seats = instance.max_seats_in_memory
         self.worker._cache._max_claims_per_query = instance.max_claims_at_once
-        self.reader = instance.log.reader(COMMANDS_TOPIC, "workers", _Watched(self))
+        self.reader = instance.log.reader(COMMANDS_TOPIC, "workers", _ObservedMember(self))
         await self.worker.run(self.reader, self.stop)
         await ledger.close()
 
-    def gone(self, part: Part, *, killed: bool) -> None:
+    def on_exit(self, part: Part, *, killed: bool) -> None:
         reader = getattr(self, "reader", None)
         if reader is not None:
             # A killed process is missed only after a while.
             delay_s = self.instance.random.uniform(0, 2.0) if killed else 0.0
             self.instance.loop.call_later(delay_s, reader.vanish, context=WORLD.context)
 
-    def sleep_and_lose_partitions(self, for_s: float) -> None:
-        self.sleep(for_s)
+    def suspend_and_lose_partitions(self, for_s: float) -> None:
+        self.suspend(for_s)
         if self.part.frozen and hasattr(self, "reader"):
-            self.instance.loop.call_later(for_s / 2, self.reader.expel, context=WORLD.context)
+            self.instance.loop.call_later(for_s / 2, self.reader.evict, context=WORLD.context)
 
-    def leave(self) -> None:
+    def stop_gracefully(self) -> None:
         """As by SIGTERM: it lets go in good order, and is started again."""
         if self.running and hasattr(self, "stop"):
-            self.instance.observed.tell(self.part.name, "is told to stop")
+            self.instance.observations.log(self.part.name, "is told to stop")
             self.stop.set()
 
 
-class _Watched:
+class _ObservedMember:
     """A worker as a member of its group, with a record of what it had and let go."""
 
     def __init__(self, process: Worker) -> None:
@@ -162,12 +166,12 @@ class _Watched:
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         instance, began_s = self._instance, self._instance.loop.time()
-        instance.observed.tell(self._name, "has to let go of", partitions)
+        instance.observations.log(self._name, "has to let go of", partitions)
         await self._worker.revoked(partitions)
-        instance.observed.tell(self._name, "has let go of", partitions)
+        instance.observations.log(self._name, "has let go of", partitions)
         if instance.loop.time() - began_s < 4.9:
-            at = instance.observed.count()
-            instance.observed.let_go += [(at, self._name, partition) for partition in partitions]
+            at = instance.observations.count()
+            instance.observations.revokes += [(at, self._name, partition) for partition in partitions]
 
 
 class Gateway(Process):
@@ -179,22 +183,22 @@ class Gateway(Process):
     async def work(self) -> None:
         instance = self.instance
         self.pending: list[asyncio.Future[Any]] = []
-        pool = FakePool(instance.database, instance.wire())
+        pool = FakePool(instance.database, instance.database_link())
         pending = PendingRequests()
         self.admission = AdmissionControl(*instance.in_flight)
         self.commands = CommandSender(
             pool, instance.log.appender(COMMANDS_TOPIC), pending, self.admission, LogEnds(instance.log)
         )
-        self.name_of_life = pending.gateway_id
+        self.reply_address = pending.gateway_id
         await asyncio.gather(
             ReplyListener(instance.redis.client(), pending).run(), DecisionLookup(pool, pending).run()
         )
 
-    def gone(self, part: Part, *, killed: bool) -> None:
+    def on_exit(self, part: Part, *, killed: bool) -> None:
         for answer in getattr(self, "pending", []):
             self.instance.loop.call_later(0.001, _lose, answer, context=WORLD.context)
 
-    async def ask(self, command: Command, wait_s: float) -> Outcome | Problem | Lost:
+    async def submit(self, command: Command, wait_s: float) -> Outcome | Problem | Lost:
         """What a client sees of the command that it sends here."""
 
         async def serve() -> Outcome | Problem:
@@ -206,21 +210,21 @@ class Gateway(Process):
         answer: Outcome | Problem | Lost = await self._over_http(serve, wait_s + 20)
         return answer
 
-    async def fate(self, position: Position, wait_s: float) -> StoredDecision | Lost | None:
-        """What a client sees who asks for the fate of a command."""
+    async def command_status(self, position: Position, wait_s: float) -> StoredDecision | Lost | None:
+        """What a client sees who asks for the status of a command."""
 
         async def serve() -> StoredDecision | None:
             return await self.commands.await_decision(position, wait_s)
 
-        fate: StoredDecision | Lost | None = await self._over_http(serve, wait_s + 20)
-        return fate
+        status: StoredDecision | Lost | None = await self._over_http(serve, wait_s + 20)
+        return status
 
     async def _over_http(self, serve: Serve, patience_s: float) -> Any:
         instance = self.instance
         answer: asyncio.Future[Any] = instance.loop.create_future()
 
         def arrive() -> None:
-            instance.requests_under_way -= 1
+            instance.requests_in_transit -= 1
             if not self.running or not hasattr(self, "commands"):
                 instance.loop.call_later(0.001, _lose, answer, context=WORLD.context)
                 return
@@ -228,9 +232,9 @@ class Gateway(Process):
             self.pending.append(answer)
             instance.loop.spawn(self.part, _serve(self.part, serve, answer))
 
-        instance.requests_under_way += 1
+        instance.requests_in_transit += 1
         instance.loop.call_later(instance.network.delay_s(), arrive, context=WORLD.context)
-        if instance.network.strikes(instance.network.faults.http_cut):
+        if instance.network.happens(instance.network.faults.http_cut):
             patience_s = 20 * instance.network.delay_s()
         try:
             async with asyncio.timeout(patience_s):
@@ -258,11 +262,11 @@ class Notifier(Process):
 
     async def work(self) -> None:
         instance = self.instance
-        deliveries = FakeDeliveries(instance.database, instance.wire())
+        deliveries = FakeDeliveries(instance.database, instance.database_link())
         self.intake = EventIntake(instance.log, deliveries, lambda: None, Pace(_untold))
         await self.intake.run(asyncio.Event())
 
-    def gone(self, part: Part, *, killed: bool) -> None:
+    def on_exit(self, part: Part, *, killed: bool) -> None:
         group = self.instance.log._groups.get((EVENTS_TOPIC, "notifier"))
         for reader in list(group.members) if group is not None else []:
             reader.vanish()

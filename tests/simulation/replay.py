@@ -45,7 +45,7 @@ def command_of(body: bytes) -> Command | None:
 
 
 class SeatBook:
-    """Who has which seat, kept in the plainest way from events alone: a dict, and a complaint where two meet."""
+    """Who has which seat, kept in the plainest way from events alone: a dict, and a violation where two meet."""
 
     def __init__(self) -> None:
         self.claims: dict[tuple[int, str], tuple[str, UUID | None]] = {}

@@ -8,9 +8,9 @@ from tests.simulation.processes import Worker
 
 
 def unsettled(instance: SimulatedInstance) -> str | None:
-    """What is still to be done, as a complaint in case it never is; None when there is nothing."""
+    """What is still to be done, as a violation in case it never is; None when there is nothing."""
     database = instance.database
-    if instance.requests_under_way or instance.log.under_way:
+    if instance.requests_in_transit or instance.log.appends_in_transit:
         return "2. one decision: requests and appends are under way"
     for partition in range(PARTITIONS):
         end = len(instance.log.records(COMMANDS_TOPIC, partition, 0, 10**6))

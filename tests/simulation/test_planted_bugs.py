@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.planted import PLANTED, Planted
+from tests.simulation.planted_bugs import PLANTED_BUGS, PlantedBug
 from tests.simulation.run import run
 
 WITHIN = 300
 """Schedules."""
 
 
-@pytest.mark.parametrize("bug", PLANTED, ids=lambda bug: bug.name)
-def test_a_planted_bug_is_found(bug: Planted) -> None:
+@pytest.mark.parametrize("bug", PLANTED_BUGS, ids=lambda bug: bug.name)
+def test_a_planted_bug_is_found(bug: PlantedBug) -> None:
     for seed in range(1, 1 + WITHIN):
-        with bug.in_place() as of:
-            found = [one for one in run(seed, **of).violations if one.startswith(bug.seen_by)]
+        with bug.planted() as types:
+            found = [one for one in run(seed, **types).violations if one.startswith(bug.expected_violations)]
         if found:
             assert run(seed).violations == [], "without the bug the same schedule is clean"
             return

@@ -19,19 +19,19 @@ AT_ONCE = 50
 def test_what_was_promised_holds_in_every_schedule(first: int) -> None:
     for seed in range(first, first + AT_ONCE):
         if run(seed).violations:
-            failed = run(seed, telling=True)
+            failed = run(seed, tracing=True)
             violations = "\n".join(failed.violations)
-            pytest.fail(f"{failed.story}\n\nseed {seed}:\n{violations}", pytrace=False)
+            pytest.fail(f"{failed.trace}\n\nseed {seed}:\n{violations}", pytrace=False)
 
 
 def test_a_seed_gives_the_same_story_again() -> None:
     for seed in (3, 11, 17):
-        assert run(seed, telling=True) == run(seed, telling=True)
-        assert run(seed).steps == run(seed, telling=True).steps, "telling changes nothing"
+        assert run(seed, tracing=True) == run(seed, tracing=True)
+        assert run(seed).steps == run(seed, tracing=True).steps, "tracing changes nothing"
 
 
 def test_the_hash_seed_of_python_makes_no_difference() -> None:
-    script = "from tests.simulation.run import run; print([run(seed, telling=True).story for seed in (5, 6)])"
+    script = "from tests.simulation.run import run; print([run(seed, tracing=True).trace for seed in (5, 6)])"
     told = {
         subprocess.run(
             [sys.executable, "-c", script],

@@ -1,4 +1,4 @@
-"""What happened in a run, in order: what the checker goes by, and what the story of a failure is told from."""
+"""What happened in a run, in order: what the checker goes by, and what the trace of a failure is told from."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Commit(msgspec.Struct, frozen=True):
     part: str
     batch: Batch
     refused: Exception | None
-    unheard: bool
+    unawaited: bool
     """Whether nobody waited any more for its answer."""
 
 
@@ -54,40 +54,40 @@ class Published(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Observed:
-    """The record of one run. `tell` adds a line to the story, when there is to be one."""
+class Observations:
+    """The record of one run. `tell` adds a line to the trace, when there is to be one."""
 
-    def __init__(self, now_s: Callable[[], float], *, telling: bool) -> None:
+    def __init__(self, now_s: Callable[[], float], *, tracing: bool) -> None:
         self._now_s = now_s
-        self._telling = telling
+        self._tracing = tracing
         self._lines: list[tuple[float, str, str, tuple[Any, ...]]] = []
         self._count = 0
         self.requests: list[Request] = []
         self.commits: list[Commit] = []
         self.published: list[Published] = []
         self.takes: list[tuple[int, str, int]] = []
-        """(when, who, which partition)"""
-        self.let_go: list[tuple[int, str, int]] = []
+        """(when, source, which partition)"""
+        self.revokes: list[tuple[int, str, int]] = []
         """As `takes`; without those that were let go in haste."""
         self.exits: list[tuple[str, BaseException]] = []
         """Processes that ended by an error of their own."""
         self.polls: list[tuple[Position, Any]] = []
-        """What clients saw who asked for the fate of a command: position, decision."""
+        """What clients saw source asked for the fate of a command: position, decision."""
 
     def count(self) -> int:
         """The number of what is happening now: grows by one each time."""
         self._count += 1
         return self._count
 
-    def tell(self, who: str, text: str, *details: Any) -> None:
-        if self._telling:
-            self._lines.append((self._now_s(), who, text, details))
+    def log(self, source: str, text: str, *details: Any) -> None:
+        if self._tracing:
+            self._lines.append((self._now_s(), source, text, details))
 
-    def story(self) -> str:
-        """All that was told, one line each: seconds, who, what."""
+    def trace(self) -> str:
+        """All that was told, one line each: seconds, source, what."""
         return "\n".join(
-            f"{at_s:9.4f}  {who:<14} {text}{''.join(f' {_shown(one)}' for one in details)}"
-            for at_s, who, text, details in self._lines
+            f"{at_s:9.4f}  {source:<14} {text}{''.join(f' {_shown(one)}' for one in details)}"
+            for at_s, source, text, details in self._lines
         )
 
 
@@ -128,9 +128,9 @@ def _command(command: Any) -> str:
     booking = getattr(command, "booking_id", None)
     named = "" if booking is None else f" booking …{str(booking)[-4:]}"
     given = "".join(f" {name}={_plain(value)}" for name, value in fields.items())
-    who = "staff" if command.staff else f"user {command.user_id}"
+    source = "staff" if command.staff else f"user {command.user_id}"
     return (
-        f"{type(command).__name__} show {command.show_id}{named}{given} by {who} id …"
+        f"{type(command).__name__} show {command.show_id}{named}{given} by {source} id …"
         f"{str(command.command_id)[-4:]}"
     )
 

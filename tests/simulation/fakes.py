@@ -16,7 +16,7 @@ from tests.simulation.network import Network
 T = TypeVar("T")
 
 
-class DatabaseWire:
+class DatabaseLink:
     """One process's connections to the database, which may be away."""
 
     def __init__(self, network: Network, is_away: Callable[[], bool], commit_s: float) -> None:
@@ -25,9 +25,9 @@ class DatabaseWire:
         self._commit_s = commit_s
 
     async def connect(self) -> None:
-        await self._network.ask(self._check)
+        await self._network.call(self._check)
 
-    async def ask(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
+    async def call(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
         return await self._run(effect, self._network.faults.read_cut, takes_s)
 
     async def commit(self, effect: Callable[[], T]) -> T:
@@ -39,10 +39,10 @@ class DatabaseWire:
             return effect()
 
         network = self._network
-        if network.strikes(cut_chance):
+        if network.happens(cut_chance):
             cut = ConnectionError("cut off")
-            return await network.ask(run, takes_s=takes_s, cut=cut, cut_before=network.strikes(0.3))
-        return await network.ask(run, takes_s=takes_s)
+            return await network.call(run, takes_s=takes_s, cut=cut, cut_before=network.happens(0.3))
+        return await network.call(run, takes_s=takes_s)
 
     def _check(self) -> None:
         if self._is_away():
@@ -52,18 +52,18 @@ class DatabaseWire:
 class FakePool:
     """A gateway's pool: the two queries that the path of a booking has."""
 
-    def __init__(self, database: Database, wire: DatabaseWire) -> None:
+    def __init__(self, database: Database, link: DatabaseLink) -> None:
         self._database = database
-        self._wire = wire
+        self._link = link
 
     async def fetchval(self, sql: str, show_id: int) -> int | None:
         assert sql == show_partitions._PARTITION_SQL, sql
-        return await self._wire.ask(lambda: self._database.partition_of_show.get(show_id))
+        return await self._link.call(lambda: self._database.partition_of_show.get(show_id))
 
     async def fetch(self, sql: str, partitions: list[int], offsets: list[int]) -> list[tuple[Any, ...]]:
         assert sql == decision_lookup._DECISIONS_SQL, sql
         decisions = self._database.decisions
-        return await self._wire.ask(
+        return await self._link.call(
             lambda: [
                 (partition, offset, row.answer)
                 for partition, offset in zip(partitions, offsets, strict=True)
@@ -75,13 +75,13 @@ class FakePool:
 class FakeDeliveries(Deliveries):
     """The notifier's table: a letter once per event and kind, the offset moved in the same transaction."""
 
-    def __init__(self, database: Database, wire: DatabaseWire) -> None:
+    def __init__(self, database: Database, link: DatabaseLink) -> None:
         self._database = database
-        self._wire = wire
+        self._link = link
 
     async def offsets(self, partitions: Sequence[int]) -> dict[int, int]:
         known = self._database.consumer_offsets
-        return await self._wire.ask(lambda: {p: known[p] for p in partitions if p in known})
+        return await self._link.call(lambda: {p: known[p] for p in partitions if p in known})
 
     async def record(self, new: Sequence[NewDelivery], next_offsets: Mapping[int, int]) -> None:
         def write() -> None:
@@ -91,4 +91,4 @@ class FakeDeliveries(Deliveries):
                 old = self._database.consumer_offsets.get(partition, 0)
                 self._database.consumer_offsets[partition] = max(old, offset)
 
-        await self._wire.ask(write)
+        await self._link.call(write)

@@ -20,5 +20,5 @@ tens of thousands of schedules to be seen, is told step by step in tests/integra
 
 @pytest.mark.parametrize("seed", KEPT)
 def test_a_schedule_that_once_failed_holds(seed: int) -> None:
-    result = run(seed, telling=True)
-    assert result.violations == [], f"{KEPT[seed]}\n{result.story}"
+    result = run(seed, tracing=True)
+    assert result.violations == [], f"{KEPT[seed]}\n{result.trace}"

@@ -9,7 +9,7 @@ from schemas.wire import COMMANDS_TOPIC
 from tests.simulation.instance import PARTITIONS, SimulatedInstance
 
 
-async def refuses_a_shorter_log(instance: SimulatedInstance) -> list[str]:
+async def check_truncated_log(instance: SimulatedInstance) -> list[str]:
     """Takes the last record away, starts a worker, and says what is wrong with what it then does."""
     logs = [instance.log._partition(COMMANDS_TOPIC, partition) for partition in range(PARTITIONS)]
     cut = max(logs, key=len)
@@ -17,16 +17,16 @@ async def refuses_a_shorter_log(instance: SimulatedInstance) -> list[str]:
         return []
     worker = instance.workers[0]
     lost, before = cut.pop(), (dict(instance.database.decisions), dict(instance.database.claims))
-    ends = len(instance.observed.exits)
-    worker.start(even_if_over=True)
+    ends = len(instance.observations.exits)
+    worker.start(even_if_finished=True)
     for _ in range(20):
         if not worker.running:
             break
         await asyncio.sleep(0.1)
-    complaints = []
-    if not any(isinstance(error, WrongLog) for _, error in instance.observed.exits[ends:]):
-        complaints.append(f"11. one log: without {lost.partition}-{lost.offset} a worker goes on")
+    violations = []
+    if not any(isinstance(error, WrongLog) for _, error in instance.observations.exits[ends:]):
+        violations.append(f"11. one log: without {lost.partition}-{lost.offset} a worker goes on")
     if (instance.database.decisions, instance.database.claims) != before:
-        complaints.append("11. one log: a worker has written something about a log that is not its own")
+        violations.append("11. one log: a worker has written something about a log that is not its own")
     worker.kill()
-    return complaints
+    return violations

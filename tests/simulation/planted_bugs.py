@@ -27,17 +27,17 @@ from tests.simulation.database import Database
 Patches = Iterable[tuple[object, str, Any]]
 
 
-class Planted(msgspec.Struct, frozen=True):
-    """One bug. `seen_by`: how the complaint begins that it has to lead to."""
+class PlantedBug(msgspec.Struct, frozen=True):
+    """One bug. `expected_violations`: how the violation begins that it has to lead to."""
 
     name: str
-    seen_by: tuple[str, ...]
+    expected_violations: tuple[str, ...]
     worker: type[SeatWorker] = SeatWorker
     database: type[Database] = Database
     patches: Callable[[], Patches] = tuple
 
     @contextmanager
-    def in_place(self) -> Iterator[dict[str, Any]]:
+    def planted(self) -> Iterator[dict[str, Any]]:
         """While the bug is there; gives what the instance is to be made of."""
         with ExitStack() as stack:
             for where, name, wrong in self.patches():
@@ -251,28 +251,32 @@ def _matches_no_position() -> Patches:
     yield PendingRequests, "set_position", set_position
 
 
-PLANTED = (
-    Planted("publish before commit", ("3.",), worker=_PublishesFirst),
-    Planted("no epoch check", ("5.",), database=_NoEpochs),
-    Planted("a count checked after the commit", ("5.", "1.", "2.", "7."), database=_ChecksAfterTheCommit),
-    Planted("published offset one too far", ("3.",), worker=_MarksOneTooFar),
-    Planted("next offset one too far", ("2.", "11."), worker=_SkipsOneRecord),
-    Planted("expiry by wall clock", ("7.", "8."), patches=_wall_clock),
-    Planted("a repeat decided again", ("4.",), patches=_decides_repeats_again),
-    Planted("revoke without drain", ("5.",), worker=_DoesNotDrain),
-    Planted("an abandoned batch remembered", ("4.",), _KeepsWhatItAbandons, patches=_without_the_second_line),
-    Planted("reply to the wrong gateway", ("client's eye",), patches=_wrong_gateway),
-    Planted("a lost re-publish", ("3.",), worker=_DoesNotPublishAgain),
-    Planted("a repeat within one batch not seen", ("4.",), patches=_blind_within_a_batch),
-    Planted("an unfolded batch", ("1.", "6."), patches=_unfolded),
-    Planted("memory of a refused batch kept", ("6.", "7."), patches=_keeps_memory_of_the_refused),
-    Planted("ids of a refused batch kept", ("4.",), patches=_keeps_ids_of_the_refused),
-    Planted("memory from before the take kept", ("6.", "7."), patches=_keeps_memory_when_taking),
-    Planted("a load from before the take kept", ("6.", "7."), patches=_keeps_loads_of_what_is_lost),
-    Planted("a partition that waits for a show not left out", ("7.",), patches=_decides_while_loading),
-    Planted("an unknown outcome taken for done", ("2.", "3.", "5.", "11."), patches=_takes_unknown_for_done),
-    Planted("nobody asks for what is due", ("8.",), patches=_never_follows_up),
-    Planted("ids count for an hour only", ("4.",), patches=_ids_count_for_an_hour),
-    Planted("places in flight kept", ("10.",), patches=_keeps_places_in_flight),
-    Planted("answers looked up one offset before", ("client's eye",), patches=_matches_no_position),
+PLANTED_BUGS = (
+    PlantedBug("publish before commit", ("3.",), worker=_PublishesFirst),
+    PlantedBug("no epoch check", ("5.",), database=_NoEpochs),
+    PlantedBug("a count checked after the commit", ("5.", "1.", "2.", "7."), database=_ChecksAfterTheCommit),
+    PlantedBug("published offset one too far", ("3.",), worker=_MarksOneTooFar),
+    PlantedBug("next offset one too far", ("2.", "11."), worker=_SkipsOneRecord),
+    PlantedBug("expiry by wall clock", ("7.", "8."), patches=_wall_clock),
+    PlantedBug("a repeat decided again", ("4.",), patches=_decides_repeats_again),
+    PlantedBug("revoke without drain", ("5.",), worker=_DoesNotDrain),
+    PlantedBug(
+        "an abandoned batch remembered", ("4.",), _KeepsWhatItAbandons, patches=_without_the_second_line
+    ),
+    PlantedBug("reply to the wrong gateway", ("client view",), patches=_wrong_gateway),
+    PlantedBug("a lost re-publish", ("3.",), worker=_DoesNotPublishAgain),
+    PlantedBug("a repeat within one batch not seen", ("4.",), patches=_blind_within_a_batch),
+    PlantedBug("an unfolded batch", ("1.", "6."), patches=_unfolded),
+    PlantedBug("memory of a refused batch kept", ("6.", "7."), patches=_keeps_memory_of_the_refused),
+    PlantedBug("ids of a refused batch kept", ("4.",), patches=_keeps_ids_of_the_refused),
+    PlantedBug("memory from before the take kept", ("6.", "7."), patches=_keeps_memory_when_taking),
+    PlantedBug("a load from before the take kept", ("6.", "7."), patches=_keeps_loads_of_what_is_lost),
+    PlantedBug("a partition that waits for a show not left out", ("7.",), patches=_decides_while_loading),
+    PlantedBug(
+        "an unknown outcome taken for done", ("2.", "3.", "5.", "11."), patches=_takes_unknown_for_done
+    ),
+    PlantedBug("nobody asks for what is due", ("8.",), patches=_never_follows_up),
+    PlantedBug("ids count for an hour only", ("4.",), patches=_ids_count_for_an_hour),
+    PlantedBug("places in flight kept", ("10.",), patches=_keeps_places_in_flight),
+    PlantedBug("answers looked up one offset before", ("client view",), patches=_matches_no_position),
 )

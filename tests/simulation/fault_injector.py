@@ -1,4 +1,4 @@
-"""The one who injects faults: every now and then deals a blow of the kinds that the plan has."""
+"""The one who injects faults: every now and then deals a action of the kinds that the plan has."""
 
 from __future__ import annotations
 
@@ -13,60 +13,60 @@ from tests.simulation.processes import Process, Worker
 GARBAGE = (b"", b"{}", b"\x00\xff", b"[" * 40, b'{"type":"Unheard","show_id":1}', b'{"type":"BookSeats"}')
 
 
-async def strike_on(instance: SimulatedInstance) -> None:
+async def inject_faults(instance: SimulatedInstance) -> None:
     """As many blows as the plan has; to be cancelled when things may settle."""
     plan = instance.plan
-    for _ in range(plan.blows if plan.strikes else 0):
-        await asyncio.sleep(instance.random.expovariate(1 / plan.strike_every_s))
-        kind = instance.random.choice(plan.strikes)
-        instance.observed.tell("fate", kind)
-        _deal(instance, kind)
+    for _ in range(plan.fault_count if plan.injected else 0):
+        await asyncio.sleep(instance.random.expovariate(1 / plan.mean_interval_s))
+        kind = instance.random.choice(plan.injected)
+        instance.observations.log("fate", kind)
+        _inject(instance, kind)
 
 
-def _deal(instance: SimulatedInstance, kind: str) -> None:
+def _inject(instance: SimulatedInstance, kind: str) -> None:
     random = instance.random
     worker: Worker = random.choice(instance.workers)
     match kind:
         case "kill a worker":
             worker.kill()
-        case "kill a worker at a step":
-            _at_a_step(instance, worker, worker.kill)
+        case "kill a worker at a random step":
+            _at_random_step(instance, worker, worker.kill)
         case "kill a gateway":
             random.choice(instance.gateways).kill()
-        case "kill a gateway at a step":
+        case "kill a gateway at a random step":
             gateway = random.choice(instance.gateways)
-            _at_a_step(instance, gateway, gateway.kill)
+            _at_random_step(instance, gateway, gateway.kill)
         case "kill the notifier":
             instance.notifier.kill()
-        case "put a worker to sleep":
-            worker.sleep_and_lose_partitions(random.choice((0.05, 1.0, 12.0)) * random.random())
-        case "put a worker to sleep at a step":
+        case "suspend a worker":
+            worker.suspend_and_lose_partitions(random.choice((0.05, 1.0, 12.0)) * random.random())
+        case "suspend a worker at a random step":
             for_s = random.choice((0.05, 1.0, 12.0)) * random.random()
-            _at_a_step(instance, worker, lambda: worker.sleep_and_lose_partitions(for_s))
-        case "move partitions":
+            _at_random_step(instance, worker, lambda: worker.suspend_and_lose_partitions(for_s))
+        case "rebalance":
             _move_partitions(worker)
-        case "move partitions while the database is away":
-            _without_the_database(instance, random.uniform(3.0, 9.0))  # letting go has 5 s
+        case "rebalance while the database is away":
+            _disconnect_database(instance, random.uniform(3.0, 9.0))  # letting go has 5 s
             _move_partitions(worker)
-        case "a worker leaves":
-            worker.leave()
+        case "stop a worker":
+            worker.stop_gracefully()
         case _:
-            _break_a_server(instance, kind)
+            _disturb_server(instance, kind)
 
 
-def _at_a_step(instance: SimulatedInstance, process: Process, blow: Callable[[], None]) -> None:
+def _at_random_step(instance: SimulatedInstance, process: Process, action: Callable[[], None]) -> None:
     part = process.part
     if process.running:
         part.stop_at = part.steps + instance.random.randrange(1, 150)
-        part.stop = blow
+        part.stop = action
 
 
-def _break_a_server(instance: SimulatedInstance, kind: str) -> None:
+def _disturb_server(instance: SimulatedInstance, kind: str) -> None:
     random = instance.random
     for_s = random.choice((0.1, 1.0, 9.0)) * random.random()
     match kind:
         case "database away":
-            _without_the_database(instance, for_s)
+            _disconnect_database(instance, for_s)
         case "database full":
             instance.database.full = True
             _later(instance, for_s, lambda: setattr(instance.database, "full", False))
@@ -78,12 +78,12 @@ def _break_a_server(instance: SimulatedInstance, kind: str) -> None:
             instance.log.away |= topics
             _later(instance, for_s, lambda: instance.log.away.difference_update(topics))
         case "clock jumps":
-            instance.log_off_ms += random.choice((-20_000, -2_000, -50, 50, 2_000, 20_000))
+            instance.log_clock_offset_ms += random.choice((-20_000, -2_000, -50, 50, 2_000, 20_000))
         case "a day passes":
-            instance.passed_ms += 25 * 3600 * 1000
-        case "garbage":
+            instance.skipped_ms += 25 * 3600 * 1000
+        case "malformed record":
             instance.log.put(COMMANDS_TOPIC, random.randrange(PARTITIONS), random.choice(GARBAGE))
-        case "a constraint":
+        case "a constraint violation":
             instance.database.refused_seat = (random.choice(instance.shows), random.randrange(len(LABELS)))
             _later(instance, for_s, lambda: setattr(instance.database, "refused_seat", None))
         case _:
@@ -92,10 +92,10 @@ def _break_a_server(instance: SimulatedInstance, kind: str) -> None:
 
 def _move_partitions(worker: Worker) -> None:
     if worker.running and hasattr(worker, "reader"):
-        worker.reader.shake()
+        worker.reader.rebalance()
 
 
-def _without_the_database(instance: SimulatedInstance, for_s: float) -> None:
+def _disconnect_database(instance: SimulatedInstance, for_s: float) -> None:
     instance.database_away = True
     _later(instance, for_s, lambda: setattr(instance, "database_away", False))
 

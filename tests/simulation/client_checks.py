@@ -15,44 +15,44 @@ from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC, decode_decision
 from seat_workers.command_ids import ID_LIFETIME_MS
 from tests.simulation.instance import PARTITIONS, SimulatedInstance
-from tests.simulation.observed import Request
+from tests.simulation.observations import Request
 from tests.simulation.replay import command_of
 
 
-def answers_are_true(instance: SimulatedInstance) -> Iterator[str]:
+def check_responses(instance: SimulatedInstance) -> Iterator[str]:
     """Every answer is what is stored at its position, for the very command that was asked."""
-    for request in instance.observed.requests:
+    for request in instance.observations.requests:
         match request.answer:
             case StoredDecision(position) as decided:
                 decision = decided.decision
                 row = instance.database.decisions.get(position)
                 if row is None or decode_decision(row.answer) != decision:
-                    yield f"client's eye: {request.client} saw {decision} at {position}, which is not stored"
+                    yield f"client view: {request.client} saw {decision} at {position}, which is not stored"
                 yield from _is_at(instance, request, position)
                 booking = decision.booking if decision.reason is None else None
                 if booking is not None and booking.booking_id not in instance.database.bookings:
-                    yield f"client's eye: {request.client}'s booking at {position} is not there"
+                    yield f"client view: {request.client}'s booking at {position} is not there"
             case Pending(position):
                 if position not in instance.database.decisions:
-                    yield f"client's eye: {request.client} was promised a decision at {position}"
+                    yield f"client view: {request.client} was promised a decision at {position}"
                 yield from _is_at(instance, request, position)
-    for position, decision in instance.observed.polls:
+    for position, decision in instance.observations.polls:
         row = instance.database.decisions.get(position)
         if row is None or decode_decision(row.answer) != decision:
-            yield f"client's eye: the fate of {position} was told as {decision}, which is not stored"
+            yield f"client view: the fate of {position} was told as {decision}, which is not stored"
 
 
 def _is_at(instance: SimulatedInstance, request: Request, position: Position) -> Iterator[str]:
     records = instance.log.records(COMMANDS_TOPIC, position.partition, 0, 10**6)
     command = command_of(records[position.offset].body) if position.offset < len(records) else None
     if command is None or command.command_id != request.command.command_id:
-        yield f"client's eye: {request.client} was told {position}, where another command stands"
+        yield f"client view: {request.client} was told {position}, where another command stands"
 
 
-def not_taken_is_not_there(instance: SimulatedInstance) -> Iterator[str]:
+def check_rejected_not_logged(instance: SimulatedInstance) -> Iterator[str]:
     """10. What was refused before the log is not in it, and nobody is in flight once all is decided."""
     times: dict[UUID, int] = defaultdict(int)
-    for request in instance.observed.requests:
+    for request in instance.observations.requests:
         times[request.command.command_id] += 1
     logged = {
         command.command_id
@@ -60,7 +60,7 @@ def not_taken_is_not_there(instance: SimulatedInstance) -> Iterator[str]:
         for record in instance.log.records(COMMANDS_TOPIC, partition, 0, 10**6)
         if (command := command_of(record.body)) is not None
     }
-    for request in instance.observed.requests:
+    for request in instance.observations.requests:
         answer, command_id = request.answer, request.command.command_id
         if isinstance(answer, Problem) and times[command_id] == 1:
             certain = answer.extra.get("outcome") != "unknown" and answer.status in (404, 429, 503)
@@ -71,7 +71,7 @@ def not_taken_is_not_there(instance: SimulatedInstance) -> Iterator[str]:
             yield f"10. everything has a limit: {gateway.name} counts commands that are decided as in flight"
 
 
-def same_id_same_answer(instance: SimulatedInstance) -> Iterator[str]:
+def check_idempotency(instance: SimulatedInstance) -> Iterator[str]:
     """4. Of all commands with one id, one is decided and the others say the same, or that the key was used."""
     firsts: dict[UUID, list[tuple[int, Position]]] = defaultdict(list)
     rows: list[tuple[Position, int, Command, Decision]] = []
@@ -105,10 +105,10 @@ def same_id_same_answer(instance: SimulatedInstance) -> Iterator[str]:
             yield f"4. same id, same answer: {position} is another request than {decision.repeats}"
 
 
-def who_comes_later_stands_later(instance: SimulatedInstance) -> Iterator[str]:
+def check_order(instance: SimulatedInstance) -> Iterator[str]:
     """If A was answered before B was sent, A's position precedes B's in the same partition."""
     moments: list[tuple[int, bool, Position]] = []
-    for request in instance.observed.requests:
+    for request in instance.observations.requests:
         if isinstance(request.answer, StoredDecision | Pending):
             assert request.answered is not None
             moments.append((request.sent, False, request.answer.position))
@@ -118,15 +118,15 @@ def who_comes_later_stands_later(instance: SimulatedInstance) -> Iterator[str]:
         if answered:
             latest[position.partition] = max(latest[position.partition], position.offset)
         elif position.offset <= latest[position.partition]:
-            yield f"client's eye: {position} was sent after {latest[position.partition]} had been answered"
+            yield f"client view: {position} was sent after {latest[position.partition]} had been answered"
 
 
-def waiting_ends(instance: SimulatedInstance) -> Iterator[str]:
+def check_response_times(instance: SimulatedInstance) -> Iterator[str]:
     """9. Whoever waits is answered in time, with Redis or without; and for good where only Redis failed."""
-    for request in instance.observed.requests:
+    for request in instance.observations.requests:
         if request.answer is None:
             yield f"9. Redis may vanish: {request.client} was never answered"
     if instance.only_redis_fails:
-        for request in instance.observed.requests:
+        for request in instance.observations.requests:
             if isinstance(request.answer, Pending) and request.wait_s >= 10:
                 yield f"9. Redis may vanish: {request.client} waited in vain for {request.answer.position}"

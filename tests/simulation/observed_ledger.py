@@ -7,27 +7,27 @@ from collections.abc import Sequence
 from seat_workers.batch import Batch
 from seat_workers.ledger import PartitionState
 from tests.simulation.database import Database
-from tests.simulation.fake_ledger import FakeLedger, Wire
+from tests.simulation.fake_ledger import FakeLedger, Link
 from tests.simulation.network import Network
-from tests.simulation.observed import Commit, Observed
+from tests.simulation.observations import Commit, Observations
 
 
-class WatchedLedger(FakeLedger):
+class ObservedLedger(FakeLedger):
     """Notes takes and commits at the moment in which the database does them."""
 
     def __init__(
-        self, database: Database, wire: Wire, network: Network, observed: Observed, name: str
+        self, database: Database, link: Link, network: Network, observations: Observations, name: str
     ) -> None:
-        super().__init__(_Watched(database, network, observed, name), wire)  # type: ignore[arg-type]
+        super().__init__(_ObservedDatabase(database, network, observations, name), link)  # type: ignore[arg-type]
 
 
-class _Watched:
+class _ObservedDatabase:
     """The database as one worker's commits reach it."""
 
-    def __init__(self, database: Database, network: Network, observed: Observed, name: str) -> None:
+    def __init__(self, database: Database, network: Network, observations: Observations, name: str) -> None:
         self._database = database
         self._network = network
-        self._observed = observed
+        self._observations = observations
         self._name = name
 
     def __getattr__(self, name: str) -> object:
@@ -35,10 +35,10 @@ class _Watched:
 
     def take(self, partitions: Sequence[int]) -> dict[int, PartitionState]:
         taken = self._database.take(partitions)
-        at = self._observed.count()
-        self._observed.takes += [(at, self._name, partition) for partition in taken]
+        at = self._observations.count()
+        self._observations.takes += [(at, self._name, partition) for partition in taken]
         for partition, state in taken.items():
-            self._observed.tell(
+            self._observations.log(
                 self._name,
                 f"takes partition {partition}: epoch {state.epoch}, next {state.next_offset},"
                 f" published {state.published_offset}",
@@ -53,9 +53,9 @@ class _Watched:
             refused = error
             raise
         finally:
-            at = self._observed.count()
-            self._observed.commits.append(Commit(at, self._name, batch, refused, self._network.unheard))
+            at = self._observations.count()
+            self._observations.commits.append(Commit(at, self._name, batch, refused, self._network.unawaited))
             if refused is None:
-                self._observed.tell(self._name, "commits", batch)
+                self._observations.log(self._name, "commits", batch)
             else:
-                self._observed.tell(self._name, "commit refused:", refused, batch)
+                self._observations.log(self._name, "commit refused:", refused, batch)

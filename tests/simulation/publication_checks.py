@@ -22,14 +22,14 @@ from seat_workers.publisher import seat_changes
 from tests.simulation.instance import PARTITIONS, SimulatedInstance
 
 
-def published_what_was_committed(instance: SimulatedInstance) -> Iterator[str]:
+def check_commit_before_publish(instance: SimulatedInstance) -> Iterator[str]:
     """3. Nothing before its commit, and nothing else than what was committed."""
     committed: dict[Position, tuple[int, bytes]] = {}
-    for commit in instance.observed.commits:
+    for commit in instance.observations.commits:
         if commit.refused is None:
             for one in commit.batch.decided:
                 committed.setdefault(one.position, (commit.at, one.answer))
-    for message in instance.observed.published:
+    for message in instance.observations.published:
         for position, answer in _told(instance, message.channel, message.body):
             known = committed.get(position)
             if known is None or known[0] > message.at:
@@ -50,7 +50,7 @@ def _told(instance: SimulatedInstance, channel: str, body: bytes) -> Iterator[tu
             yield reply.position, bytes(reply.decision)
 
 
-def events_are_those_of_decisions(instance: SimulatedInstance) -> Iterator[str]:
+def check_events(instance: SimulatedInstance) -> Iterator[str]:
     """3. Every event is on the topic at least once, word for word, and letters come of each once."""
     wanted: dict[str, PublishedEvent] = {}
     for position, row in instance.database.decisions.items():
@@ -73,14 +73,14 @@ def events_are_those_of_decisions(instance: SimulatedInstance) -> Iterator[str]:
         yield f"3. commit, then publish: letters missing or too many: {sorted(odd)}"
 
 
-def seat_changes_are_true(instance: SimulatedInstance) -> Iterator[str]:
+def check_seat_changes(instance: SimulatedInstance) -> Iterator[str]:
     """9. Seat changes between two versions are exactly what was decided between them."""
     rows: dict[int, list[DecidedRecord]] = {}
     for position, row in sorted(instance.database.decisions.items()):
         one = DecidedRecord.stored(position.partition, position.offset, row.at_ms, row.command, row.answer)
         if one.command is not None and one.decision.events:
             rows.setdefault(one.command.show_id, []).append(one)
-    for message in instance.observed.published:
+    for message in instance.observations.published:
         if message.channel != SEATS_CHANNEL:
             continue
         for change in decode_seat_changes(message.body):
@@ -99,7 +99,7 @@ def seat_changes_are_true(instance: SimulatedInstance) -> Iterator[str]:
 NAMES = frozenset({"name", "username", "email", "phone", "address", "language", "password"})
 
 
-def nobody_is_named(instance: SimulatedInstance) -> Iterator[str]:
+def check_no_personal_data(instance: SimulatedInstance) -> Iterator[str]:
     """12. No record of the log and no decision has a field in which a name could stand."""
     for topic in ("aisle.commands", EVENTS_TOPIC):
         for partition in range(PARTITIONS):
