@@ -61,7 +61,7 @@ from gateway.tickets.renderer import TicketRenderer
 from gateway.tickets.routes import TicketRoutes
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, open_log
-from runtime.metrics_server import telling
+from runtime.metrics_server import serve_metrics
 from runtime.open_files import OpenFiles, raise_limit
 from runtime.process import settle_gc
 from runtime.settings import SettingError, Settings
@@ -89,7 +89,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = Fals
     with listener_for(settings) as listener:
         async with (
             open_gateway(settings) as gateway,
-            telling(settings, SERVICE, gateway.metrics) if metrics else contextlib.nullcontext(),
+            serve_metrics(settings, SERVICE, gateway.metrics) if metrics else contextlib.nullcontext(),
         ):
             settle_gc()
             headers = headers_for(settings.public_url, settings.cors_origins)

@@ -15,7 +15,7 @@ from litestar.di import NamedDependency
 from gateway.http.problems import Problem
 from gateway.openapi.annotations import problem_responses
 from runtime.log import Log, LogUnavailable, WrongLog
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 from schemas.wire import COMMANDS_TOPIC
 
 _CACHED_S = 0.5
@@ -75,7 +75,7 @@ class Health:
             async with asyncio.timeout(_TIMEOUT_S):
                 opening = await self._pool.fetchval(_OPENING_SQL, grace_s)
                 rows = await self._pool.fetch(_NEXT_SQL)
-        except (*AWAY, asyncpg.PostgresError) as error:
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             return [f"the database: {str(error) or type(error).__name__}"]
         try:
             async with asyncio.timeout(_TIMEOUT_S):

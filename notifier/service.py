@@ -21,7 +21,7 @@ from notifier.metrics import MeasuredDeliveries
 from notifier.pace import Pace
 from notifier.sender import Sender
 from runtime.log import Log
-from runtime.metrics_server import telling
+from runtime.metrics_server import serve_metrics
 from runtime.polling import poll
 from runtime.postgres import Pool
 from runtime.process import run_until
@@ -60,9 +60,9 @@ async def notify(
         asyncio.create_task(_log_backlog(deliveries), name="backlog"),
     ]
     _log.info("notifier_started", server=f"{server.host}:{server.port}", embedded=inbox is not None)
-    telling_metrics = telling(settings, SERVICE, deliveries) if metrics else contextlib.nullcontext()
+    metrics_server = serve_metrics(settings, SERVICE, deliveries) if metrics else contextlib.nullcontext()
     try:
-        async with telling_metrics:
+        async with metrics_server:
             await run_until(stop, *tasks)
     finally:
         stop.set()

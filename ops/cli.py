@@ -142,24 +142,24 @@ def verify(
     ] = False,
 ) -> None:
     """Decide the log again and compare with what is stored. Exit status 1 on any difference."""
-    from ops.audit.findings import Verdict
+    from ops.audit.findings import Findings
     from ops.audit.verify import verify as compare
     from ops.logs import bound_log
 
     settings = _settings()
 
-    async def look(url: str) -> Verdict:
+    async def look(url: str) -> Findings:
         async with bound_log(settings, url, create=False) as log:
             return await compare(url, log, from_start=from_start, checkpoint=checkpoint)
 
     with database(settings, "verify") as url:
-        verdict = asyncio.run(look(url))
-    for difference in verdict.differences:
+        findings = asyncio.run(look(url))
+    for difference in findings.differences:
         print(difference)
-    if verdict.differences:
-        print(f"{len(verdict.differences)} differences in {verdict.summary()}.")
+    if findings.differences:
+        print(f"{len(findings.differences)} differences in {findings.summary()}.")
         sys.exit(1)
-    print(f"All is as decided: {verdict.summary()}.")
+    print(f"All is as decided: {findings.summary()}.")
     if checkpoint:
         print("The next `aisle verify` goes on from here.")
 
@@ -280,7 +280,7 @@ def create_users(
         try:
             if tokens is not None:
                 signing = users.signing_tokens(settings)
-                prefix = username or users.made_up_prefix()
+                prefix = username or users.random_prefix()
                 making = users.create_many(
                     url, count, prefix=prefix, role=role, password=password, tokens=signing, file=tokens
                 )
@@ -289,7 +289,7 @@ def create_users(
                     f"{prefix}-1 to {prefix}-{count} are made; {tokens} has their tokens, good for an hour."
                 )
             else:
-                given = password if password is not None else users.made_up_password()
+                given = password if password is not None else users.random_password()
                 user_id = asyncio.run(
                     users.create_user(
                         url, username=username, email=email, name=name, role=role, password=given

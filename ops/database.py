@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from ops.local.embedded import run_servers
 from ops.local.embedded_postgres import EmbeddedPostgres
-from ops.local.home import HomeInUse, locked
+from ops.local.home import HomeInUse, lock_home
 from runtime.process import CannotStart
 from runtime.settings import Settings
 
@@ -29,10 +29,10 @@ def database(settings: Settings, command: str, *, create: bool = False) -> Itera
         raise CannotStart(f"AISLE_HOME={settings.home}: there is no database here yet; `aisle up` makes one")
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(settings.home, f"`aisle {command}`"))
+            stack.enter_context(lock_home(settings.home, f"`aisle {command}`"))
         except HomeInUse:
             deadline = time.monotonic() + _STARTING_S
-            while not postgres.answers():
+            while not postgres.is_ready():
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)

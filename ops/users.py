@@ -109,12 +109,12 @@ async def create_many(
         await connection.close()
 
 
-def made_up_password() -> str:
+def random_password() -> str:
     """A password that nobody can guess."""
     return secrets.token_urlsafe(12)
 
 
-def made_up_prefix() -> str:
+def random_prefix() -> str:
     """Names for test customers that no earlier ones have."""
     return f"test-{secrets.token_hex(4)}"
 

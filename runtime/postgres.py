@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 import asyncpg
 import structlog
 
-from runtime.addresses.database_url import one_by_one, shown
+from runtime.addresses.database_url import one_url_per_host, redacted
 from runtime.retries import Retry, retry
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class DatabaseUnavailable(Exception):
     """PostgreSQL cannot be reached or refuses the connection. The message names the server and the reason."""
 
 
-AWAY = (
+UNAVAILABLE = (
     DatabaseUnavailable,
     OSError,
     TimeoutError,
@@ -52,7 +52,7 @@ AWAY = (
 )
 """Errors of a query while PostgreSQL is unavailable, restarting, out of resources or not the primary: retry later."""
 
-DATABASE_ERRORS = (*AWAY, asyncpg.PostgresError)
+DATABASE_ERRORS = (*UNAVAILABLE, asyncpg.PostgresError)
 """Every error that a query raises on behalf of PostgreSQL, for work that is repeated anyway."""
 
 
@@ -82,7 +82,7 @@ async def create_pool(
     )
 
 
-_answered: dict[str, int] = {}
+_last_host: dict[str, int] = {}
 """For a URL with several hosts: the index of the host of the last connection. It is tried first."""
 
 
@@ -91,10 +91,10 @@ async def open_connection(url: str, *, timeout: float = 60.0, **options: Any) ->
 
     asyncpg has one timeout for all hosts together: one that is switched off would use up all of it.
     """
-    urls = one_by_one(url)
+    urls = one_url_per_host(url)
     if len(urls) == 1:
         return await asyncpg.connect(url, timeout=timeout, **options)
-    first = _answered.get(url, 0)
+    first = _last_host.get(url, 0)
     problem: Exception | None = None
     for index in (first, *(n for n in range(len(urls)) if n != first)):
         try:
@@ -104,7 +104,7 @@ async def open_connection(url: str, *, timeout: float = 60.0, **options: Any) ->
             if problem is None or not isinstance(error, asyncpg.TargetServerAttributeNotMatched):
                 problem = error
             continue
-        _answered[url] = index
+        _last_host[url] = index
         return connection
     assert problem is not None
     raise problem
@@ -133,13 +133,13 @@ def _options(name: str, statement_timeout_s: float) -> dict[str, Any]:
 async def _with_retries(url: str, attempt: Callable[[], Awaitable[T]]) -> T:
     def log_retry(failed: Retry) -> None:
         if failed.attempt == _LOGGED_ATTEMPT:
-            _log.warning("postgres_unavailable", url=shown(url), error=str(failed.error) or "timeout")
+            _log.warning("postgres_unavailable", url=redacted(url), error=str(failed.error) or "timeout")
 
     try:
         return await retry(
             attempt, *_NOT_YET, first_s=0.05, longest_s=1.0, give_up_s=START_S, on_retry=log_retry
         )
     except _NOT_YET as error:
-        raise DatabaseUnavailable(f"{shown(url)} does not answer: {error or 'time-out'}") from None
+        raise DatabaseUnavailable(f"{redacted(url)} does not answer: {error or 'time-out'}") from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseUnavailable(f"{shown(url)} refuses the connection: {error}") from None
+        raise DatabaseUnavailable(f"{redacted(url)} refuses the connection: {error}") from None

@@ -91,7 +91,7 @@ def known_reason(error: BaseException) -> str | None:
     return None
 
 
-def lasting_name(settings: Settings) -> str | None:
+def group_instance(settings: Settings) -> str | None:
     """Returns a name that this process shares with its predecessors and successors, and with no other process.
 
     None without a supervisor, which ensures that one of them runs at a time.

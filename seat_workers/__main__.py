@@ -14,8 +14,8 @@ from uuid import UUID
 
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, check_bounds, open_log
-from runtime.metrics_server import telling
-from runtime.process import lasting_name, run_service, settle_gc
+from runtime.metrics_server import serve_metrics
+from runtime.process import group_instance, run_service, settle_gc
 from runtime.settings import SettingError, Settings
 from schemas.ids import fresh_command_id
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
@@ -39,7 +39,7 @@ async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False
     async def connect(name: str) -> Any:
         return await postgres.connect(database_url, name)
 
-    log = await open_log(settings.kafka, database_url, instance=lasting_name(settings))
+    log = await open_log(settings.kafka, database_url, instance=group_instance(settings))
     events = log.appender(EVENTS_TOPIC)
     commands = log.appender(COMMANDS_TOPIC)
     worker_metrics = WorkerMetrics(log)
@@ -56,8 +56,10 @@ async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False
         timers = Timers(ledger, commands, _clock_ms, _new_id)
         worker = SeatWorker(ledger, Publisher(redis_client, events), timers, name)
         worker_metrics.shows_in_memory = lambda: worker.shows_in_memory
-        telling_metrics = telling(settings, SERVICE, worker_metrics) if metrics else contextlib.nullcontext()
-        async with telling_metrics:
+        metrics_server = (
+            serve_metrics(settings, SERVICE, worker_metrics) if metrics else contextlib.nullcontext()
+        )
+        async with metrics_server:
             settle_gc()
             member = MeasuredMember(worker, worker_metrics)
             await worker.run(log.reader(COMMANDS_TOPIC, GROUP, member), stop)

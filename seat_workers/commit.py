@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import structlog
 
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 from runtime.retries import Backoff
 from seat_workers.batch import Batch
 from seat_workers.ledger import Fenced, Ledger, OutcomeUnknown, Unavailable
@@ -58,6 +58,6 @@ async def read_with_retries(read: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await read()
-        except AWAY as error:
+        except UNAVAILABLE as error:
             log.warning("read_failed", error=repr(error))
         await asyncio.sleep(backoff.next_s())

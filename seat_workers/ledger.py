@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.ids import Position
 from schemas.layout import Seating, decode_layout
@@ -100,7 +100,7 @@ class Ledger:
         for connection in list(self._connections.values()):
             try:
                 await connection.close(timeout=2)
-            except AWAY:
+            except UNAVAILABLE:
                 connection.terminate()
         self._connections.clear()
 
@@ -202,7 +202,7 @@ class Ledger:
         """Writes the batch, all or nothing. Raises a kind of Refused, or OutcomeUnknown."""
         try:
             connection = await self._connection("commit")
-        except (*AWAY, asyncpg.PostgresError) as error:
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             raise Unavailable(f"no connection to commit on: {error}") from error
         try:
             if time.monotonic() >= self._discard_plans_at:
@@ -220,7 +220,7 @@ class Ledger:
             raise _refusal(error) from error
         except (asyncpg.DataError, ValueError, TypeError, OverflowError) as error:
             raise DataRefused(f"a value does not fit its column: {error}") from error
-        except AWAY as error:
+        except UNAVAILABLE as error:
             raise OutcomeUnknown(repr(error)) from error
         except asyncio.CancelledError:
             self._connections.pop("commit").terminate()

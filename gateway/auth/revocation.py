@@ -62,7 +62,7 @@ class Revocations:
         return self._clock() - self._began_s <= MAX_AGE_S
 
     async def ensure_fresh(self) -> None:
-        """Waits until the last read is recent enough. Raises one of `AWAY` while PostgreSQL is unavailable."""
+        """Waits until the last read is recent enough. Raises one of `UNAVAILABLE` while PostgreSQL is unavailable."""
         for _ in range(_ATTEMPTS):
             if self.is_fresh():
                 return
@@ -73,7 +73,7 @@ class Revocations:
         raise TimeoutError("this process is too busy to read which tokens were revoked")
 
     async def refresh(self) -> None:
-        """Reads the changes since the last read. Raises one of `AWAY`.
+        """Reads the changes since the last read. Raises one of `UNAVAILABLE`.
 
         Every change that was committed before the call is in effect when it returns.
         """

@@ -10,7 +10,7 @@ import structlog
 
 from gateway.commands.pending import PendingRequest, PendingRequests
 from gateway.commands.replies import SeatChangeListener
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 from schemas.ids import Position
 
 _CHECK_EVERY_S = 0.05
@@ -57,7 +57,7 @@ class DecisionLookup:
     async def _look_up(self, due: list[PendingRequest]) -> None:
         try:
             await self._query(due[:_MAX_LOOK_UPS])
-        except (*AWAY, asyncpg.PostgresError) as error:
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             _log.warning("decision_lookup_failed", error=str(error))
         for request in due:
             request.look_up_at = asyncio.get_running_loop().time() + request.look_up_pause_s

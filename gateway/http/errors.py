@@ -17,7 +17,7 @@ from gateway.http.bodies import invalid
 from gateway.http.methods import method_not_allowed
 from gateway.http.problems import Problem
 from runtime.log import LogUnavailable
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 
 _BY_STATUS = {
     401: ("unauthenticated", "Log in at /api/login and send 'Authorization: Bearer <access token>'."),
@@ -49,7 +49,7 @@ def problem_for(error: BaseException, request_id: str, method: str, path: str) -
             return Problem(
                 "log_unavailable", "The log does not answer: try again in a moment.", retry_after_s=2
             )
-        case _ if isinstance(error, AWAY):
+        case _ if isinstance(error, UNAVAILABLE):
             _log.warning("database_call_failed", error=str(error) or type(error).__name__, path=path)
             return Problem(
                 "database_unavailable",

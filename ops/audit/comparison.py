@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from ops.audit.findings import Verdict
+from ops.audit.findings import Findings
 from ops.audit.replay import Replay
 from schemas.events import Booking
 from schemas.ids import Position
@@ -30,11 +30,11 @@ _STRAYS = """
 
 
 class Comparison:
-    """Tells the verdict what differs."""
+    """Tells the findings what differs."""
 
-    def __init__(self, database: Any, verdict: Verdict) -> None:
+    def __init__(self, database: Any, findings: Findings) -> None:
         self._database = database
-        self._verdict = verdict
+        self._findings = findings
 
     async def compare_shows(self, replay: Replay) -> None:
         """All shows of a partition, with what is stored."""
@@ -47,7 +47,7 @@ class Comparison:
                 await self._compare_claims(show_id, show)
                 self._compare_bookings(bookings.pop(show_id), show, replay)
                 await self._compare_state(show_id, show, replay.partition)
-        self._verdict.shows += len(replay.shows)
+        self._findings.shows += len(replay.shows)
 
     async def compare_strays(self, show_ids: Collection[int]) -> None:
         """Nothing is stored of any other show."""
@@ -65,7 +65,7 @@ class Comparison:
 
     def _compare_bookings(self, rows: dict[UUID, Any], show: Show, replay: Replay) -> None:
         for booking in (*show.ended.values(), *show.bookings.values()):
-            self._verdict.bookings += 1
+            self._findings.bookings += 1
             row = rows.pop(booking.booking_id, None)
             at = Position(replay.partition, replay.decided_at[booking.booking_id])
             if row is None or not _same(booking, at, row):
@@ -91,7 +91,7 @@ class Comparison:
                 self._say(f"show {show_id}: {name} is {state and state[name]}, and should be {value}")
 
     def _say(self, difference: str) -> None:
-        self._verdict.differences.append(difference)
+        self._findings.differences.append(difference)
 
 
 def _portions(shows: Mapping[int, Show]) -> Iterator[list[int]]:

@@ -13,7 +13,7 @@ class WrongRules(CannotStart):
     """A command was decided by other rules than this release has."""
 
 
-class Verdict(msgspec.Struct):
+class Findings(msgspec.Struct):
     """What was compared, and every difference, in words."""
 
     commands: int = 0

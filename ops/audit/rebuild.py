@@ -13,8 +13,8 @@ import msgspec
 
 from ops.audit.rebuilt import TABLES, RebuiltShow, read_show
 from ops.audit.show_history import partition_of
-from runtime.addresses.database_url import shown
-from runtime.postgres import AWAY, DatabaseUnavailable, open_connection
+from runtime.addresses.database_url import redacted
+from runtime.postgres import UNAVAILABLE, DatabaseUnavailable, open_connection
 from runtime.process import CannotStart
 
 _MADE_BY = "aisle rebuild"
@@ -91,8 +91,8 @@ async def replace(database_url: str, show_id: int) -> list[Compared]:
 async def _connect(url: str) -> Any:
     try:
         return await open_connection(url, server_settings={"application_name": "aisle rebuild", "jit": "off"})
-    except AWAY as error:
-        raise DatabaseUnavailable(f"{shown(url)} does not answer: {error or 'time-out'}") from None
+    except UNAVAILABLE as error:
+        raise DatabaseUnavailable(f"{redacted(url)} does not answer: {error or 'time-out'}") from None
 
 
 async def _partition_of(database: Any, show_id: int) -> int:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from ops.audit.findings import Verdict, WrongRules
+from ops.audit.findings import Findings, WrongRules
 from runtime.log import Log, Record, WrongLog
 from schemas.commands import Command, OpenShow
 from schemas.events import RULES, Decision, Reason
@@ -38,7 +38,7 @@ _FIRST_OF_ID = """
 class Replay:
     """A partition, from the start of its log or from where a checkpoint left it."""
 
-    def __init__(self, database: Any, partition: int, verdict: Verdict) -> None:
+    def __init__(self, database: Any, partition: int, findings: Findings) -> None:
         self.partition = partition
         self.next_offset = 0
         self.last_ms = 0
@@ -47,7 +47,7 @@ class Replay:
         self.decided_at: dict[UUID, int] = {}
         """For each booking, the offset of its last decision."""
         self._database = database
-        self._verdict = verdict
+        self._findings = findings
         self._seatings: dict[str, Seating | None] = {}
 
     async def decide_all(self, log: Log, bounds: tuple[int, int], next_offset: int) -> None:
@@ -96,7 +96,7 @@ class Replay:
                 f"{self.partition}-{missing} is neither in the log, which begins later, nor in `decisions`: there is no"
                 " deciding again from here. Only a checkpoint written after it can be gone on from"
             )
-        self._verdict.beyond_log += len(records)
+        self._findings.beyond_log += len(records)
         return records
 
     async def _compare(self, record: Record, row: Any, firsts: dict[UUID, tuple[int, int]]) -> None:
@@ -106,7 +106,7 @@ class Replay:
                 " Run `aisle verify --checkpoint` of the release that has those, with the seat workers of this one"
                 " not started yet; this one goes on from that checkpoint"
             )
-        self._verdict.commands += 1
+        self._findings.commands += 1
         now_ms = self.last_ms = max(record.at_ms, self.last_ms)
         if row["at_ms"] != now_ms:
             self._differ(record.offset, f"was decided at {row['at_ms']} ms, log time is {now_ms}")
@@ -115,7 +115,7 @@ class Replay:
         command = _command(record.body)
         decision = self._stored(record.offset, row["answer"])
         again = await self._decide(record.offset, command, decision or Decision(), now_ms)
-        if decision is not None and _told(again) != _told(decision):
+        if decision is not None and _comparable(again) != _comparable(decision):
             self._differ(
                 record.offset, f"is stored as {_brief(decision)} and decided again as {_brief(again)}"
             )
@@ -143,7 +143,7 @@ class Replay:
         if stored.repeats is not None or stored.reason is Reason.KEY_REUSED:
             return await self._repeat(offset, command, stored, now_ms)
         if stored.reason is Reason.INTERNAL_ERROR:
-            self._verdict.failed += 1
+            self._findings.failed += 1
             return stored
         show = self.shows.get(command.show_id)
         if show is not None:
@@ -200,7 +200,7 @@ class Replay:
                 self._differ(offset, f"is not the position stored for its command id {command_id}")
 
     def _differ(self, offset: int, text: str) -> None:
-        self._verdict.differences.append(f"{self.partition}-{offset} {text}")
+        self._findings.differences.append(f"{self.partition}-{offset} {text}")
 
 
 def _command(body: bytes) -> Command | None:
@@ -211,7 +211,7 @@ def _command(body: bytes) -> Command | None:
     return command
 
 
-def _told(decision: Decision) -> Decision:
+def _comparable(decision: Decision) -> Decision:
     """The decision with its booking beside the events, where earlier releases told it once more."""
     return msgspec.structs.replace(decision, about_last=False, booking_apart=decision.booking)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from ops.audit.command_text import who
+from ops.audit.command_text import describe_caller
 from schemas.events import (
     Booking,
     BookingConfirmed,
@@ -53,7 +53,7 @@ class ShowBefore:
 
     def note(self, decided: DecidedRecord) -> None:
         """What one decision changed."""
-        by = "nobody" if decided.command is None else who(decided.command)
+        by = "nobody" if decided.command is None else describe_caller(decided.command)
         for event in decided.decision.events:
             if is_from_later_release(event):
                 continue

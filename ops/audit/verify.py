@@ -12,7 +12,7 @@ from typing import Any
 
 from ops.audit.checkpoints import read_checkpoints, restore, write_checkpoint
 from ops.audit.comparison import Comparison
-from ops.audit.findings import Verdict
+from ops.audit.findings import Findings
 from ops.audit.replay import Replay
 from runtime.log import Log, WrongLog
 from runtime.log.opening import bind_log
@@ -24,7 +24,7 @@ _PARTITIONS = "SELECT partition, next_offset FROM partitions ORDER BY partition"
 
 async def verify(
     database_url: str, log: Log, *, from_start: bool = False, checkpoint: bool = False
-) -> Verdict:
+) -> Findings:
     """Decides the log again, from the newest checkpoint unless `from_start`; `checkpoint` writes a new one if
     nothing differs.
 
@@ -34,23 +34,23 @@ async def verify(
     database = await open_connection(database_url, server_settings={"application_name": "aisle verify"})
     try:
         await bind_log(database, log)
-        verdict = Verdict()
+        findings = Findings()
         async with database.transaction(isolation="repeatable_read", readonly=True):
-            replays = await _replays(database, verdict, from_start)
-            await _decide_and_compare(database, log, replays, verdict)
-        if checkpoint and not verdict.differences:
+            replays = await _replays(database, findings, from_start)
+            await _decide_and_compare(database, log, replays, findings)
+        if checkpoint and not findings.differences:
             await write_checkpoint(database, [replay for replay, _ in replays])
-        return verdict
+        return findings
     finally:
         await database.close()
 
 
-async def _replays(database: Any, verdict: Verdict, from_start: bool) -> list[tuple[Replay, int]]:
+async def _replays(database: Any, findings: Findings, from_start: bool) -> list[tuple[Replay, int]]:
     """Each partition with the offset up to which it is decided."""
     checkpoints = {} if from_start else await read_checkpoints(database)
     replays = []
     for partition, next_offset in await database.fetch(_PARTITIONS):
-        replay = Replay(database, partition, verdict)
+        replay = Replay(database, partition, findings)
         known = checkpoints.pop(partition, None)
         if known is not None:
             if known.next_offset > next_offset:
@@ -60,8 +60,8 @@ async def _replays(database: Any, verdict: Verdict, from_start: bool) -> list[tu
                     " `partitions` was changed. `aisle verify --from-start` looks at everything"
                 )
             await restore(database, replay, known)
-            verdict.before_checkpoint += known.next_offset
-            verdict.checkpoint_at, verdict.checkpoint_rules = known.at, known.rules
+            findings.before_checkpoint += known.next_offset
+            findings.checkpoint_at, findings.checkpoint_rules = known.at, known.rules
         replays.append((replay, next_offset))
     if checkpoints:
         raise WrongLog(
@@ -71,10 +71,10 @@ async def _replays(database: Any, verdict: Verdict, from_start: bool) -> list[tu
 
 
 async def _decide_and_compare(
-    database: Any, log: Log, replays: list[tuple[Replay, int]], verdict: Verdict
+    database: Any, log: Log, replays: list[tuple[Replay, int]], findings: Findings
 ) -> None:
     bounds = await log.bounds(COMMANDS_TOPIC)
-    comparison = Comparison(database, verdict)
+    comparison = Comparison(database, findings)
     for replay, next_offset in replays:
         await replay.decide_all(log, bounds.get(replay.partition, (0, 0)), next_offset)
         await comparison.compare_shows(replay)

@@ -48,7 +48,7 @@ class EmbeddedServer(ABC):
         """The command line that runs it in the foreground."""
 
     @abstractmethod
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether it takes connections now."""
 
     @property
@@ -70,7 +70,7 @@ class EmbeddedServer(ABC):
                 process_group=0,
             )
 
-    def last_words(self) -> str:
+    def last_error(self) -> str:
         """The last complaint in its log, to tell why it did not start."""
         with suppress(OSError):
             lines = self.log.read_text(errors="replace")[-20_000:].splitlines()
@@ -85,9 +85,9 @@ class EmbeddedServer(ABC):
     def wait_ready(self, child: subprocess.Popen[bytes]) -> None:
         """Waits until it takes connections, recovery after a crash included. Raises CannotStart."""
         deadline = time.monotonic() + _START_S
-        while not self.answers():
+        while not self.is_ready():
             if child.poll() is not None:
-                raise CannotStart(f"{self.name} does not start: {self.last_words()} (see {self.log})")
+                raise CannotStart(f"{self.name} does not start: {self.last_error()} (see {self.log})")
             if time.monotonic() > deadline:
                 raise CannotStart(f"{self.name} is not ready after {_START_S:.0f} s (see {self.log})")
             time.sleep(0.01)

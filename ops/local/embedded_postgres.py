@@ -101,7 +101,7 @@ class EmbeddedPostgres(EmbeddedServer):
         folders = ["-D", os.fspath(self.data), "-k", os.fspath(self.sockets)]
         return [*self._launcher(), self.binary("postgres"), *folders, *options]
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         command = [self.binary("pg_isready"), "--quiet", "--host", os.fspath(self.sockets), "--port", "5432"]
         return subprocess.run(command, env=clean_environment(), check=False).returncode == 0
 
@@ -155,7 +155,7 @@ class EmbeddedPostgres(EmbeddedServer):
         if done.returncode != 0:
             # Later errors that follow from this one come last in the log.
             full = any(sign in done.stderr for sign in _DISK_FULL)
-            why = os.strerror(errno.ENOSPC) if full else self.last_words()
+            why = os.strerror(errno.ENOSPC) if full else self.last_error()
             raise CannotStart(f"PostgreSQL cannot be set up in {self.home}: {why} (see {self.log})")
 
     def _end_orphan(self) -> None:

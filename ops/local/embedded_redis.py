@@ -48,7 +48,7 @@ class EmbeddedRedis(EmbeddedServer):
         user = server_user(self.home / "postgres")
         return [*launcher(user, self.stop_signal, binary, self.socket.parent), os.fspath(binary), *options]
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(1)
             try:

@@ -44,7 +44,7 @@ def make_home(home: Path) -> Path:
 
 
 @contextmanager
-def locked(home: Path, holder: str) -> Iterator[None]:
+def lock_home(home: Path, holder: str) -> Iterator[None]:
     """Holds the home for one process; the kernel takes the lock back however that process ends.
 
     Raises HomeInUse with the words in `holder` of whoever has it.

@@ -12,10 +12,10 @@ _BACKLOG = 2048
 """Connections that may wait while no gateway takes any."""
 
 
-def listen(host: str, port: int, *, patience_s: float = 0.0) -> socket.socket:
+def listen(host: str, port: int, *, retry_for_s: float = 0.0) -> socket.socket:
     """A socket that listens there. Raises CannotStart, with the setting's name, where that cannot be.
 
-    A port that is in use is waited for up to `patience_s`: a killed process may be about to let go of it.
+    A port that is in use is waited for up to `retry_for_s`: a killed process may be about to let go of it.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -23,7 +23,7 @@ def listen(host: str, port: int, *, patience_s: float = 0.0) -> socket.socket:
         )[0]
     except (OSError, UnicodeError) as error:
         raise CannotStart(f"AISLE_HOST={host!r}: {error}") from None
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + retry_for_s
     while True:
         listener = socket.socket(family, kind, protocol)
         try:
@@ -35,13 +35,13 @@ def listen(host: str, port: int, *, patience_s: float = 0.0) -> socket.socket:
             if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
                 time.sleep(0.1)
                 continue
-            raise CannotStart(_complaint(error, host, port)) from None
+            raise CannotStart(_error_message(error, host, port)) from None
         else:
             listener.setblocking(False)
             return listener
 
 
-def _complaint(error: OSError, host: str, port: int) -> str:
+def _error_message(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"AISLE_PORT={port}: this port of {host} is in use; stop what has it or set another"
     if error.errno == errno.EACCES:

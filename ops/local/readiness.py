@@ -20,7 +20,7 @@ def own_address(host: str, port: int) -> tuple[str, int]:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port
 
 
-async def until_ready(listener: socket.socket) -> None:
+async def wait_until_ready(listener: socket.socket) -> None:
     """Asks `/health/ready` behind this socket until it says yes. Raises CannotStart after a minute."""
     host, port = own_address(*listener.getsockname()[:2])
     deadline = time.monotonic() + READY_S

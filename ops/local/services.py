@@ -53,7 +53,7 @@ def server_program(server: EmbeddedServer) -> Program:
         start=start,
         stop_signal=server.stop_signal,
         stop_s=30,
-        why_ended=lambda: f"{server.last_words()} (see {server.log})",
+        why_ended=lambda: f"{server.last_error()} (see {server.log})",
     )
 
 

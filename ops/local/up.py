@@ -18,18 +18,18 @@ from ops.local.credentials import Logins, staff_logins
 from ops.local.embedded import EmbeddedServer
 from ops.local.embedded_postgres import EmbeddedPostgres
 from ops.local.embedded_redis import EmbeddedRedis
-from ops.local.home import locked
+from ops.local.home import lock_home
 from ops.local.keys import jwt_keys
 from ops.local.listening import listen
 from ops.local.orphans import end_orphans
-from ops.local.readiness import until_ready
+from ops.local.readiness import wait_until_ready
 from ops.local.services import gateways, notifier, seat_workers, server_program, services
 from ops.local.supervisor import Program, Supervisor
 from ops.local.welcome import welcome
 from ops.logs import bound_log
 from ops.migrations import migrate
 from ops.sample.data import SampleData, load
-from runtime.metrics_server import telling_for
+from runtime.metrics_server import serve_child_metrics
 from runtime.process import CannotStart
 from runtime.settings import Settings
 
@@ -48,56 +48,56 @@ _log = structlog.get_logger()
 
 
 def up(settings: Settings) -> None:
-    """Runs until told to stop; after that nothing is left running. Raises what `known_reason` knows."""
-    with locked(settings.home, "`aisle up`"):
-        asyncio.run(_live(settings))
+    """Runs until a stop signal; leaves no process running. Raises the errors that `known_reason` explains."""
+    with lock_home(settings.home, "`aisle up`"):
+        asyncio.run(_run(settings))
 
 
-async def _live(settings: Settings) -> None:
+async def _run(settings: Settings) -> None:
     began = time.monotonic()
     run_folder = settings.home / "run"
     run_folder.mkdir(mode=0o700, exist_ok=True)
     supervisor = Supervisor(run_folder)
-    house = _House(settings, supervisor, run_folder)
-    told = asyncio.create_task(_told_to_stop(supervisor))
-    start = asyncio.create_task(house.start())
+    instance = _Instance(settings, supervisor, run_folder)
+    stop = asyncio.create_task(_wait_for_signal(supervisor))
+    start = asyncio.create_task(instance.start())
     try:
-        first: set[asyncio.Future[Any]] = {start, told, supervisor.failure}
+        first: set[asyncio.Future[Any]] = {start, stop, supervisor.failure}
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if supervisor.failure.done():
             supervisor.failure.result()
         if start.done():
             supervisor.settled()
             welcome(settings, *start.result(), time.monotonic() - began)
-        await told
+        await stop
         _log.info("stopping")
     finally:
-        for task in (start, told):
+        for task in (start, stop):
             task.cancel()
-        await asyncio.gather(start, told, return_exceptions=True)
-        await house.stop()
+        await asyncio.gather(start, stop, return_exceptions=True)
+        await instance.stop()
 
 
-async def _told_to_stop(supervisor: Supervisor) -> None:
+async def _wait_for_signal(supervisor: Supervisor) -> None:
     """Returns at the first signal to stop. A second one ends everything at once."""
-    told = asyncio.Event()
-    told_at = 0.0
+    stop = asyncio.Event()
+    signalled_at = 0.0
 
     def on_signal(number: signal.Signals) -> None:
-        nonlocal told_at
-        if not told.is_set():
-            told_at = time.monotonic()
-            told.set()
-        elif time.monotonic() - told_at > _SAME_KEYSTROKE_S:
+        nonlocal signalled_at
+        if not stop.is_set():
+            signalled_at = time.monotonic()
+            stop.set()
+        elif time.monotonic() - signalled_at > _SAME_KEYSTROKE_S:
             supervisor.kill_all()
             os._exit(128 + number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
-    await told.wait()
+    await stop.wait()
 
 
-class _House:
+class _Instance:
     """What runs, from the start of the first part to the end of the last."""
 
     def __init__(self, settings: Settings, supervisor: Supervisor, run_folder: Path) -> None:
@@ -106,14 +106,14 @@ class _House:
         self._run_folder = run_folder
         self._listener: socket.socket | None = None
         self._metrics = AsyncExitStack()
-        self._stages: list[list[str]] = []
-        """What has been started, in the opposite order of stopping; what is in one stage stops together."""
+        self._groups: list[list[str]] = []
+        """What has been started, in the opposite order of stopping; what is in one group stops together."""
 
     async def start(self) -> tuple[SampleData, Logins]:
         """Starts everything; returns once bookings can be made, with what there is to try."""
         settings = self._settings
         listener = await asyncio.to_thread(self._take_over)
-        await self._tell_metrics()
+        await self._serve_metrics()
         database_url = settings.database_url or await self._serve(EmbeddedPostgres(settings.home))
         redis_url = settings.redis_url or await self._serve(EmbeddedRedis(settings.home))
         await migrate(database_url)
@@ -130,7 +130,7 @@ class _House:
         self._keep([notifier(environment)])
         self._keep(seat_workers(environment, settings.workers))
         self._keep(gateways(environment, settings.gateways, listener.fileno()))
-        await until_ready(listener)
+        await wait_until_ready(listener)
         return sample_data, logins
 
     async def stop(self) -> None:
@@ -138,14 +138,14 @@ class _House:
         await self._metrics.aclose()
         if self._listener is not None:
             self._listener.close()
-        for stage in reversed(self._stages):
-            await self._supervisor.stop(stage)
+        for group in reversed(self._groups):
+            await self._supervisor.stop(group)
 
-    async def _tell_metrics(self) -> None:
+    async def _serve_metrics(self) -> None:
         """Has the port of metrics, for all services."""
         settings = self._settings
         names = services(settings.gateways, settings.workers)
-        await self._metrics.enter_async_context(telling_for(settings, os.getpid(), names))
+        await self._metrics.enter_async_context(serve_child_metrics(settings, os.getpid(), names))
 
     def _take_over(self) -> socket.socket:
         """Ends what an earlier supervisor left behind and takes the port."""
@@ -153,12 +153,12 @@ class _House:
             _log.warning(
                 "an earlier supervisor was killed; what it had started has ended", was=", ".join(left)
             )
-        patience_s = _LET_GO_S if left else 0.0
-        self._listener = listen(self._settings.host, self._settings.port, patience_s=patience_s)
+        retry_for_s = _LET_GO_S if left else 0.0
+        self._listener = listen(self._settings.host, self._settings.port, retry_for_s=retry_for_s)
         return self._listener
 
     def _keep(self, programs: Sequence[Program]) -> None:
-        self._stages.append([program.name for program in programs])
+        self._groups.append([program.name for program in programs])
         for program in programs:
             self._supervisor.keep(program)
 
@@ -168,7 +168,7 @@ class _House:
         await asyncio.to_thread(server.prepare)
         self._keep([server_program(server)])
         deadline = time.monotonic() + _SERVER_READY_S
-        while not await asyncio.to_thread(server.answers):
+        while not await asyncio.to_thread(server.is_ready):
             if time.monotonic() > deadline:
                 raise CannotStart(
                     f"{server.name} is not ready after {_SERVER_READY_S:.0f} s (see {server.log})"

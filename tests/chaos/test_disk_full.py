@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 from tests.chaos.chaos_instance import ChaosInstance, eventually
 from tests.chaos.checks import complaints
 from tests.chaos.crowd import Crowd
@@ -103,7 +103,7 @@ async def _use_up_the_log_files(database_url: str) -> None:
                 await database.execute(MORE_LOG, timeout=3)
             finally:
                 database.terminate()
-        except AWAY:
+        except UNAVAILABLE:
             return
 
 

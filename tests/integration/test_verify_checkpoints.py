@@ -83,9 +83,9 @@ async def differences(environment: WorkerEnvironment, **how: bool) -> list[str]:
 
 
 async def test_a_checkpoint_is_gone_on_from(environment: WorkerEnvironment, log: CutLog) -> None:
-    verdict = await verify(environment.database_url, log, checkpoint=True)
-    assert (verdict.differences, verdict.commands, verdict.bookings) == ([], 9, 3)
-    assert verdict.checkpoint_at is None
+    findings = await verify(environment.database_url, log, checkpoint=True)
+    assert (findings.differences, findings.commands, findings.bookings) == ([], 9, 3)
+    assert findings.checkpoint_at is None
     again = await verify(environment.database_url, log)
     assert (again.differences, again.commands, again.before_checkpoint, again.bookings) == ([], 0, 9, 3)
     assert "9 commands before the checkpoint" in again.summary()
@@ -143,8 +143,8 @@ async def test_other_rules_count_after_a_checkpoint_and_not_before(
 ) -> None:
     assert await differences(environment, checkpoint=True) == []
     await environment.db.execute("UPDATE decisions SET rules = 0")
-    verdict = await verify(environment.database_url, environment.log)
-    assert (verdict.differences, verdict.before_checkpoint, verdict.checkpoint_rules) == ([], 9, 1)
+    findings = await verify(environment.database_url, environment.log)
+    assert (findings.differences, findings.before_checkpoint, findings.checkpoint_rules) == ([], 9, 1)
     with pytest.raises(
         WrongRules, match=r"0-0 was decided by rules 0, .* `aisle verify --checkpoint` of the release"
     ):
@@ -157,9 +157,9 @@ async def test_where_the_log_does_not_reach_back_the_commands_come_from_decision
 ) -> None:
     monkeypatch.setattr(replay, "_PAGE", 3)
     log.begin = begin
-    verdict = await verify(environment.database_url, log)
-    assert (verdict.differences, verdict.commands) == ([], 9)
-    assert verdict.beyond_log == min(begin, 8) + 1, "of both partitions"
+    findings = await verify(environment.database_url, log)
+    assert (findings.differences, findings.commands) == ([], 9)
+    assert findings.beyond_log == min(begin, 8) + 1, "of both partitions"
     await environment.db.execute("UPDATE decisions SET answer = '{}' WHERE log_offset = 7")
     assert await differences(environment) == ["0-7 is stored as accepted and decided again as malformed"]
 

@@ -119,19 +119,19 @@ class SimulatedReader(MemoryReader):
             self._group.changed()
             self._log.wake()
 
-    def rebalance(self) -> None:
+    def force_rebalance(self) -> None:
         """The group gives everything back and out anew, for no reason that anybody sees."""
         self._group.changed()
         self._log.wake()
 
-    async def _follow_the_group(self) -> None:
+    async def _rebalance(self) -> None:
         while self._settled != self._group.generation or self not in self._group.members:
             if self not in self._group.members:
                 self._group.members.append(self)
                 self._group.changed()
             generation = self._group.generation
             if self.joined != generation:
-                await self._give_back()
+                await self._release()
                 self.joined = generation
                 self._log.wake()
                 continue
