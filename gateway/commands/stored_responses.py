@@ -49,16 +49,16 @@ class StoredResponses:
         self,
         user_id: int,
         route: str,
-        fields: Headers,
+        headers: Headers,
         request: msgspec.Struct,
         make: Callable[[Any], Awaitable[StoredResponse]],
     ) -> StoredResponse:
         """Returns what `make` returns, given a connection in a transaction, or the stored response to the same request.
 
-        `fields` are the headers of the request. Raises Problem `validation` for an invalid key and `key_reused`,
+        `headers` are the headers of the request. Raises Problem `validation` for an invalid key and `key_reused`,
         and every error of `make`.
         """
-        header = fields.get(b"idempotency-key")
+        header = headers.get(b"idempotency-key")
         async with self._pool.acquire() as connection, connection.transaction():
             if header is None:
                 return await make(connection)

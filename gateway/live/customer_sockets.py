@@ -1,8 +1,8 @@
-"""/api/me/live: a customer's own bookings as they change, and the booking calls as messages.
+"""/api/me/live: the changes of a customer's own bookings, and booking by message.
 
-What changes a booking is told whatever made it change: this socket, another gateway, staff, a hold that ran out,
-a show that was called off. All that is published after the handshake (or after the answer to the first `auth`)
-comes, each change once, those of one booking in order; `decided` says which of two states is the later.
+A change is sent regardless of its cause: this socket, another gateway, staff, an expired hold, a cancelled show. Every
+change published after the handshake (or after the response to the first `auth`) is sent once, those of one booking in
+order; `decided` says which of two states is the later one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class CustomerSockets:
         self._commands = commands
         self._events = events
         self._sockets: defaultdict[int, set[Socket]] = defaultdict(set)
-        events.to(self.hear)
+        events.subscribe(self.on_event)
 
     async def __call__(self, socket: Socket) -> None:
         """Serves one socket to its end."""
@@ -45,35 +45,35 @@ class CustomerSockets:
         login = await self._logins.log_in(socket)
         user_id = login.caller.user_id
         requests = SocketRequests(login, self._logins, self._commands)
-        with self._limits.of_customer(user_id), self._logins.kept(login):
-            async with self._events.followed():
+        with self._limits.of_customer(user_id), self._logins.monitored(login):
+            async with self._events.reading():
                 self._sockets[user_id].add(socket)
                 try:
                     if not socket.accepted:
                         await socket.accept()
                     await requests.read()
                 finally:
-                    self._leave(user_id, socket)
+                    self._remove(user_id, socket)
         await requests.finish()
 
-    def hear(self, heard: StreamEvent) -> None:
-        """Tells the owner of a booking that it changed."""
-        sockets = self._sockets.get(heard.user_id) if heard.user_id is not None else None
+    def on_event(self, event: StreamEvent) -> None:
+        """Sends a changed booking to its owner's sockets."""
+        sockets = self._sockets.get(event.user_id) if event.user_id is not None else None
         if not sockets:
             return
         try:
-            published = decode_published_event(heard.body)
+            published = decode_published_event(event.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            _log.error("an event that cannot be read is passed over", user_id=heard.user_id, error=str(error))
+            _log.error("invalid_event_skipped", user_id=event.user_id, error=str(error))
             return
         booking = getattr(published.event, "booking", None)
-        assert booking is not None, "an event of a customer is about a booking"
+        assert booking is not None, "an event with a user has a booking"
         decided = parse_position(published.event_id.rpartition("-")[0])
         frame = text_frame(encode(ChangedMessage(booking_body(booking, decided))))
         for socket in sockets:
             socket.push(frame)
 
-    def _leave(self, user_id: int, socket: Socket) -> None:
+    def _remove(self, user_id: int, socket: Socket) -> None:
         sockets = self._sockets[user_id]
         sockets.remove(socket)
         if not sockets:

@@ -1,6 +1,6 @@
-"""Events as clients see them: the status of a show in the API's words. PURE.
+"""Public form of events, with the status of a show in the API's words. Pure.
 
-Stored events keep the writer's word, which knows no clock: `open`.
+Stored events have the seat worker's word, which does not depend on the clock: `open`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def public_event(body: bytes) -> bytes:
-    """The JSON of a stored PublishedEvent, with the status that the show has at the event's time."""
+    """Returns the JSON of a stored PublishedEvent, with the status of the show at the event's time."""
     if b'"terms"' not in body:
         return body
     published = _decode(body)

@@ -1,4 +1,4 @@
-"""The live sockets: found by their path, let in by origin and limits, ended in good order. Plain ASGI."""
+"""ASGI application of the live sockets: routing by path, check of origin and limits, and the close code."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from gateway.live.sockets import Socket, close_code
 from schemas.ids import MAX_SHOW_ID
 
 Handler = Callable[[Socket], Awaitable[None]]
-"""Accepts a socket and serves it to its end. A Problem that it raises before is the answer to the handshake,
-one that it raises later closes the socket with the code that goes with it."""
+"""Accepts a socket and serves it to its end. A Problem raised before the socket is accepted rejects the handshake;
+one raised later closes the socket with the code for it."""
 ShowHandler = Callable[[Socket, int], Awaitable[None]]
 
 _NORMAL = 1000
 
 
 class LiveRoutes:
-    """What is at ws://…/api/…/live. Each handler is given the socket before it is accepted.
+    """The sockets at ws://…/api/…/live. Each handler gets the socket before it is accepted.
 
-    A handshake counts as a request of its address (`rate`).
+    A handshake counts as a request of its client address (`rate`).
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class LiveRoutes:
             socket.close(_NORMAL)
 
     def serves(self, path: str) -> bool:
-        """Whether there is a live socket at this address."""
+        """Returns whether there is a live socket at this path."""
         return self._find(path) is not None
 
     def _find(self, path: str) -> Handler | None:
@@ -90,7 +90,7 @@ class LiveRoutes:
 
 
 def not_http() -> Problem:
-    """The answer to a plain request for the address of a live socket."""
+    """Returns the problem of a plain HTTP request for the path of a live socket."""
     return Problem(
         "upgrade_required",
         "Open a WebSocket here: docs/api.md tells what is said on it.",

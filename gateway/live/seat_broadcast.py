@@ -1,7 +1,7 @@
-"""Those who watch the seats of one show: every change is written out once and goes to all of them.
+"""Broadcast of one show's seat changes: every message is encoded once and sent to all subscribers.
 
-A change goes out at once; what changes within the next 100 ms waits and goes out as one message, with the
-latest letter per seat. A message goes to a few hundred sockets at a time, so that others have their turn.
+A change is sent at once. Changes within the next 100 ms are coalesced into one message, with the latest letter of
+each seat. A message is sent to a few hundred sockets per iteration of the event loop, so that it does not block others.
 """
 
 from __future__ import annotations
@@ -16,89 +16,89 @@ from gateway.live.sockets import text_frame
 from gateway.seat_maps.snapshot import SeatMapSnapshot
 from schemas.wire import encode
 
-TOGETHER_S = 0.1
-"""Changes of the same 100 ms may come as one message."""
+COALESCE_S = 0.1
+"""Changes within this time may be sent as one message."""
 
-_AT_ONCE = 250
+_SENDS_PER_ITERATION = 250
 _USUAL_STATUS = "on_sale"
 
 
-class Watcher(Protocol):
-    """A socket, as far as it is needed here."""
+class Subscriber(Protocol):
+    """A socket that receives frames."""
 
     def push(self, frame: bytes) -> None:
         """Sends an encoded frame without waiting."""
 
 
 class SeatBroadcast:
-    """The watchers of one show."""
+    """The subscribers of one show's snapshot."""
 
     def __init__(self, snapshot: SeatMapSnapshot, now_ms: float) -> None:
         self._snapshot = snapshot
         self._loop = asyncio.get_running_loop()
-        self._watchers: dict[Watcher, int] = {}
-        """Each with the version that it began with."""
-        self._waiting: dict[str, str] = {}
-        self._pause: asyncio.TimerHandle | None = None
-        self._outgoing: list[tuple[bytes, Iterator[Watcher]]] = []
-        self._first: tuple[int | None, bytes] = (None, b"")
+        self._subscribers: dict[Subscriber, int] = {}
+        """Each with the version of its first message."""
+        self._unsent: dict[str, str] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._outgoing: list[tuple[bytes, Iterator[Subscriber]]] = []
+        self._first_frame: tuple[int | None, bytes] = (None, b"")
         self._terms = snapshot.terms
         self._status = snapshot.terms.status_at(now_ms)
 
     def __len__(self) -> int:
-        return len(self._watchers)
+        return len(self._subscribers)
 
-    def join(self, watcher: Watcher, now_ms: float) -> None:
-        """One more watcher: it is sent the seats as they are, and every change from then on."""
-        self.tell_status(now_ms)
+    def add(self, subscriber: Subscriber, now_ms: float) -> None:
+        """Adds a subscriber. It is sent the current seats, and every change from then on."""
+        self.update_status(now_ms)
         version = self._snapshot.version
-        if self._first[0] != version:
-            self._first = (version, text_frame(self._snapshot.message()))
-        watcher.push(self._first[1])
+        if self._first_frame[0] != version:
+            self._first_frame = (version, text_frame(self._snapshot.message()))
+        subscriber.push(self._first_frame[1])
         if self._status != _USUAL_STATUS:
-            watcher.push(_status_frame(self._status))
-        self._watchers[watcher] = version
+            subscriber.push(_status_frame(self._status))
+        self._subscribers[subscriber] = version
 
-    def leave(self, watcher: Watcher) -> None:
-        """One watcher less."""
-        self._watchers.pop(watcher, None)
+    def remove(self, subscriber: Subscriber) -> None:
+        """Removes a subscriber."""
+        self._subscribers.pop(subscriber, None)
 
     def close(self) -> None:
-        """Nobody is left."""
-        if self._pause is not None:
-            self._pause.cancel()
+        """Cancels what is not sent yet."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._outgoing.clear()
 
     def changed(self, changes: dict[str, str]) -> None:
-        """The picture has moved on."""
+        """Sends changes of the snapshot, or adds them to the next message."""
         if self._snapshot.terms is not self._terms:
             self._terms = self._snapshot.terms
-            self.tell_status(time.time() * 1000)
-        self._waiting.update(changes)
-        if self._pause is None:
+            self.update_status(time.time() * 1000)
+        self._unsent.update(changes)
+        if self._timer is None:
             self._send_changes()
 
-    def tell_status(self, now_ms: float) -> None:
-        """Tells of the show's status, if it is another one by now: it also depends on the clock."""
+    def update_status(self, now_ms: float) -> None:
+        """Sends the show's status if it has changed, which may happen by the clock alone."""
         status = self._snapshot.terms.status_at(now_ms)
         if status != self._status:
             self._status = status
-            self._send(_status_frame(status), iter(list(self._watchers)))
+            self._send(_status_frame(status), iter(list(self._subscribers)))
 
     def _send_changes(self) -> None:
-        self._pause = None
-        if not self._waiting:
+        self._timer = None
+        if not self._unsent:
             return
-        self._pause = self._loop.call_later(TOGETHER_S, self._send_changes)
+        self._timer = self._loop.call_later(COALESCE_S, self._send_changes)
         if self._outgoing:
-            return  # more watchers than can be told in that time: what waits is told the next time
+            return  # the message before is still being sent: these changes go with the next one
         version = self._snapshot.version
-        message = {"type": "changes", "version": version, "changes": self._waiting}
-        self._waiting = {}
-        behind = [watcher for watcher, since in self._watchers.items() if since != version]
+        message = {"type": "changes", "version": version, "changes": self._unsent}
+        self._unsent = {}
+        behind = [subscriber for subscriber, since in self._subscribers.items() if since != version]
         self._send(text_frame(encode(message)), iter(behind))
 
-    def _send(self, frame: bytes, to: Iterator[Watcher]) -> None:
+    def _send(self, frame: bytes, to: Iterator[Subscriber]) -> None:
         self._outgoing.append((frame, to))
         if len(self._outgoing) == 1:
             self._send_some()
@@ -107,10 +107,10 @@ class SeatBroadcast:
         if not self._outgoing:
             return
         frame, to = self._outgoing[0]
-        some = list(islice(to, _AT_ONCE))
-        for watcher in some:
-            watcher.push(frame)
-        if len(some) < _AT_ONCE:
+        some = list(islice(to, _SENDS_PER_ITERATION))
+        for subscriber in some:
+            subscriber.push(frame)
+        if len(some) < _SENDS_PER_ITERATION:
             del self._outgoing[0]
         if self._outgoing:
             self._loop.call_soon(self._send_some)

@@ -37,7 +37,7 @@ class Fixture:
         self.log = MemoryLog(lambda: 0)
         self.stream = EventStream(self.log)
         self.told: list[StreamEvent] = []
-        self.stream.to(self.told.append)
+        self.stream.subscribe(self.told.append)
 
     def publish(self, event_id: str, event: Event | None = None) -> None:
         body = encode(PublishedEvent(event_id, 0, event or confirmed(7)))
@@ -62,7 +62,7 @@ async def fixture() -> AsyncIterator[Fixture]:
 
 async def test_all_that_is_published_after_a_follower_came_is_told(fixture: Fixture) -> None:
     fixture.publish("0-1-0")
-    async with fixture.stream.followed():
+    async with fixture.stream.reading():
         fixture.publish("0-2-0")
         fixture.publish("0-2-1", SeatsBlocked(5, ("1",)))
         assert await fixture.ids(2) == ["0-2-0", "0-2-1"]
@@ -72,14 +72,14 @@ async def test_all_that_is_published_after_a_follower_came_is_told(fixture: Fixt
 
 
 async def test_what_is_published_again_is_told_once(fixture: Fixture) -> None:
-    async with fixture.stream.followed():
+    async with fixture.stream.reading():
         for event_id in ("0-1-0", "0-1-1", "0-2-0", "0-1-0", "0-1-1", "0-2-0", "0-10-0"):
             fixture.publish(event_id)
         assert await fixture.ids(4) == ["0-1-0", "0-1-1", "0-2-0", "0-10-0"]
 
 
 async def test_what_cannot_be_read_is_passed_over(fixture: Fixture) -> None:
-    async with fixture.stream.followed():
+    async with fixture.stream.reading():
         fixture.log.put(EVENTS_TOPIC, 0, b"{")
         fixture.log.put(EVENTS_TOPIC, 0, b'{"event_id":"nonsense","at_ms":0,"event":{"type":"Unheard"}}')
         fixture.log.put(
@@ -99,12 +99,12 @@ async def test_nothing_is_read_for_nobody_and_a_pause_is_not_told_later(fixture:
     ):
         await asyncio.sleep(0)
         assert not reader.called
-        async with fixture.stream.followed():
+        async with fixture.stream.reading():
             fixture.publish("0-1-0")
             await fixture.ids(1)
         await until(lambda: not fixture.stream._next)
         fixture.publish("0-2-0")
-        async with fixture.stream.followed():
+        async with fixture.stream.reading():
             fixture.publish("0-3-0")
             assert await fixture.ids(2) == ["0-1-0", "0-3-0"]
         assert reader.call_count == 2
@@ -112,7 +112,7 @@ async def test_nothing_is_read_for_nobody_and_a_pause_is_not_told_later(fixture:
 
 async def test_a_log_that_is_away_for_a_while_costs_no_event(fixture: Fixture) -> None:
     with mock.patch("gateway.live.event_stream._RETRY_S", 0.001):
-        async with fixture.stream.followed():
+        async with fixture.stream.reading():
             fixture.publish("0-1-0")
             await fixture.ids(1)
             fixture.log.outage = LogUnavailable("away")
@@ -126,8 +126,8 @@ async def test_a_log_that_is_away_for_a_while_costs_no_event(fixture: Fixture) -
 async def test_a_follower_is_refused_while_the_end_of_the_log_is_not_known(fixture: Fixture) -> None:
     away = LogUnavailable("away")
     with mock.patch.object(fixture.log, "bounds", side_effect=away), pytest.raises(LogUnavailable):
-        async with fixture.stream.followed():
+        async with fixture.stream.reading():
             pass
-    async with fixture.stream.followed():
+    async with fixture.stream.reading():
         fixture.publish("0-1-0")
         assert await fixture.ids(1) == ["0-1-0"]

@@ -309,11 +309,11 @@ async def test_live_events_go_on_after_one_of_a_later_release(
     mine = CustomerSockets(mock.Mock(), mock.Mock(), mock.Mock(), made)
     socket = mock.Mock()
     mine._sockets[5].add(socket)
-    made.to(heard.append)
+    made.subscribe(heard.append)
     unreadable = encode(PublishedEvent("0-6-0", 9, events.BookingConfirmed(BOOKING))).replace(
         b'"status":"confirmed"', b'"status":"paid"'
     )
-    async with made.followed():
+    async with made.reading():
         log.put(EVENTS_TOPIC, 0, CHANGED_LATER)
         log.put(EVENTS_TOPIC, 0, unreadable)
         log.put(EVENTS_TOPIC, 0, encode(PublishedEvent("0-7-0", 9, events.BookingConfirmed(BOOKING))))

@@ -20,7 +20,7 @@ LAYOUT = EncodedLayout(encode_layout(numbered(5, Money(1000, "EUR"))))
 FAR_MS = 2.0**52
 
 
-class Watcher:
+class FakeSubscriber:
     """Keeps the frames it is sent."""
 
     def __init__(self) -> None:
@@ -48,12 +48,12 @@ class Fixture:
 
     def __init__(self) -> None:
         self.snapshot = SeatMapSnapshot(7, LAYOUT, 10, [], ShowTerms("open", int(FAR_MS) * 2))
-        self.audience = SeatBroadcast(self.snapshot, 0)
-        self.snapshot.listener = self.audience
+        self.broadcast = SeatBroadcast(self.snapshot, 0)
+        self.snapshot.listener = self.broadcast
 
-    def joined(self) -> Watcher:
-        watcher = Watcher()
-        self.audience.join(watcher, 0)
+    def joined(self) -> FakeSubscriber:
+        watcher = FakeSubscriber()
+        self.broadcast.add(watcher, 0)
         return watcher
 
     def change(self, version: int, **letters: str) -> None:
@@ -111,8 +111,8 @@ async def test_who_comes_in_between_has_the_seats_as_they_are_and_is_told_no_cha
 async def test_while_many_are_being_told_what_is_new_waits_and_comes_in_order(
     fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seat_broadcast, "_AT_ONCE", 1)
-    monkeypatch.setattr(seat_broadcast, "TOGETHER_S", 0.0)
+    monkeypatch.setattr(seat_broadcast, "_SENDS_PER_ITERATION", 1)
+    monkeypatch.setattr(seat_broadcast, "COALESCE_S", 0.0)
     listener = [fixture.joined() for _ in range(30)]
     for version in range(11, 61):
         fixture.change(version, seat1="hs"[version % 2], seat2="sa"[version % 2])
@@ -129,18 +129,18 @@ async def test_a_status_is_told_once_and_to_who_comes_later(fixture: Fixture) ->
     closed = msgspec.structs.replace(fixture.snapshot.terms, status="closed")
     fixture.snapshot.replace(11, [(0, ord("s"))], closed)
     assert watcher.messages[1:] == [{"type": "show", "status": "closed"}, changes(11, seat1="s")]
-    fixture.audience.tell_status(0)
+    fixture.broadcast.update_status(0)
     assert len(watcher.frames) == 3
     assert [message["type"] for message in fixture.joined().messages] == ["seats", "show"]
-    fixture.audience.tell_status(FAR_MS * 2)
+    fixture.broadcast.update_status(FAR_MS * 2)
     assert watcher.messages[-1] == {"type": "show", "status": "past"}
 
 
 async def test_who_has_left_is_told_nothing_more(fixture: Fixture) -> None:
     gone, there = fixture.joined(), fixture.joined()
-    fixture.audience.leave(gone)
+    fixture.broadcast.remove(gone)
     fixture.change(11, seat1="s")
-    assert (len(gone.frames), len(there.frames), len(fixture.audience)) == (1, 2, 1)
-    fixture.audience.leave(there)
-    fixture.audience.close()
-    assert not fixture.audience
+    assert (len(gone.frames), len(there.frames), len(fixture.broadcast)) == (1, 2, 1)
+    fixture.broadcast.remove(there)
+    fixture.broadcast.close()
+    assert not fixture.broadcast
