@@ -92,7 +92,7 @@ def _disturb_server(instance: SimulatedInstance, kind: str) -> None:
 
 def _move_partitions(worker: Worker) -> None:
     if worker.running and hasattr(worker, "reader"):
-        worker.reader.rebalance()
+        worker.reader.force_rebalance()
 
 
 def _disconnect_database(instance: SimulatedInstance, for_s: float) -> None:
