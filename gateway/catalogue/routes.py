@@ -1,4 +1,4 @@
-"""What staff do to the catalogue: movies, and new shows. Reading it is in `catalogue_reading`."""
+"""Staff endpoints of the catalogue: movies and new shows. The read endpoints are in `reading`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def add_movie(
     stored_responses: NamedDependency[StoredResponses],
     request_headers: NamedDependency[Headers],
 ) -> Response[MovieBody]:
-    """Add a movie. Takes an Idempotency-Key, which counts for this call alone."""
+    """Add a movie. Accepts an Idempotency-Key, whose scope is this endpoint."""
 
     async def add(connection: Any) -> StoredResponse:
         movie = await movies.add(data, connection)
@@ -114,7 +114,7 @@ async def create_show(
     response_cache: NamedDependency[ResponseCache],
     request_headers: NamedDependency[Headers],
 ) -> Response[ShowBody | PendingShowBody]:
-    """Create a show. 201 once its writer has opened it; 202 when that takes longer than the client waits."""
+    """Create a show. 201 once its seat worker has opened it; 202 if that takes longer than the client waits."""
     preference = read_preference(request_headers)
     request_id = (
         command_id_for(request_headers, caller.user_id) if b"idempotency-key" in request_headers else None
@@ -136,7 +136,7 @@ async def create_show(
 
 
 def catalogue_routes() -> Router:
-    """All of the above; what they take has to be provided."""
+    """The router of all staff endpoints. Their parameters must be provided as dependencies."""
     handlers: list[Any] = [
         add_movie,
         change_movie,

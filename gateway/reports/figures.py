@@ -103,7 +103,7 @@ class ReportFigures:
         """Gathers one portion; says whether there may be more."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_LOCK_SQL)
-            most = await connection.fetchval(_GATHER_SQL, _PORTION, self._zones.known, self._zones.house)
+            most = await connection.fetchval(_GATHER_SQL, _PORTION, self._zones.known, self._zones.default)
         return bool(most >= _PORTION)
 
     async def catch_up(self) -> None:

@@ -139,7 +139,7 @@ class Recorder:
             user_id=STAFF,
             note="Kamera – „Süd“",
         )
-        await ShowRequests(pool).note(request)
+        await ShowRequests(pool).store(request)
         await self.put([asked])
         assert await ShowRequests(pool).settle(command.command_id)
         await pool.close()
