@@ -1,4 +1,4 @@
-"""What must hold after every run: the twelve invariants of the design, and the client's view."""
+"""Checks after every run: the invariants of the design, and the clients' view."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.simulation.instance import PARTITIONS, SimulatedInstance
 from tests.simulation.replay import Replay
 
 EXPECTED_ENDS = (Fenced, LogUnavailable, *UNAVAILABLE)
-"""By these a process may end: its supervisor starts another."""
+"""Errors that may end a process; its supervisor restarts it."""
 
 
 def check(instance: SimulatedInstance) -> list[str]:
-    """All that does not hold, in words that begin with the number and the name of the invariant."""
+    """All violations, each beginning with the number and the name of its invariant."""
     return [violation for one in CHECKS for violation in one(instance)]
 
 
@@ -52,30 +52,30 @@ def _end(instance: SimulatedInstance, partition: int) -> int:
 
 
 def check_fencing(instance: SimulatedInstance) -> Iterator[str]:
-    """5. Only the last one who took a partition commits to it; whoever let it go in good order is done."""
+    """5. Only the latest owner of a partition commits to it, and no worker does after an orderly revoke."""
     history = sorted(
-        [(at, "took", part, partition) for at, part, partition in instance.observations.takes]
+        [(at, "taken", part, partition) for at, part, partition in instance.observations.takes]
         + [(at, "revoked", part, partition) for at, part, partition in instance.observations.revokes]
     )
     for commit in instance.observations.commits:
         for partition, advance in commit.batch.advances.items():
             before = [row for row in history if row[0] < commit.at and row[3] == partition]
-            takes = [row for row in before if row[1] == "took"]
+            takes = [row for row in before if row[1] == "taken"]
             if commit.refused is None and (
                 not takes or takes[-1][2] != commit.part or len(takes) != advance.epoch
             ):
-                yield f"5. fencing: {commit.part} commits to partition {partition}, which is not its own"
+                yield f"5. fencing: {commit.part} commits to partition {partition}, which it does not own"
             mine = [row[1] for row in before if row[2] == commit.part]
             if not commit.unawaited and mine and mine[-1] == "revoked":
-                yield f"5. fencing: {commit.part} goes on with partition {partition} after letting it go"
+                yield f"5. fencing: {commit.part} continues with partition {partition} after its revoke"
 
 
 def check_commits(instance: SimulatedInstance) -> Iterator[str]:
-    """4 and 6. What a writer sends fits what is stored; repeats that it could have known are not sent."""
+    """4 and 6. A batch fits what is stored, and has no repeat that the writer could have recognised."""
     for commit in instance.observations.commits:
         refused = commit.refused
         if isinstance(refused, DataRefused) and "constraint" not in str(refused):
-            yield f"6. memory is a cache: a batch of {commit.part} does not fit what is stored: {refused}"
+            yield f"6. memory is a cache: a batch of {commit.part} does not match what is stored: {refused}"
         if _has_a_repeat(commit.batch):
             yield f"4. same id, same answer: {commit.part} did not see a repeat within a batch"
 
@@ -92,7 +92,7 @@ def _has_a_repeat(batch: Batch) -> bool:
 
 
 def check_cache(instance: SimulatedInstance) -> Iterator[str]:
-    """6. A writer that has nothing in flight remembers what is stored, or nothing."""
+    """6. The cache of a writer with nothing in flight equals what is stored."""
     for worker in instance.workers:
         if not worker.running:
             continue
@@ -115,14 +115,14 @@ def check_cache(instance: SimulatedInstance) -> Iterator[str]:
                 or show.states.decode() != "".join(letters.values())
             )
             if wrong:
-                yield f"6. memory is a cache: {worker.name} remembers show {show_id} otherwise than stored"
+                yield f"6. memory is a cache: {worker.name} caches show {show_id} differently from what is stored"
 
 
 def check_exits(instance: SimulatedInstance) -> Iterator[str]:
-    """11 one log, and none of our own errors: a process ends only where a new one can do better."""
+    """11 one log, and no bugs: a process ends only on an error that a restart can mend."""
     for part, error in instance.observations.exits:
         if not isinstance(error, EXPECTED_ENDS):
-            yield f"11. one log, and no crash of our own: {part} ended by {error!r}"
+            yield f"11. one log, and no unexpected exit: {part} ended with {error!r}"
 
 
 CHECKS: tuple[Callable[[SimulatedInstance], Iterator[str]], ...] = (

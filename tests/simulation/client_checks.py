@@ -1,4 +1,4 @@
-"""What clients saw, compared with what is true in the end."""
+"""Checks of the clients' view: their responses against what is stored at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.simulation.replay import command_of
 
 
 def check_responses(instance: SimulatedInstance) -> Iterator[str]:
-    """Every answer is what is stored at its position, for the very command that was asked."""
+    """Every response equals the decision stored at its position, which is that of the client's command."""
     for request in instance.observations.requests:
         match request.answer:
             case StoredDecision(position) as decided:
@@ -50,7 +50,7 @@ def _is_at(instance: SimulatedInstance, request: Request, position: Position) ->
 
 
 def check_rejected_not_logged(instance: SimulatedInstance) -> Iterator[str]:
-    """10. What was refused before the log is not in it, and nobody is in flight once all is decided."""
+    """10. A command that was rejected before the log is not in it, and nothing is in flight at the end."""
     times: dict[UUID, int] = defaultdict(int)
     for request in instance.observations.requests:
         times[request.command.command_id] += 1
@@ -72,7 +72,7 @@ def check_rejected_not_logged(instance: SimulatedInstance) -> Iterator[str]:
 
 
 def check_idempotency(instance: SimulatedInstance) -> Iterator[str]:
-    """4. Of all commands with one id, one is decided and the others say the same, or that the key was used."""
+    """4. Of all commands with one id, one is decided; the others get the same answer, or `key_reused`."""
     firsts: dict[UUID, list[tuple[int, Position]]] = defaultdict(list)
     rows: list[tuple[Position, int, Command, Decision]] = []
     for position, row in sorted(instance.database.decisions.items()):
@@ -106,7 +106,7 @@ def check_idempotency(instance: SimulatedInstance) -> Iterator[str]:
 
 
 def check_order(instance: SimulatedInstance) -> Iterator[str]:
-    """If A was answered before B was sent, A's position precedes B's in the same partition."""
+    """Linearizability: if A was answered before B was sent, A's position precedes B's in the partition."""
     moments: list[tuple[int, bool, Position]] = []
     for request in instance.observations.requests:
         if isinstance(request.answer, StoredDecision | Pending):
@@ -122,7 +122,7 @@ def check_order(instance: SimulatedInstance) -> Iterator[str]:
 
 
 def check_response_times(instance: SimulatedInstance) -> Iterator[str]:
-    """9. Whoever waits is answered in time, with Redis or without; and for good where only Redis failed."""
+    """9. Every request gets a response in time, with or without Redis; a final one if only Redis has failed."""
     for request in instance.observations.requests:
         if request.answer is None:
             yield f"9. Redis may vanish: {request.client} was never answered"

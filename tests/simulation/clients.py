@@ -1,4 +1,4 @@
-"""The clients of a run: customers who book, hold, change their minds and ask again, and staff."""
+"""The clients of a run: customers who book, hold, confirm, cancel and retry, and staff."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from tests.simulation.loop import Part
 from tests.simulation.observations import Lost, Request
 
 Build = Callable[[UUID], Command]
-"""Makes the command of one attempt, given its id: a gateway makes a new booking id each time."""
+"""Makes the command of one attempt from its id, with a new booking id each time, as a gateway does."""
 
 STAFF = 99
 
 
 class Client:
-    """Somebody with a browser: asks, waits, asks again."""
+    """A client that sends commands, waits for responses and retries."""
 
     def __init__(self, instance: SimulatedInstance, user_id: int) -> None:
         self.instance = instance
@@ -50,7 +50,7 @@ class Client:
         self.bookings: list[Booking] = []
 
     async def send(self, build: Build, *, keyed: bool = False) -> Outcome | Problem | Lost:
-        """Sends a command; with a key, again after an answer that leaves it open."""
+        """Sends a command; with a key, retries after a response that leaves the outcome open."""
         random = self.random
         if keyed:
             self._keys += 1
@@ -69,7 +69,7 @@ class Client:
         return answer
 
     async def repeat(self) -> None:
-        """The same key once more, now and then for something else, or twice at the same moment."""
+        """Repeats an earlier key: with the same request, with another one, or twice at the same moment."""
         if not self._sent:
             return
         command_id, build = self.random.choice(self._sent)
@@ -89,11 +89,11 @@ class Client:
         sent = instance.observations.count()
         request = Request(self.part.name, gateway.name, command, wait_s, sent, instance.loop.time())
         instance.observations.requests.append(request)
-        instance.observations.log(self.part.name, f"asks {gateway.name}", command)
+        instance.observations.log(self.part.name, f"sends to {gateway.name}", command)
         answer = await gateway.submit(command, wait_s)
         request.answered, request.answered_s = instance.observations.count(), instance.loop.time()
         request.answer = answer
-        instance.observations.log(self.part.name, "sees", answer)
+        instance.observations.log(self.part.name, "receives", answer)
         if isinstance(answer, Pending) and random.random() < 0.5:
             await self._poll(answer)
         if isinstance(answer, StoredDecision) and answer.decision.booking is not None:
@@ -105,7 +105,7 @@ class Client:
             pending.position, self.instance.random.choice((0.5, 5.0))
         )
         if isinstance(status, StoredDecision):
-            self.instance.observations.log(self.part.name, "learns", status)
+            self.instance.observations.log(self.part.name, "polls", status)
             self.instance.observations.polls.append((status.position, status.decision))
 
 
@@ -114,7 +114,7 @@ def _is_retryable(answer: Outcome | Problem | Lost) -> bool:
 
 
 class Customer(Client):
-    """Wants seats."""
+    """A customer, who takes seats, confirms and cancels."""
 
     async def run(self, requests: int) -> None:
         for _ in range(requests):
@@ -173,7 +173,7 @@ class Customer(Client):
 
 
 class Staff(Client):
-    """Opens the shows, and later blocks seats, closes, changes, calls off, lets people in."""
+    """Staff: opens the shows, later blocks seats, changes, closes and cancels shows, and checks tickets in."""
 
     async def open_shows(self) -> None:
         await asyncio.gather(*[self._open(show) for show in self.instance.shows])

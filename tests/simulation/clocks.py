@@ -1,4 +1,4 @@
-"""Time and dice as the real code sees them while it is simulated: virtual, drawn from the seed, off on purpose."""
+"""Simulated clocks and random numbers for the real code: virtual, seeded, and with clock offsets."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ START_MS = 1_800_000_000_000
 
 
 def clock_ms(instance: SimulatedInstance) -> int:
-    """The time of day on the machine of the current part, whose clock may be off."""
+    """Unix time in ms by the clock of the current process, which may have an offset."""
     return START_MS + int(instance.loop.time() * 1000) + instance.skipped_ms + current_part().clock_offset_ms
 
 
 @contextmanager
 def simulated_clocks(instance: SimulatedInstance) -> Iterator[None]:
-    """Replaces the clocks and the dice of this process while a run goes on; the logs are silent."""
+    """Replaces clocks and random numbers during a run, and silences the process log."""
     random = instance.random
     real = time.time, time.monotonic, secrets.token_hex, secrets.randbits
     kept = structlog.get_config()
@@ -43,7 +43,7 @@ def simulated_clocks(instance: SimulatedInstance) -> Iterator[None]:
 
 
 class _Silent(structlog.BoundLoggerBase):
-    def _say_nothing(self, event: str | None = None, **fields: object) -> None:
+    def _ignore(self, event: str | None = None, **fields: object) -> None:
         pass
 
-    debug = info = warning = error = exception = critical = _say_nothing
+    debug = info = warning = error = exception = critical = _ignore

@@ -1,4 +1,4 @@
-"""The writers' ledger on the simulated database: same methods, same refusals, same unknown outcomes."""
+"""A fake of the writers' ledger on the simulated database: same methods, refusals and unknown outcomes."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _BIG_SHOW_TAKES_S = 0.1
 
 
 class Link(Protocol):
-    """The way to the database and back: late, cut off before it happened, or after."""
+    """A connection to the database, with delays, and losses before or after an effect."""
 
     async def connect(self) -> None:
-        """Raises one of UNAVAILABLE when the database lets nobody in."""
+        """Raises one of UNAVAILABLE when the database accepts no connections."""
         ...
 
     async def call(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
-        """Runs `effect` over there, which takes about so long. Raises what it raises, or one of UNAVAILABLE, whether or
-        not it has run."""
+        """Runs `effect` on the server, for about `takes_s`. Raises its error, or one of UNAVAILABLE, after which
+        it may or may not have run."""
         ...
 
     async def commit(self, effect: Callable[[], T]) -> T:
-        """As `call`, for what has to be on the disk."""
+        """Runs a commit, which also waits for the disk."""
         ...
 
 
 class FakeLedger(Ledger):
-    """A worker's ledger. `database` is shared, the connections are its own."""
+    """A worker's ledger. The database is shared, the connections are its own."""
 
     def __init__(self, database: Database, link: Link) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""What the gateway and the notifier have of PostgreSQL, on the simulated database."""
+"""Fakes of the gateway's pool and the notifier's table, on the simulated database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class DatabaseLink:
-    """One process's connections to the database, which may be away."""
+    """One process's connections to the database, which may be unavailable."""
 
     def __init__(self, network: Network, is_away: Callable[[], bool], commit_s: float) -> None:
         self._network = network
@@ -50,7 +50,7 @@ class DatabaseLink:
 
 
 class FakePool:
-    """A gateway's pool: the two queries that the path of a booking has."""
+    """A gateway's connection pool: the two queries on the path of a booking."""
 
     def __init__(self, database: Database, link: DatabaseLink) -> None:
         self._database = database
@@ -73,7 +73,7 @@ class FakePool:
 
 
 class FakeDeliveries(Deliveries):
-    """The notifier's table: a letter once per event and kind, the offset moved in the same transaction."""
+    """The notifier's table: one e-mail per event and kind, and the offset in the same transaction."""
 
     def __init__(self, database: Database, link: DatabaseLink) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""The one who injects faults: every now and then deals a action of the kinds that the plan has."""
+"""Injects the faults of a plan into processes and servers, at random intervals."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ GARBAGE = (b"", b"{}", b"\x00\xff", b"[" * 40, b'{"type":"Unheard","show_id":1}'
 
 
 async def inject_faults(instance: SimulatedInstance) -> None:
-    """As many blows as the plan has; to be cancelled when things may settle."""
+    """Injects as many faults as the plan has. The caller cancels it to let the instance settle."""
     plan = instance.plan
     for _ in range(plan.fault_count if plan.injected else 0):
         await asyncio.sleep(instance.random.expovariate(1 / plan.mean_interval_s))
         kind = instance.random.choice(plan.injected)
-        instance.observations.log("fate", kind)
+        instance.observations.log("faults", kind)
         _inject(instance, kind)
 
 
@@ -46,7 +46,7 @@ def _inject(instance: SimulatedInstance, kind: str) -> None:
         case "rebalance":
             _move_partitions(worker)
         case "rebalance while the database is away":
-            _disconnect_database(instance, random.uniform(3.0, 9.0))  # letting go has 5 s
+            _disconnect_database(instance, random.uniform(3.0, 9.0))  # the revoke time-out is 5 s
             _move_partitions(worker)
         case "stop a worker":
             worker.stop_gracefully()

@@ -1,4 +1,4 @@
-"""Which faults a schedule has, and how often each strikes. Every schedule draws its own selection."""
+"""Fault plans: the faults of a schedule and their probabilities. Each schedule draws a selection of its own."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import msgspec
 
 
 class NetworkFaults(msgspec.Struct):
-    """Chances per occasion, between 0 and 1, for what happens on the way; all 0 once things may settle."""
+    """Probabilities of network faults, per message or call; all are 0 while the instance settles."""
 
     slow: float = 0.0
-    """A message takes up to a second, seldom several, instead of about a millisecond."""
+    """A message takes up to a second, rarely several, instead of about a millisecond."""
     commit_cut: float = 0.0
-    """The connection is lost while a batch commits: before, after, or the commit comes late."""
+    """The connection is lost during a commit, which happens before, after, or not at all."""
     read_cut: float = 0.0
-    """The connection is lost while something is read or taken."""
+    """The connection is lost during a read or a take."""
     append_refused: float = 0.0
     append_answer_lost: float = 0.0
     append_twice: float = 0.0
-    """A record stands in the log twice."""
+    """A record is appended twice."""
     poll_fails: float = 0.0
     message_lost: float = 0.0
     """A Redis message does not reach its subscriber."""
     message_twice: float = 0.0
     http_cut: float = 0.0
-    """A client loses its connection before the answer."""
+    """A client loses its connection before the response."""
 
 
 class FaultPlan(msgspec.Struct, frozen=True):
-    """What one schedule does to the system."""
+    """The faults of one schedule."""
 
     network_faults: NetworkFaults
     injected: tuple[str, ...]
@@ -38,7 +38,7 @@ class FaultPlan(msgspec.Struct, frozen=True):
     fault_count: int
 
     def only_redis_fails(self) -> bool:
-        """Whether everything but Redis works all the time."""
+        """Whether only Redis has faults."""
         of_redis = ("message_lost", "message_twice")
         names = [name for name in NetworkFaults.__struct_fields__ if name not in of_redis]
         return {*self.injected} <= {"Redis away", "malformed record"} and not any(
@@ -69,11 +69,11 @@ INJECTED_FAULTS = (
 )
 
 HARMLESS_FAULTS = ("rebalance", "stop a worker", "clock jumps", "malformed record")
-"""After these nobody may be fenced, nothing may be slow to answer, no client may be left without an answer."""
+"""Faults after which no worker may be fenced, and every client must get a timely response."""
 
 
 def draw_plan(random: Random) -> FaultPlan:
-    """Some faults, not all: one that strikes everywhere hides what another would have shown."""
+    """Draws some faults, not all: a frequent fault can mask the effects of another."""
     kind = random.random()
     if kind < 0.1:
         injected = tuple(one for one in HARMLESS_FAULTS if random.random() < 0.7)

@@ -1,4 +1,4 @@
-"""One run: the instance with all its processes, its servers and its clients, drawn from one seed."""
+"""A simulated instance: all processes, servers and clients of one run, drawn from one seed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PARTITIONS = 2
 
 
 class SimulatedInstance:
-    """Everything of one run. Nothing in here is shared with another run."""
+    """The state of one run. Nothing in it is shared with another run."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class SimulatedInstance:
         self.database_away = False
         self.redis = FakeRedis(self.loop, self.network, self.observations)
         self.skipped_ms = 0
-        """Time in which nothing happened, beside that of the loop."""
+        """Time that was skipped, in addition to the time of the loop."""
         self.log_clock_offset_ms = 0
-        """How far the log's clock is off."""
+        """Offset of the log's clock from simulated time."""
         self.log = SimulatedLog(
             lambda: START_MS + int(self.loop.time() * 1000) + self.skipped_ms + self.log_clock_offset_ms
         )
@@ -71,14 +71,14 @@ class SimulatedInstance:
         self.worker_type = worker_type
         self.max_seats_in_memory = self.random.choice((2_000_000, 2_000_000, 6, 12))
         self.max_claims_at_once = self.random.choice((4_000, 2, 0))
-        """Above it, shows are loaded aside."""
+        """Larger shows are loaded in the background."""
         self.in_flight = self.random.choice(((1000, 1000, 1000), (1000, 1000, 1000), (6, 4, 2)))
         self.commit_s = self.random.choice((0.0, 0.0, 0.02, 0.1))
         self.clock_offsets = self.random.random() < 0.3
         self.failing_commands: set[UUID] = set()
         """Commands on which the rules raise."""
         self.requests_in_transit = 0
-        """Requests that clients sent and that have not arrived."""
+        """Number of requests that were sent and have not arrived."""
         self.staff: Any = None
         self.customers: list[Any] = []
         self.think_s = 0.05
@@ -89,21 +89,21 @@ class SimulatedInstance:
         self.processes = [*self.workers, *self.gateways, self.notifier]
 
     def database_link(self) -> DatabaseLink:
-        """A process's way to the database."""
+        """A connection to the database for one process."""
         return DatabaseLink(self.network, lambda: self.database_away, self.commit_s)
 
     def draw_clock_offset_ms(self) -> int:
-        """How far the clock of a new process is off."""
+        """Draws the clock offset of a new process, in ms."""
         if not self.clock_offsets or not self.random.random() < 0.5:
             return 0
         return self.random.choice((-30_000, -5_000, -500, 500, 5_000, 30_000))
 
     def new_id(self, now_ms: int) -> UUID:
-        """A command id for what a worker appends by itself."""
+        """A command id for a timer of a worker."""
         return fresh_command_id(now_ms, self.random.getrandbits(74))
 
     def stop_faults(self) -> None:
-        """No more faults: what was away is back, who slept wakes, who was cut off is heard again."""
+        """Ends all faults: servers are reachable again and suspended processes resume."""
         for name in NetworkFaults.__struct_fields__:
             setattr(self.network.faults, name, 0.0)
         self.database_away = self.database.full = False

@@ -1,4 +1,4 @@
-"""Invariant 11: a worker that finds a log which is not the database's stops, and resets nothing."""
+"""Check of invariant 11: a worker stops at a log that does not match the database, and writes nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.simulation.instance import PARTITIONS, SimulatedInstance
 
 
 async def check_truncated_log(instance: SimulatedInstance) -> list[str]:
-    """Takes the last record away, starts a worker, and says what is wrong with what it then does."""
+    """Removes the last record, starts a worker, and returns the violations."""
     logs = [instance.log._partition(COMMANDS_TOPIC, partition) for partition in range(PARTITIONS)]
     cut = max(logs, key=len)
     if not cut:

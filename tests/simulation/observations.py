@@ -1,4 +1,4 @@
-"""What happened in a run, in order: what the checker goes by, and what the trace of a failure is told from."""
+"""Observations of a run, in order: the input of the checker, and the trace that is printed for a failure."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from seat_workers.batch import Batch
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """No answer: the connection broke, or the client gave up."""
+    """No response: the connection was lost, or the client gave up."""
 
     why: str
 
 
 class Request(msgspec.Struct):
-    """One request of one client: what it asked, what it saw. `sent` and `answered` count all that happened."""
+    """One request of one client, and its response. `sent` and `answered` are numbers of `Observations.count`."""
 
     client: str
     gateway: str
@@ -35,18 +35,18 @@ class Request(msgspec.Struct):
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """A batch that reached the database, and what became of it."""
+    """A batch that reached the database, and its result."""
 
     at: int
     part: str
     batch: Batch
     refused: Exception | None
     unawaited: bool
-    """Whether nobody waited any more for its answer."""
+    """Whether no process was waiting for the result any more."""
 
 
 class Published(msgspec.Struct, frozen=True):
-    """What a part told the world: a message on a Redis channel, or (channel `events`) a record."""
+    """A message that a process published on a Redis channel, or (channel `events`) a record."""
 
     at: int
     part: str
@@ -55,7 +55,7 @@ class Published(msgspec.Struct, frozen=True):
 
 
 class Observations:
-    """The record of one run. `tell` adds a line to the trace, when there is to be one."""
+    """The observations of one run. `log` adds a line to the trace, if tracing is on."""
 
     def __init__(self, now_s: Callable[[], float], *, tracing: bool) -> None:
         self._now_s = now_s
@@ -66,16 +66,16 @@ class Observations:
         self.commits: list[Commit] = []
         self.published: list[Published] = []
         self.takes: list[tuple[int, str, int]] = []
-        """(when, source, which partition)"""
+        """(number of the moment, process, partition)"""
         self.revokes: list[tuple[int, str, int]] = []
-        """As `takes`; without those that were let go in haste."""
+        """As `takes`, for revokes in good order; without the forced ones."""
         self.exits: list[tuple[str, BaseException]] = []
-        """Processes that ended by an error of their own."""
+        """Processes that ended with an error."""
         self.polls: list[tuple[Position, Any]] = []
-        """What clients saw source asked for the fate of a command: position, decision."""
+        """Responses to requests for a command's status: (position, decision)."""
 
     def count(self) -> int:
-        """The number of what is happening now: grows by one each time."""
+        """Numbers the present moment: grows by one with each call."""
         self._count += 1
         return self._count
 
@@ -84,7 +84,7 @@ class Observations:
             self._lines.append((self._now_s(), source, text, details))
 
     def trace(self) -> str:
-        """All that was told, one line each: seconds, source, what."""
+        """The trace as text, a line per entry: seconds, source, event."""
         return "\n".join(
             f"{at_s:9.4f}  {source:<14} {text}{''.join(f' {_shown(one)}' for one in details)}"
             for at_s, source, text, details in self._lines

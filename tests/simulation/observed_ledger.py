@@ -1,4 +1,4 @@
-"""A worker's fake ledger with a record of what it took and committed."""
+"""A worker's fake ledger that records takes and commits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.simulation.observations import Commit, Observations
 
 
 class ObservedLedger(FakeLedger):
-    """Notes takes and commits at the moment in which the database does them."""
+    """Records takes and commits at the moment the database executes them."""
 
     def __init__(
         self, database: Database, link: Link, network: Network, observations: Observations, name: str
@@ -22,7 +22,7 @@ class ObservedLedger(FakeLedger):
 
 
 class _ObservedDatabase:
-    """The database as one worker's commits reach it."""
+    """The database as seen by one worker's ledger."""
 
     def __init__(self, database: Database, network: Network, observations: Observations, name: str) -> None:
         self._database = database

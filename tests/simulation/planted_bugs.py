@@ -1,4 +1,4 @@
-"""Bugs to plant into the real code, one at a time, so that the simulation can show that it sees them."""
+"""Bugs that are planted into the real code, one at a time, to test that the simulation finds them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Patches = Iterable[tuple[object, str, Any]]
 
 
 class PlantedBug(msgspec.Struct, frozen=True):
-    """One bug. `expected_violations`: how the violation begins that it has to lead to."""
+    """One bug. `expected_violations`: the possible beginnings of the violation that it must cause."""
 
     name: str
     expected_violations: tuple[str, ...]
@@ -38,7 +38,7 @@ class PlantedBug(msgspec.Struct, frozen=True):
 
     @contextmanager
     def planted(self) -> Iterator[dict[str, Any]]:
-        """While the bug is there; gives what the instance is to be made of."""
+        """Plants the bug; yields the types to make the instance of."""
         with ExitStack() as stack:
             for where, name, wrong in self.patches():
                 stack.enter_context(patch.object(where, name, wrong))
@@ -100,7 +100,7 @@ class _DoesNotDrain(SeatWorker):
         self._timers.drop(mine)
 
 
-class _KeepsWhatItAbandons(SeatWorker):
+class _KeepsAbandonedBatch(SeatWorker):
     async def _finish_commit(self) -> None:
         task, batch = self._commit_task, self._in_flight
         if task is None or batch is None:
@@ -117,7 +117,7 @@ class _KeepsWhatItAbandons(SeatWorker):
         self._committed.append(batch)
 
 
-class _DoesNotPublishAgain(SeatWorker):
+class _DoesNotRepublish(SeatWorker):
     async def _republish(self, partition: int, state: PartitionState) -> None:
         pass
 
@@ -145,10 +145,10 @@ def _wrong_gateway() -> Patches:
     yield publisher, "replies_of", replies_of
 
 
-def _blind_within_a_batch() -> Patches:
+def _ignores_repeats_within_a_batch() -> Patches:
     decide, remember = Decider.decide, RecentCommandIds.remember
 
-    def decide_blindly(self: Decider, *given: Any) -> Batch:
+    def decide_without_memory(self: Decider, *given: Any) -> Batch:
         late: list[tuple[RecentCommandIds, Any, FirstDecision]] = []
         with patch.object(RecentCommandIds, "remember", lambda *one: late.append(one)):
             batch = decide(self, *given)
@@ -156,7 +156,7 @@ def _blind_within_a_batch() -> Patches:
             remember(*one)
         return batch
 
-    yield Decider, "decide", decide_blindly
+    yield Decider, "decide", decide_without_memory
 
 
 def _unfolded() -> Patches:
@@ -174,7 +174,7 @@ def _unfolded() -> Patches:
     yield decider, "fold", one_by_one
 
 
-def _keeps_memory_of_the_refused() -> Patches:
+def _keeps_cache_of_a_refused_batch() -> Patches:
     def undo(self: Decider, batch: Batch) -> None:
         for one in batch.decided:
             if one.first and one.command is not None:
@@ -183,11 +183,11 @@ def _keeps_memory_of_the_refused() -> Patches:
     yield Decider, "undo", undo
 
 
-def _keeps_memory_when_taking() -> Patches:
+def _keeps_cache_when_taking() -> Patches:
     yield ShowCache, "drop_partitions", lambda self, partitions: None
 
 
-def _keeps_loads_of_what_is_lost() -> Patches:
+def _keeps_loads_of_revoked_partitions() -> Patches:
     def drop(self: ShowCache, shows: Iterable[tuple[int, int]]) -> None:
         for key in shows:
             show = self._shows.pop(key, None)
@@ -200,31 +200,31 @@ def _keeps_loads_of_what_is_lost() -> Patches:
 def _decides_while_loading() -> Patches:
     load_for = ShowCache.load_for
 
-    async def load_and_go_on(self: ShowCache, *given: Any) -> set[int]:
+    async def load_without_waiting(self: ShowCache, *given: Any) -> set[int]:
         await load_for(self, *given)
         return set()
 
-    yield ShowCache, "load_for", load_and_go_on
+    yield ShowCache, "load_for", load_without_waiting
 
 
-def _without_the_second_line() -> Patches:
+def _without_the_defensive_check() -> Patches:
     """Disables the defensive check of `is_before`, without which these bugs would have no effect."""
     yield FirstDecision, "is_before", lambda self, position: True
 
 
-def _keeps_ids_of_the_refused() -> Patches:
-    yield from _without_the_second_line()
+def _keeps_ids_of_a_refused_batch() -> Patches:
+    yield from _without_the_defensive_check()
     yield RecentCommandIds, "forget", lambda self, command_id: None
 
 
-def _takes_unknown_for_done() -> Patches:
+def _takes_unknown_for_committed() -> Patches:
     async def was_committed(*given: Any) -> bool:
         return True
 
     yield commit, "_was_committed", was_committed
 
 
-def _never_follows_up() -> Patches:
+def _never_fires_timers() -> Patches:
     async def append_due(self: Timers) -> None:
         pass
 
@@ -242,7 +242,7 @@ def _keeps_places_in_flight() -> Patches:
     yield PendingRequests, "remove", remove
 
 
-def _matches_no_position() -> Patches:
+def _looks_up_wrong_position() -> Patches:
     real = PendingRequests.set_position
 
     def set_position(self: PendingRequests, request: Any, position: Any) -> None:
@@ -261,22 +261,24 @@ PLANTED_BUGS = (
     PlantedBug("a repeat decided again", ("4.",), patches=_decides_repeats_again),
     PlantedBug("revoke without drain", ("5.",), worker=_DoesNotDrain),
     PlantedBug(
-        "an abandoned batch remembered", ("4.",), _KeepsWhatItAbandons, patches=_without_the_second_line
+        "an abandoned batch remembered", ("4.",), _KeepsAbandonedBatch, patches=_without_the_defensive_check
     ),
     PlantedBug("reply to the wrong gateway", ("client view",), patches=_wrong_gateway),
-    PlantedBug("a lost re-publish", ("3.",), worker=_DoesNotPublishAgain),
-    PlantedBug("a repeat within one batch not seen", ("4.",), patches=_blind_within_a_batch),
+    PlantedBug("a lost re-publish", ("3.",), worker=_DoesNotRepublish),
+    PlantedBug("a repeat within one batch not seen", ("4.",), patches=_ignores_repeats_within_a_batch),
     PlantedBug("an unfolded batch", ("1.", "6."), patches=_unfolded),
-    PlantedBug("memory of a refused batch kept", ("6.", "7."), patches=_keeps_memory_of_the_refused),
-    PlantedBug("ids of a refused batch kept", ("4.",), patches=_keeps_ids_of_the_refused),
-    PlantedBug("memory from before the take kept", ("6.", "7."), patches=_keeps_memory_when_taking),
-    PlantedBug("a load from before the take kept", ("6.", "7."), patches=_keeps_loads_of_what_is_lost),
-    PlantedBug("a partition that waits for a show not left out", ("7.",), patches=_decides_while_loading),
+    PlantedBug("cache of a refused batch kept", ("6.", "7."), patches=_keeps_cache_of_a_refused_batch),
+    PlantedBug("ids of a refused batch kept", ("4.",), patches=_keeps_ids_of_a_refused_batch),
+    PlantedBug("cache from before the take kept", ("6.", "7."), patches=_keeps_cache_when_taking),
+    PlantedBug("a load from before the take kept", ("6.", "7."), patches=_keeps_loads_of_revoked_partitions),
+    PlantedBug("a blocked partition not left out", ("7.",), patches=_decides_while_loading),
     PlantedBug(
-        "an unknown outcome taken for done", ("2.", "3.", "5.", "11."), patches=_takes_unknown_for_done
+        "an unknown outcome taken for committed",
+        ("2.", "3.", "5.", "11."),
+        patches=_takes_unknown_for_committed,
     ),
-    PlantedBug("nobody asks for what is due", ("8.",), patches=_never_follows_up),
-    PlantedBug("ids count for an hour only", ("4.",), patches=_ids_count_for_an_hour),
+    PlantedBug("timers append nothing", ("8.",), patches=_never_fires_timers),
+    PlantedBug("ids expire after an hour", ("4.",), patches=_ids_count_for_an_hour),
     PlantedBug("places in flight kept", ("10.",), patches=_keeps_places_in_flight),
-    PlantedBug("answers looked up one offset before", ("client view",), patches=_matches_no_position),
+    PlantedBug("answers looked up one offset before", ("client view",), patches=_looks_up_wrong_position),
 )

@@ -1,4 +1,4 @@
-"""The processes of a run: workers, gateways and the notifier, each of the real code, started again when it dies."""
+"""The processes of a run: workers, gateways and the notifier, with their real code, restarted when they end."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from tests.simulation.instance import SimulatedInstance
 
 Serve = Callable[[], Awaitable[Any]]
-"""What a gateway does for one request."""
+"""Handles one request on a gateway."""
 
 
 class Process:
-    """One place in the instance where a process runs: again and again, under a new number each time."""
+    """A supervised process of the instance. Each start makes a new part with a new number."""
 
     def __init__(self, instance: SimulatedInstance, name: str) -> None:
         self.instance = instance
@@ -47,7 +47,7 @@ class Process:
         self._starts = 0
 
     def start(self, *, even_if_finished: bool = False) -> None:
-        """Starts a new life. Nothing of the last one is left."""
+        """Starts the process with empty memory."""
         if self.running or (self.instance.finished and not even_if_finished):
             return
         self._starts += 1
@@ -70,13 +70,13 @@ class Process:
             self.start_later()
 
     def start_later(self) -> None:
-        """Whoever watches over the processes starts this one again soon."""
+        """Restarts the process after a delay, as a supervisor does."""
         if not self.instance.finished:
             delay_s = self.instance.random.uniform(0.05, 1.0)
             self.instance.loop.call_later(delay_s, self.start, context=WORLD.context)
 
     def kill(self) -> None:
-        """As by SIGKILL."""
+        """Ends the process at once, as SIGKILL does."""
         if not self.running:
             return
         self.instance.observations.log(self.part.name, "is killed")
@@ -86,21 +86,21 @@ class Process:
         self.start_later()
 
     def suspend(self, for_s: float) -> None:
-        """As by SIGSTOP, and SIGCONT after that time."""
+        """Suspends the process for `for_s` seconds, as SIGSTOP and SIGCONT do."""
         part = self.part
         if not self.running or part.frozen:
             return
-        self.instance.observations.log(part.name, f"is stopped for {for_s:.2f} s")
+        self.instance.observations.log(part.name, f"is suspended for {for_s:.2f} s")
         self.instance.loop.freeze(part)
         self.instance.loop.call_later(for_s, self.resume, part, context=WORLD.context)
 
     def resume(self, part: Part) -> None:
         if part.frozen and not part.dead:
-            self.instance.observations.log(part.name, "goes on")
+            self.instance.observations.log(part.name, "resumes")
             self.instance.loop.thaw(part)
 
     def on_exit(self, part: Part, *, killed: bool) -> None:
-        """What others notice of the end of a life."""
+        """Informs the rest of the instance that the process has ended."""
 
     async def work(self) -> None:
         raise NotImplementedError
@@ -137,7 +137,7 @@ class Worker(Process):
     def on_exit(self, part: Part, *, killed: bool) -> None:
         reader = getattr(self, "reader", None)
         if reader is not None:
-            # A killed process is missed only after a while.
+            # The group notices a killed member only after a while.
             delay_s = self.instance.random.uniform(0, 2.0) if killed else 0.0
             self.instance.loop.call_later(delay_s, reader.vanish, context=WORLD.context)
 
@@ -147,14 +147,14 @@ class Worker(Process):
             self.instance.loop.call_later(for_s / 2, self.reader.evict, context=WORLD.context)
 
     def stop_gracefully(self) -> None:
-        """As by SIGTERM: it lets go in good order, and is started again."""
+        """Stops the worker as SIGTERM does: it gives its partitions up in order, and is restarted."""
         if self.running and hasattr(self, "stop"):
-            self.instance.observations.log(self.part.name, "is told to stop")
+            self.instance.observations.log(self.part.name, "is stopped")
             self.stop.set()
 
 
 class _ObservedMember:
-    """A worker as a member of its group, with a record of what it had and let go."""
+    """A worker as a member of its group that records orderly revokes."""
 
     def __init__(self, process: Worker) -> None:
         self._worker = process.worker
@@ -166,16 +166,16 @@ class _ObservedMember:
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         instance, began_s = self._instance, self._instance.loop.time()
-        instance.observations.log(self._name, "has to let go of", partitions)
+        instance.observations.log(self._name, "revoke begins", partitions)
         await self._worker.revoked(partitions)
-        instance.observations.log(self._name, "has let go of", partitions)
+        instance.observations.log(self._name, "revoke ends", partitions)
         if instance.loop.time() - began_s < 4.9:
             at = instance.observations.count()
             instance.observations.revokes += [(at, self._name, partition) for partition in partitions]
 
 
 class Gateway(Process):
-    """A gateway, from the command on: append, wait, answer."""
+    """A gateway without HTTP: it appends commands, waits and responds."""
 
     commands: CommandSender
     admission: AdmissionControl
@@ -199,7 +199,7 @@ class Gateway(Process):
             self.instance.loop.call_later(0.001, _lose, answer, context=WORLD.context)
 
     async def submit(self, command: Command, wait_s: float) -> Outcome | Problem | Lost:
-        """What a client sees of the command that it sends here."""
+        """Sends a command over the network and returns the client's response."""
 
         async def serve() -> Outcome | Problem:
             try:
@@ -211,7 +211,7 @@ class Gateway(Process):
         return answer
 
     async def command_status(self, position: Position, wait_s: float) -> StoredDecision | Lost | None:
-        """What a client sees who asks for the status of a command."""
+        """Requests the status of a command and returns the client's response."""
 
         async def serve() -> StoredDecision | None:
             return await self.commands.await_decision(position, wait_s)
@@ -258,7 +258,7 @@ def _lose(answer: asyncio.Future[Any]) -> None:
 
 
 class Notifier(Process):
-    """The notifier's intake of events."""
+    """The notifier, as far as it consumes events."""
 
     async def work(self) -> None:
         instance = self.instance

@@ -1,4 +1,4 @@
-"""Invariants 3 and 9 as the outside sees them: what was published, when, and whether it was true."""
+"""Checks of invariants 3, 9 and 12: the order, completeness and contents of what was published."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.simulation.instance import PARTITIONS, SimulatedInstance
 
 
 def check_commit_before_publish(instance: SimulatedInstance) -> Iterator[str]:
-    """3. Nothing before its commit, and nothing else than what was committed."""
+    """3. Everything published was committed before."""
     committed: dict[Position, tuple[int, bytes]] = {}
     for commit in instance.observations.commits:
         if commit.refused is None:
@@ -51,7 +51,7 @@ def _told(instance: SimulatedInstance, channel: str, body: bytes) -> Iterator[tu
 
 
 def check_events(instance: SimulatedInstance) -> Iterator[str]:
-    """3. Every event is on the topic at least once, word for word, and letters come of each once."""
+    """3. Every event is on the topic at least once, unchanged, and leads to one e-mail of each kind."""
     wanted: dict[str, PublishedEvent] = {}
     for position, row in instance.database.decisions.items():
         for n, event in enumerate(decode_decision(row.answer).events):
@@ -74,7 +74,7 @@ def check_events(instance: SimulatedInstance) -> Iterator[str]:
 
 
 def check_seat_changes(instance: SimulatedInstance) -> Iterator[str]:
-    """9. Seat changes between two versions are exactly what was decided between them."""
+    """9. Seat changes between two versions equal the decisions between them."""
     rows: dict[int, list[DecidedRecord]] = {}
     for position, row in sorted(instance.database.decisions.items()):
         one = DecidedRecord.stored(position.partition, position.offset, row.at_ms, row.command, row.answer)
@@ -100,7 +100,7 @@ NAMES = frozenset({"name", "username", "email", "phone", "address", "language", 
 
 
 def check_no_personal_data(instance: SimulatedInstance) -> Iterator[str]:
-    """12. No record of the log and no decision has a field in which a name could stand."""
+    """12. No record of the log and no decision has a field for personal data."""
     for topic in ("aisle.commands", EVENTS_TOPIC):
         for partition in range(PARTITIONS):
             for record in instance.log.records(topic, partition, 0, 10**6):

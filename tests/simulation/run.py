@@ -1,4 +1,4 @@
-"""Runs one schedule from its seed: trouble, then calm, then the checker."""
+"""Runs one schedule from its seed: requests and faults, then settling, then the checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SETTLE_S = 240.0
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came of a schedule."""
+    """The result of one schedule."""
 
     seed: int
     violations: list[str]
@@ -42,7 +42,7 @@ def run(
     instance_type: Callable[..., SimulatedInstance] = SimulatedInstance,
     **types: Any,
 ) -> Result:
-    """One schedule. The same seed gives the same run, whatever else goes on."""
+    """Runs one schedule. The same seed always gives the same run."""
     instance = instance_type(seed, tracing=tracing, **types)
     real_step: Callable[..., Any] = vars(decider)["step"]
 
@@ -85,12 +85,12 @@ async def _run_all(instance: SimulatedInstance) -> list[str]:
         process.kill()
     for client in (instance.staff, *instance.customers):
         instance.loop.kill(client.part)
-    await asyncio.sleep(0.01)  # until everybody has unwound
+    await asyncio.sleep(0.01)  # until all tasks have unwound
     return violations
 
 
 async def _run_with_faults(instance: SimulatedInstance) -> None:
-    """Clients ask while fate strikes; at the end all clients have been answered, or given up."""
+    """Clients send requests during faults. At the end each request has a response or was given up."""
     random, loop = instance.random, instance.loop
     instance.staff = staff = Staff(instance, STAFF)
     instance.customers = [Customer(instance, user_id) for user_id in range(1, 1 + random.randrange(2, 6))]
@@ -107,28 +107,28 @@ async def _run_with_faults(instance: SimulatedInstance) -> None:
     await asyncio.wait(busy, timeout=FAULTS_S)
     injecting.cancel()
     instance.stop_faults()
-    instance.observations.log("fate", "lets everything settle")
+    instance.observations.log("faults", "end")
     await asyncio.wait(busy, timeout=SETTLE_S)
 
 
 async def _settle_and_check(instance: SimulatedInstance) -> list[str]:
-    """Waits until there is nothing left to do, and checks."""
+    """Waits until the instance has settled, then checks it."""
     deadline_s = instance.loop.time() + SETTLE_S
-    while (missing := unsettled(instance)) and instance.loop.time() < deadline_s:  # noqa: ASYNC110 - nobody could tell
+    while (missing := unsettled(instance)) and instance.loop.time() < deadline_s:  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0.3)
     instance.finished = True
     return [f"{missing}, and nothing changes any more"] * bool(missing) + check(instance)
 
 
 async def _stop_and_check(instance: SimulatedInstance) -> list[str]:
-    """All workers are told to stop; then everything has been marked as published."""
+    """Stops all workers in order; then everything must be marked as published."""
     for worker in instance.workers:
         worker.stop_gracefully()
     for _ in range(200):
         if not any(worker.running for worker in instance.workers):
             break
         await asyncio.sleep(0.1)
-    # A take that was on the way for long, of a worker killed since, may come after all: then nobody marks anything.
+    # A delayed take of a killed worker may still arrive: then no worker owns the partition, and none marks it.
     took = {partition: part for _, part, partition in instance.observations.takes}
     revokes = {partition: part for _, part, partition in instance.observations.revokes}
     violations = [

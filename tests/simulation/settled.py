@@ -1,4 +1,4 @@
-"""Whether an instance has nothing left to do: everything decided, published, read, run out and given to somebody."""
+"""Detects that an instance has settled: everything is decided, published, consumed, expired and assigned."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.simulation.processes import Worker
 
 
 def unsettled(instance: SimulatedInstance) -> str | None:
-    """What is still to be done, as a violation in case it never is; None when there is nothing."""
+    """The first thing that is unfinished, worded as a violation in case it stays so; None if nothing is."""
     database = instance.database
     if instance.requests_in_transit or instance.log.appends_in_transit:
         return "2. one decision: requests and appends are under way"
@@ -27,7 +27,7 @@ def unsettled(instance: SimulatedInstance) -> str | None:
         return f"8. one rule for expiry: show {show} on {partition} is called off and still has bookings"
     for process in instance.processes:
         if not process.running:
-            return f"11. one log, and no crash of our own: {process.name} does not stay alive"
+            return f"11. one log, and no unexpected exit: {process.name} does not stay alive"
     read = [partition for worker in instance.workers for partition in worker.reader._positions]
     if sorted(read) != [*range(PARTITIONS)]:
         return f"5. fencing: of all partitions only {read} are read"

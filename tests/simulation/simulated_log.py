@@ -1,4 +1,4 @@
-"""The log in memory as the parts reach it: over the network, and its clock may be set back."""
+"""The log in memory behind the simulated network, with a clock that may be set back."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.simulation.observations import Observations, Published
 
 
 class SimulatedLog(MemoryLog):
-    """A log whose records bear the time of its clock, also where that was set back, as Kafka's do."""
+    """A log whose records have the time of its clock, even if that was set back, as Kafka's do."""
 
     network: Network
     observations: Observations
     random: Random
     away: set[str]
-    """Topics that take nothing and give nothing for the time being."""
+    """Topics that are unavailable."""
     appends_in_transit = 0
-    """Appends that were sent and have not arrived."""
+    """Number of appends that were sent and have not arrived."""
 
     def put(self, topic: str, partition: int, body: bytes) -> int:
         self.check(topic, partition, body)
@@ -41,7 +41,7 @@ class SimulatedLog(MemoryLog):
 
 
 class SimulatedAppender:
-    """One process's appender to one topic; what it sends arrives in order."""
+    """One process's appender to one topic. Its records arrive in order."""
 
     def __init__(self, log: SimulatedLog, topic: str) -> None:
         self._log = log
@@ -58,7 +58,7 @@ class SimulatedAppender:
         network, faults = self._log.network, self._log.network.faults
         part = current_part().name
         if network.happens(faults.append_refused):
-            refused = LogUnavailable("the log takes nothing now")
+            refused = LogUnavailable("the log refuses appends")
             return await network.call(list[int], line=self._line, cut=refused, cut_before=True)
         if current_part().dead:
             raise asyncio.CancelledError
@@ -81,15 +81,15 @@ class SimulatedAppender:
         if network.happens(network.faults.append_twice):
             for partition, body in records:
                 again = log.put(self._topic, partition, body)
-                log.observations.log("log", "has that twice", f"{self._topic} {partition}-{again}")
+                log.observations.log("log", "duplicates", f"{self._topic} {partition}-{again}")
         return offsets
 
     async def close(self) -> None:
-        """Nothing is kept here."""
+        """Does nothing: no resources are held."""
 
 
 class SimulatedReader(MemoryReader):
-    """A member that can lose its partitions without being told, as one that gave no sign of life for long."""
+    """A member that can lose its partitions without notice, as one whose session has timed out."""
 
     log: SimulatedLog
 
@@ -99,7 +99,7 @@ class SimulatedReader(MemoryReader):
             raise asyncio.CancelledError
         network = log.network
         if self._topic in log.away or network.happens(network.faults.poll_fails):
-            raise LogUnavailable("the log gives nothing now")
+            raise LogUnavailable("the log is unavailable")
         if log.random.random() < 0.3:
             max_records = min(max_records, 1 + int(4 * log.random.random()))
         found = await super().poll(max_records=max_records, wait_s=wait_s)
@@ -113,14 +113,14 @@ class SimulatedReader(MemoryReader):
         await super().close()
 
     def evict(self) -> None:
-        """The group goes on without this member, which does not know it yet."""
+        """Removes this member from its group without notice."""
         if self in self._group.members:
             self._group.members.remove(self)
             self._group.changed()
             self._log.wake()
 
     def force_rebalance(self) -> None:
-        """The group gives everything back and out anew, for no reason that anybody sees."""
+        """Makes the group revoke all partitions and assign them anew."""
         self._group.changed()
         self._log.wake()
 
