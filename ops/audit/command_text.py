@@ -1,4 +1,4 @@
-"""A command in words: what was describe_command, and what kind of user asked."""
+"""Text for commands: the request and the caller."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _SHOWN_SEATS = 12
 
 
 def describe_caller(command: Command) -> str:
-    """Who asked: a customer, staff or Aisle itself."""
+    """Returns the caller of a command: a customer, staff or Aisle itself."""
     if command.user_id == 0:
         return "Aisle itself"
     return f"{'staff' if command.staff else 'customer'}, user {command.user_id}"
 
 
 def describe_command(command: Command) -> str:
-    """What a command asks for, with its ids."""
+    """Returns the request of a command, with its ids."""
     show = f"show {command.show_id}"
     match command:
         case BookSeats() | HoldSeats():
@@ -63,7 +63,7 @@ def describe_command(command: Command) -> str:
 
 
 def list_seats(seats: tuple[str, ...]) -> str:
-    """Labels, the first dozen of them."""
+    """Returns the first dozen labels and the number of the others."""
     shown = ", ".join(seats[:_SHOWN_SEATS])
     return (
         f"{shown} and {len(seats) - _SHOWN_SEATS} more" if len(seats) > _SHOWN_SEATS else shown or "no seats"

@@ -1,6 +1,6 @@
-"""`aisle explain`: what was asked at a position of the log, what was decided, and why.
+"""`aisle explain`: the command at a position of the log, its decision and the reason.
 
-The reason is looked for where it lies: in the decisions on the same show before this one. Only reads.
+The reason follows from the earlier decisions on the same show. Only reads.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _SHOWN_BYTES = 200
 
 
 class NoSuchPosition(Exception):
-    """There is nothing to explain. The message says why."""
+    """The position has no command. The message is the reason."""
 
 
 async def explain(database_url: str, log: Log, position: Position) -> list[str]:
-    """The explanation, line by line. Raises NoSuchPosition."""
+    """Returns the lines of the explanation. Raises NoSuchPosition."""
     database = await open_connection(database_url, server_settings={"application_name": "aisle explain"})
     try:
         async with database.transaction(isolation="repeatable_read", readonly=True):
@@ -97,7 +97,7 @@ async def _decided(database: Any, position: Position, row: Any) -> list[str]:
 
 
 async def _why(database: Any, position: Position, row: Any) -> list[str]:
-    """Why this was decided, and what happened with it."""
+    """Returns the reason of a decision and its events."""
     decision, command = decode_decision(row["answer"]), _command(row["command"])
     found = [describe_event(event) for event in decision.events]
     if decision.reason is None:

@@ -1,4 +1,4 @@
-"""Why a command was refused, in words, and which earlier position is behind it."""
+"""Text for the reason of a refusal, with the earlier position that caused it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _PLAIN = {
 
 
 def describe_event(event: Event) -> str:
-    """An event in words."""
+    """Returns the text of an event."""
     if is_from_later_release(event):
         return "an event of a later release, which `aisle explain` of that one can read"
     match event:
@@ -79,7 +79,7 @@ def describe_event(event: Event) -> str:
 def reasons(
     position: Position, at_ms: int, command: Command, decision: Decision, before: ShowBefore, total_seats: int
 ) -> list[str]:
-    """Why this was refused, a line for each thing at fault. `total_seats`: of the show's layout."""
+    """Returns the reasons of a refusal, one line each. `total_seats`: of the show's layout."""
     reason, terms = decision.reason, before.terms
     if reason is Reason.INTERNAL_ERROR:
         return [_PLAIN[reason]]
@@ -119,7 +119,7 @@ def reasons(
 
 
 def _seats(labels: tuple[str, ...], position: Position, command: Command, before: ShowBefore) -> list[str]:
-    """A line for each position that took some of the seats."""
+    """Returns one line for each position that took some of the seats."""
     at: dict[Position | None, list[str]] = {}
     for label in labels:
         change = before.seats.get(label)
@@ -130,7 +130,7 @@ def _seats(labels: tuple[str, ...], position: Position, command: Command, before
 def _taken(labels: tuple[str, ...], change: Change | None, position: Position, command: Command) -> str:
     seats = f"{list_seats(labels)} {'was' if len(labels) == 1 else 'were'}"
     if change is None:
-        return f"{seats} somebody's, but the stored decisions do not tell since when"
+        return f"{seats} taken; the stored decisions do not include the one that took them"
     when = _when(change, position)
     if isinstance(change.event, SeatsBlocked | SeatsUnblocked):
         return f"{seats} blocked {when}, by {change.by}"

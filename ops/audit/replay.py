@@ -1,4 +1,4 @@
-"""One partition decided again, and compared decision by decision."""
+"""Replay of one partition, with a comparison of every decision."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _FIRST_OF_ID = """
 
 
 class Replay:
-    """A partition, from the start of its log or from where a checkpoint left it."""
+    """Decides the commands of a partition again, from the start of its log or from a checkpoint."""
 
     def __init__(self, database: Any, partition: int, findings: Findings) -> None:
         self.partition = partition
         self.next_offset = 0
         self.last_ms = 0
         self.shows: dict[int, Show] = {}
-        """Those that the log opened, ended bookings and all."""
+        """Shows that the log opened, with their ended bookings."""
         self.decided_at: dict[UUID, int] = {}
         """For each booking, the offset of its last decision."""
         self._database = database
@@ -51,10 +51,9 @@ class Replay:
         self._seatings: dict[str, Seating | None] = {}
 
     async def decide_all(self, log: Log, bounds: tuple[int, int], next_offset: int) -> None:
-        """Decides everything before `next_offset` again. `bounds`: what the log has of this partition.
+        """Replays all commands before `next_offset`. `bounds`: first and next offset of the log of this partition.
 
-        Raises WrongLog when neither log nor `decisions` have a command, WrongRules for one that was decided
-        by others.
+        Raises WrongLog when neither log nor `decisions` have a command, WrongRules for a decision by other rules.
         """
         begin, end = bounds
         if next_offset > end:
@@ -81,7 +80,7 @@ class Replay:
             self.next_offset = records[-1].offset + 1
 
     async def _records(self, log: Log, start: int, stop: int, stored: Any) -> Sequence[Record]:
-        """The commands of a page: from the log, or from `stored` decisions where it does not reach back."""
+        """Returns the commands of a page: from the log, or from `stored` decisions before its beginning."""
         if stored is None:
             records = await log.read(COMMANDS_TOPIC, self.partition, start, stop - start)
             if not records:
@@ -93,8 +92,8 @@ class Replay:
         )
         if missing < stop:
             raise WrongLog(
-                f"{self.partition}-{missing} is neither in the log, which begins later, nor in `decisions`: there is no"
-                " deciding again from here. Only a checkpoint written after it can be gone on from"
+                f"{self.partition}-{missing} is neither in the log, which begins later, nor in `decisions`: a replay"
+                " from here is impossible. Only a checkpoint written after it can be the start of one"
             )
         self._findings.beyond_log += len(records)
         return records
@@ -158,7 +157,7 @@ class Replay:
         return decision
 
     async def _repeat(self, offset: int, command: Command, stored: Decision, now_ms: int) -> Decision:
-        """What a repeat has to be answered, whose first use is said by the decision or by `command_ids`."""
+        """Returns the decision of a repeat, whose first use is named by the decision or by `command_ids`."""
         if stored.repeats is not None:
             at = stored.repeats
             row = await self._database.fetchrow(_FIRST_AT, at.partition, at.offset)
@@ -183,7 +182,7 @@ class Replay:
         return FirstDecision(position, row["at_ms"], row["command"], row["answer"]).answer_to(command)
 
     async def seating(self, digest: str) -> Seating | None:
-        """The seating of a layout; None when there is no such layout."""
+        """Returns the seating of a layout; None when there is no such layout."""
         if digest not in self._seatings:
             body = await self._database.fetchval(_LAYOUT, digest)
             self._seatings[digest] = None if body is None else Seating(decode_layout(body))
@@ -212,7 +211,7 @@ def _command(body: bytes) -> Command | None:
 
 
 def _comparable(decision: Decision) -> Decision:
-    """The decision with its booking beside the events, where earlier releases told it once more."""
+    """Returns the decision without the second copy of its booking, which earlier releases stored beside the events."""
     return msgspec.structs.replace(decision, about_last=False, booking_apart=decision.booking)
 
 

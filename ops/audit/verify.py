@@ -1,9 +1,8 @@
-"""`aisle verify`: decides the log again and compares with what is stored.
+"""`aisle verify`: replays the log and compares the results with the database.
 
-Every command of every partition is decided anew, from the start or from a checkpoint, by the same rules and
-from nothing but the log and the layouts; then decisions, claims, bookings and shows must be what PostgreSQL
-has. It reads from one snapshot, so it can run beside everything else. Where the log's retention has passed,
-the commands are taken from `decisions`.
+Every command of every partition is decided again, from the start or from a checkpoint, by the same rules and
+from the log and the layouts alone; decisions, claims, bookings and shows in PostgreSQL must be equal. All reads
+use one snapshot, so services can run meanwhile. Commands that the log no longer has are read from `decisions`.
 """
 
 from __future__ import annotations
@@ -25,11 +24,12 @@ _PARTITIONS = "SELECT partition, next_offset FROM partitions ORDER BY partition"
 async def verify(
     database_url: str, log: Log, *, from_start: bool = False, checkpoint: bool = False
 ) -> Findings:
-    """Decides the log again, from the newest checkpoint unless `from_start`; `checkpoint` writes a new one if
-    nothing differs.
+    """Replays the log, from the newest checkpoint unless `from_start`.
 
-    Raises WrongLog when the database belongs to another log or commands are missing, WrongRules for a command
-    that was decided by others.
+    `checkpoint` writes a new one if nothing differs.
+
+    Raises WrongLog when the database belongs to another log or commands are missing, WrongRules for a decision by
+    other rules.
     """
     database = await open_connection(database_url, server_settings={"application_name": "aisle verify"})
     try:
@@ -46,7 +46,7 @@ async def verify(
 
 
 async def _replays(database: Any, findings: Findings, from_start: bool) -> list[tuple[Replay, int]]:
-    """Each partition with the offset up to which it is decided."""
+    """Returns a replay of each partition and the offset up to which it is decided."""
     checkpoints = {} if from_start else await read_checkpoints(database)
     replays = []
     for partition, next_offset in await database.fetch(_PARTITIONS):
