@@ -47,27 +47,27 @@ def problem_for(error: BaseException, request_id: str, method: str, path: str) -
             return Problem("validation", error.detail)
         case LogUnavailable():
             return Problem(
-                "log_unavailable", "The log does not answer: try again in a moment.", retry_after_s=2
+                "log_unavailable", "The log is unavailable: try again in a moment.", retry_after_s=2
             )
         case _ if isinstance(error, UNAVAILABLE):
             _log.warning("database_call_failed", error=str(error) or type(error).__name__, path=path)
             return Problem(
                 "database_unavailable",
-                "The database does not answer: try again in a moment.",
+                "The database is unavailable: try again in a moment.",
                 retry_after_s=2,
             )
         case _:
             _log.error("request_failed", request_id=request_id, method=method, path=path, exc_info=error)
             return Problem(
                 "internal_error",
-                f"Something went wrong that nobody expected: tell the operator the request id {request_id}.",
+                f"An unexpected error occurred: report the request id {request_id} to the operator.",
                 extra={"request_id": request_id},
             )
 
 
 def unknown_path() -> Problem:
     """The problem of a path without a route."""
-    return Problem("not_found", "There is nothing at this address: /docs lists what there is.")
+    return Problem("not_found", "There is no such path: /docs lists all of them.")
 
 
 def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -41,11 +41,15 @@ MIN_COMMANDS_UNDER_LOAD = 64
 
 def overloaded() -> Problem:
     """Returns the problem of a request that is rejected because of load."""
-    return Problem("overloaded", "Not taken; try again in a moment.", retry_after_s=1)
+    return Problem("overloaded", "Rejected under load, not executed: try again in a moment.", retry_after_s=1)
 
 
 def _show_overloaded() -> Problem:
-    return Problem("overloaded", "Too many ask for this show; not taken. Try again soon.", retry_after_s=1)
+    return Problem(
+        "overloaded",
+        "Too many requests for this show; rejected, not executed. Try again soon.",
+        retry_after_s=1,
+    )
 
 
 _OVERLOADED, _SHOW_OVERLOADED = overloaded().encoded(), _show_overloaded().encoded()
@@ -130,7 +134,7 @@ class AdmissionControl:
         if self._customers.get(user_id, 0) >= self._of_customer:
             raise Problem(
                 "rate_limited",
-                f"You have {self._of_customer} requests that are not decided yet; wait for their answers.",
+                f"You have {self._of_customer} undecided requests: wait for their decisions.",
                 retry_after_s=1,
             )
         self._total += 1

@@ -285,6 +285,6 @@ def rate_limited(rate: Rate, tokens: float) -> Problem:
     wait_s = rate.wait_s(tokens)
     return Problem(
         "rate_limited",
-        f"Too many {rate.description}: not done. Try again in {wait_s} s.",
+        f"Too many {rate.description}: rejected. Try again in {wait_s} s.",
         retry_after_s=wait_s,
     )
