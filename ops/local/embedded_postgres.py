@@ -169,7 +169,7 @@ class EmbeddedPostgres(EmbeddedServer):
             if (main := _first_number(lock_file)) in running:
                 os.kill(main, signal.SIGINT)
             if time.monotonic() > deadline:
-                raise CannotStart(f"a PostgreSQL of an earlier start does not end: processes {running}")
+                raise CannotStart(f"an orphaned PostgreSQL does not end: processes {running}")
             time.sleep(0.1)
         # A process id in these files may belong to another program by now; PostgreSQL would refuse to start.
         for left in (lock_file, *self.sockets.glob(".s.PGSQL.*.lock")):

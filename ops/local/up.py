@@ -1,4 +1,4 @@
-"""`aisle up`: everything on this machine, in the foreground, until Ctrl-C or SIGTERM."""
+"""`aisle up`: all services on this machine, in the foreground, until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ from runtime.process import CannotStart
 from runtime.settings import Settings
 
 _ONLY_HERE = frozenset({"AISLE_ADMIN_PASSWORD", "AISLE_STAFF_PASSWORD"})
-"""Settings that the children have no use for."""
+"""Settings that are not passed to the children."""
 
-_LET_GO_S = 3.0
-"""How long a port may still be held by what a killed supervisor left behind."""
+_PORT_RELEASE_S = 3.0
+"""Seconds for which a port may still be held by orphaned processes."""
 
 _SERVER_READY_S = 60.0
 
 _SAME_KEYSTROKE_S = 0.5
-"""A second signal this soon is the first one's echo: some programs send it to the group and to us."""
+"""Repeats of the signal within this time are ignored: some programs send it to the group and to the process."""
 
 _log = structlog.get_logger()
 
@@ -79,7 +79,7 @@ async def _run(settings: Settings) -> None:
 
 
 async def _wait_for_signal(supervisor: Supervisor) -> None:
-    """Returns at the first signal to stop. A second one ends everything at once."""
+    """Returns at the first stop signal. A second one kills all children and exits."""
     stop = asyncio.Event()
     signalled_at = 0.0
 
@@ -98,7 +98,7 @@ async def _wait_for_signal(supervisor: Supervisor) -> None:
 
 
 class _Instance:
-    """What runs, from the start of the first part to the end of the last."""
+    """The running parts, from the start of the first to the end of the last."""
 
     def __init__(self, settings: Settings, supervisor: Supervisor, run_folder: Path) -> None:
         self._settings = settings
@@ -107,12 +107,12 @@ class _Instance:
         self._listener: socket.socket | None = None
         self._metrics = AsyncExitStack()
         self._groups: list[list[str]] = []
-        """What has been started, in the opposite order of stopping; what is in one group stops together."""
+        """Started programs. Groups stop in reverse order, the programs of a group together."""
 
     async def start(self) -> tuple[SampleData, Logins]:
-        """Starts everything; returns once bookings can be made, with what there is to try."""
+        """Starts all parts; returns the sample data and logins once bookings can be made."""
         settings = self._settings
-        listener = await asyncio.to_thread(self._take_over)
+        listener = await asyncio.to_thread(self._end_orphans_and_listen)
         await self._serve_metrics()
         database_url = settings.database_url or await self._serve(EmbeddedPostgres(settings.home))
         redis_url = settings.redis_url or await self._serve(EmbeddedRedis(settings.home))
@@ -134,7 +134,7 @@ class _Instance:
         return sample_data, logins
 
     async def stop(self) -> None:
-        """Stops what was started: gateways first, the database last."""
+        """Stops the started parts: gateways first, the database last."""
         await self._metrics.aclose()
         if self._listener is not None:
             self._listener.close()
@@ -142,18 +142,16 @@ class _Instance:
             await self._supervisor.stop(group)
 
     async def _serve_metrics(self) -> None:
-        """Has the port of metrics, for all services."""
+        """Serves the metrics of all services on AISLE_METRICS_PORT."""
         settings = self._settings
         names = services(settings.gateways, settings.workers)
         await self._metrics.enter_async_context(serve_child_metrics(settings, os.getpid(), names))
 
-    def _take_over(self) -> socket.socket:
-        """Ends what an earlier supervisor left behind and takes the port."""
-        if left := end_orphans(self._run_folder):
-            _log.warning(
-                "an earlier supervisor was killed; what it had started has ended", was=", ".join(left)
-            )
-        retry_for_s = _LET_GO_S if left else 0.0
+    def _end_orphans_and_listen(self) -> socket.socket:
+        """Ends orphaned processes of an earlier supervisor and binds the port."""
+        if orphans := end_orphans(self._run_folder):
+            _log.warning("orphans_ended", programs=", ".join(orphans))
+        retry_for_s = _PORT_RELEASE_S if orphans else 0.0
         self._listener = listen(self._settings.host, self._settings.port, retry_for_s=retry_for_s)
         return self._listener
 
@@ -163,8 +161,8 @@ class _Instance:
             self._supervisor.keep(program)
 
     async def _serve(self, server: EmbeddedServer) -> str:
-        # The slow part, which may be the making of a database, beside the loop; the child itself is started
-        # from this thread, with which it is to end.
+        # Preparation may create a database and runs in another thread; the child is started from this one, because
+        # it receives its stop signal when the thread that started it ends.
         await asyncio.to_thread(server.prepare)
         self._keep([server_program(server)])
         deadline = time.monotonic() + _SERVER_READY_S
