@@ -1,7 +1,7 @@
-"""Who books: customers of the benchmark's own and one of staff, with their access tokens.
+"""Accounts of the benchmark: customers and one of staff, with access tokens.
 
-Signing up is slow by design, so they are put into the database of the benchmark's home directly; they have a
-password nobody knows, an address at a domain that cannot exist, and get their letters like anybody else.
+They are inserted into the database directly, because signing up is slow by design. They have a random password and
+an address at a domain that cannot exist, and receive e-mails like all accounts.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _ADD_USERS = """
 
 
 class Accounts(Protocol):
-    """Customers and one of staff."""
+    """Access tokens of customers and of one of staff."""
 
     def staff(self) -> str:
-        """An access token that is good now."""
+        """A valid access token."""
         ...
 
     def customers(self) -> tuple[str, ...]:
-        """One access token for each customer, good now."""
+        """One valid access token for each customer."""
         ...
 
 
 class SignedAccounts:
-    """Users in a database whose signing keys we have, so that their tokens never run out."""
+    """Accounts in a database with known signing keys: their tokens are renewed at each call."""
 
     def __init__(self, tokens: Tokens, staff_id: int, customer_ids: tuple[int, ...]) -> None:
         self._tokens = tokens
@@ -59,15 +59,17 @@ class _TokensFile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AccountsFile:
-    """Tokens from a file, `{"staff": "…", "customers": ["…", …]}`, for a service that is not ours."""
+    """Tokens from a file, `{"staff": "…", "customers": ["…", …]}`, for a service that already runs."""
 
     def __init__(self, path: Path) -> None:
         try:
             self._running_service = msgspec.json.decode(path.read_bytes(), type=_TokensFile)
         except (OSError, msgspec.DecodeError) as error:
-            raise SetupError(f"{path}: {error}; one staff token and a list of customers' is wanted") from None
+            raise SetupError(
+                f"{path}: {error}; expected one staff token and a list of customers' tokens"
+            ) from None
         if not self._running_service.customers:
-            raise SetupError(f"{path}: there are no customers in it")
+            raise SetupError(f"{path}: it has no customers")
 
     def staff(self) -> str:
         return self._running_service.staff
@@ -77,7 +79,7 @@ class AccountsFile:
 
 
 async def add_accounts(settings: Settings, customers: int) -> SignedAccounts:
-    """Adds one of staff and some customers to the database that `settings` name."""
+    """Inserts one of staff and `customers` customers into the database of `settings`."""
     password = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1).hash(secrets.token_urlsafe())
     connection = await asyncpg.connect(settings.database_url)
     try:

@@ -1,4 +1,4 @@
-"""Bookings in a database full of others against bookings in an empty one: each alone on the machine, in turn."""
+"""Bookings in a full database compared with bookings in an empty one, in alternating runs."""
 
 from __future__ import annotations
 
@@ -30,20 +30,23 @@ MakeEnvironment = Callable[[Instance, Client, SignedAccounts], Environment]
 
 
 class Comparison(msgspec.Struct, kw_only=True):
-    """How the comparison is made."""
+    """Parameters of the comparison."""
 
     bookings: int
-    """Sold beforehand."""
+    """Bookings sold beforehand."""
     rounds: int
     customers: int
     kafka: bool
-    """Start a Kafka for each of the homes."""
+    """Start a Kafka for each home."""
     keep: bool
     make_environment: MakeEnvironment
 
 
 async def compare(comparison: Comparison, console: Console) -> tuple[list[CaseRun], FullHome]:
-    """Makes the full home, then all rounds. Every other round begins with the full one. Raises SetupError."""
+    """Fills one home, then runs all rounds, in which the full and the empty home take turns to be first.
+
+    Raises SetupError.
+    """
     runs: list[CaseRun] = []
     with new_home(keep=comparison.keep) as home:
         console.print(f"selling {comparison.bookings:,} bookings beforehand: ", end="")
@@ -61,7 +64,7 @@ async def compare(comparison: Comparison, console: Console) -> tuple[list[CaseRu
                 full_run = await full_instance.measure(last=last)
                 empty = await _empty(comparison)
             rates = [run.tally.expected / run.tally.seconds for run in (empty, full_run)]
-            console.print(", ".join(f"{rate:,.0f} a second" for rate in rates))
+            console.print(", ".join(f"{rate:,.0f} per second" for rate in rates))
             ratio = {OF_EMPTY: rates[1] / rates[0]} if rates[0] else {}
             if empty.cpu_us and full_run.cpu_us:
                 ratio[CPU_OF_EMPTY] = path_us(full_run.cpu_us) / path_us(empty.cpu_us)
@@ -84,7 +87,7 @@ async def _empty(comparison: Comparison) -> CaseRun:
 
 
 class _FullInstance:
-    """The full home, which is started for each run and gathers what they book."""
+    """The full home: an instance is started on it for each run; its bookings are added up."""
 
     def __init__(self, comparison: Comparison, home: Path) -> None:
         self._full = comparison
@@ -111,7 +114,7 @@ class _FullInstance:
             return run
 
     def sold(self) -> FullHome:
-        assert self._check is not None, "the last round asks for it"
+        assert self._check is not None, "set by the last round"
         return FullHome(
             beforehand=self._full.bookings,
             answered=self._answered,
@@ -127,5 +130,5 @@ async def _measure(environment: Environment, column: Column) -> CaseRun:
 
 def _database(instance: Instance) -> str:
     if instance.settings.database_url is None:
-        raise SetupError("the gateway was not told where its database is")
+        raise SetupError("the gateway has no database URL")
     return instance.settings.database_url

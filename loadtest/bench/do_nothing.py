@@ -1,9 +1,8 @@
-"""A server that does nothing: `python -m loadtest.bench.do_nothing PORT asgi|short`.
+"""Do-nothing server: `python -m loadtest.bench.do_nothing PORT asgi|short`.
 
-It is the gateway's HTTP server with no work behind it: every request is read and answered 201 with a body of a
-booking's size. `asgi`: as any ASGI application on uvicorn would be asked; `short`: the short way of hot routes. What it
-reaches is the ceiling of this way to serve, generator included, and what the generator spends on it is what the
-generator costs.
+The gateway's HTTP server without any work: every request is read and gets 201 with a body of a booking's size.
+`asgi`: as an ASGI application on uvicorn; `short`: through the gateway's fast path. Its rate is the upper bound of
+the HTTP server, generator included.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _END = {"type": "http.response.body", "body": _BODY}
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-    """An ASGI app that reads a request and answers it."""
+    """ASGI application that reads a request and sends a response."""
     while (await receive()).get("more_body"):
         pass
     await send(dict(_START))
@@ -45,7 +44,7 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class AnswerAll:
-    """The short way, with nothing at its end."""
+    """Fast path whose handler does nothing."""
 
     def find(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Any | None:
         return self

@@ -1,4 +1,4 @@
-"""The letters: how many bookings still wait for theirs, and what one costs when nothing else is going on."""
+"""E-mails about the benchmark's bookings: how many are pending, and what one costs on an idle machine."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _SENT = """
 
 
 class Emails(msgspec.Struct, frozen=True):
-    """What became of the letters about the benchmark's bookings."""
+    """E-mails about the benchmark's bookings."""
 
     booked: int
-    """Bookings as the database has them; each that is confirmed is owed a letter."""
+    """Bookings in the database; each confirmed one gets an e-mail."""
     sent: int
     pending: int = msgspec.field(name="left")
-    """Owed and not sent yet when the last run was over."""
+    """Confirmed bookings whose e-mail was not sent when the last run ended."""
     per_second: float | None = msgspec.field(name="a_second")
-    """How fast the notifier works when it has the machine to itself; None when it had nothing to do."""
+    """Rate of the notifier alone on the machine; None when it sent nothing."""
     cpu_us: dict[str, float] | None
-    """CPU microseconds of each part for one letter, measured then."""
+    """CPU microseconds of each part per e-mail, measured at the same time."""
 
 
 async def count_booked(database_url: str, shows: list[int]) -> int:
-    """Bookings of `shows` in the database."""
+    """Returns the number of bookings of `shows` in the database."""
     connection = await asyncpg.connect(database_url)
     try:
         booked: int = await connection.fetchval(_BOOKED, shows)
@@ -41,7 +41,7 @@ async def count_booked(database_url: str, shows: list[int]) -> int:
 
 
 async def measure_emails(database_url: str, shows: list[int], cpu: CpuMeter, watch_s: float) -> Emails:
-    """Counts the letters about bookings of `shows`, then watches the notifier for `watch_s`."""
+    """Counts the e-mails about bookings of `shows`, then measures the notifier for `watch_s` seconds."""
     connection = await asyncpg.connect(database_url)
     try:
         booked = await connection.fetchval(_BOOKED, shows)

@@ -1,4 +1,4 @@
-"""One benchmark from start to end: an Aisle, its audience, rounds of runs, the letters, the verdict."""
+"""One benchmark from start to end: an instance, its accounts, rounds of runs, e-mails, `aisle verify`."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ SHOWS = 64
 CUSTOMERS = 256
 EMAILS_S = 5.0
 IDLE_S = 1.0
-"""After the start, before the memory of idle processes is looked at."""
+"""Time from the start until the memory of the idle processes is measured."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be measured, how often and for how long."""
+    """The scenarios to measure, how often and for how long."""
 
     scenarios: Sequence[Scenario]
     rounds: int
@@ -41,17 +41,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     measured_s: float
     quick: bool
     url: str
-    """A service that runs already; empty: one is started."""
+    """A running service; empty: an instance is started."""
     tokens: Path | None
     own_kafka: bool
-    """Start a Kafka for the purpose."""
+    """Start a Kafka for the benchmark."""
     keep: bool
     sold_beforehand: int = 0
-    """Bookings in the full home, which is compared with an empty one; 0: there is no comparison."""
+    """Bookings in the full home, which is compared with an empty one; 0: no comparison."""
 
 
 async def run_benchmark(plan: Plan, console: Console) -> Results:
-    """Makes all runs and says on the way where it is. Raises SetupError when it cannot."""
+    """Runs everything and prints its progress. Raises SetupError when it cannot run."""
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if plan.url:
         results = await _on_running_service(plan, at, console)
@@ -95,13 +95,13 @@ async def _on_running_service(plan: Plan, at: str, console: Console) -> Results:
 
 async def _on_new_instance(plan: Plan, at: str, console: Console) -> Results:
     async with AsyncExitStack() as stack:
-        console.print("starting an Aisle on a home of its own …")
+        console.print("starting Aisle on a new home …")
         instance = await stack.enter_async_context(new_instance(kafka=plan.own_kafka, keep=plan.keep))
         await asyncio.sleep(IDLE_S)
         idle_mib = memory_mib(instance.cpu)
         machine = describe(instance.home)
         if instance.settings.database_url is None:
-            raise SetupError("the gateway was not told where its database is")
+            raise SetupError("the gateway has no database URL")
         accounts = await add_accounts(instance.settings, CUSTOMERS)
         client = await stack.enter_async_context(Client(instance.host, instance.port))
         environment = _environment(plan, instance.host, instance.port, accounts, client, instance)
@@ -148,7 +148,7 @@ async def _runs(plan: Plan, environment: Environment, console: Console) -> list[
             console.print(f"round {number} of {plan.rounds}, {_named(scenario)}: ", end="")
             case_run = await scenario.measure(environment)
             runs += case_run
-            rates = (f"{run.tally.expected / run.tally.seconds:,.0f} a second" for run in case_run)
+            rates = (f"{run.tally.expected / run.tally.seconds:,.0f} per second" for run in case_run)
             console.print(", ".join(rates))
     return runs
 

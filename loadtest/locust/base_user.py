@@ -1,4 +1,4 @@
-"""A person with an account, as far as all of them are alike: asks, repeats what was not answered, remembers."""
+"""Base Locust user: authenticated requests, idempotent retries, recorded outcomes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from schemas.api import BookingBody
 from schemas.api_seats import SeatMapBody
 
 RETRY_LATER = (429, 503)
-"""Not now: to be asked again after Retry-After, with the same key."""
+"""Statuses that are retried after Retry-After, with the same key."""
 MAX_ATTEMPTS = 6
-"""How often one thing is asked for before somebody gives up."""
+"""Number of attempts per request."""
 TIMEOUT_S = 40.0
 
 _booking = msgspec.json.Decoder(BookingBody)
@@ -42,11 +42,11 @@ _EXPECTED_REFUSALS = frozenset(
         "hold_expired",
     }
 )
-"""Refusals that people have to live with; any other is a fault of ours or of the service."""
+"""Refusals that are part of normal use; any other is a defect."""
 
 
 class Response(msgspec.Struct, frozen=True):
-    """What came back; status 0 where nothing did."""
+    """A response; status 0 without one."""
 
     status: int
     body: bytes = b""
@@ -54,7 +54,7 @@ class Response(msgspec.Struct, frozen=True):
 
     @property
     def code(self) -> str:
-        """The code of a problem."""
+        """Code of the problem in the body, if any."""
         try:
             return str(msgspec.json.decode(self.body, type=dict[str, Any]).get("code", ""))
         except msgspec.DecodeError:
@@ -62,14 +62,14 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of a wish: a booking, or why not; with neither, nobody knows."""
+    """Outcome of a command: a booking or a refusal code; unknown without both."""
 
     booking: BookingBody | None = None
     code: str = ""
 
 
 class SeatMap(msgspec.Struct, frozen=True):
-    """A seat map as somebody sees it."""
+    """Seat map of a show."""
 
     hall: Hall
     states: str
@@ -86,7 +86,7 @@ class _CommandStatus(msgspec.Struct):
 
 
 class BaseUser(FastHttpUser):
-    """One of the crowd. What it asks for again after no answer, it asks for with the same Idempotency-Key."""
+    """A user with an account. Retries use the same Idempotency-Key."""
 
     abstract = True
     network_timeout = TIMEOUT_S
@@ -96,18 +96,18 @@ class BaseUser(FastHttpUser):
         try:
             self.shared_state = current_state()
         except NotReady:
-            raise StopUser from None  # why has been said
+            raise StopUser from None  # the reason has been printed
         self.number = self.shared_state.next_customer()
         self.authorization = {"Authorization": f"Bearer {self.shared_state.tokens[self.number]}"}
         self.etags: dict[str, tuple[str, bytes]] = {}
 
     def wait_time(self) -> float:
-        """Tasks take their time themselves."""
+        """No wait between tasks: tasks pause themselves."""
         return 0.0
 
     @contextmanager
     def idle(self) -> Iterator[None]:
-        """Around waiting: whoever is told to go home goes here, and not with a request under way."""
+        """Marks the user as waiting, so that Locust stops it here and not during a request."""
         if self._state == LOCUST_STATE_STOPPING:
             raise StopUser
         self._state = LOCUST_STATE_WAITING
@@ -115,12 +115,12 @@ class BaseUser(FastHttpUser):
         self._state = LOCUST_STATE_RUNNING
 
     def pause(self, seconds: float) -> None:
-        """Does nothing for a while."""
+        """Waits for `seconds`."""
         with self.idle():
             gevent.sleep(seconds)
 
     def get(self, path: str, name: str) -> Response:
-        """GET, with what is remembered from last time; a 304 gives that again."""
+        """GET with the ETag of the last response; after 304 the cached response is returned."""
         known = self.etags.get(path)
         response = self._request("GET", path, name, {"If-None-Match": known[0]} if known else {})
         if response.status == 304 and known is not None:
@@ -130,7 +130,7 @@ class BaseUser(FastHttpUser):
         return response
 
     def seats(self, show_id: int) -> SeatMap | None:
-        """The seat map of a show."""
+        """Reads the seat map of a show."""
         response = self.get(f"/api/shows/{show_id}/seats", "/api/shows/:id/seats")
         if response.status != 200:
             return None
@@ -141,7 +141,7 @@ class BaseUser(FastHttpUser):
         return SeatMap(known, msgspec.json.decode(response.body, type=_States).states)
 
     def book(self, show_id: int, seats: tuple[str, ...], visit: Visit) -> Outcome:
-        """Books seats, or holds them, as the visit says."""
+        """Books or holds seats, as the visit requires."""
         action = "holds" if visit.holds else "bookings"
         body: dict[str, Any] = {"seats": seats}
         if visit.holds:
@@ -155,7 +155,7 @@ class BaseUser(FastHttpUser):
         return self._command(action, path, None, show_id=booking.show_id, booking_id=str(booking.id))
 
     def count(self, outcome: str) -> None:
-        """Counts what came of somebody's wish."""
+        """Counts one outcome."""
         self.shared_state.observations.count(outcome)
 
     def _command(
@@ -176,7 +176,7 @@ class BaseUser(FastHttpUser):
             for _ in range(MAX_ATTEMPTS):
                 response = self._request("POST", path, name, headers, content)
                 if response.status in RETRY_LATER:
-                    self.count("told to come back later")
+                    self.count("rejected, retried later")
                     self.pause(float(response.headers.get("retry-after") or 1))
                     continue
                 if response.status == 0 or response.status >= 500:
@@ -187,7 +187,7 @@ class BaseUser(FastHttpUser):
                 if not twice:
                     return outcome
                 twice = False
-                self.count("clicked twice")
+                self.count("sent twice")
             return outcome
         finally:
             if is_unknown:
@@ -203,8 +203,8 @@ class BaseUser(FastHttpUser):
         return Outcome(code=response.code or str(response.status))
 
     def _wait_for_decision(self, response: Response) -> Outcome:
-        """What was answered 202 is asked for until it is decided."""
-        self.count("asked what became of it")
+        """Polls the command of a 202 response until it is decided."""
+        self.count("polled a command")
         headers = {"Prefer": "wait=10"}
         for _ in range(MAX_ATTEMPTS):
             status_response = self._request(
@@ -232,7 +232,7 @@ class BaseUser(FastHttpUser):
         headers: Mapping[str, str] = {},
         content: str | None = None,
     ) -> Response:
-        """One request and its answer. A failure in Locust's table is an answer that nobody should get."""
+        """Sends one request. Failures in Locust's table are responses that no user should receive."""
         sent = {**self.authorization, **headers}
         if content is not None:
             sent["Content-Type"] = "application/json"

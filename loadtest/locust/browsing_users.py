@@ -1,4 +1,4 @@
-"""People who look around: what is on, when, what it costs, how full it is."""
+"""Users who browse: the programme, shows, prices and seat maps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from loadtest.locust.base_user import BaseUser
 
 
 class BrowsingUser(BaseUser):
-    """Reads the programme, opens a movie, some of its shows and their seat maps, and buys nothing."""
+    """Reads the programme, a movie, some of its shows and their seat maps; books nothing."""
 
     weight = 30
 
@@ -30,7 +30,7 @@ class BrowsingUser(BaseUser):
         self._open(self.shared_state.some_show())
 
     def _open(self, show_id: int) -> None:
-        """Somebody who wonders looks at a seat map more than once."""
+        """Reads a show, and its seat map several times."""
         self.get(f"/api/shows/{show_id}", "/api/shows/:id")
         for _ in range(self.shared_state.rng.randint(1, 4)):
             self.seats(show_id)

@@ -1,4 +1,4 @@
-"""People who want seats when a sale starts, and people who give theirs back."""
+"""Users who buy seats at the start of a sale, and users who cancel."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from schemas.api import BookingBody
 from schemas.api_catalogue import ShowBody
 
 LATE_PAYMENT_S = 1.0
-"""So long after a hold has run out does the late payer come; the service's clock may be a little behind."""
+"""Delay of a late payment after the end of its hold; the clock of the service may differ a little."""
 RELOAD_S = 5.0
-"""Nobody waits longer than that for a sale without reloading the page."""
+"""Longest time between two reads of a show before its sale."""
 _FINAL_REFUSALS = frozenset(
     {"limit_exceeded", "show_closed", "show_cancelled", "show_started", "not_on_sale"}
 )
 
 
 class BuyingUser(BaseUser):
-    """Somebody who comes for seats."""
+    """Base of users who buy seats."""
 
     abstract = True
 
     def buy(self, show_id: int, visit: Visit) -> BookingBody | None:
-        """Looks, chooses, asks, and chooses again when somebody was quicker. The booking, or the held one."""
+        """Selects seats and books or holds them, again after a refusal. Returns the booking or None."""
         for number in range(visit.tries):
             self.pause(visit.thinks_s if number == 0 else visit.thinks_s / 3)
             seat_map = self.seats(show_id)
             seats = seat_map and choose(seat_map.hall, seat_map.states, visit.size, visit.row)
             if not seats:
-                self.count("found no seats to choose from")
+                self.count("no seats left")
                 return None
             outcome = self.book(show_id, seats, visit)
             if outcome.booking is not None:
                 self.count(f"{'held' if visit.holds else 'booked'} seats")
                 return outcome.booking
-            self.count(outcome.code or "got no answer")
+            self.count(outcome.code or "no response")
             if not outcome.code or outcome.code in _FINAL_REFUSALS:
                 return None
         self.count("gave up")
@@ -49,7 +49,7 @@ class BuyingUser(BaseUser):
 
 
 class RushUser(BuyingUser):
-    """Is there when the sale starts and wants what all want. Some hold and leave, some pay too late."""
+    """Buys at the start of the sale. Some hold seats and leave, some pay too late."""
 
     weight = 50
 
@@ -75,34 +75,34 @@ class RushUser(BuyingUser):
                 return show.status == "on_sale"
             left_s = 1.0 if show.sales_start_at is None else _seconds_until(show.sales_start_at)
             if left_s > RELOAD_S * 12:
-                self.count("came long before the sale")
+                self.count("long before the sale")
                 return False
             self.pause(min(max(left_s, 0.2), RELOAD_S))
 
     def _end(self, booking: BookingBody, visit: Visit) -> None:
         match visit.ending:
             case Ending.LEAVES:
-                self.count("left the page")
+                self.count("left a hold")
                 return
             case Ending.GIVES_BACK:
                 self.pause(visit.pays_after_s)
                 outcome = self.change(booking, "cancel")
-                self.count("gave a hold back" if outcome.booking else outcome.code or "got no answer")
+                self.count("released a hold" if outcome.booking else outcome.code or "no response")
                 return
             case Ending.PAYS:
                 self.pause(visit.pays_after_s)
             case Ending.PAYS_LATE:
-                assert booking.expires_at is not None, "a hold runs out"
+                assert booking.expires_at is not None, "a hold expires"
                 self.pause(max(0.0, _seconds_until(booking.expires_at)) + LATE_PAYMENT_S)
         outcome = self.change(booking, "confirm")
         if outcome.booking is not None:
             self.count("paid")
             self._view(outcome.booking)
         else:
-            self.count(f"wanted to pay: {outcome.code}" if outcome.code else "got no answer")
+            self.count(f"payment refused: {outcome.code}" if outcome.code else "no response")
 
     def _view(self, booking: BookingBody) -> None:
-        """Some look whether it is really there; some print the ticket."""
+        """Reads the list of bookings in half of all cases, and the ticket in a tenth."""
         curious = self.shared_state.rng.random()
         if curious < 0.5:
             self.get("/api/me/bookings", "/api/me/bookings")
@@ -111,7 +111,7 @@ class RushUser(BuyingUser):
 
 
 class CancellingUser(BuyingUser):
-    """Books, thinks better of it, and cancels; now and then twice."""
+    """Books and cancels; some cancel twice."""
 
     weight = 10
 
@@ -122,7 +122,7 @@ class CancellingUser(BuyingUser):
         if booking is not None:
             self.pause(visit.pays_after_s)
             outcome = self.change(booking, "cancel")
-            self.count("cancelled" if outcome.booking else outcome.code or "got no answer")
+            self.count("cancelled" if outcome.booking else outcome.code or "no response")
             if visit.impatient:
                 self.count(f"cancelled again: {self.change(booking, 'cancel').code}")
         self.pause(visit.rests_s)

@@ -1,7 +1,7 @@
-"""Whether what people saw is what the service says afterwards, and no seat was ever two people's. PURE.
+"""Check of the users' observations against the service: nothing is lost, and no seat is sold twice. PURE.
 
-Two kinds of evidence, independent of each other: the bookings as they were acknowledged while it went on, and
-the bookings and seat maps as the service shows them once everybody has gone home.
+The evidence has two independent sources: bookings as they were acknowledged during the run, and bookings and seat maps
+as the service returns them after the run.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ _POSSIBLE_STATUSES = {
     ("held", "cancel"): {"released"},
     ("confirmed", "cancel"): {"cancelled"},
 }
-"""What else a booking may have become by a request that was not answered."""
+"""Statuses that a booking may have reached by a request without a response."""
 
 
 class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the service said after everybody had gone home."""
+    """State of the service after the run."""
 
     found: dict[str, Observation]
-    """Every booking of everybody who took part, by its id."""
+    """All bookings of all users of the run, by id."""
     seat_states: dict[int, dict[str, str]] = {}
-    """Of the seats of shows that did not change while they were looked at."""
+    """State of each seat of shows that did not change while they were read."""
     alone: frozenset[int] = frozenset()
-    """Shows of which nobody else was sold a seat, so that every letter has to be explained."""
+    """Shows without other buyers, in which each seat must be explained."""
 
 
 class _Span(msgspec.Struct, frozen=True):
-    """From which decision to which a booking had its seats."""
+    """Interval of decisions in which a booking had its seats."""
 
     begin: int
     end: int
@@ -46,7 +46,7 @@ class _Span(msgspec.Struct, frozen=True):
 def find_errors(
     observed: Iterable[Observation], unknown: Sequence[UnknownOutcome], state: ServiceState
 ) -> list[str]:
-    """Everything that should not be, a sentence each; empty when all is well."""
+    """Returns all errors, one sentence each; empty when the check passes."""
     acknowledged: defaultdict[str, list[Observation]] = defaultdict(list)
     for one in observed:
         acknowledged[one.booking_id].append(one)
@@ -69,18 +69,18 @@ def _check_booking(history: list[Observation], found: Observation | None, unknow
     name = f"booking {last.booking_id} of customer {last.user_id} in show {last.show_id}"
     same = {(one.show_id, one.user_id, one.seats) for one in (*history, *([found] if found else []))}
     if len(same) > 1:
-        yield f"{name} has not always had the same seats, customer and show: {sorted(same)}"
+        yield f"{name} had different seats, customers or shows: {sorted(same)}"
     for one, other in pairwise(history):
         if one.offset == other.offset and one.status != other.status:
             yield f"{name} was {one.status} and {other.status} at {one.position}"
     if found is None:
-        yield f"{name}, acknowledged as {last.status} at {last.position}, is not there"
+        yield f"{name}, acknowledged as {last.status} at {last.position}, is missing"
     elif found.offset < last.offset:
-        yield f"{name} is as it was at {found.position}, but {last.position} was acknowledged"
+        yield f"{name} is in its state of {found.position}, but {last.position} was acknowledged"
     elif found.status != last.status and not _may_have_become(last, found, unknown):
         yield (
             f"{name}, acknowledged as {last.status} at {last.position}, "
-            f"is {found.status} since {found.position}, and nobody asked for that"
+            f"is {found.status} since {found.position}, without a request for it"
         )
 
 
@@ -98,7 +98,7 @@ def _may_have_become(last: Observation, found: Observation, unknown: set[str]) -
 def _sold_twice(
     acknowledged: Mapping[str, list[Observation]], found: Mapping[str, Observation]
 ) -> Iterator[str]:
-    """A show's decisions stand in one partition, so its positions tell who had a seat from when to when."""
+    """Compares ownership intervals: all decisions of a show are in one partition, so their offsets are ordered."""
     spans: defaultdict[tuple[int, str], list[_Span]] = defaultdict(list)
     for booking_id in acknowledged.keys() | found.keys():
         history = acknowledged.get(booking_id, [])
@@ -106,7 +106,7 @@ def _sold_twice(
         last = max(known, key=lambda one: one.offset)
         live = [one.offset for one in known if one.status in LIVE]
         if not live:
-            continue  # made and gone, and nobody was told when it was made
+            continue  # made and ended without an acknowledgement: its start is unknown
         span = _Span(min(live), FOREVER if last.status in LIVE else last.offset, last)
         for seat in last.seats:
             spans[last.show_id, seat].append(span)
@@ -137,13 +137,13 @@ def _check_seat_maps(state: ServiceState) -> Iterator[str]:
     for show_id in state.alone & state.seat_states.keys():
         for seat, seat_state in state.seat_states[show_id].items():
             if seat_state in "hs" and (show_id, seat) not in owners:
-                yield f"seat {seat} of show {show_id} is {seat_state!r} on the seat map, but nobody's"
+                yield f"seat {seat} of show {show_id} is {seat_state!r} on the seat map, but without a booking"
 
 
 def _unacknowledged(
     acknowledged: Collection[str], unknown: Sequence[UnknownOutcome], state: ServiceState
 ) -> Iterator[str]:
-    """Bookings of our own shows that nobody was told of."""
+    """Bookings of shows without other buyers that were never acknowledged."""
     unanswered = Counter(
         (unknown_outcome.customer, unknown_outcome.show_id)
         for unknown_outcome in unknown
@@ -155,6 +155,6 @@ def _unacknowledged(
             if unanswered[whose] == 0:
                 yield (
                     f"booking {booking.booking_id} of customer {booking.user_id} in show {booking.show_id} is "
-                    f"{booking.status} since {booking.position}, but nobody was told of it"
+                    f"{booking.status} since {booking.position}, but was not acknowledged"
                 )
             unanswered[whose] -= unanswered[whose] > 0

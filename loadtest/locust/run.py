@@ -1,6 +1,6 @@
-"""What a Locust run of ours has around its people: how they come, and the comparison once they have gone.
+"""Life of a Locust run: number of users over time, and the check at its end.
 
-In a distributed run the workers hand what their people saw to the master, and the master compares.
+In a distributed run the workers send their observations to the master, which checks all of them.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from loadtest.locust.shared_state import NotReady, current_state, set_current_st
 from loadtest.locust.summary import MAX_LISTED, check_summary, outcome_summary
 
 STOP_S = 15.0
-"""How long people may take to end what they have begun."""
+"""Time limit for users to end their current actions."""
 _BATCH = "sightings"
 
 
 class LoadShape(LoadTestShape):
-    """Sends as many people as `--users`, the way `--shape` says, for `--seconds`."""
+    """Locust shape: `--users` users, over time as `--shape` defines, for `--seconds`."""
 
     use_common_options = True
 
@@ -42,13 +42,13 @@ class LoadShape(LoadTestShape):
         at_s = time.perf_counter() - self.start_time
         target = user_count_at(shape, at_s, users=users, length_s=length_s)
         if target is None:
-            # Without a web page Locust would end the workers before they have told what their people saw.
+            # Without a web page Locust would end the workers before they have sent their observations.
             self.runner.stop()
         return target
 
 
 class Run:
-    """One process of a run: on its own, the master, or a worker."""
+    """One process of a run: standalone, master or worker."""
 
     def __init__(self, environment: Environment) -> None:
         assert environment.runner is not None
@@ -61,9 +61,9 @@ class Run:
         self._report_lines: list[str] = []
 
     def wire(self) -> None:
-        """Connects the process to the others and to the events of the run."""
+        """Registers the listeners for messages and for events of the run."""
         environment = self._environment
-        events: Any = environment.events  # which have no types
+        events: Any = environment.events  # untyped in Locust
         options = environment.parsed_options
         if options is not None and options.headless and not isinstance(self._runner, WorkerRunner):
             try:
@@ -73,7 +73,7 @@ class Run:
         environment.stop_timeout = max(environment.stop_timeout or 0.0, STOP_S)
         events.test_start.add_listener(self._start)
         if isinstance(self._runner, WorkerRunner):
-            environment.process_exit_code = 0  # what failed, the master tells
+            environment.process_exit_code = 0  # failures are reported by the master
             events.report_to_master.add_listener(self._send_batch)
             events.test_stop.add_listener(lambda **_: self._send_batch(last=True))
             return
@@ -103,7 +103,7 @@ class Run:
             return
         if last:
             set_current_state(None)
-            # A worker sits out this time once more before it is ready, and is not told to quit until then.
+            # A worker waits for this time again before it is ready, and is not stopped until then.
             self._environment.stop_timeout = 0.0
         self._count_cpu(observations)
         batch = Batch(self._runner.client_id, self._batches_sent, last, observations.drain())
@@ -131,7 +131,7 @@ class Run:
             return
         self._count_cpu(observations)
         if missing := self._collector.missing(self._workers):
-            self._report_lines = [f"NOT CHECKED: what the people of {', '.join(missing)} saw is missing."]
+            self._report_lines = [f"NOT CHECKED: observations of workers {', '.join(missing)} are missing."]
         else:
             self._report_lines = [*outcome_summary(observations), *self._check(observations)]
         options = self._environment.parsed_options
@@ -147,7 +147,7 @@ class Run:
         }
         customers = range(len(shared.tokens)) if options.alone else sorted(who)
         shows = {one.show_id for one in observations.acknowledged} | alone
-        print("Everybody has gone home; asking the service what there is …", flush=True)
+        print("All users have stopped; reading bookings and seat maps …", flush=True)
         try:
             with Service(self._environment.host or "", shared.tokens) as service:
                 state = read_state(service, customers, shows, alone=alone)
@@ -155,13 +155,13 @@ class Run:
             return [f"NOT CHECKED: {error}"]
         errors = find_errors(observations.acknowledged, observations.unknown, state)
         for line in errors[:MAX_LISTED]:
-            # Among the failures on the web page, too.
+            # Also listed among the failures on the web page.
             self._environment.stats.log_error("CHECK", "check", line)
         if not errors and not self._runner.errors and not self._runner.exceptions:
             self._environment.process_exit_code = 0
         return check_summary(observations, errors)
 
     def _print_report(self, **_: Any) -> None:
-        """Without a web page this comes last, below Locust's tables."""
+        """Prints the report below Locust's tables."""
         print("\n".join(self._report_lines), flush=True)
         self._report_lines = []

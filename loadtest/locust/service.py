@@ -1,6 +1,6 @@
-"""Asks the service, once everybody has gone home, what there is: bookings of those who took part, and seat maps.
+"""Reads bookings of the run's users and seat maps from the service after a run.
 
-Plain blocking HTTP over one connection: under Locust its sockets are gevent's.
+Blocking HTTP over one connection: under Locust its sockets are gevent's.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from schemas.api_seats import SeatMapBody
 TIMEOUT_S = 30.0
 TRIES = 5
 SETTLED_S = 0.5
-"""Longer than a gateway's seat picture may be behind another's."""
+"""Longer than the seat map of one gateway lags behind another's."""
 SETTLE_TIMEOUT_S = 120.0
-"""How long shows of our own may take to come to rest: holds run out, late decisions are made."""
+"""Time limit until the run's own shows do not change any more: holds expire, late decisions are made."""
 
 T = TypeVar("T")
 
 
 class ServiceError(Exception):
-    """The service cannot be asked; the message says why."""
+    """The service cannot be read; the message gives the reason."""
 
 
 class Service:
-    """A running Aisle, asked with the tokens of its customers."""
+    """Client of a running Aisle, with the tokens of its customers."""
 
     def __init__(self, url: str, tokens: Sequence[str]) -> None:
         parts = urlsplit(url)
@@ -50,7 +50,7 @@ class Service:
         self._close()
 
     def bookings(self, customer: int) -> list[Observation]:
-        """All bookings of the customer with this token, as they are now. Raises NoAnswer."""
+        """Current bookings of the customer with this token. Raises ServiceError."""
         found: list[Observation] = []
         cursor: str | None = None
         while True:
@@ -62,11 +62,11 @@ class Service:
                 return found
 
     def seats(self, show_id: int) -> SeatMapBody:
-        """The seat map as it is now. Raises NoAnswer."""
+        """Current seat map. Raises ServiceError."""
         return self._get(f"/api/shows/{show_id}/seats", SeatMapBody)
 
     def shows_on_sale(self) -> list[int]:
-        """Numbers of shows with seats left, the soonest first, a page of them. Raises NoAnswer."""
+        """Ids of shows with free seats, the soonest first, up to 100. Raises ServiceError."""
         page = self._get("/api/shows?available=true&limit=100", dict[str, Any])
         return [show["id"] for show in page["items"] if show["status"] == "on_sale"]
 
@@ -110,11 +110,11 @@ def read_state(
     alone: Collection[int] = (),
     timeout_s: float = SETTLE_TIMEOUT_S,
 ) -> ServiceState:
-    """What there is now. Raises NoAnswer.
+    """Reads the current state. Raises ServiceError.
 
-    A seat map counts only where its version was the same before and after the bookings were read, so that both
-    speak of one moment. Shows that are `alone` are waited for until they have come to rest; of others, which
-    strangers may be buying from, the map may be left out.
+    A seat map is used only when its version was the same before and after the bookings were read, so that both are
+    of one moment. Shows in `alone` are awaited until they do not change; others, which have other buyers, may be left
+    out.
     """
     deadline = time.monotonic() + timeout_s
     while True:

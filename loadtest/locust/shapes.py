@@ -1,4 +1,4 @@
-"""How many people there are when. PURE: a second of the run in, a crowd out."""
+"""Number of users over time. PURE: a second of the run in, a number of users out."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from enum import StrEnum
 from typing import NamedTuple
 
 ARRIVAL_S = 60.0
-"""At the start of a sale everybody arrives within so long, or within a third of a shorter run."""
+"""Time in which all users arrive at the start of a sale; at most a third of the run."""
 STEPS = 10
-"""Of a ramp."""
+"""Steps of a ramp."""
 
 
 class Shape(StrEnum):
-    """How a crowd comes together."""
+    """Number of users over time."""
 
     SPIKE = "spike"
-    """A tenth is there early; when the sale starts, everybody else arrives within a minute."""
+    """A tenth of the users at first; all others within a minute from the start of the sale."""
     RAMP = "ramp"
     """Ten equal steps over four fifths of the run, to see where answers become slow."""
     SOAK = "soak"
-    """Everybody over a tenth of the run, at most five minutes, and then the same crowd to the end."""
+    """All users within the first tenth of the run, at most five minutes, then constant."""
 
 
 class UserCount(NamedTuple):
-    """How many people are wanted, and how many a second may come or go until they are as many."""
+    """Target number of users, and how many start or stop per second to reach it."""
 
     users: int
     per_second: float
 
 
 def sale_starts_s(shape: Shape, length_s: float) -> float:
-    """Seconds into a run at which a sale should start, so that the crowd comes for it."""
+    """Start of the sale in seconds into the run."""
     return length_s / 10 if shape is Shape.SPIKE else 0.0
 
 
 def user_count_at(shape: Shape, at_s: float, *, users: int, length_s: float) -> UserCount | None:
-    """The crowd `at_s` seconds into a run of `length_s`; None once it is over."""
+    """Target `at_s` seconds into a run of `length_s`; None when it is over."""
     if at_s >= length_s:
         return None
     match shape:

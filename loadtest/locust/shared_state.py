@@ -1,4 +1,4 @@
-"""What the people of this process share: who they may be, which shows they come for, what they have seen."""
+"""State that the users of a process share: accounts, shows, observations."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from loadtest.locust.observations import Observations
 from loadtest.locust.seat_choice import Hall
 
 HOT = 0.8
-"""The share of visits that are for the first show."""
+"""Share of visits to the first show."""
 
 
 class NotReady(Exception):
-    """People cannot be sent; the message says what is missing."""
+    """The run cannot start; the message gives the reason."""
 
 
 class SharedState(msgspec.Struct, kw_only=True):
-    """One for each process."""
+    """Shared state, one per process."""
 
     tokens: Sequence[str]
     shows: Sequence[int]
-    """The first is the one that everybody talks about."""
+    """The first is the most popular."""
     hold_s: int
     first: int
-    """Which of the tokens is this process's first, and by how many it goes on."""
+    """Index of the first token of this process; `stride` is the distance to its next."""
     stride: int
     observations: Observations = msgspec.field(default_factory=Observations)
     halls: dict[int, Hall] = {}
@@ -34,13 +34,13 @@ class SharedState(msgspec.Struct, kw_only=True):
     rng: random.Random = msgspec.field(default_factory=random.Random)
 
     def next_customer(self) -> int:
-        """Somebody who is not there yet; once all are, they come a second time."""
+        """Index of the next unused token; after the last, tokens are used again."""
         number = self.first + self.resolved * self.stride
         self.resolved += 1
         return number % len(self.tokens)
 
     def some_show(self) -> int:
-        """A show that somebody comes for."""
+        """Selects the show of a visit."""
         if len(self.shows) == 1 or self.rng.random() < HOT:
             return self.shows[0]
         return self.rng.choice(self.shows[1:])
@@ -50,13 +50,13 @@ _current: SharedState | None = None
 
 
 def set_current_state(shared_state: SharedState | None) -> None:
-    """From now on the people of this process live here; None: nowhere."""
+    """Sets the state of this process; None removes it."""
     global _current
     _current = shared_state
 
 
 def current_state() -> SharedState:
-    """Where the people of this process live."""
+    """Returns the state of this process. Raises NotReady without one."""
     if _current is None:
-        raise NotReady("the people have not been told where they live")
+        raise NotReady("the shared state is not set")
     return _current

@@ -1,4 +1,4 @@
-"""Shows for a crowd to come for, made over HTTP by staff: too small for all of them, and on sale when they come."""
+"""Shows for a load test, made over HTTP by staff: too small for all users, with a sale that starts during the run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from schemas.api import timestamp
 
 ROW = 30
 SEATS_PER_USER = 1.0
-"""Of the crowd, in each show: most want two, so that about half of those who come for it find none."""
+"""Seats per user in each show: most users book two, so that about half of them find none."""
 FEWEST, MOST = 120, 30_000
 SHOWS = 2
 
 
 def layout(users: int) -> dict[str, Any]:
-    """A hall for a crowd of so many: rows A, B, …, of 30 seats with two aisles, in two sections."""
+    """Layout for `users` users: rows A, B, … of 30 seats with two aisles, in two sections."""
     seats = min(max(int(users * SEATS_PER_USER), FEWEST), MOST)
     rows = [{"name": row_name(n), "seats": ROW, "aisles_after": [8, 22]} for n in range(seats // ROW)]
     front = len(rows) // 2
@@ -30,7 +30,7 @@ def layout(users: int) -> dict[str, Any]:
 
 
 def row_name(number: int) -> str:
-    """A, B, … Z, AA, AB, …"""
+    """Name of a row: A, B, … Z, AA, AB, …"""
     name = ""
     number += 1
     while number:
@@ -40,7 +40,7 @@ def row_name(number: int) -> str:
 
 
 async def make_shows(client: Client, staff: str, users: int, sale_in_s: float) -> list[int]:
-    """Two shows whose sales start in so many seconds. Raises SetupError."""
+    """Makes two shows whose sales start in `sale_in_s` seconds. Raises SetupError."""
     now = datetime.now(UTC)
     movie = await client.ask(
         "POST",

@@ -1,4 +1,4 @@
-"""Fans who keep a show's seat map open, over a WebSocket, and pounce on what becomes free."""
+"""Users who watch a seat map over a WebSocket and book seats that become free."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _message = msgspec.json.Decoder(_Message)
 
 
 class WatchingUser(BuyingUser):
-    """Watches for a minute or so; books when seats in the first rows become free."""
+    """Watches for about a minute; books when seats in the first rows become free."""
 
     weight = 10
 
@@ -41,7 +41,7 @@ class WatchingUser(BuyingUser):
         if seat_map is not None and (live := self._open(show_id)) is not None:
             try:
                 if self._wait_for_free_seats(live, seat_map.hall, visit.size):
-                    self.count("saw seats become free")
+                    self.count("seats became free")
                     self.buy(show_id, msgspec.structs.replace(visit, row=0, holds=False, thinks_s=0.1))
             finally:
                 live.shutdown()  # type: ignore[no-untyped-call]
@@ -60,7 +60,7 @@ class WatchingUser(BuyingUser):
         return live
 
     def _wait_for_free_seats(self, live: websocket.WebSocket, hall: Hall, size: int) -> bool:
-        """Whether seats in front became free while somebody watched; also checks what the socket tells."""
+        """Waits for free seats in the first rows; also checks the messages of the socket."""
         labels = {label: at for at, label in enumerate(hall.labels)}
         front = Hall(hall.rows[:FRONT_ROWS])
         states, version = bytearray(), -1
@@ -85,7 +85,7 @@ class WatchingUser(BuyingUser):
             version = message.version
             for label, seat_state in message.changes.items():
                 states[labels[label]] = ord(seat_state)
-            self.count("a change heard")
+            self.count("received a change")
             freed = any(
                 seat_state == FREE and labels[label] < _end(front)
                 for label, seat_state in message.changes.items()
@@ -95,11 +95,11 @@ class WatchingUser(BuyingUser):
         return False
 
     def _next(self, live: websocket.WebSocket, at_most_s: float) -> _Message | None:
-        """The next message, or None when none comes in time."""
-        count: str | bytes | None = None
+        """Returns the next message, or None after `at_most_s` seconds."""
+        received: str | bytes | None = None
         with self.idle(), gevent.Timeout(at_most_s, False):
-            count = live.recv()
-        return None if count is None else _message.decode(count)
+            received = live.recv()
+        return None if received is None else _message.decode(received)
 
     def _report(self, what: str, began: float, at: float, error: Exception | None) -> None:
         self.environment.events.request.fire(
@@ -116,5 +116,5 @@ class WatchingUser(BuyingUser):
 
 
 def _end(front: Hall) -> int:
-    """How many seats there are in front."""
+    """Number of seats in the first rows."""
     return sum(len(row.labels) for row in front.rows)

@@ -1,4 +1,4 @@
-"""A box office that speaks as much of Aisle's API as buyers need, and can be told to lie."""
+"""A service with the part of Aisle's API that buying users need, with optional faults."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from uuid import UUID
 SHOW = 7
 ROWS = {"A": 10, "B": 10, "C": 10}
 _MOVIE = {
-    "id": 1, "title": "Lies", "duration_minutes": 90, "description": "", "genres": [], "language": "en",
+    "id": 1, "title": "Faults", "duration_minutes": 90, "description": "", "genres": [], "language": "en",
     "rating": "", "poster_url": "",
 }  # fmt: skip
 
 
 class Fault(StrEnum):
-    """What it does wrong."""
+    """A fault of the service."""
 
     NONE = "none"
     SELLS_TWICE = "sells a seat that is sold"
@@ -67,7 +67,7 @@ class FaultyService:
         if method == "GET":
             return 200, self.read(path, user)
         key = re.search(r"(?i)idempotency-key: (\S+)", head)
-        assert key is not None, "whoever asks for something gives a key"
+        assert key is not None, "a command has a key"
         if (path, key[1]) not in self.responses:
             self.responses[path, key[1]] = self.decide(path, user, json.loads(body) if body else {})
         return self.responses[path, key[1]]
@@ -153,7 +153,7 @@ class FaultyService:
 
 @asynccontextmanager
 async def faulty_service(fault: Fault) -> AsyncIterator[FaultyService]:
-    """Opens one on a port of its own."""
+    """Starts the service on a free port."""
     service = FaultyService(fault)
     server = await asyncio.start_server(service.serve, "127.0.0.1", 0)
     service.port = server.sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""The crowd of the load test: an honest service passes, one that lies does not."""
+"""The load test: a correct service passes its check, a faulty one fails it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CUSTOMERS = 20
 
 
 async def run_buyers(port: int, folder: Path, *options: str) -> tuple[int | None, str]:
-    """A few seconds of people who buy and cancel; the exit status and what was said."""
+    """Runs users who buy and cancel for a few seconds. Returns the exit status and the output."""
     tokens = folder / "tokens"
     tokens.write_text("\n".join(str(number) for number in range(1, CUSTOMERS + 1)))
     process = await asyncio.create_subprocess_exec(
@@ -30,7 +30,7 @@ async def run_buyers(port: int, folder: Path, *options: str) -> tuple[int | None
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
-    """Waits for its end; the exit status and what was said."""
+    """Waits for the process. Returns its exit status and output."""
     try:
         output, _ = await asyncio.wait_for(process.communicate(), 100)
     finally:
@@ -40,7 +40,7 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
     return process.returncode, output.decode()
 
 
-async def test_people_who_were_told_the_truth_say_so(tmp_path: Path) -> None:
+async def test_a_correct_service_passes_the_check(tmp_path: Path) -> None:
     async with faulty_service(Fault.NONE) as service:
         status, output = await run_buyers(service.port, tmp_path)
     assert service.bookings
@@ -52,12 +52,12 @@ async def test_people_who_were_told_the_truth_say_so(tmp_path: Path) -> None:
     ("fault", "message"),
     [
         (Fault.SELLS_TWICE, "was sold twice"),
-        (Fault.FORGETS, "is not there"),
-        (Fault.TAKES_BACK, "and nobody asked for that"),
+        (Fault.FORGETS, "is missing"),
+        (Fault.TAKES_BACK, "without a request for it"),
         (Fault.HIDES, "on the seat map"),
     ],
 )
-async def test_a_lie_is_told_and_makes_the_run_fail(fault: Fault, message: str, tmp_path: Path) -> None:
+async def test_a_faulty_service_fails_the_check(fault: Fault, message: str, tmp_path: Path) -> None:
     async with faulty_service(fault) as service:
         status, output = await run_buyers(service.port, tmp_path)
     assert "ERROR:" in output, output
@@ -66,21 +66,21 @@ async def test_a_lie_is_told_and_makes_the_run_fail(fault: Fault, message: str, 
     assert status == 1
 
 
-async def test_what_several_processes_saw_is_compared_as_one(tmp_path: Path) -> None:
+async def test_observations_of_several_processes_are_checked_together(tmp_path: Path) -> None:
     async with faulty_service(Fault.SELLS_TWICE) as service:
         status, output = await run_buyers(service.port, tmp_path, "--processes", "2")
     assert "was sold twice" in output, output
     assert status == 1
 
 
-async def test_a_run_without_tokens_ends_at_once_and_says_what_is_wanted(tmp_path: Path) -> None:
+async def test_a_run_without_tokens_ends_at_once_with_the_reason(tmp_path: Path) -> None:
     status, output = await run_buyers(1, tmp_path, "--tokens", "")
-    assert "--tokens FILE is wanted" in output
+    assert "--tokens FILE is required" in output
     assert "Traceback" not in output
     assert status == 1
 
 
-async def test_a_crowd_finds_a_real_aisle_truthful(laptop: RunningAisle, tmp_path: Path) -> None:
+async def test_a_real_aisle_passes_the_check(laptop: RunningAisle, tmp_path: Path) -> None:
     customers, staff = tmp_path / "customers", tmp_path / "staff"
     for file, options in ((customers, ("--count", "40")), (staff, ("--count", "1", "--role", "staff"))):
         made = laptop.command("users", "create", *options, "--tokens", str(file))

@@ -1,4 +1,4 @@
-"""The generator against a server that keeps what it was asked."""
+"""The generator against a server that records its requests."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def run(wanted: Job) -> Tally:
     return await ClosedLoop(wanted).run(messages)
 
 
-async def test_every_request_asks_for_a_fresh_seat_with_a_fresh_key() -> None:
+async def test_every_request_has_a_new_seat_and_a_new_key() -> None:
     async with serving(lambda n: reply(201)) as server:
         tally = await run(job(server.port))
     assert len(server.seats) > 50
@@ -111,7 +111,7 @@ async def test_every_request_asks_for_a_fresh_seat_with_a_fresh_key() -> None:
     assert (tally.examples, tally.broken, tally.unanswered, tally.ran_out) == ({}, 0, 0, False)
 
 
-async def test_every_answer_is_counted_by_its_status_with_an_example() -> None:
+async def test_responses_are_counted_by_status_with_an_example() -> None:
     def every_third_is_taken(n: int) -> bytes:
         return reply(409, b'{"code":"seat_taken"}') if n % 3 == 0 else reply(201)
 
@@ -125,7 +125,7 @@ async def test_every_answer_is_counted_by_its_status_with_an_example() -> None:
     assert tally.expected == tally.statuses[201]
 
 
-async def test_a_lost_connection_is_counted_and_another_takes_its_place() -> None:
+async def test_a_lost_connection_is_counted_and_replaced() -> None:
     async with serving(lambda n: None if n % 20 == 0 else reply(201)) as server:
         tally = await run(job(server.port, connections=2))
     assert tally.broken >= 1
@@ -133,7 +133,7 @@ async def test_a_lost_connection_is_counted_and_another_takes_its_place() -> Non
     assert tally.all_statuses[201] + tally.broken + tally.unanswered == len(server.seats)
 
 
-async def test_what_is_no_answer_is_shown_and_counted_as_lost() -> None:
+async def test_an_invalid_response_is_an_example_and_counts_as_lost() -> None:
     async with serving(lambda n: b"HTTP/1.1 200 OK\r\n\r\nwhat?") as server:
         tally = await run(job(server.port, connections=1))
     assert "without Content-Length" in tally.examples[0]
@@ -142,21 +142,21 @@ async def test_what_is_no_answer_is_shown_and_counted_as_lost() -> None:
     assert tally.latencies is None
 
 
-async def test_a_stalled_answer_counts_with_its_whole_time() -> None:
+async def test_a_delayed_response_counts_with_its_whole_latency() -> None:
     async with serving(lambda n: reply(201), takes_s=0.1) as server:
         tally = await run(job(server.port, connections=1, measured_s=0.35))
     assert tally.latencies is not None
     assert 100 <= tally.latencies.p50 < 300
 
 
-async def test_a_run_without_seats_left_says_so_and_asks_for_none_twice() -> None:
+async def test_a_run_without_seats_ends_and_requests_none_twice() -> None:
     async with serving(lambda n: reply(201)) as server:
         tally = await run(job(server.port, seats=10))
     assert tally.ran_out
     assert sorted(server.seats) == [(7, n) for n in range(1, 11)] + [(9, n) for n in range(11, 21)]
 
 
-async def test_a_service_that_is_not_there_is_named() -> None:
+async def test_an_unreachable_service_is_named() -> None:
     messages: asyncio.Queue[Message] = asyncio.Queue()
     async with serving(lambda n: None) as server:
         port = server.port
@@ -166,7 +166,7 @@ async def test_a_service_that_is_not_there_is_named() -> None:
     assert f"127.0.0.1:{port}" in line.message
 
 
-async def test_the_process_takes_an_order_and_says_when_it_counts() -> None:
+async def test_the_process_reads_a_job_and_writes_messages() -> None:
     async with serving(lambda n: reply(201)) as server:
         done = await asyncio.to_thread(
             subprocess.run,
@@ -181,7 +181,7 @@ async def test_the_process_takes_an_order_and_says_when_it_counts() -> None:
     assert done.stderr == b""
 
 
-def test_a_source_goes_round_the_shows_and_ends() -> None:
+def test_a_source_rotates_the_shows_and_ends() -> None:
     load = FreshSeats(((1, 5, 6), (2, 1, 2)), "key")
     assert load.seats == 4
     next_request = request_source(load, "h:1", ("t",))
@@ -204,7 +204,7 @@ def test_one_request_is_the_same_every_time(token: str, header: bytes) -> None:
     assert [next_request(0, None), next_request(1, None)] == [expected, expected]
 
 
-def test_a_storm_asks_for_the_same_seats_in_turn_with_a_fresh_key_each() -> None:
+def test_a_storm_requests_the_same_seats_in_turn_with_new_keys() -> None:
     next_request = request_source(SameSeats(7, 2, "key"), "h:1", ("t",))
     found = [REQUEST.fullmatch(request) for request in (next_request(n, None) for n in range(4)) if request]
     assert [(match[1], match[6], match[3]) for match in found if match] == [
@@ -215,14 +215,14 @@ def test_a_storm_asks_for_the_same_seats_in_turn_with_a_fresh_key_each() -> None
     ]
 
 
-def test_a_storm_without_keys_sends_none() -> None:
+def test_a_storm_without_keys_has_no_idempotency_key() -> None:
     request = request_source(SameSeats(7, 2), "h:1", ("t",))(0, None)
     assert request is not None
     assert b"Idempotency-Key" not in request
     assert request.endswith(b'Content-Length: 15\r\n\r\n{"seats":["2"]}')
 
 
-async def test_marks_are_said_on_the_way_and_a_run_ends_when_nothing_is_left() -> None:
+async def test_marks_are_sent_and_a_run_ends_without_seats() -> None:
     messages: asyncio.Queue[Message] = asyncio.Queue()
     async with serving(lambda n: reply(201)) as server:
         wanted = msgspec.structs.replace(

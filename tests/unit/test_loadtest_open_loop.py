@@ -19,7 +19,7 @@ NO_RETRY_AFTER = b"HTTP/1.1 503 X\r\ncontent-length: 2\r\n\r\n{}"
 
 
 class SerialService:
-    """A service that has one pair of hands: so long for each request, whoever asks."""
+    """A service that serves one request at a time, `takes_s` seconds each."""
 
     def __init__(self, takes_s: float, answers: tuple[bytes, ...]) -> None:
         self.takes_s = takes_s
@@ -78,7 +78,7 @@ def overload_of(tally: Tally) -> Overload:
 
 
 @pytest.mark.slow
-async def test_what_is_due_is_asked_for_by_the_clock_and_all_of_it_is_answered() -> None:
+async def test_requests_are_sent_by_the_clock_and_all_have_responses() -> None:
     service = SerialService(0, (CREATED,))
     tally = await run(
         Schedule(per_second=200, baseline_per_second=50, recovery_s=0.4),
@@ -95,7 +95,7 @@ async def test_what_is_due_is_asked_for_by_the_clock_and_all_of_it_is_answered()
 
 
 @pytest.mark.slow
-async def test_the_clock_runs_from_when_a_request_was_due_also_while_no_connection_is_free() -> None:
+async def test_latency_counts_from_the_due_time_also_without_a_free_connection() -> None:
     # 50 a second are served at most and 200 are due: the last one waits for at least 75 others, 1.5 s.
     service = SerialService(0.02, (CREATED,))
     tally = await run(
@@ -111,7 +111,7 @@ async def test_the_clock_runs_from_when_a_request_was_due_also_while_no_connecti
 
 
 @pytest.mark.slow
-async def test_who_is_turned_away_is_counted_apart_and_has_to_be_told_when_to_come_again() -> None:
+async def test_rejections_are_counted_apart_and_need_retry_after() -> None:
     tally = await run(
         Schedule(per_second=300, baseline_per_second=30, recovery_s=0),
         SerialService(0, (CREATED, REJECTED, NO_RETRY_AFTER)),
@@ -126,7 +126,7 @@ async def test_who_is_turned_away_is_counted_apart_and_has_to_be_told_when_to_co
     assert tally.examples == {}
 
 
-def test_things_are_normal_in_the_first_window_that_is_as_quick_as_the_calm_and_turns_nobody_away() -> None:
+def test_recovery_is_the_first_window_with_baseline_p99_and_no_rejections() -> None:
     slow = [(at / 100, 0.5) for at in range(30)]
     quick = [(0.5 + at / 100, 0.015) for at in range(50)]
     assert recovered_after_s(BASELINE, slow + quick, [], 1.0) == 0.5
@@ -134,12 +134,12 @@ def test_things_are_normal_in_the_first_window_that_is_as_quick_as_the_calm_and_
     assert recovered_after_s(BASELINE, quick, [-0.1], 1.0) == 0.5
 
 
-def test_things_that_stay_slow_or_are_not_seen_are_not_normal() -> None:
+def test_slow_or_missing_windows_are_no_recovery() -> None:
     slow = [(at / 100, 0.021) for at in range(100)]
     assert recovered_after_s(BASELINE, slow, [], 1.0) is None
     assert recovered_after_s(BASELINE, [], [], 1.0) is None
     assert recovered_after_s(None, [(0.1, 0.001)], [], 1.0) is None
 
 
-def test_what_was_due_after_the_time_that_is_looked_at_does_not_count() -> None:
+def test_requests_due_after_the_observed_time_do_not_count() -> None:
     assert recovered_after_s(BASELINE, [(1.1, 0.001), (-0.1, 0.001)], [], 1.0) is None

@@ -1,4 +1,4 @@
-"""The generator's reading of HTTP answers."""
+"""The generator's parser of HTTP responses."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from loadtest.bench.generator.responses import MAX_HEAD_BYTES, InvalidResponse, 
 CREATED = b'HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"id":"x1"}'
 
 
-def test_an_answer_in_one_piece_is_read_at_once() -> None:
+def test_a_response_in_one_chunk_is_read_at_once() -> None:
     response = ResponseReader().feed(CREATED)
     assert response is not None
     assert (response.status, response.body) == (201, b'{"id":"x1"}')
 
 
 @pytest.mark.parametrize("cut", range(1, len(CREATED)))
-def test_an_answer_may_be_cut_anywhere(cut: int) -> None:
+def test_a_response_may_be_split_anywhere(cut: int) -> None:
     reader = ResponseReader()
     assert reader.feed(CREATED[:cut]) is None
     response = reader.feed(CREATED[cut:])
@@ -24,7 +24,7 @@ def test_an_answer_may_be_cut_anywhere(cut: int) -> None:
     assert response.raw == CREATED
 
 
-def test_an_answer_may_come_byte_by_byte_and_the_next_one_after_it() -> None:
+def test_responses_may_arrive_byte_by_byte() -> None:
     reader = ResponseReader()
     for _ in range(2):
         answers = [reader.feed(CREATED[n : n + 1]) for n in range(len(CREATED))]
@@ -61,6 +61,6 @@ def test_status_and_length_are_found_among_other_headers(raw: bytes, status: int
         b"x" * (MAX_HEAD_BYTES + 1),
     ],
 )
-def test_what_is_not_the_one_answer_that_was_asked_for_is_refused(raw: bytes) -> None:
+def test_anything_but_one_complete_response_is_invalid(raw: bytes) -> None:
     with pytest.raises(InvalidResponse):
         ResponseReader().feed(raw)

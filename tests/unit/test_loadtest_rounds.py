@@ -1,4 +1,4 @@
-"""A whole benchmark against a small service that keeps what it sold."""
+"""A whole benchmark against a small service in memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PARTITIONS = 3
 
 
 class SmallService:
-    """Movies, shows and bookings, as far as a benchmark needs them."""
+    """Movies, shows and bookings, as far as the benchmark needs them."""
 
     def __init__(self) -> None:
         self.ids = itertools.count(1)
@@ -135,7 +135,7 @@ async def test_rounds_sell_each_seat_once_and_count_every_sale(
 
 
 @pytest.mark.slow
-async def test_the_results_can_be_read_back_and_shown(
+async def test_results_can_be_read_back_and_printed(
     service: tuple[SmallService, str], tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept, "FOLDER", tmp_path / "results")
@@ -144,22 +144,22 @@ async def test_the_results_can_be_read_back_and_shown(
     results = msgspec.structs.replace(
         results,
         emails=Emails(booked=results.answered - 1, sent=3, pending=4, per_second=None, cpu_us=None),
-        check=CheckResult(True, "all is well"),
+        check=CheckResult(True, "no differences"),
     )
     assert msgspec.json.decode(results.write().read_bytes(), type=Results) == results
     output = io.StringIO()
     print_results(results, Console(file=output, width=100))
     shown = output.getvalue()
     assert "1 connection" in shown
-    assert "all is well" in shown
-    assert "1 bookings that were answered 201 are lost!" in shown
+    assert "no differences" in shown
+    assert "1 bookings with the response 201 are lost!" in shown
     assert not results.passed
 
 
 @pytest.mark.parametrize(
     ("booked", "check", "passed"), [(5, True, True), (4, True, False), (5, False, False)]
 )
-def test_a_lost_booking_or_a_bad_verdict_is_not_well(booked: int, check: bool, passed: bool) -> None:
+def test_a_lost_booking_or_a_failed_verify_fails_the_run(booked: int, check: bool, passed: bool) -> None:
     results = Results(
         at="2026-11-21T09:30:00Z",
         log="postgres",
@@ -178,7 +178,7 @@ def test_a_lost_booking_or_a_bad_verdict_is_not_well(booked: int, check: bool, p
     assert results.passed == passed
 
 
-async def test_a_service_that_refuses_the_shows_ends_it_with_its_words(
+async def test_refused_shows_end_the_benchmark_with_the_response(
     service: tuple[SmallService, str], tokens: Path
 ) -> None:
     small, url = service
@@ -187,7 +187,7 @@ async def test_a_service_that_refuses_the_shows_ends_it_with_its_words(
         await run_benchmark(plan(url, tokens), Console(file=io.StringIO()))
 
 
-async def test_a_service_elsewhere_needs_tokens(tmp_path: Path) -> None:
+async def test_a_running_service_needs_tokens(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="--tokens"):
         await run_benchmark(plan("http://127.0.0.1:1", None), Console(file=io.StringIO()))
     with pytest.raises(SetupError, match=r"tokens\.json"):
@@ -200,7 +200,7 @@ async def case_run(url: str, tokens: Path, scenario: Scenario) -> tuple[Results,
 
 
 @pytest.mark.slow
-async def test_a_storm_sells_each_seat_once_and_others_book_a_show_of_another_partition(
+async def test_a_storm_sells_each_seat_once_beside_a_show_of_another_partition(
     service: tuple[SmallService, str], tokens: Path
 ) -> None:
     small, url = service
@@ -216,7 +216,7 @@ async def test_a_storm_sells_each_seat_once_and_others_book_a_show_of_another_pa
     assert beside.figures["of its share"].median > 0
 
 
-async def test_one_show_is_sold_out_with_what_each_tenth_took(
+async def test_one_show_is_sold_out_with_a_step_for_each_tenth(
     service: tuple[SmallService, str], tokens: Path
 ) -> None:
     small, url = service
@@ -229,7 +229,7 @@ async def test_one_show_is_sold_out_with_what_each_tenth_took(
 
 
 @pytest.mark.slow
-async def test_an_open_loop_asks_for_twice_what_was_booked_just_before(
+async def test_an_open_loop_has_twice_the_capacity_as_its_rate(
     service: tuple[SmallService, str], tokens: Path
 ) -> None:
     small, url = service
@@ -242,7 +242,7 @@ async def test_an_open_loop_asks_for_twice_what_was_booked_just_before(
 
 
 @pytest.mark.parametrize("quick", [False, True])
-def test_every_case_has_a_name_of_its_own(quick: bool) -> None:
+def test_case_names_are_unique(quick: bool) -> None:
     columns = [column for scenario in all_scenarios(quick=quick) for column in scenario.columns]
     assert len({column.case for column in columns}) == len(columns)
     assert len({column.title for column in columns}) == len(columns)
@@ -251,7 +251,9 @@ def test_every_case_has_a_name_of_its_own(quick: bool) -> None:
 @pytest.mark.parametrize(
     ("booked", "check", "passed"), [(7, True, True), (6, True, False), (7, False, False)]
 )
-def test_what_is_lost_or_wrong_in_the_full_home_is_not_well(booked: int, check: bool, passed: bool) -> None:
+def test_a_lost_booking_or_a_failed_verify_in_the_full_home_fails_the_run(
+    booked: int, check: bool, passed: bool
+) -> None:
     results = Results(
         at="2026-11-21T09:30:00Z",
         log="postgres",
@@ -264,9 +266,9 @@ def test_what_is_lost_or_wrong_in_the_full_home_is_not_well(booked: int, check: 
         answered=0,
         kafka_is_seen=False,
         runs=[],
-        sold=FullHome(beforehand=10, answered=7, booked=booked, check=CheckResult(check, "said so")),
+        sold=FullHome(beforehand=10, answered=7, booked=booked, check=CheckResult(check, "its output")),
     )
     assert results.passed == passed
     output = io.StringIO()
     print_results(results, Console(file=output, width=100))
-    assert "said so" in output.getvalue()
+    assert "its output" in output.getvalue()

@@ -1,4 +1,4 @@
-"""Percentiles, spreads, and what several runs come to."""
+"""Percentiles, spreads and summaries of several runs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ BOOKED = Column(case="bookings-1", title="one", confirms=(201,))
 finite = st.floats(min_value=0, max_value=1e6)
 
 
-def test_percentiles_are_values_that_were_seen() -> None:
+def test_percentiles_are_measured_values() -> None:
     thousand = [float(n) for n in range(1, 1001)]
     assert [percentile(thousand, p) for p in (50, 90, 99, 99.9, 100)] == [500, 900, 990, 999, 1000]
     assert percentile([7.0], 0.1) == percentile([7.0], 99.9) == 7
 
 
 @given(st.lists(finite, min_size=1), st.sampled_from([1, 25, 50, 90, 99, 99.9, 100]))
-def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(
+def test_a_percentile_is_the_smallest_value_that_its_share_does_not_exceed(
     values: list[float], percent: float
 ) -> None:
     ordered = sorted(values)
@@ -36,12 +36,12 @@ def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(
 
 
 @pytest.mark.parametrize("percent", [0, -1, 100.1])
-def test_a_percentile_outside_of_a_hundred_is_refused(percent: float) -> None:
+def test_a_percentile_above_100_or_not_above_0_is_an_error(percent: float) -> None:
     with pytest.raises(ValueError, match="percentile"):
         percentile([1.0], percent)
 
 
-def test_latencies_are_milliseconds_and_nothing_answered_has_none() -> None:
+def test_latencies_are_milliseconds_and_none_without_responses() -> None:
     assert latencies([]) is None
     assert latencies([0.002, 0.001, 0.004]) == Latencies(2, 4, 4, 4, 4)
 
@@ -70,7 +70,7 @@ def case_run(confirmed: int, refused: int = 0, broken: int = 0, cpu_us: float | 
     )
 
 
-def test_several_runs_come_to_their_median_and_every_other_answer_is_counted() -> None:
+def test_a_summary_has_medians_and_counts_other_responses() -> None:
     runs = [case_run(200, cpu_us=10), case_run(100, refused=7, cpu_us=30), case_run(600, broken=2, cpu_us=20)]
     case = summarise(BOOKED, runs)
     assert case.per_second == Spread(100, 50, 300)
@@ -83,14 +83,14 @@ def test_several_runs_come_to_their_median_and_every_other_answer_is_counted() -
     assert case.latency_ms["p99"] == Spread(3, 3, 3)
 
 
-def test_runs_in_which_nothing_was_confirmed_still_make_a_case() -> None:
+def test_runs_without_confirmations_have_a_summary() -> None:
     case = summarise(BOOKED, [case_run(0, refused=3)])
     assert case.per_second == Spread(0, 0, 0)
     assert case.latency_ms == {}
     assert case.other == 3
 
 
-def test_an_answer_is_accepted_when_the_log_took_it_and_decided_when_it_says_how() -> None:
+def test_rates_by_the_meaning_of_statuses() -> None:
     statuses = {201: 10, 202: 4, 409: 6, 422: 2, 503: 8, 429: 1, 500: 3}
     assert rates(BOOKED, statuses, 2.0) == {
         "accepted/s": 11,
@@ -101,17 +101,17 @@ def test_an_answer_is_accepted_when_the_log_took_it_and_decided_when_it_says_how
     }
 
 
-def test_a_hold_is_decided_and_confirmed_by_its_second_answer_alone() -> None:
+def test_a_hold_is_confirmed_by_its_second_response_alone() -> None:
     held = Column(case="holds-1", title="", confirms=(200,))
     found = rates(held, {201: 6, 200: 4}, 1.0)
     assert (found["decided/s"], found["confirmed/s"]) == (10, 4)
 
 
-def test_where_nothing_is_booked_answers_are_counted() -> None:
+def test_without_bookings_responses_are_counted() -> None:
     assert rates(Column(case="seats-304", title=""), {304: 8, 200: 2}, 2.0) == {"answers/s": 5}
 
 
-def test_who_was_turned_away_is_told_apart_from_other_answers() -> None:
+def test_rejections_do_not_count_as_other_responses() -> None:
     run = case_run(10, refused=2)
     rejected = msgspec.structs.replace(run.tally, statuses={201: 10, 409: 2, 503: 50})
     case = summarise(BOOKED, [msgspec.structs.replace(run, tally=rejected)])
@@ -119,7 +119,7 @@ def test_who_was_turned_away_is_told_apart_from_other_answers() -> None:
     assert case.other == 2
 
 
-def test_figures_that_some_runs_lack_are_those_of_the_others() -> None:
+def test_missing_figures_of_some_runs_are_left_out() -> None:
     runs = [
         msgspec.structs.replace(case_run(1), figures=figures)
         for figures in ({"normal after, s": 0.0}, {}, {"normal after, s": 1.0})
@@ -127,7 +127,7 @@ def test_figures_that_some_runs_lack_are_those_of_the_others() -> None:
     assert summarise(BOOKED, runs).figures == {"normal after, s": Spread(0.5, 0, 1)}
 
 
-def test_a_stretch_between_marks_has_its_own_rate_and_cost() -> None:
+def test_a_step_between_marks_has_its_own_rate_and_cost() -> None:
     steps = (
         Step(100, 1.0, {"gateway": 10.0, "worker": 5.0, "notifier": 90.0}),
         Step(200, 3.0, {"gateway": 30.0, "worker": 10.0, "notifier": 0.0}),

@@ -1,4 +1,4 @@
-"""What the load test takes for true: bookings as they were acknowledged against bookings as they are."""
+"""The check of the load test: acknowledged bookings against bookings of the service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def observed(
 
 
 def found(*bookings: Observation, seat_states: str = "", alone: bool = False) -> ServiceState:
-    """What the service says; `seat_states` are those of A1, A2, …"""
+    """State of the service; `seat_states` are those of A1, A2, …"""
     return ServiceState(
         found={one.booking_id: one for one in bookings},
         seat_states={SHOW: {f"A{at}": state for at, state in enumerate(seat_states, 1)}}
@@ -46,18 +46,18 @@ def found(*bookings: Observation, seat_states: str = "", alone: bool = False) ->
         [observed("b", "confirmed", 5), observed("b", "confirmed", 5), observed("b", "cancelled", 9)],
     ],
 )
-def test_what_was_acknowledged_and_is_so_is_well(observations: list[Observation]) -> None:
+def test_bookings_in_their_acknowledged_state_pass(observations: list[Observation]) -> None:
     assert find_errors(observations, [], found(observations[-1])) == []
     assert find_errors(reversed(observations), [], found(observations[-1])) == []
 
 
-def test_a_hold_may_have_run_out() -> None:
+def test_a_hold_may_have_expired() -> None:
     assert find_errors([observed("b", "held", 5)], [], found(observed("b", "expired", 8))) == []
 
 
-def test_a_lost_booking_is_told() -> None:
+def test_a_lost_booking_is_an_error() -> None:
     (error,) = find_errors([observed("b", "confirmed", 5)], [], found())
-    assert error == "booking b of customer 100 in show 7, acknowledged as confirmed at 3-5, is not there"
+    assert error == "booking b of customer 100 in show 7, acknowledged as confirmed at 3-5, is missing"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_lost_booking_is_told() -> None:
         ("released", "held"),
     ],
 )
-def test_a_change_that_nobody_asked_for_is_told(last: str, now: str) -> None:
+def test_a_change_without_a_request_is_an_error(last: str, now: str) -> None:
     (error,) = find_errors([observed("b", last, 5)], [], found(observed("b", now, 8)))
     assert f"acknowledged as {last} at 3-5, is {now} since 3-8" in error
 
@@ -87,7 +87,7 @@ def test_a_change_that_nobody_asked_for_is_told(last: str, now: str) -> None:
         ("cancelled", "confirm", "confirmed", False),
     ],
 )
-def test_a_request_without_an_answer_may_have_been_done(
+def test_a_request_without_a_response_may_have_been_executed(
     last: str, action: str, now: str, passed: bool
 ) -> None:
     unknown_outcome = UnknownOutcome(0, SHOW, action, "b")
@@ -99,13 +99,13 @@ def test_a_request_without_an_answer_may_have_been_done(
     )
 
 
-def test_a_booking_that_went_back_to_what_it_was_is_told() -> None:
+def test_a_booking_in_an_earlier_state_is_an_error() -> None:
     observations = [observed("b", "held", 5), observed("b", "confirmed", 9)]
     (error,) = find_errors(observations, [], found(observed("b", "held", 5)))
-    assert "is as it was at 3-5, but 3-9 was acknowledged" in error
+    assert "is in its state of 3-5, but 3-9 was acknowledged" in error
 
 
-def test_two_answers_for_one_position_are_told() -> None:
+def test_two_states_at_one_position_are_an_error() -> None:
     observations = [observed("b", "confirmed", 5), observed("b", "held", 5)]
     assert any(
         "was confirmed and held at 3-5" in error
@@ -113,20 +113,20 @@ def test_two_answers_for_one_position_are_told() -> None:
     )
 
 
-def test_a_booking_whose_seats_have_changed_is_told() -> None:
+def test_changed_seats_of_a_booking_are_an_error() -> None:
     (error,) = find_errors(
         [observed("b", "confirmed", 5)], [], found(observed("b", "confirmed", 5, seats=("A2",)))
     )
-    assert "has not always had the same seats" in error
+    assert "had different seats" in error
 
 
-def test_a_seat_that_two_have_is_sold_twice() -> None:
+def test_a_seat_of_two_bookings_is_sold_twice() -> None:
     bookings = [observed("b", "confirmed", 5), observed("c", "confirmed", 6, customer=1)]
     (error,) = find_errors(bookings, [], found(*bookings))
     assert error.startswith("seat A1 of show 7 was sold twice: to customer 100 (booking b, confirmed) and")
 
 
-def test_a_seat_that_two_had_for_a_while_was_sold_twice_though_nobody_has_it_now() -> None:
+def test_a_seat_of_two_cancelled_bookings_was_sold_twice() -> None:
     observations = [
         observed("b", "confirmed", 5),
         observed("c", "confirmed", 6, customer=1),
@@ -137,25 +137,25 @@ def test_a_seat_that_two_had_for_a_while_was_sold_twice_though_nobody_has_it_now
     assert "was sold twice" in error
 
 
-def test_a_seat_given_back_or_run_out_may_be_sold_again() -> None:
+def test_a_cancelled_or_expired_seat_may_be_sold_again() -> None:
     observations = [
         observed("b", "confirmed", 5),
         observed("b", "cancelled", 7),
         observed("c", "held", 8, customer=1),
         observed("d", "confirmed", 10, customer=2),
     ]
-    # One decision lets the hold run out and sells its seat.
+    # One decision expires the hold and sells its seat.
     now = [observations[1], observed("c", "expired", 10, customer=1), observations[3]]
     assert find_errors(observations, [], found(*now)) == []
 
 
-def test_one_seat_of_many_is_enough() -> None:
+def test_one_shared_seat_of_several_is_an_error() -> None:
     bookings = [observed("b", "held", 5, seats=("A1", "A2")), observed("c", "held", 6, seats=("A2", "A3"))]
     (error,) = find_errors(bookings, [], found(*bookings))
     assert error.startswith("seat A2 ")
 
 
-def test_a_booking_that_nobody_was_told_of_counts_as_an_owner() -> None:
+def test_a_booking_without_an_acknowledgement_owns_its_seats() -> None:
     assert find_errors(
         [observed("b", "confirmed", 5)],
         [],
@@ -164,7 +164,7 @@ def test_a_booking_that_nobody_was_told_of_counts_as_an_owner() -> None:
 
 
 @pytest.mark.parametrize(("status", "state"), [("confirmed", "s"), ("held", "h")])
-def test_the_seat_map_has_to_agree(status: str, state: str) -> None:
+def test_the_seat_map_must_agree_with_the_bookings(status: str, state: str) -> None:
     booking = observed("b", status, 5)
     assert find_errors([booking], [], found(booking, seat_states=state, alone=True)) == []
     for other in {"a", "b", "h", "s"} - {state}:
@@ -172,22 +172,22 @@ def test_the_seat_map_has_to_agree(status: str, state: str) -> None:
         assert f"but '{other}' on the seat map" in error
 
 
-def test_on_a_show_of_our_own_every_seat_sold_is_somebodys() -> None:
+def test_without_other_buyers_every_sold_seat_needs_a_booking() -> None:
     booking = observed("b", "confirmed", 5)
     assert find_errors([booking], [], found(booking, seat_states="ssb")) == []
     (error,) = find_errors([booking], [], found(booking, seat_states="ssb", alone=True))
-    assert error == "seat A2 of show 7 is 's' on the seat map, but nobody's"
+    assert error == "seat A2 of show 7 is 's' on the seat map, but without a booking"
 
 
-def test_on_a_show_of_our_own_somebody_was_told_of_every_booking() -> None:
+def test_without_other_buyers_every_booking_needs_an_acknowledgement() -> None:
     now = found(observed("b", "confirmed", 5), seat_states="s", alone=True)
     (error,) = find_errors([], [], now)
-    assert "but nobody was told of it" in error
+    assert "but was not acknowledged" in error
     assert find_errors([], [UnknownOutcome(0, SHOW, "bookings", "")], now) == []
     assert find_errors([], [UnknownOutcome(1, SHOW, "bookings", "")], now)
 
 
-def test_one_doubt_explains_one_booking() -> None:
+def test_one_unknown_outcome_explains_one_booking() -> None:
     unknown_outcome = UnknownOutcome(0, SHOW, "bookings", "")
     now = found(
         observed("b", "confirmed", 5),
@@ -196,7 +196,7 @@ def test_one_doubt_explains_one_booking() -> None:
         alone=True,
     )
     (error,) = find_errors([], [unknown_outcome], now)
-    assert "nobody was told of it" in error
+    assert "was not acknowledged" in error
 
 
 def batch(worker: str, number: int, *bookings: Observation, last: bool = False) -> Batch:
@@ -206,7 +206,7 @@ def batch(worker: str, number: int, *bookings: Observation, last: bool = False) 
     return Batch(worker, number, last, pieces.drain())
 
 
-def test_what_workers_saw_comes_together() -> None:
+def test_batches_of_workers_are_merged() -> None:
     whole, collector = Observations(), Collector()
     collector.take(batch("x", 0, observed("b", "held", 5)), whole)
     collector.take(batch("y", 0, last=True), whole)
@@ -216,16 +216,16 @@ def test_what_workers_saw_comes_together() -> None:
     assert collector.missing({"x", "y"}) == []
 
 
-def test_a_worker_that_has_not_told_all_is_missing() -> None:
+def test_a_worker_without_all_batches_is_missing() -> None:
     whole, collector = Observations(), Collector()
     collector.take(batch("begun", 0), whole)
     collector.take(batch("gap", 0), whole)
     collector.take(batch("gap", 2, last=True), whole)
-    collector.take(batch("passed", 0, last=True), whole)
-    assert collector.missing({"passed", "silent"}) == ["begun", "gap", "silent"]
+    collector.take(batch("complete", 0, last=True), whole)
+    assert collector.missing({"complete", "silent"}) == ["begun", "gap", "silent"]
 
 
-def test_handing_over_empties() -> None:
+def test_draining_clears_the_observations() -> None:
     observations = Observations(
         acknowledged=[observed("b", "held", 5)], unknown=[UnknownOutcome(0, SHOW, "holds", "")], requests=1
     )
@@ -236,7 +236,7 @@ def test_handing_over_empties() -> None:
     assert observations == Observations()
 
 
-def test_the_summary_shows_the_most_frequent_first_and_a_few_of_many_wrongs() -> None:
+def test_the_summary_has_the_most_frequent_outcomes_first_and_some_of_many_errors() -> None:
     observations = Observations(outcomes={"booked seats": 3, "seat_taken": 1000}, requests=100, cpu_s=0.05)
     lines = outcome_summary(observations)
     assert lines[1].split() == ["1,000", "seat_taken"]

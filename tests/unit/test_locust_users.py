@@ -1,4 +1,4 @@
-"""How many people come when, what they have in mind and which seats they want."""
+"""Number of users over time, their visits and their seats."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sizes(shape: Shape, users: int, length_s: int) -> list[int]:
 
 @pytest.mark.parametrize("shape", Shape)
 @pytest.mark.parametrize("users", [1, 7, 1000])
-def test_a_crowd_only_grows_until_all_are_there_and_then_goes_home(shape: Shape, users: int) -> None:
+def test_the_number_of_users_only_grows_until_the_run_ends(shape: Shape, users: int) -> None:
     counts = sizes(shape, users, 100)
     assert counts == sorted(counts)
     assert min(counts) >= 1
@@ -35,7 +35,7 @@ def test_a_crowd_only_grows_until_all_are_there_and_then_goes_home(shape: Shape,
     assert user_count_at(shape, 100.0, users=users, length_s=100) is None
 
 
-def test_in_a_spike_everybody_arrives_within_a_minute_of_the_sale() -> None:
+def test_in_a_spike_all_users_arrive_within_a_minute_of_the_sale() -> None:
     assert sale_starts_s(Shape.SPIKE, 600) == 60
     assert user_count_at(Shape.SPIKE, 59, users=1200, length_s=600) == UserCount(120, 120.0)
     assert user_count_at(Shape.SPIKE, 60, users=1200, length_s=600) == UserCount(1200, 20.0)
@@ -51,29 +51,29 @@ def test_a_ramp_has_ten_steps_each_reached_before_the_next() -> None:
     assert 100 / target.per_second <= 8
 
 
-def test_a_soak_has_everybody_from_its_first_tenth_on() -> None:
+def test_a_soak_has_all_users_from_its_first_tenth_on() -> None:
     assert set(sizes(Shape.SOAK, 100, 100)) == {100}
     assert user_count_at(Shape.SOAK, 0, users=600, length_s=36_000) == UserCount(600, 2.0)
 
 
-def test_people_choose_the_middle_of_the_row_they_hope_for() -> None:
+def test_the_middle_of_the_preferred_row_is_selected() -> None:
     assert choose(HALL, ALL_FREE, 1, 0) == ("A3",)
     assert choose(HALL, ALL_FREE, 3, 1) == ("B2", "B3", "B4")
     assert choose(HALL, "aa" + "s" + "aa" + "a" * 7, 2, 0) in {("A1", "A2"), ("A4", "A5")}
 
 
-def test_people_go_back_a_row_before_they_go_forward() -> None:
+def test_rows_behind_are_tried_before_rows_in_front() -> None:
     assert choose(HALL, "a" * 5 + "s" * 5 + "aa", 2, 1) == ("C1", "C2")
     assert choose(HALL, "a" * 5 + "s" * 5 + "aa", 3, 1) == ("A2", "A3", "A4")
     assert choose(HALL, ALL_FREE, 1, 99) in {("C1",), ("C2",)}
 
 
-def test_people_find_nothing_where_no_row_has_so_many_free() -> None:
+def test_nothing_is_selected_when_no_row_has_enough_free_seats() -> None:
     assert choose(HALL, "asasa" + "hbhbh" + "ss", 2, 0) is None
     assert choose(HALL, ALL_FREE, 6, 0) is None
 
 
-def test_what_people_choose_is_free_side_by_side_and_the_nearest_to_the_middle() -> None:
+def test_the_selection_is_free_adjacent_and_nearest_to_the_middle() -> None:
     rng = random.Random(1)
     for _ in range(500):
         states = "".join(rng.choices("aaahs", k=12))
@@ -93,14 +93,14 @@ def test_what_people_choose_is_free_side_by_side_and_the_nearest_to_the_middle()
         assert seats in [labels for away, rank, labels in possible if (away, rank) == (nearest, first)]
 
 
-def test_a_numbered_hall_is_taken_for_several_rows() -> None:
+def test_a_numbered_hall_is_split_into_several_rows() -> None:
     numbered = hall([[str(n) for n in range(1, 101)]])
     assert [len(row.labels) for row in numbered.rows] == [WIDEST_ROW, WIDEST_ROW, 20]
     assert numbered.labels == [str(n) for n in range(1, 101)]
     assert [row.at for row in numbered.rows] == [0, 40, 80]
 
 
-def test_visits_are_as_various_as_people() -> None:
+def test_visits_cover_all_sizes_and_endings() -> None:
     rng = random.Random(1)
     visits = [draw(rng) for _ in range(4000)]
     assert {visit.size for visit in visits} == set(SIZES)
@@ -120,7 +120,7 @@ def shared_state(
     )
 
 
-def test_processes_share_the_customers_without_sharing_one() -> None:
+def test_processes_use_different_customers() -> None:
     states = [shared_state(10, first=number, stride=2) for number in range(2)]
     customers = [state.next_customer() for state in states for _ in range(5)]
     assert sorted(customers) == list(range(10))
@@ -129,7 +129,7 @@ def test_processes_share_the_customers_without_sharing_one() -> None:
     assert [small.next_customer() for _ in range(3)] == [0, 1, 0]
 
 
-def test_most_come_for_the_first_show() -> None:
+def test_most_visits_are_for_the_first_show() -> None:
     state = shared_state(1, (5, 6, 7))
     came = Counter(state.some_show() for _ in range(1000))
     assert set(came) == {5, 6, 7}
@@ -137,7 +137,7 @@ def test_most_come_for_the_first_show() -> None:
     assert {shared_state(1).some_show() for _ in range(5)} == {1}
 
 
-def test_nobody_lives_anywhere_before_they_are_told() -> None:
+def test_the_shared_state_must_be_set_first() -> None:
     state = shared_state(1)
     set_current_state(state)
     assert current_state() is state
@@ -147,13 +147,13 @@ def test_nobody_lives_anywhere_before_they_are_told() -> None:
 
 
 @pytest.mark.parametrize("users", [1, 500, 100_000])
-def test_a_hall_for_a_crowd_is_one_that_aisle_takes(users: int) -> None:
+def test_the_layout_of_a_show_is_accepted_by_aisle(users: int) -> None:
     seats = len(Seating(msgspec.convert(layout(users), Layout)))
     assert seats == min(max(users, FEWEST), MOST) // ROW * ROW
     assert seats >= FEWEST
 
 
-def test_rows_are_lettered_on() -> None:
+def test_row_names_continue_after_z() -> None:
     assert [row_name(number) for number in (0, 25, 26, 51, 52, 701, 702)] == [
         "A", "Z", "AA", "AZ", "BA", "ZZ", "AAA",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A load of connections that each ask again as soon as they are answered."""
+"""Closed loop: each connection sends its next request when it has received a response."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXAMPLE_BYTES = 1000
 
 
 class ClosedLoop:
-    """Connections of which each has one request outstanding, from `run` until the order's time is over."""
+    """Connections with one outstanding request each, until the time of the job is over."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -39,12 +39,12 @@ class ClosedLoop:
         self._say: asyncio.Queue[Message]
         self._began = 0.0
         self._over = asyncio.Event()
-        """There is nothing left to ask for, and nothing outstanding."""
+        """No requests are left, and none is outstanding."""
         self._quiet = asyncio.Event()
         self._closed = asyncio.Event()
 
     async def run(self, messages: asyncio.Queue[Message]) -> Tally:
-        """Makes the run. Raises OSError or TimeoutError when no connection can be had."""
+        """Runs the job. Raises OSError or TimeoutError when it cannot connect."""
         try:
             return await self._run(messages)
         finally:
@@ -84,17 +84,17 @@ class ClosedLoop:
 
     async def _wait(self, seconds: float) -> None:
         if seconds <= 0:
-            return  # not for a moment either: what is answered in it would not count
+            return  # even a short wait would leave responses uncounted
         try:
             await asyncio.wait_for(self._over.wait(), seconds)
         except TimeoutError:
             pass
 
     async def _wind_down(self) -> None:
-        """What is still to be asked once nothing counts any more."""
+        """Sends requests that are still due after the measured time."""
 
     def ready(self, connection: Connection) -> None:
-        """A connection has no request outstanding: the next one goes out on it."""
+        """Sends the next request on a connection without an outstanding one."""
         if not self.stopping:
             connection.send(time.perf_counter())
 
@@ -110,25 +110,25 @@ class ClosedLoop:
             self.examples[status] = response.body[:EXAMPLE_BYTES].decode(errors="replace")
 
     def succeeded(self, now: float) -> None:
-        """One more that counts."""
+        """Counts one expected response."""
         self.done_at.append(now)
         if self.job.mark_every and not len(self.done_at) % self.job.mark_every:
             self._say.put_nowait(Mark(len(self.done_at), now - self._began))
 
     def exhausted(self) -> None:
-        """The source has run dry."""
+        """Records that no requests are left."""
         self.ran_out = True
         if not self.outstanding:
             self._over.set()
 
     def settled(self) -> None:
-        """A request that was outstanding is answered, or will never be."""
+        """Counts down the outstanding requests: one has its response, or never will."""
         self.outstanding -= 1
         if self.stopping and not self.outstanding:
             self._quiet.set()
 
     def lost(self, connection: Connection, number: int) -> None:
-        """A connection is gone; unless all is over, another takes its place."""
+        """Replaces a lost connection, unless the run is over."""
         self.open.discard(connection)
         if self.stopping and not self.open:
             self._closed.set()
@@ -174,7 +174,7 @@ class ClosedLoop:
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection: a request, its answer, the next request."""
+    """One keep-alive connection with one request at a time."""
 
     __slots__ = ("_last", "_loop", "_number", "_outstanding", "_reader", "_since", "_transport")
 
@@ -194,7 +194,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def send(self, since: float) -> None:
-        """Sends the next request, if there is one. `since`: when its clock began to run."""
+        """Sends the next request, if any. Its latency counts from `since`."""
         request = self._loop.next_request(self._number, self._last)
         if request is None:
             self._loop.exhausted()
@@ -214,7 +214,7 @@ class Connection(asyncio.Protocol):
         if response is None:
             return
         if not self._outstanding:
-            self._loop.examples.setdefault(0, f"not asked for: {response.raw[:EXAMPLE_BYTES]!r}")
+            self._loop.examples.setdefault(0, f"unexpected response: {response.raw[:EXAMPLE_BYTES]!r}")
             self._transport.abort()
             return
         now = time.perf_counter()

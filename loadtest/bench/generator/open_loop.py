@@ -1,7 +1,7 @@
-"""A load that does not wait: requests are due by a clock, whether or not those before are answered.
+"""Open loop: requests are due by a clock, independent of responses, as arrivals of independent users are.
 
-That is how people come. Each request's time counts from when it was due, also while all connections are busy
-and it cannot even be sent: nothing is omitted because the service was slow. Calm, then the load, then calm again.
+The latency of a request counts from when it was due, also while all connections are busy and it cannot be sent, so
+a slow service hides nothing (no coordinated omission). Baseline rate, then the load, then the baseline rate again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RETRY_AFTER = b"\r\nretry-after:"
 
 
 class OpenLoop(ClosedLoop):
-    """Sends what is due on whichever connection is idle; what finds none goes out as soon as one is."""
+    """Sends due requests on idle connections; without one, a request is queued until a connection is free."""
 
     def __init__(self, job: Job, due: Schedule) -> None:
         super().__init__(job)
@@ -36,12 +36,12 @@ class OpenLoop(ClosedLoop):
         self._queued: deque[float] = deque()
         self._max_queued = 0
         self._queue_empty = asyncio.Event()
-        """Nothing is due any more, and nothing waits to be sent."""
+        """No requests are due or queued any more."""
         self._next = math.inf
         self._clock: Iterator[float] = iter(())
         self._load_from = self._load_until = 0.0
         self._succeeded: tuple[array[float], array[float]] = array("d"), array("d")
-        """When the requests that succeeded were due, and how long they took."""
+        """Due time and latency of each successful request, in seconds."""
         self._rejected: tuple[array[float], array[float]] = array("d"), array("d")
         self._no_retry_after = 0
         self._due_in_load = 0
@@ -74,7 +74,7 @@ class OpenLoop(ClosedLoop):
             asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     async def _wind_down(self) -> None:
-        """The calm afterwards, and whatever still waits to be sent."""
+        """Runs the baseline after the load and sends the queued requests."""
         await asyncio.sleep(self._load_until + self._schedule.recovery_s - time.perf_counter())
         if self._queued:
             try:
@@ -133,13 +133,13 @@ class OpenLoop(ClosedLoop):
 
 
 def _ticks(start: float, end: float, per_second: float) -> Iterator[float]:
-    """Evenly from `start` to before `end`."""
+    """Evenly spaced times from `start` to before `end`."""
     count = round((end - start) * per_second)
     return (start + number / per_second for number in range(count))
 
 
 def _between(answers: tuple[Sequence[float], Sequence[float]], start: float, end: float) -> list[float]:
-    """How long those took that were due from `start` to before `end`."""
+    """Latencies of the requests due from `start` to before `end`."""
     return [took for due, took in zip(*answers, strict=True) if start <= due < end]
 
 
@@ -149,10 +149,10 @@ def recovered_after_s(
     rejected: Iterable[float],
     recovery_s: float,
 ) -> float | None:
-    """When things were normal again, in seconds after the load's end: the start of the first quarter of a second of
-    which nobody was turned away and the p99 was at most twice the calm one. None: not within `recovery_s`.
+    """Recovery in seconds after the end of the load: the start of the first window of a quarter of a second without
+    rejections and with a p99 of at most twice the baseline's. None: not within `recovery_s`.
 
-    `succeeded`: when each was due, counted from the load's end, and how long it took in seconds.
+    `succeeded`: due time from the end of the load, and latency, in seconds. `rejected`: due times.
     """
     count = int(recovery_s / WINDOW_S)
     took: list[list[float]] = [[] for _ in range(count)]

@@ -1,6 +1,6 @@
-"""What the generator sends: request bytes made beforehand, with only the varying parts put in.
+"""Requests of the generator as bytes, made beforehand; only the varying parts are inserted.
 
-A source gives one request at a time; each kind of load is a source of its own.
+A source returns one request at a time; each kind of load has a source.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ _LOCATION = re.compile(rb"\r\nlocation: (\S+)\r\n", re.IGNORECASE)
 
 
 class FreshSeats(msgspec.Struct, frozen=True, tag_field="type", tag=True):
-    """Book one seat that nobody has asked for yet, round the shows, each with a key of its own.
+    """Books one unused seat per request, shows in rotation, each with its own Idempotency-Key.
 
-    A show here is numbered seats: `(show_id, first, last)`, both included.
+    `shows` are numbered seats: `(show_id, first, last)`, both inclusive.
     """
 
     shows: tuple[tuple[int, int, int], ...]
     key_prefix: str
     hold_first: bool = False
-    """Hold each seat and, when that is answered, confirm the booking: two requests a seat."""
+    """Hold each seat, then confirm the booking: two requests per seat."""
 
     @property
     def seats(self) -> int:
-        """How many requests there are in it. Going round, the show with the fewest seats ends it."""
+        """Number of requests. In rotation, the show with the fewest seats ends it."""
         return len(self.shows) * min((last - first + 1 for _, first, last in self.shows), default=0)
 
 
 class OneRequest(msgspec.Struct, frozen=True, tag_field="type", tag=True):
-    """The same request over and over."""
+    """Repeats the same request."""
 
     method: str
     path: str
@@ -42,23 +42,23 @@ class OneRequest(msgspec.Struct, frozen=True, tag_field="type", tag=True):
 
 
 class SameSeats(msgspec.Struct, frozen=True, tag_field="type", tag=True):
-    """Book one seat of a few, over and over: the first to ask gets it, everybody else is refused."""
+    """Books the same few seats again and again: the first request gets a seat, all later ones are refused."""
 
     show_id: int
     seats: int
-    """Numbered seats 1 to so many, asked for in turn."""
+    """Number of seats; seats 1 to this number are requested in turn."""
     key_prefix: str = ""
-    """Of the keys, one for each request; empty: requests go without."""
+    """Prefix of the keys, one per request; empty: no Idempotency-Key."""
 
 
 Load = FreshSeats | SameSeats | OneRequest
 
 RequestSource = Callable[[int, Response | None], bytes | None]
-"""Connection number and its last answer → its whole next request, or None when nothing is left."""
+"""Connection number and its last response → its next request, or None when none is left."""
 
 
 def request_source(load: Load, host: str, tokens: Sequence[str]) -> RequestSource:
-    """The requests for `load`. Connection n speaks for the customer with token n, going round."""
+    """Returns the source for `load`. Connection n uses token n, in rotation."""
     match load:
         case FreshSeats():
             return _fresh_seats(load, host, tokens)
@@ -123,7 +123,7 @@ def _same_seats(load: SameSeats, host: str, tokens: Sequence[str]) -> RequestSou
 
 def _confirmation(held: Response, middle: bytes) -> bytes:
     location = _LOCATION.search(held.raw)
-    assert location is not None, "a booking that was made says where it is"
+    assert location is not None, "a created booking has a Location"
     return b"POST %b/confirm HTTP/1.1\r\n%b%b\r\nContent-Length: 0\r\n\r\n" % (
         location[1],
         middle,

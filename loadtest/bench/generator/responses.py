@@ -1,4 +1,4 @@
-"""Reads HTTP answers off a keep-alive connection: the status and nothing that a benchmark has no need of."""
+"""Minimal parser of HTTP responses on a keep-alive connection: status and length, nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NO_BODY = frozenset({204, 304})
 
 
 class Response(NamedTuple):
-    """One whole answer. `raw` is its head and body as they came."""
+    """One complete response. `raw` is its head and body as received."""
 
     status: int
     raw: bytes
@@ -23,11 +23,11 @@ class Response(NamedTuple):
 
 
 class InvalidResponse(Exception):
-    """The bytes are not an HTTP/1.1 answer with a Content-Length, which is all that is read here."""
+    """The bytes are not an HTTP/1.1 response with a Content-Length, the only kind that is supported."""
 
 
 class ResponseReader:
-    """Puts answers together from pieces of any size. One reader a connection, one answer outstanding."""
+    """Assembles responses from chunks of any size. One reader per connection, one outstanding request."""
 
     __slots__ = ("_held",)
 
@@ -35,7 +35,7 @@ class ResponseReader:
         self._held = b""
 
     def feed(self, data: bytes) -> Response | None:
-        """The answer, once `data` completes it. Raises NotAnAnswer, also for bytes nobody asked for."""
+        """Returns the response once `data` completes it. Raises InvalidResponse, also for surplus bytes."""
         if self._held:
             data = self._held + data
         head_end = data.find(b"\r\n\r\n")
@@ -53,11 +53,11 @@ class ResponseReader:
         elif status in _NO_BODY:
             end = head_end + 4
         else:
-            raise InvalidResponse(f"an answer without Content-Length: {data[:head_end]!r}")
+            raise InvalidResponse(f"a response without Content-Length: {data[:head_end]!r}")
         if len(data) < end:
             self._held = data
             return None
         if len(data) > end:
-            raise InvalidResponse(f"more than was asked for: {data[end : end + 40]!r}")
+            raise InvalidResponse(f"bytes after the response: {data[end : end + 40]!r}")
         self._held = b""
         return Response(status, data)

@@ -1,7 +1,7 @@
-"""`python -m loadtest.bench.generator.watch`: many sockets on one show; how soon all of them hear of each change.
+"""`python -m loadtest.bench.generator.watch`: many WebSockets on one show, and the latency of each change.
 
-The clock runs from just before a booking is asked for until its change has been read off a socket, for every
-booking and every socket; the booking itself, Redis and this process's own work are all in it.
+Latency runs from just before a booking is requested until its change is read from a socket, for every booking and
+every socket. It includes the booking itself, Redis and the work of this process.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LAST_ONES_S = 3.0
 
 
 class Booked(msgspec.Struct, frozen=True):
-    """One change: its version, and when it was asked for and answered."""
+    """One change: its version, and the times of its request and response."""
 
     version: int
     asked_at: float
@@ -40,22 +40,22 @@ class Booked(msgspec.Struct, frozen=True):
 
 def watch(
     sockets: Annotated[int, typer.Option(min=1)] = 5_000,
-    stuck: Annotated[int, typer.Option(min=0, help="So many more that read nothing.")] = 0,
+    stuck: Annotated[int, typer.Option(min=0, help="Additional sockets that read nothing.")] = 0,
     seconds: Annotated[float, typer.Option(min=1)] = 20.0,
-    per_second: Annotated[float, typer.Option(min=0.1, help="Bookings.")] = 4.0,
+    per_second: Annotated[float, typer.Option(min=0.1, help="Bookings per second.")] = 4.0,
 ) -> None:
-    """Starts an Aisle, watches one show of 2,000 seats with many sockets and books."""
+    """Starts an instance, watches one show of 2,000 seats with many sockets and books."""
     gc.disable()
     try:
         asyncio.run(_watch(sockets, stuck, seconds, per_second))
     except (SetupError, TimeoutError) as error:
-        raise SystemExit(f"watch: {error or 'no answer in time'}") from None
+        raise SystemExit(f"watch: {error or 'no response in time'}") from None
 
 
 async def _watch(sockets: int, stuck: int, seconds: float, per_second: float) -> None:
     async with new_instance(kafka=False, keep=False) as instance:
         accounts = await add_accounts(instance.settings, CUSTOMERS)
-        # Reading thousands of sockets wants the quick loop, which cannot start the house as it has to be.
+        # Thousands of sockets need uvloop, which cannot start processes with process_group.
         await asyncio.to_thread(uvloop.run, _on_show(instance, accounts, sockets, stuck, seconds, per_second))
 
 
@@ -92,7 +92,7 @@ async def _bookings(
     seconds: float,
     per_second: float,
 ) -> tuple[list[Booked], float]:
-    """Books at a steady pace. Also returns the CPU seconds that the gateway used meanwhile."""
+    """Books at a steady rate. Also returns the CPU seconds that the gateway used meanwhile."""
     booked = []
     used = instance.cpu.read()["gateway"]
     began = time.perf_counter()
@@ -120,9 +120,9 @@ def _print_results(booked: list[Booked], arrivals: Arrivals, sockets: int, cores
             raise SystemExit(f"watch: version {one.version} reached {len(received)} of {sockets} sockets")
         took += [arrived - one.asked_at for arrived in received]
         after_answer += [arrived - one.answered_at for arrived in received]
-    print(f"{len(booked)} bookings told in {len(versions)} messages, heard {len(took):,} times, none missing")
-    _print("from asking to hearing, ms", latencies(took))
-    _print("from the answer to hearing, ms", latencies(after_answer))
+    print(f"{len(booked)} bookings in {len(versions)} messages, received {len(took):,} times, none missing")
+    _print("from request to message, ms", latencies(took))
+    _print("from response to message, ms", latencies(after_answer))
     print(f"the gateway used {cores:.0%} of a core; sockets lost: {arrivals.lost}")
 
 
@@ -134,7 +134,7 @@ def _print(what: str, seen: Latencies | None) -> None:
 def _gateway(instance: Instance) -> int:
     pids = instance.cpu.pids("gateway")
     if len(pids) != 1:
-        raise SetupError(f"one gateway is wanted; there are {len(pids)}")
+        raise SetupError(f"one gateway is needed; there are {len(pids)}")
     return pids[0]
 
 

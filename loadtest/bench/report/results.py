@@ -1,4 +1,4 @@
-"""Everything that one `make bench` found out, and what its runs come to."""
+"""Results of one `make bench`, and the summary of its runs."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from loadtest.bench.report.statistics import Latencies, Spread, spread
 FOLDER = Path(__file__).parents[2] / "results"
 
 NOT_PATH = ("notifier", "generator")
-"""What the cost of a booking does not count: letters, which have a cost of their own, and who asks."""
+"""Parts that the cost of a booking does not include: e-mails, which are measured apart, and the generator."""
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """What `aisle verify` said afterwards."""
+    """Result of `aisle verify` after the runs."""
 
     passed: bool = msgspec.field(name="well")
     output: str = msgspec.field(name="said")
 
 
 class FullHome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the home in which bookings had been sold beforehand."""
+    """Results of the home in which bookings had been sold beforehand."""
 
     beforehand: int
     answered: int
-    """Answers 201 to bookings of the runs there."""
+    """Responses 201 to bookings of its runs."""
     booked: int
-    """Of these, those that are in its database."""
+    """Of these, bookings in its database."""
     check: CheckResult = msgspec.field(name="verdict")
 
     @property
@@ -50,30 +50,30 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     runs: int
     per_second: Spread | None = msgspec.field(name="a_second")
-    """Expected answers a second."""
+    """Expected responses per second."""
     rates: dict[str, Spread]
-    """All answers a second, by what they mean."""
+    """Rates of all responses, by their meaning."""
     latency_ms: dict[str, Spread]
     """p50, p90, p99, p999 and max of each run."""
     cpu_us: dict[str, Spread]
-    """CPU of each part for one expected answer."""
+    """CPU of each part per expected response."""
     generator_us: Spread | None
-    """CPU of the generator for one request, however it was answered."""
+    """CPU of the generator per request."""
     memory_mib: dict[str, Spread]
     """Proportional memory of each part after a run."""
     figures: dict[str, Spread]
-    """What this case alone tells."""
+    """Figures of this case alone."""
     steps: list[list[Spread]]
-    """Of each stretch between two marks: expected answers a second and, where it is known, the CPU of the booking
-    path for one, in microseconds."""
+    """For each step between two marks: expected responses per second and, where known, the CPU of the booking path
+    per response in microseconds."""
     statuses: dict[int, int]
     other: int
-    """Answers with a status that the case does not look for, lost connections and unanswered requests."""
+    """Responses with an unexpected status, lost connections and requests without a response."""
     examples: dict[int, str]
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole run, as it is kept in a file."""
+    """All results, as written to a file."""
 
     at: str
     log: str
@@ -84,15 +84,15 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     workers: int | None
     cases: list[Case]
     answered: int
-    """Answers 201 to bookings, warm-ups included; the database should have as many."""
+    """Responses 201 to bookings, including warm-ups; the database should have as many."""
     kafka_is_seen: bool
     runs: list[CaseRun]
-    """Every run, in the order in which they were made."""
+    """All runs in order."""
     max_in_flight: int | None = None
-    """Of each gateway: undecided requests."""
+    """Limit of undecided requests of each gateway."""
     partitions: int | None = None
     idle_mib: dict[str, float] | None = None
-    """Proportional memory of each part after the start, before anybody asked for anything."""
+    """Proportional memory of each part after the start, before the first request."""
     machine: Machine | None = None
     emails: Emails | None = msgspec.field(name="letters", default=None)
     check: CheckResult | None = msgspec.field(name="verdict", default=None)
@@ -100,18 +100,18 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lost(self) -> int:
-        """Bookings that were answered 201 and are not in the database; more than none is a defect."""
+        """Bookings with the response 201 that are not in the database; any is a defect."""
         lost = 0 if self.emails is None else max(0, self.answered - self.emails.booked)
         return lost + (self.sold.lost if self.sold else 0)
 
     @property
     def passed(self) -> bool:
-        """Whether nothing that was found says that Aisle did wrong."""
+        """True when no booking is lost and `aisle verify` passed."""
         verdicts = (self.check, self.sold.check if self.sold else None)
         return not self.lost and all(check.passed for check in verdicts if check)
 
     def write(self) -> Path:
-        """Puts the results into the folder of results. Returns the file."""
+        """Writes the results into the results folder. Returns the file."""
         FOLDER.mkdir(exist_ok=True)
         name = self.at.replace(":", "").replace("-", "")[:15]
         path = FOLDER / f"{name}-{self.log}{'-quick' if self.quick else ''}.json"
@@ -120,7 +120,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def summarise(column: Column, runs: Sequence[CaseRun]) -> Case:
-    """What several runs of one case come to: medians, with the lowest and highest beside them."""
+    """Summary of the runs of one case: medians with the lowest and the highest values."""
     tallies = [run.tally for run in runs]
     statuses: Counter[int] = Counter()
     examples: dict[int, str] = {}
@@ -169,7 +169,7 @@ def _latencies(seen: Sequence[Latencies]) -> dict[str, Spread]:
 def _spreads(
     names: Sequence[str], runs: Sequence[dict[str, float]], *, where_missing: float | None = 0.0
 ) -> dict[str, Spread]:
-    """Of each name that any run has. What a run does not have counts as `where_missing`, or not at all."""
+    """Spreads by name. A missing value counts as `where_missing`; with None it is left out."""
     found = {}
     for name in names:
         values = [run.get(name, where_missing) for run in runs]
@@ -194,5 +194,5 @@ def _steps(runs: Sequence[Sequence[Step]]) -> list[list[Spread]]:
 
 
 def path_us(cpu_us: Mapping[str, float]) -> float:
-    """The CPU of the booking path: all parts but those that have a cost of their own."""
+    """CPU of the booking path: all parts except those in NOT_PATH."""
     return sum(used for part, used in cpu_us.items() if part not in NOT_PATH)

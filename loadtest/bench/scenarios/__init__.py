@@ -1,4 +1,4 @@
-"""What can be measured: one module a scenario, all with the same way in."""
+"""Scenarios of the benchmark, one module each, with a common interface."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUICK_CONNECTIONS = (1, 64, 256)
 
 
 class Scenario(Protocol):
-    """What is measured together: one case, or a few that only make sense beside each other."""
+    """Cases that are measured together: one, or a few that are compared with each other."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -29,12 +29,12 @@ class Scenario(Protocol):
         ...
 
     async def measure(self, environment: Environment) -> Sequence[CaseRun]:
-        """One run of each case: warm-up and measurement. Called once a round, in the order of the table."""
+        """Runs each case once, with warm-up. Called once per round, in the order of the table."""
         ...
 
 
 def all_scenarios(*, quick: bool) -> Sequence[Scenario]:
-    """Everything that `make bench` measures."""
+    """All scenarios of `make bench`."""
     return (
         *(Bookings(connections) for connections in (QUICK_CONNECTIONS if quick else CONNECTIONS)),
         Bookings(256, hold_first=True),

@@ -1,6 +1,6 @@
-"""Bookings as fast as they are confirmed: a fresh seat each, over 64 shows, each connection a customer.
+"""Closed loop of bookings: a new seat each, over 64 shows, one customer per connection.
 
-Or holds: each seat is held and then confirmed, two commands that count as two.
+With `hold_first` each seat is held and then confirmed: two commands, both counted.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from loadtest.bench.environment import CaseRun, Environment
 from loadtest.bench.generator.jobs import Job
 from loadtest.bench.report.columns import Column
 
-# More than any run can ask for; what is left goes to the next one.
+# More than any run can request; unused seats go to the next run.
 SEATS_PER_SECOND = 20_000
 SEATS_PER_SECOND_AND_CONNECTION = 2_500
 
 
 class Bookings:
-    """`connections` keep-alive connections; each books, waits for the answer, books again."""
+    """`connections` keep-alive connections that book in a closed loop."""
 
     def __init__(self, connections: int, *, hold_first: bool = False) -> None:
         self.connections = connections
@@ -36,7 +36,7 @@ class Bookings:
         return (self.column,)
 
     def seats_wanted(self, environment: Environment) -> int:
-        """How many seats a run can ask for."""
+        """Upper bound of the seats that a run requests."""
         rate = min(SEATS_PER_SECOND, SEATS_PER_SECOND_AND_CONNECTION * self.connections)
         return int(rate * (environment.warm_up_s + environment.measured_s))
 

@@ -1,4 +1,4 @@
-"""The catalogue as visitors read it: the list of movies and one show, whole or with an ETag that still holds."""
+"""Reads of the catalogue: the list of movies and one show, with and without a current ETag."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from loadtest.client import Client, SetupError
 
 MOVIES = "/api/movies"
 SHOW = "/api/shows/{show_id}"
-"""The first show that there is."""
+"""The first show of the service."""
 
 
 class Reading:
-    """The same address over and over, by anybody. `known`: as one who has the answer and asks if it holds."""
+    """Anonymous reads of one path. `known`: conditional requests with a current ETag, which get 304."""
 
     def __init__(self, name: str, path: str, connections: int, *, known: bool = False) -> None:
         self.connections = connections

@@ -1,4 +1,4 @@
-"""Bookings while as many as can try to log in: what a login storm costs those who are in already."""
+"""Bookings during a storm of logins."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from loadtest.client import SetupError
 
 LOGINS_AT_ONCE = 32
 
-# A wrong password costs what the right one does, and leaves no login behind.
+# A wrong password costs as much as the right one, and stores no session.
 _LOGIN = OneRequest(
     method="POST", path="/api/login", body='{"username":"bench-1","password":"not the password"}'
 )
 
 
 class LoginStorm:
-    """The bookings of `connections` connections beside logins without pause; only the bookings are measured.
+    """Bookings on `connections` connections beside logins without pause; only the bookings are measured.
 
-    To be compared with the same bookings without logins, in the case `bookings-<connections>`.
+    The case `bookings-<connections>` is the same without logins.
     """
 
     def __init__(self, connections: int) -> None:
@@ -36,7 +36,7 @@ class LoginStorm:
 
     async def measure(self, environment: Environment) -> Sequence[CaseRun]:
         bookings = Bookings(self.connections)
-        # The shows are made before the storm begins, which is to last as long as the bookings.
+        # The shows are made before the storm, so that both last equally long.
         await environment.seats.fresh(bookings.seats_wanted(environment))
         logins = Job(
             host=environment.host,
@@ -56,5 +56,5 @@ class LoginStorm:
         if isinstance(stormed, BaseException):
             raise stormed
         if not stormed.tally.expected:
-            raise SetupError(f"nobody could try to log in: {stormed.tally.examples}")
+            raise SetupError(f"no login had a response: {stormed.tally.examples}")
         return (msgspec.structs.replace(case_run, column=self.columns[0]),)

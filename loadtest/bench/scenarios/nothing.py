@@ -1,4 +1,4 @@
-"""The do-nothing server under the same load: what this way to serve could reach, and what asking costs."""
+"""The do-nothing server under the same load: upper bound of the HTTP server, and the cost of the generator."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ START_S = 10.0
 
 
 class Nothing:
-    """The requests of a booking, sent to a server that reads and answers them, no more.
+    """Requests of bookings to a server that reads them and responds, without any work.
 
-    `short`: by the gateway's short way instead of ASGI.
+    `short`: through the gateway's fast path instead of ASGI.
     """
 
     def __init__(self, connections: int, *, short: bool = False) -> None:
         self.connections = connections
         self.way = "short" if short else "asgi"
-        case_suffix, suffix = ("-short", "short way") if short else ("", "ASGI")
+        case_suffix, suffix = ("-short", "fast path") if short else ("", "ASGI")
         self.columns = (
             Column(case=f"nothing-{connections}{case_suffix}", title=f"{connections}, no work, {suffix}"),
         )
@@ -40,7 +40,7 @@ class Nothing:
             sys.executable, "-m", "loadtest.bench.do_nothing", str(port), self.way, process_group=0
         )
         try:
-            await _until_it_answers(port)
+            await _until_ready(port)
             job = Job(
                 host="127.0.0.1",
                 port=port,
@@ -62,7 +62,7 @@ class Nothing:
             await server.wait()
 
 
-async def _until_it_answers(port: int) -> None:
+async def _until_ready(port: int) -> None:
     try:
         async with asyncio.timeout(START_S), Client("127.0.0.1", port) as client:
             while True:
@@ -72,4 +72,4 @@ async def _until_it_answers(port: int) -> None:
                 except OSError:
                     await asyncio.sleep(0.05)
     except TimeoutError:
-        raise SetupError("the do-nothing server does not answer") from None
+        raise SetupError("the do-nothing server does not respond") from None

@@ -1,4 +1,4 @@
-"""One show from its first seat to its last: what one writer does alone, and what a booking costs as the show fills."""
+"""One show from its first seat to its last: the rate of one writer, and the CPU per booking as the show fills."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT_MOST_S = 120.0
 
 
 class OneShow:
-    """`connections` keep-alive connections that book a big show, each a fresh seat, until it is sold out."""
+    """`connections` keep-alive connections that book one big show, a new seat each, until it is sold out."""
 
     def __init__(self, connections: int, *, seats: int = SEATS) -> None:
         self.connections = connections
@@ -48,7 +48,7 @@ class OneShow:
 
 
 def _figures(steps: Sequence[Step]) -> dict[str, float]:
-    """The second tenth, when the show is warm, and the last but one, when all still have something to ask for."""
+    """Figures of the second tenth, after the warm-up, and of the ninth, while all connections still have requests."""
     early, late = steps[1], steps[-2]
     figures = {
         "2nd tenth, booked/s": (early.done - steps[0].done) / (early.seconds - steps[0].seconds),

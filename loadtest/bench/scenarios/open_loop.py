@@ -1,4 +1,4 @@
-"""Twice as many requests as can be served, due by a clock: what is still done, how soon, and when it is over."""
+"""Open loop at twice the capacity: goodput, latency and recovery."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONNECTIONS = 6_000
 CAPACITY_CONNECTIONS = 256
 TIMES = 2.0
 BASELINE = 0.5
-"""Of the capacity, before and after."""
+"""Share of the capacity before and after the load."""
 LOAD_S = 30.0
 QUICK_LOAD_S = 8.0
 BASELINE_S = 4.0
@@ -24,9 +24,9 @@ QUICK_BASELINE_S = 2.5
 
 
 class OpenLoop:
-    """The capacity first: what a closed loop books. Then twice that for 30 s, with some calm before and after.
+    """Measures the capacity with a closed loop, then an open loop at twice that rate between two baseline phases.
 
-    The gateway finds out by itself how many may wait; the rest it turns away.
+    The gateway's admission control rejects what it cannot serve.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class OpenLoop:
         (closed,) = await Bookings(CAPACITY_CONNECTIONS).measure(environment)
         capacity = closed.tally.expected / closed.tally.seconds
         if not capacity:
-            raise SetupError("nothing could be booked, so that there is no capacity to go past")
+            raise SetupError("nothing was booked, so the capacity is unknown")
         due = Schedule(
             per_second=TIMES * capacity, baseline_per_second=BASELINE * capacity, recovery_s=self.baseline_s
         )
@@ -63,7 +63,7 @@ class OpenLoop:
         case_run = await environment.drive(column, job, environment.cpu)
         environment.seats.used(case_run.tally.asked)
         overload = case_run.tally.overload
-        assert overload is not None, "an open loop tells of its overload"
+        assert overload is not None, "an open loop returns its overload"
         figures = _figures(case_run.tally, overload, capacity)
         return (
             msgspec.structs.replace(closed, column=before),

@@ -1,4 +1,4 @@
-"""The seat map of 2,000 seats, asked for over and over by clients who have it already, or who do not."""
+"""Reads of a seat map of 2,000 seats, with and without a current ETag."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from loadtest.client import Client, SetupError
 
 SEATS = 2_000
 SOLD = 500
-_AT_ONCE = 10
+_SEATS_PER_BOOKING = 10
 
 
 class SeatMaps:
-    """`connections` keep-alive connections that ask for one map; a quarter of its seats are sold.
+    """`connections` keep-alive connections that read one seat map; a quarter of its seats are sold.
 
-    `known`: each sends the tag of the map as it is and is answered 304.
+    `known`: conditional requests with the current ETag, which get 304.
     """
 
     def __init__(self, connections: int, *, known: bool) -> None:
@@ -54,8 +54,8 @@ class SeatMaps:
 async def _partly_sold(environment: Environment) -> int:
     show_id = await environment.seats.one_show(SEATS)
     tokens = environment.tokens()
-    for number in range(0, SOLD, _AT_ONCE):
+    for number in range(0, SOLD, _SEATS_PER_BOOKING):
         await environment.seats.book(
-            show_id, tokens[number % len(tokens)], {"quantity": _AT_ONCE, "adjacent": False}
+            show_id, tokens[number % len(tokens)], {"quantity": _SEATS_PER_BOOKING, "adjacent": False}
         )
     return show_id

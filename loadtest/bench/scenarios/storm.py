@@ -1,4 +1,4 @@
-"""Everybody wants the same few seats of one show, which are gone in the first moment; and what others notice."""
+"""Storm: all connections request the same few seats of a sold-out show, alone and beside bookings of another show."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from loadtest.bench.report.columns import Column
 from loadtest.client import SetupError
 
 SEATS = 500
-"""That the storm is about; sold out before anything counts."""
+"""Seats of the storm's show, sold out during the warm-up."""
 BEST_SEATS = 20
-"""That everybody wants who has a choice."""
+"""Seats of the storm without keys."""
 OTHERS = 64
-"""Connections that book another show meanwhile."""
+"""Connections that book another show at the same time."""
 OTHERS_PER_SECOND = 8_000
-"""More than they can book, for so many seats has their show."""
+"""Upper bound of their rate, which sizes their show."""
 FEWEST_SEATS, MOST_SEATS = 60_000, 100_000
 _TRIES = 64
 
 
 class Storm:
-    """First the storm alone, then the same storm again while others book a show of another partition.
+    """Runs the storm alone, then again while other connections book a show of another partition.
 
-    The others' share is what as many connections get of all answers when nobody is preferred: by that their
-    bookings are measured. `keyed`: every request of the storm has an Idempotency-Key, so that each is a
-    command of its own and none can share another's answer.
+    The fair share of the others is their share of all connections; "of its share" compares their part of all
+    responses with it. `keyed`: each request of the storm has its own Idempotency-Key, so that each is a separate
+    command and none is coalesced.
     """
 
     def __init__(self, connections: int, *, keyed: bool = True, seats: int = SEATS) -> None:
@@ -88,12 +88,12 @@ def _with_share(booked: CaseRun, storm: CaseRun, share: float) -> CaseRun:
     ours = booked.tally.expected / booked.tally.seconds
     theirs = storm.tally.expected / storm.tally.seconds
     figures = {"storm's answers/s": theirs, "of its share": ours / ((ours + theirs) * share)}
-    # What the processes used was for the storm as well: there is no telling whose it was.
+    # The CPU includes that of the storm and cannot be divided.
     return msgspec.structs.replace(booked, figures=figures, cpu_us=None)
 
 
 async def _two_shows(environment: Environment, seats: int) -> tuple[int, int]:
-    """A show for the storm, and one with so many seats that another partition has; one seat of each is sold."""
+    """Makes a show for the storm, and one of `seats` seats in another partition; one seat of each is sold."""
     token = environment.tokens()[0]
     stormed = await environment.seats.one_show(SEATS)
     partition = await environment.seats.book(stormed, token, {"seats": ["1"]})
