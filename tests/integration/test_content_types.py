@@ -34,7 +34,7 @@ async def server(
 
 
 def check(answer: httpx.Response, wanted: str) -> None:
-    """One Content-Type, well-formed, no parameter twice, as expected."""
+    """Checks that there is one well-formed Content-Type, without a repeated parameter, as expected."""
     given = [value for name, value in answer.headers.multi_items() if name == "content-type"]
     assert len(given) == 1, (answer.url, given)
     found = MEDIA_TYPE.fullmatch(given[0])
@@ -45,7 +45,7 @@ def check(answer: httpx.Response, wanted: str) -> None:
 
 
 def every_get_path(settings: Settings) -> set[str]:
-    """Templates of all addresses that answer GET: the framework's, those in front of it, the inbox."""
+    """Templates of all paths that answer GET: the framework's, the fast routes', the inbox's."""
     parts: dict[str, Any] = dict.fromkeys(inspect.signature(build_framework).parameters)
     framework = build_framework(
         **parts | {"more_routes": inbox_routes(settings.home, FromThisMachine("http://a"))}
@@ -112,7 +112,7 @@ async def test_every_response_has_one_media_type(server: Server) -> None:
                 },
             }
             missing = every_get_path(server.settings) - set(wanted)
-            assert not missing, "each address has to be looked at here"
+            assert not missing, "every path has to be covered here"
             for path, media_type in wanted.values():
                 caller = customer if path == "/api/me" else admin
                 check(await caller.get(path), media_type)

@@ -59,7 +59,7 @@ async def server(
 
 
 async def calls(client: httpx.AsyncClient) -> dict[str, set[str]]:
-    """Every address with its methods: those of the document, and the pages."""
+    """Every path with its methods: operations of the document, and pages."""
     document: dict[str, Any] = (await client.get("/openapi.json")).json()
     found = {
         re.sub(r"{(\w+)}", lambda place: PLACES[place[1]], path): {method.upper() for method in item}
@@ -99,10 +99,10 @@ async def test_request_ids_are_on_every_response(server: Server) -> None:
         for path, methods in (await calls(client)).items():
             for method in sorted(methods | {"OPTIONS", "PUT"}):
                 for caller in (client, nobody):
-                    answer = await caller.request(method, path, headers={"X-Request-Id": "mine-1"})
-                    assert answer.headers.get_list("x-request-id") == ["mine-1"], (method, path)
-                    answer = await caller.request(method, path, headers={"X-Request-Id": "not a sane one"})
-                    assert re.fullmatch("[0-9a-f]{16}", answer.headers["x-request-id"]), (method, path)
+                    response = await caller.request(method, path, headers={"X-Request-Id": "mine-1"})
+                    assert response.headers.get_list("x-request-id") == ["mine-1"], (method, path)
+                    response = await caller.request(method, path, headers={"X-Request-Id": "not a sane one"})
+                    assert re.fullmatch("[0-9a-f]{16}", response.headers["x-request-id"]), (method, path)
 
 
 async def test_unknown_and_invalid_query_parameters_are_rejected(server: Server) -> None:
@@ -111,11 +111,14 @@ async def test_unknown_and_invalid_query_parameters_are_rejected(server: Server)
             if "GET" not in methods or not path.startswith("/api/"):
                 continue
             for query in WRONG_QUERIES:
-                answer = await client.get(f"{path}?{query}")
-                if answer.status_code == 404:
-                    continue  # nothing there, so nothing is read
-                assert (answer.status_code, answer.json().get("code")) == (400, "validation"), (path, query)
-                assert answer.json()["errors"], (path, query)
+                response = await client.get(f"{path}?{query}")
+                if response.status_code == 404:
+                    continue  # an unknown resource, so its query is not checked
+                assert (response.status_code, response.json().get("code")) == (400, "validation"), (
+                    path,
+                    query,
+                )
+                assert response.json()["errors"], (path, query)
 
 
 async def test_decided_refusals_have_the_position_of_their_decision(server: Server) -> None:
@@ -186,6 +189,6 @@ async def test_nul_and_lone_surrogates_are_rejected_in_every_body(server: Server
                     body["quantity"] = 1
                 content = json.dumps(body).replace("MARK", text)
                 headers = {"Content-Type": "application/json"}
-                answer = await client.request(method, path, content=content, headers=headers)
-                assert answer.status_code == 400, (call, field, answer.status_code, answer.text)
-                assert answer.json()["code"] in ("validation", "invalid_json"), (call, field)
+                response = await client.request(method, path, content=content, headers=headers)
+                assert response.status_code == 400, (call, field, response.status_code, response.text)
+                assert response.json()["code"] in ("validation", "invalid_json"), (call, field)

@@ -41,7 +41,7 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def raw(server: Server, request: bytes) -> bytes:
-    """What comes back for these bytes, until the connection is closed."""
+    """Sends raw bytes; returns everything received until the connection is closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
         writer.write(request)
@@ -75,21 +75,21 @@ async def test_every_response_has_a_request_id(
 
 async def test_unknown_paths_and_methods_are_problems(client: httpx.AsyncClient) -> None:
     for path in ("/nothing", "/api", "/api/", "/api/movies/", "/api/movies/1/2/3", "/openapi.yaml", "/%00"):
-        answer = await client.get(path)
-        if path.endswith("/") and answer.status_code == 200:
+        response = await client.get(path)
+        if path.endswith("/") and response.status_code == 200:
             continue
-        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+        assert (response.status_code, response.json()["code"]) == (404, "not_found"), path
     for method, path in (("PUT", "/api/movies"), ("POST", "/api/me"), ("DELETE", "/health/live")):
-        answer = await client.request(method, path)
-        assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed"), path
-        assert "GET" in answer.headers["allow"]
+        response = await client.request(method, path)
+        assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed"), path
+        assert "GET" in response.headers["allow"]
 
 
 async def test_head_is_get_without_a_body(client: httpx.AsyncClient) -> None:
     for path in ("/api/movies", "/", "/health/live"):
-        answer = await client.head(path)
-        assert (answer.status_code, answer.content) == (200, b""), path
-        assert answer.headers["content-length"] == (await client.get(path)).headers["content-length"]
+        response = await client.head(path)
+        assert (response.status_code, response.content) == (200, b""), path
+        assert response.headers["content-length"] == (await client.get(path)).headers["content-length"]
 
 
 async def test_json_has_to_be_acceptable(client: httpx.AsyncClient) -> None:
@@ -100,8 +100,8 @@ async def test_json_has_to_be_acceptable(client: httpx.AsyncClient) -> None:
         ("text/html", 406),
         ("application/json;q=0", 406),
     ):
-        answer = await client.get("/api/movies", headers={"Accept": accept})
-        assert answer.status_code == status, accept
+        response = await client.get("/api/movies", headers={"Accept": accept})
+        assert response.status_code == status, accept
 
 
 async def test_oversized_and_malformed_request_heads_are_rejected(server: Server) -> None:
@@ -118,10 +118,10 @@ async def test_oversized_and_malformed_request_heads_are_rejected(server: Server
         (b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400, b"validation"),
         (b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400, b"validation"),
     ):
-        answer = await raw(server, request)
-        assert answer.startswith(b"HTTP/1.1 %d " % status), (request[:40], answer[:80])
-        assert b"application/problem+json" in answer
-        assert b'"code":"' + code in answer
+        response = await raw(server, request)
+        assert response.startswith(b"HTTP/1.1 %d " % status), (request[:40], response[:80])
+        assert b"application/problem+json" in response
+        assert b'"code":"' + code in response
     async with server.client() as client:
         assert (await client.get("/health/live")).status_code == 200
 
@@ -133,10 +133,10 @@ async def test_an_unexpected_error_is_reported_by_request_id_only(
         raise ZeroDivisionError("the secret inside")
 
     monkeypatch.setattr("gateway.catalogue.movies.Movies.page", broken)
-    answer = await client.get("/api/movies", headers={"X-Request-Id": "abc"})
-    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
-    assert answer.json()["request_id"] == "abc"
-    assert "secret" not in answer.text
+    response = await client.get("/api/movies", headers={"X-Request-Id": "abc"})
+    assert (response.status_code, response.json()["code"]) == (500, "internal_error")
+    assert response.json()["request_id"] == "abc"
+    assert "secret" not in response.text
     logged = capsys.readouterr().out
     assert "the secret inside" in logged
     assert "abc" in logged
@@ -152,23 +152,23 @@ async def test_a_lost_database_is_503_until_it_is_back(
 
         with monkeypatch.context() as patched:
             patched.setattr("gateway.catalogue.movies.Movies.page", gone)
-            answer = await client.get("/api/movies")
-        assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
-        assert answer.headers["retry-after"] == "2"
+            response = await client.get("/api/movies")
+        assert (response.status_code, response.json()["code"]) == (503, "database_unavailable")
+        assert response.headers["retry-after"] == "2"
     assert (await client.get("/api/movies")).status_code == 200
 
 
 async def test_only_listed_origins_may_call_from_a_browser(client: httpx.AsyncClient) -> None:
     for path in ("/api/movies", "/api/shows/1/seats"):
-        answer = await client.get(path, headers={"Origin": "https://tickets.example"})
-        assert answer.headers["access-control-allow-origin"] == "https://tickets.example"
-        assert "Origin" in answer.headers["vary"]
-        answer = await client.get(path, headers={"Origin": "https://evil.example"})
-        assert "access-control-allow-origin" not in answer.headers
+        response = await client.get(path, headers={"Origin": "https://tickets.example"})
+        assert response.headers["access-control-allow-origin"] == "https://tickets.example"
+        assert "Origin" in response.headers["vary"]
+        response = await client.get(path, headers={"Origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in response.headers
     headers = {"Origin": "https://tickets.example", "Access-Control-Request-Method": "POST"}
-    answer = await client.options("/api/shows/1/bookings", headers=headers)
-    assert answer.status_code == 204
-    assert "Idempotency-Key" in answer.headers["access-control-allow-headers"]
+    response = await client.options("/api/shows/1/bookings", headers=headers)
+    assert response.status_code == 204
+    assert "Idempotency-Key" in response.headers["access-control-allow-headers"]
 
 
 async def test_a_stopping_gateway_drains_its_requests_and_accepts_no_connections(made: Settings) -> None:

@@ -15,7 +15,7 @@ from tests.integration.gateway_server import KEYS, Server, serving
 
 
 class Broken(Exception):
-    """What nobody expected."""
+    """An unexpected exception."""
 
 
 async def test_when_a_background_task_fails_pending_requests_are_answered_202(
@@ -23,7 +23,7 @@ async def test_when_a_background_task_fails_pending_requests_are_answered_202(
 ) -> None:
     made = settings(jwt_keys=KEYS, database_url=database_url, redis_url=redis_url, partitions=2)
     dies = asyncio.Event()
-    answers: list[httpx.Response] = []
+    responses: list[httpx.Response] = []
 
     async def look_up(_: Any) -> None:
         await dies.wait()
@@ -37,13 +37,13 @@ async def test_when_a_background_task_fails_pending_requests_are_answered_202(
             waiting = asyncio.create_task(staff.post("/api/shows", json=show, headers={"Prefer": "wait=30"}))
             await _appended(server)
             dies.set()
-            answers.append(await waiting)
+            responses.append(await waiting)
 
     monkeypatch.setattr(DecisionLookup, "run", look_up)
     with pytest.raises(Broken):
         await ask()
-    (answer,) = answers
-    assert (answer.status_code, answer.headers["retry-after"]) == (202, "1"), answer.text
+    (response,) = responses
+    assert (response.status_code, response.headers["retry-after"]) == (202, "1"), response.text
 
 
 async def _appended(server: Server) -> None:

@@ -35,10 +35,10 @@ async def client(serve: Serve) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def assert_limited(answer: httpx.Response) -> None:
-    assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited"), answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert int(answer.headers["retry-after"]) == answer.json()["retry_after_s"] >= 1
+def assert_limited(response: httpx.Response) -> None:
+    assert (response.status_code, response.json()["code"]) == (429, "rate_limited"), response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert int(response.headers["retry-after"]) == response.json()["retry_after_s"] >= 1
 
 
 async def wrong(client: httpx.AsyncClient, name: str = "ada") -> httpx.Response:
@@ -64,13 +64,13 @@ async def test_failed_logins_are_limited_per_address(serve: Serve) -> None:
     async with serve(rate_limit_accounts=4) as server, server.client() as client:
         statuses = [(await wrong(client, f"name{n}")).status_code for n in range(9)]
         assert statuses == [401] * 8 + [429]
-        answers = [
+        responses = [
             await client.post("/api/signup", json=ADA),
             await client.post("/api/password/forgot", json={"email": ADA["email"]}),
             await client.post("/api/password/reset", json={"token": "x", "password": PASSWORD}),
         ]
-        for answer in answers:
-            assert_limited(answer)
+        for response in responses:
+            assert_limited(response)
 
 
 async def test_links_and_resets_are_limited_per_account(client: httpx.AsyncClient) -> None:
@@ -78,7 +78,7 @@ async def test_links_and_resets_are_limited_per_account(client: httpx.AsyncClien
     for _ in range(10):
         assert (await client.post("/api/password/forgot", json=body)).status_code == 202
     assert_limited(await client.post("/api/password/forgot", json={"email": "ADA@example.com"}))
-    assert (await wrong(client, "ada@example.com")).status_code == 401, "asking for links shuts nobody out"
+    assert (await wrong(client, "ada@example.com")).status_code == 401, "requests for links lock nobody out"
     reset = {"token": "t", "password": "a good pass word"}
     for _ in range(10):
         assert (await client.post("/api/password/reset", json=reset)).status_code == 400
@@ -92,8 +92,8 @@ async def test_password_guesses_with_a_stolen_access_token_are_limited(serve: Se
             guess = {"old_password": "wrong password", "password": "a good pass word"}
             for _ in range(5):
                 assert (await thief.patch("/api/me", json=guess)).status_code == 401
-                answer = await thief.request("DELETE", "/api/me", json={"password": "wrong password"})
-                assert answer.status_code == 401
+                response = await thief.request("DELETE", "/api/me", json={"password": "wrong password"})
+                assert response.status_code == 401
             assert_limited(await thief.patch("/api/me", json=guess))
             assert_limited(await thief.request("DELETE", "/api/me", json={"password": PASSWORD}))
             assert (await thief.patch("/api/me", json={"name": "x"})).status_code == 200
@@ -124,10 +124,10 @@ async def test_bookings_are_limited_for_customers_and_unlimited_for_staff(serve:
 async def test_requests_are_limited_per_address_except_probes(serve: Serve) -> None:
     async with serve(rate_limit_address=2) as server, server.client() as client:
         paths = ["/api/movies", "/api/shows/1/seats", "/", "/nothing", "/docs"] * 4
-        answers = [await client.get(path) for path in paths]
-        assert [answer.status_code == 429 for answer in answers[:12]].count(True) <= 2
-        assert_limited(answers[-1])
-        assert answers[-1].headers["x-request-id"]
+        responses = [await client.get(path) for path in paths]
+        assert [response.status_code == 429 for response in responses[:12]].count(True) <= 2
+        assert_limited(responses[-1])
+        assert responses[-1].headers["x-request-id"]
         assert (await client.get("/health/live")).status_code == 200
 
 
@@ -139,8 +139,8 @@ async def test_clients_behind_a_trusted_proxy_are_limited_separately(serve: Serv
         ):
             for n in range(10):
                 headers = {"X-Forwarded-For": f"203.0.113.9, 198.51.100.{n}"}
-                answer = await client.get("/api/movies", headers=headers)
-            assert (answer.status_code == 429) is limited
+                response = await client.get("/api/movies", headers=headers)
+            assert (response.status_code == 429) is limited
 
 
 async def test_limits_can_be_disabled(serve: Serve) -> None:

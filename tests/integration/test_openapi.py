@@ -47,9 +47,9 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def document(client: httpx.AsyncClient) -> dict[str, Any]:
-    answer = await client.get("/openapi.json")
-    assert answer.status_code == 200
-    found: dict[str, Any] = answer.json()
+    response = await client.get("/openapi.json")
+    assert response.status_code == 200
+    found: dict[str, Any] = response.json()
     return found
 
 
@@ -109,10 +109,10 @@ def test_examples_match_their_schemas(document: dict[str, Any]) -> None:
 async def test_responses_match_the_document(
     server: Server, client: httpx.AsyncClient, document: dict[str, Any]
 ) -> None:
-    def check(answer: httpx.Response, name: str) -> Any:
+    def check(response: httpx.Response, name: str) -> Any:
         schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
-        jsonschema.Draft202012Validator(schema).validate(answer.json())
-        return answer.json()
+        jsonschema.Draft202012Validator(schema).validate(response.json())
+        return response.json()
 
     new = {"username": "ada", "email": "ada@example.com", "password": "correct horse 1"}
     user = check(await client.post("/api/signup", json=new), "UserBody")
@@ -156,14 +156,14 @@ async def test_pages_load_no_external_resources_and_no_inline_scripts(
     client: httpx.AsyncClient,
 ) -> None:
     for page in ("/", "/docs", "/problems", "/problems/seat_taken"):
-        answer = await client.get(page)
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/html")
-        policy = answer.headers["content-security-policy"]
+        response = await client.get(page)
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/html")
+        policy = response.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "script-src 'unsafe-inline'" not in policy
-        assert not re.search(r"<script(?![^>]*src=)|<[^>]* on\w+=|<style", answer.text)
-        for address in re.findall(r'(?:src|href)="([^"]+)"', answer.text):
+        assert not re.search(r"<script(?![^>]*src=)|<[^>]* on\w+=|<style", response.text)
+        for address in re.findall(r'(?:src|href)="([^"]+)"', response.text):
             assert address.startswith("/"), address
             assert not address.startswith("//"), address
             assert (await client.get(address)).status_code == 200, address

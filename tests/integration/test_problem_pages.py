@@ -24,7 +24,7 @@ FOLDER = Path(gateway.__file__).parent
 
 
 def raised_codes() -> Iterator[str]:
-    """Every code that the gateway's source names when it makes a problem, and every reason of a decision."""
+    """Every problem code in the gateway's source, and every reason of a decision."""
     yield from (reason.value for reason in Reason)
     for path in FOLDER.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -65,9 +65,9 @@ async def test_every_code_has_an_html_page_and_a_json_document(client: httpx.Asy
         for address in re.findall(r'(?:src|href)="([^"]+)"', page.text):
             assert re.match("/(?!/)", address), address
         for accept in ("application/json", "application/problem+json"):
-            answer = await client.get(f"/problems/{code}", headers={"Accept": accept})
-            assert answer.headers["content-type"] == "application/json"
-            explained = answer.json()
+            response = await client.get(f"/problems/{code}", headers={"Accept": accept})
+            assert response.headers["content-type"] == "application/json"
+            explained = response.json()
             assert (explained["type"], explained["status"]) == (f"/problems/{code}", status)
             assert explained["meaning"] == ADVICE[code].meaning
 
@@ -98,9 +98,9 @@ async def test_an_unknown_code_is_404_with_a_link_to_the_list(client: httpx.Asyn
     assert 'href="/problems"' in page.text
     assert page.headers["cache-control"] == "no-cache"
     assert "<script" not in page.text
-    answer = await client.get(f"/problems/{code}")
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert "/problems" in answer.json()["detail"]
+    response = await client.get(f"/problems/{code}")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+    assert "/problems" in response.json()["detail"]
 
 
 async def test_problem_types_and_the_document_link_to_the_pages(client: httpx.AsyncClient) -> None:

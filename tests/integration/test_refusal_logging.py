@@ -33,10 +33,10 @@ async def test_refused_staff_commands_log_no_warning(made: Settings, monkeypatch
             assert (await customer.post(f"{show}/bookings", json={"seats": ["1"]})).status_code == 201
             assert (await customer.post(f"{show}/bookings", json={"seats": ["1"]})).status_code == 409
             assert (await staff.post(f"{show}/block", json={"seats": ["1"]})).status_code == 409
-            answer = await staff.post(
+            response = await staff.post(
                 f"{show}/block", json={"seats": ["1"]}, headers={"Prefer": "respond-async"}
             )
-            assert answer.status_code == 202
+            assert response.status_code == 202
             assert (await staff.post(f"{show}/unblock", json={"seats": ["none"]})).status_code == 400
             assert (await staff.post(f"{show}/cancel")).status_code == 200
             assert (await staff.patch(show, json={"screen_name": "Hall 2"})).status_code == 409

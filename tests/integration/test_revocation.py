@@ -31,8 +31,8 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def code_of(client: httpx.AsyncClient, access: str) -> str:
-    answer = await client.get("/api/me", headers=bearer(access))
-    return "good" if answer.status_code == 200 else str(answer.json()["code"])
+    response = await client.get("/api/me", headers=bearer(access))
+    return "good" if response.status_code == 200 else str(response.json()["code"])
 
 
 async def make_admin(server: Server, client: httpx.AsyncClient) -> str:
@@ -56,7 +56,7 @@ async def test_a_deactivation_that_waited_for_a_row_lock_is_read(
         asked = asyncio.create_task(
             client.patch(f"/api/users/{user['id']}", json={"active": False}, headers=boss)
         )
-        # Longer than any look back by the clock that a gateway could afford.
+        # Longer than any clock-based look-back could cover.
         await asyncio.sleep(11)
         assert await code_of(client, access) == "good"
         await transaction.rollback()
@@ -81,7 +81,7 @@ async def test_changes_become_visible_in_the_order_of_their_versions(
         quick = asyncio.create_task(second.execute("UPDATE users SET active = false WHERE username = 'c'"))
         await asyncio.sleep(0.3)
         await reader.refresh()
-        assert (quick.done(), reader.versions) == (False, {}), "the second number waits for the first"
+        assert (quick.done(), reader.versions) == (False, {}), "the second version waits for the first"
         await slow.commit()
         await quick
         await reader.refresh()
@@ -99,7 +99,7 @@ async def test_restoring_a_role_does_not_revive_tokens(server: Server, client: h
         await client.patch(path, json={"role": role}, headers=boss)
     assert await code_of(client, pair["access"]) == "token_invalid"
     renewed = (await client.post("/api/token/refresh", json={"refresh": pair["refresh"]})).json()
-    assert await code_of(client, renewed["access"]) == "good", "the login itself goes on"
+    assert await code_of(client, renewed["access"]) == "good", "the login itself stays valid"
 
 
 async def test_changes_by_sql_revoke_tokens(server: Server, client: httpx.AsyncClient) -> None:

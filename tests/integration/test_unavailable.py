@@ -47,17 +47,17 @@ async def test_a_failed_append_is_503_with_the_known_outcome(
     client: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch, unknown: bool
 ) -> None:
     def gone(*_: Any) -> asyncio.Future[int]:
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        answer.set_exception(LogUnavailable("gone", outcome_unknown=unknown))
-        return answer
+        response: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        response.set_exception(LogUnavailable("gone", outcome_unknown=unknown))
+        return response
 
     key = {"Idempotency-Key": "k"}
     with monkeypatch.context() as patched:
         patched.setattr("runtime.log.postgres_appender.PostgresAppender.append", gone)
-        answer = await client.post(path, json=WANTED, headers=key)
-    problem = answer.json()
-    assert (answer.status_code, problem["code"]) == (503, "log_unavailable")
-    assert int(answer.headers["retry-after"]) == problem["retry_after_s"] >= 1
+        response = await client.post(path, json=WANTED, headers=key)
+    problem = response.json()
+    assert (response.status_code, problem["code"]) == (503, "log_unavailable")
+    assert int(response.headers["retry-after"]) == problem["retry_after_s"] >= 1
     assert (problem.get("outcome"), "booking_id" in problem) == (
         ("unknown", True) if unknown else (None, False)
     )

@@ -24,7 +24,7 @@ from runtime.settings import Settings
 
 
 class Some:
-    """Measures with one family of each kind."""
+    """Metrics with one family of each kind."""
 
     async def metrics(self) -> AsyncIterator[Metric]:
         sizes = Histogram((1, 10))
@@ -48,16 +48,16 @@ def sample(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
 
 
 async def test_every_sample_is_labelled_with_its_process() -> None:
-    told = samples(await exposition(Some(), "gateway-1"))
-    assert told[sample("a_counter_total", kind="x", process="gateway-1")] == 3
-    assert told[sample("a_gauge", process="gateway-1")] == 1.5
-    assert told[sample("process_open_fds", process="gateway-1")] > 2
+    found = samples(await exposition(Some(), "gateway-1"))
+    assert found[sample("a_counter_total", kind="x", process="gateway-1")] == 3
+    assert found[sample("a_gauge", process="gateway-1")] == 1.5
+    assert found[sample("process_open_fds", process="gateway-1")] > 2
     buckets = {
-        le: told[sample("a_histogram_bucket", le=le, of="all", process="gateway-1")]
+        le: found[sample("a_histogram_bucket", le=le, of="all", process="gateway-1")]
         for le in ("1", "10", "+Inf")
     }
     assert buckets == {"1": 1, "10": 3, "+Inf": 4}
-    assert told[sample("a_histogram_sum", of="all", process="gateway-1")] == 24
+    assert found[sample("a_histogram_sum", of="all", process="gateway-1")] == 24
 
 
 async def test_slow_families_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,9 +75,9 @@ async def test_joined_expositions_have_each_family_once() -> None:
     text = joined(texts)
     for kind in ("a_counter_total counter", "a_gauge gauge", "a_histogram histogram"):
         assert text.count(b"# TYPE " + kind.encode() + b"\n") == 1
-    told = samples(text)
-    assert told == samples(texts[0]) | samples(texts[1])
-    assert len(told) == len(samples(texts[0])) + len(samples(texts[1]))
+    found = samples(text)
+    assert found == samples(texts[0]) | samples(texts[1])
+    assert len(found) == len(samples(texts[0])) + len(samples(texts[1]))
 
 
 @pytest.fixture
@@ -135,16 +135,16 @@ async def test_a_supervisor_serves_the_metrics_of_its_children(with_port: Settin
     names = ["gateway-1", "gateway-2", "notifier"]
     async with serve_child_metrics(with_port, supervisor, names), httpx.AsyncClient() as client:
         async with child("gateway-1"), child("gateway-2"):
-            told = samples((await client.get(url)).content)
-            up = {name: told[sample("aisle_process_up", process=name)] for name in names}
+            found = samples((await client.get(url)).content)
+            up = {name: found[sample("aisle_process_up", process=name)] for name in names}
             assert up == {"gateway-1": 1, "gateway-2": 1, "notifier": 0}
-            assert told[sample("a_counter_total", kind="x", process="gateway-2")] == 3
-            assert sample("process_open_fds", process="aisle") in told
-        told = samples((await client.get(url)).content)
-        assert not any(told[sample("aisle_process_up", process=name)] for name in names)
+            assert found[sample("a_counter_total", kind="x", process="gateway-2")] == 3
+            assert sample("process_open_fds", process="aisle") in found
+        found = samples((await client.get(url)).content)
+        assert not any(found[sample("aisle_process_up", process=name)] for name in names)
         async with child("gateway-1"):  # started again under its name
-            told = samples((await client.get(url)).content)
-            assert told[sample("a_gauge", process="gateway-1")] == 1.5
+            found = samples((await client.get(url)).content)
+            assert found[sample("a_gauge", process="gateway-1")] == 1.5
 
 
 @pytest.mark.parametrize(
@@ -206,9 +206,9 @@ async def test_open_requests_and_sockets_are_counted() -> None:
     assert inside[0][sample("aisle_requests_open", process="g")] == 1
     assert inside[0][sample("aisle_commands_in_flight", process="g")] == 1
     assert inside[1][sample("aisle_sockets", kind="show", process="g")] == 1
-    told = samples(await exposition(gateway_metrics, "g"))
-    assert told[sample("aisle_requests_total", route="book", status="201", process="g")] == 1
-    assert told[sample("aisle_requests_total", route="account", status="500", process="g")] == 1
-    assert told[sample("aisle_request_seconds_count", route="book", process="g")] == 1
-    assert told[sample("aisle_requests_open", process="g")] == 0
-    assert told[sample("aisle_sockets", kind="show", process="g")] == 0
+    found = samples(await exposition(gateway_metrics, "g"))
+    assert found[sample("aisle_requests_total", route="book", status="201", process="g")] == 1
+    assert found[sample("aisle_requests_total", route="account", status="500", process="g")] == 1
+    assert found[sample("aisle_request_seconds_count", route="book", process="g")] == 1
+    assert found[sample("aisle_requests_open", process="g")] == 0
+    assert found[sample("aisle_sockets", kind="show", process="g")] == 0
