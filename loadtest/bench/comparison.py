@@ -82,7 +82,7 @@ async def _empty(comparison: Comparison) -> CaseRun:
             _database(instance), environment.seats.all_shows
         )
         if lost > 0:
-            raise SetupError(f"{lost:,} bookings that were answered 201 are not in the database")
+            raise SetupError(f"{lost:,} bookings with the response 201 are not in the database")
         return run
 
 

@@ -35,7 +35,7 @@ _START = {
 _END = {"type": "http.response.body", "body": _BODY}
 
 
-async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+async def respond(scope: Scope, receive: Receive, send: Send) -> None:
     """ASGI application that reads a request and sends a response."""
     while (await receive()).get("more_body"):
         pass
@@ -43,7 +43,7 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     await send(dict(_END))
 
 
-class AnswerAll:
+class DoNothing:
     """Fast path whose handler does nothing."""
 
     def find(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Any | None:
@@ -60,9 +60,9 @@ class AnswerAll:
 
 
 async def _serve(port: int, way: str) -> None:
-    http: Any = "httptools" if way == "asgi" else partial(BoundedHttp, AnswerAll(), Outbox())
+    http: Any = "httptools" if way == "asgi" else partial(BoundedHttp, DoNothing(), Outbox())
     config = uvicorn.Config(
-        answer, port=port, http=http, ws="none", lifespan="off", access_log=False,
+        respond, port=port, http=http, ws="none", lifespan="off", access_log=False,
         log_level="warning", server_header=False, timeout_keep_alive=75, backlog=2048,
     )  # fmt: skip
     gc.collect()

@@ -117,8 +117,8 @@ class Environment(msgspec.Struct, kw_only=True):
         raise SetupError(f"the generator ended with status {await generator.wait()} and no tally")
 
 
-def _each(used: Counter[str], answers: int) -> dict[str, float]:
-    return {part: seconds * 1e6 / max(answers, 1) for part, seconds in used.items()}
+def _each(used: Counter[str], responses: int) -> dict[str, float]:
+    return {part: seconds * 1e6 / max(responses, 1) for part, seconds in used.items()}
 
 
 def _steps(marks: list[tuple[int, float, Counter[str]]], *, seen: bool) -> tuple[Step, ...]:

@@ -144,7 +144,7 @@ def _unacknowledged(
     acknowledged: Collection[str], unknown: Sequence[UnknownOutcome], state: ServiceState
 ) -> Iterator[str]:
     """Bookings of shows without other buyers that were never acknowledged."""
-    unanswered = Counter(
+    unexplained = Counter(
         (unknown_outcome.customer, unknown_outcome.show_id)
         for unknown_outcome in unknown
         if not unknown_outcome.booking_id
@@ -152,9 +152,9 @@ def _unacknowledged(
     for booking in state.found.values():
         if booking.show_id in state.alone and booking.booking_id not in acknowledged:
             whose = (booking.customer, booking.show_id)
-            if unanswered[whose] == 0:
+            if unexplained[whose] == 0:
                 yield (
                     f"booking {booking.booking_id} of customer {booking.user_id} in show {booking.show_id} is "
                     f"{booking.status} since {booking.position}, but was not acknowledged"
                 )
-            unanswered[whose] -= unanswered[whose] > 0
+            unexplained[whose] -= unexplained[whose] > 0

@@ -25,7 +25,7 @@ from loadtest.locust.summary import MAX_LISTED, check_summary, outcome_summary
 
 STOP_S = 15.0
 """Time limit for users to end their current actions."""
-_BATCH = "sightings"
+_BATCH = "observations"
 
 
 class LoadShape(LoadTestShape):

@@ -17,7 +17,7 @@ class Shape(StrEnum):
     SPIKE = "spike"
     """A tenth of the users at first; all others within a minute from the start of the sale."""
     RAMP = "ramp"
-    """Ten equal steps over four fifths of the run, to see where answers become slow."""
+    """Ten equal steps over four fifths of the run, which shows where responses become slow."""
     SOAK = "soak"
     """All users within the first tenth of the run, at most five minutes, then constant."""
 

@@ -26,7 +26,7 @@ REQUEST = re.compile(
 
 
 class Server:
-    """Answers bookings; `response` makes the bytes for the n-th of them, None to hang up."""
+    """Responds to bookings; `response` makes the bytes for the n-th, None closes the connection."""
 
     def __init__(self, response: Callable[[int], bytes | None], takes_s: float) -> None:
         self.response = response

@@ -138,9 +138,9 @@ def _ticks(start: float, end: float, per_second: float) -> Iterator[float]:
     return (start + number / per_second for number in range(count))
 
 
-def _between(answers: tuple[Sequence[float], Sequence[float]], start: float, end: float) -> list[float]:
+def _between(responses: tuple[Sequence[float], Sequence[float]], start: float, end: float) -> list[float]:
     """Latencies of the requests due from `start` to before `end`."""
-    return [took for due, took in zip(*answers, strict=True) if start <= due < end]
+    return [took for due, took in zip(*responses, strict=True) if start <= due < end]
 
 
 def recovered_after_s(

@@ -34,8 +34,8 @@ class Booked(msgspec.Struct, frozen=True):
     """One change: its version, and the times of its request and response."""
 
     version: int
-    asked_at: float
-    answered_at: float
+    requested_at: float
+    responded_at: float
 
 
 def watch(
@@ -103,26 +103,26 @@ async def _bookings(
 
 
 async def _book(client: Client, show_id: int, token: str) -> Booked:
-    asked_at = time.perf_counter()
+    requested_at = time.perf_counter()
     body = {"quantity": 2, "adjacent": False}
     booking = await client.ask("POST", f"/api/shows/{show_id}/bookings", token=token, body=body)
-    return Booked(booking["decided"]["offset"], asked_at, time.perf_counter())
+    return Booked(booking["decided"]["offset"], requested_at, time.perf_counter())
 
 
 def _print_results(booked: list[Booked], arrivals: Arrivals, sockets: int, cores: float) -> None:
     versions = sorted(arrivals.at)
     took: list[float] = []
-    after_answer: list[float] = []
+    after_response: list[float] = []
     for one in booked:
         at = bisect_left(versions, one.version)
         received = arrivals.at[versions[at]] if at < len(versions) else []
         if len(received) != sockets:
             raise SystemExit(f"watch: version {one.version} reached {len(received)} of {sockets} sockets")
-        took += [arrived - one.asked_at for arrived in received]
-        after_answer += [arrived - one.answered_at for arrived in received]
+        took += [arrived - one.requested_at for arrived in received]
+        after_response += [arrived - one.responded_at for arrived in received]
     print(f"{len(booked)} bookings in {len(versions)} messages, received {len(took):,} times, none missing")
     _print("from request to message, ms", latencies(took))
-    _print("from response to message, ms", latencies(after_answer))
+    _print("from response to message, ms", latencies(after_response))
     print(f"the gateway used {cores:.0%} of a core; sockets lost: {arrivals.lost}")
 
 

@@ -64,7 +64,7 @@ def storm(all_results: Sequence[Results]) -> Chart:
     def values(results: Results) -> list[Spread | None]:
         other, overload = _case(results, "storm-other"), _case(results, "open-loop")
         return [
-            _answers(_case(results, "storm-256")),
+            _responses(_case(results, "storm-256")),
             other.figures.get("storm's answers/s") if other else None,
             _rate(other),
             overload.figures.get("capacity/s") if overload else None,
@@ -157,7 +157,7 @@ def _rate(case: Case | None) -> Spread | None:
     return case.rates.get(CONFIRMED) if case else None
 
 
-def _answers(case: Case | None) -> Spread | None:
+def _responses(case: Case | None) -> Spread | None:
     return case.per_second if case else None
 
 

@@ -107,8 +107,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def passed(self) -> bool:
         """True when no booking is lost and `aisle verify` passed."""
-        verdicts = (self.check, self.sold.check if self.sold else None)
-        return not self.lost and all(check.passed for check in verdicts if check)
+        checks = (self.check, self.sold.check if self.sold else None)
+        return not self.lost and all(check.passed for check in checks if check)
 
     def write(self) -> Path:
         """Writes the results into the results folder. Returns the file."""
