@@ -111,7 +111,8 @@ async def measure(url: str) -> None:
     await ledger.close()
     typer.echo(
         f"{SEATS:,} seats sold one by one, {ROUNDS} times: loaded in {statistics.median(times_s) * 1000:.0f} ms"
-        f" ({min(times_s) * 1000:.0f}–{max(times_s) * 1000:.0f}); event loop blocked for at most {max(longest) * 1000:.0f} ms"
+        f" ({min(times_s) * 1000:.0f}–{max(times_s) * 1000:.0f})"
+        f"; event loop blocked for at most {max(longest) * 1000:.0f} ms"
     )
 
 
