@@ -42,7 +42,7 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class Alive(msgspec.Struct, frozen=True):
-    """The process answers."""
+    """The process is alive."""
 
     alive: bool = True
 

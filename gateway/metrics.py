@@ -115,7 +115,7 @@ class GatewayMetrics:
         """The metric families with their current values."""
         yield counter(
             "aisle_requests",
-            "Requests answered, by kind and status.",
+            "Responses, by route and status.",
             ["route", "status"],
             {(route, str(status)): count for (route, status), count in self._requests.items()},
         )
@@ -125,7 +125,7 @@ class GatewayMetrics:
             ["route"],
             {(route,): seconds for route, seconds in self._seconds.items()},
         )
-        yield gauge("aisle_requests_open", "Requests that are not answered yet.", [], {(): self._open})
+        yield gauge("aisle_requests_open", "Requests without a response yet.", [], {(): self._open})
         yield gauge(
             "aisle_commands_in_flight",
             "Undecided commands of this gateway, including those answered 202.",

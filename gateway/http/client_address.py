@@ -42,7 +42,7 @@ class ClientAddresses:
         for entry in _forwarded(headers):
             address = _parsed(entry)
             if address is None:
-                break  # a proxy wrote nonsense, or somebody else did: the last one that can be believed counts
+                break  # invalid or forged: the last trustworthy address counts
             nearest = entry
             if not self._is_trusted(address):
                 break

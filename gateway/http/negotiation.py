@@ -14,7 +14,7 @@ def check_accept(accept: str, media_type: str) -> None:
     if ranges and not any(
         kind.strip() in acceptable and not _excluded(options) for kind, _, options in ranges
     ):
-        raise Problem("not_acceptable", f"The answer is {media_type}: allow that in Accept.")
+        raise Problem("not_acceptable", f"The response is {media_type}: allow it in Accept.")
 
 
 def _excluded(options: str) -> bool:

@@ -58,7 +58,7 @@ ADVICE: dict[str, Advice] = {
         "Use an account with the role that detail names.",
     ),
     "not_yours": Advice(
-        "The booking belongs to somebody else.",
+        "The booking belongs to another customer.",
         "Use its owner's account, or one of the staff.",
     ),
     "not_found": Advice(

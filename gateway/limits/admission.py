@@ -6,7 +6,7 @@ has certainly not been appended.
 There are two kinds of bounds. Those of the settings are hard: in all, per show, per customer. Below them, load
 shedding rejects new bookings and holds under sustained overload: no more are admitted than are decided within
 TARGET_QUEUE_DELAY_S, by the measured throughput. A longer queue would only add latency until clients time out and
-retry, and the service would spend its time on requests that nobody waits for any more. A rejection costs next to
+retry, and the service would spend its time on requests whose clients have given up. A rejection costs next to
 nothing, so admitted requests stay fast. A burst is no overload; a queue that stays too long is.
 """
 
