@@ -1,4 +1,4 @@
-"""The database of a command: the one that is set, the running one of the home, or one started for it."""
+"""The database of a command: the configured one, the running one of the home, or one started for the command."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _STARTING_S = 15.0
 
 @contextmanager
 def database(settings: Settings, command: str, *, create: bool = False) -> Iterator[str]:
-    """The URL of a database that answers for as long as the block lasts. Raises CannotStart.
+    """Yields the URL of a database that is available within the block. Raises CannotStart.
 
-    `create` makes the embedded one where there is none yet.
+    `create` creates the embedded database if it is missing.
     """
     if settings.database_url is not None:
         yield settings.database_url
