@@ -26,7 +26,7 @@ def loud(entries: list[Any]) -> list[Any]:
 
 async def test_refused_staff_commands_log_no_warning(made: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(show_changes, "_SWEEP_EVERY_S", 0.05)
-    monkeypatch.setattr(show_changes, "_LEFT_AFTER_S", 0.0)
+    monkeypatch.setattr(show_changes, "_ABANDONED_AFTER_S", 0.0)
     async with serving(made) as server, server.client(1, "staff") as staff, server.client(5) as customer:
         show = f"/api/shows/{(await add_show(staff, await add_movie(staff)))['id']}"
         with structlog.testing.capture_logs() as entries:
