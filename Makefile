@@ -98,10 +98,10 @@ fuzz: dev  ## requests made up from the OpenAPI document, right and wrong ones: 
 servers: dev  ## keep the tests' servers up; then one test alone: .venv/bin/pytest -k its_name
 	@$(BIN)/python -m tests.servers
 
-bench: install  ## bookings per second, latency, storms, overload, on this machine; QUICK=1: two minutes
+bench: dev  ## bookings per second, latency, storms, overload, on this machine; QUICK=1: two minutes
 	@$(BIN)/python -m loadtest.bench $(ARGS)
 
-loadtest: dev  ## a crowd that browses, buys, watches: USERS=200 SECONDS=60 SHAPE=spike; URL=… TOKENS=…
+loadtest: dev  ## users who browse, buy, watch (Locust): USERS=200 SECONDS=60 SHAPE=spike; URL=… TOKENS=…
 	@$(BIN)/python -m loadtest.locust $(ARGS)
 
 lock: dev  ## solve requirements/*.in anew; needs uv

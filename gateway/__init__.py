@@ -1,1 +1,1 @@
-"""HTTP and WebSockets: checks who asks and what, appends commands to the log, waits for their decisions."""
+"""HTTP and WebSocket gateway: authenticates and validates requests, appends commands to the log, awaits decisions."""

@@ -1,4 +1,4 @@
-"""`python -m gateway`"""
+"""Entry point: `python -m gateway`."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The gateway's life: what it is made of, how it serves and how it stops."""
+"""Composition of a gateway: its parts, its background tasks, and how it starts and stops."""
 
 from __future__ import annotations
 
@@ -17,51 +17,53 @@ from gateway.auth.access_tokens import Tokens
 from gateway.auth.revocation import Revocations
 from gateway.catalogue.movies import Movies
 from gateway.catalogue.reading import CatalogueRoutes
-from gateway.catalogue.response_cache import CatalogueMemory
+from gateway.catalogue.response_cache import ResponseCache
 from gateway.catalogue.show_changes import ShowChanges
 from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.show_requests import ShowRequests
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import read_zones
-from gateway.cleanup import forget_expired
+from gateway.cleanup import remove_expired
+from gateway.commands.decision_lookup import DecisionLookup
 from gateway.commands.hold_limit import HoldLimit
 from gateway.commands.log_ends import LogEnds
-from gateway.commands.pending import Replies
-from gateway.commands.sender import Commands
-from gateway.commands.stored_answers import StoredAnswers
+from gateway.commands.pending import PendingRequests
+from gateway.commands.replies import ReplyListener
+from gateway.commands.sender import CommandSender
+from gateway.commands.stored_responses import StoredResponses
 from gateway.fast_routes import HotRoutes
-from gateway.framework import build_cold
+from gateway.framework import build_framework
 from gateway.health import Health
-from gateway.http.client_address import Addresses
+from gateway.http.client_address import ClientAddresses
 from gateway.http.cors import Cors
 from gateway.http.exchange import App
 from gateway.http.security_headers import headers_for
 from gateway.inbox.routes import FromThisMachine, inbox_routes
-from gateway.limits.admission import InFlight
+from gateway.limits.admission import AdmissionControl
 from gateway.limits.rate_limits import RateLimits
+from gateway.live.customer_sockets import CustomerSockets
 from gateway.live.event_stream import EventStream
-from gateway.live.events import EventsLive
 from gateway.live.logins import SocketLogins
-from gateway.live.mine import MyLive
 from gateway.live.origins import Origins
 from gateway.live.routes import LiveRoutes
-from gateway.live.seats import LiveSeats
+from gateway.live.seat_map_sockets import SeatMapSockets
 from gateway.live.socket_limits import SocketLimits
-from gateway.metrics import GatewayMeasures
+from gateway.live.staff_sockets import StaffSockets
+from gateway.metrics import GatewayMetrics
 from gateway.reports.figures import ReportFigures
 from gateway.reports.query import ReportReader
-from gateway.seat_maps.cache import SeatPictures
-from gateway.seat_maps.store import StoredSeats
+from gateway.seat_maps.cache import SeatMapCache
+from gateway.seat_maps.store import SeatMapStore
 from gateway.server.connections import Connections, uncounted
 from gateway.server.freed_memory import give_back_memory
 from gateway.server.serve import listener_for, serve_app
 from gateway.site.pages import FrontPage
-from gateway.tickets.renderer import TicketPrinter
+from gateway.tickets.renderer import TicketRenderer
 from gateway.tickets.routes import TicketRoutes
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, open_log
-from runtime.metrics_server import telling
+from runtime.metrics_server import serve_metrics
 from runtime.open_files import OpenFiles, raise_limit
 from runtime.process import settle_gc
 from runtime.settings import SettingError, Settings
@@ -69,28 +71,28 @@ from schemas.wire import COMMANDS_TOPIC
 
 SERVICE = "gateway"
 
-_OPENED_LATER = 24
-"""Files that a gateway opens under load: more connections to its servers, programs that print tickets."""
+_RESERVED_FILES = 24
+"""File descriptors reserved for connections to servers and for ticket renderers that are opened under load."""
 
 
 class Gateway(NamedTuple):
-    """The application, and the tasks that have to run beside it."""
+    """The application and its background tasks."""
 
     app: App
     short_way: ShortWay
     tasks: list[asyncio.Task[Any]]
-    measures: GatewayMeasures
+    metrics: GatewayMetrics
     connections: Connections
     end_waits: Callable[[], None]
-    """Answers at once who waits for a decision: for the end, when there is no more time to wait."""
+    """Answers every request that waits for a decision with 202, when shutdown leaves no more time to wait."""
 
 
 async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = False) -> None:
-    """One gateway, from start to drained; tells its metrics if asked to."""
+    """Runs one gateway until it is stopped and drained. `metrics`: also serves its metrics."""
     with listener_for(settings) as listener:
         async with (
             open_gateway(settings) as gateway,
-            telling(settings, SERVICE, gateway.measures) if metrics else contextlib.nullcontext(),
+            serve_metrics(settings, SERVICE, gateway.metrics) if metrics else contextlib.nullcontext(),
         ):
             settle_gc()
             headers = headers_for(settings.public_url, settings.cors_origins)
@@ -108,7 +110,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = Fals
 
 @contextlib.asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    """A gateway that is ready to serve. Raises SettingError, WrongLog, DatabaseUnavailable."""
+    """Opens a gateway that is ready to serve. Raises SettingError, WrongLog, DatabaseUnavailable."""
     if settings.database_url is None or settings.redis_url is None:
         raise SettingError(
             "AISLE_DATABASE_URL and AISLE_REDIS_URL: a gateway needs both; 'aisle up' sets them"
@@ -125,7 +127,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         zones = await read_zones(pool, settings.timezone)
         redis_client = redis.connect(settings.redis_url)
         stack.push_async_callback(redis_client.aclose)
-        # With connections of its own: it never waits for the reads of others.
+        # A pool of its own, so that reading revocations never waits for other queries.
         revocations_pool = await postgres.create_pool(
             settings.database_url, f"{settings.process or 'gateway'}, revocations", min_size=1, max_size=2
         )
@@ -138,25 +140,25 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         passwords = Passwords()
         stack.callback(passwords.close)
 
-        pictures = SeatPictures(StoredSeats(pool))
-        stack.push_async_callback(pictures.close)
-        replies = Replies(pool, redis_client, pictures)
-        in_flight = InFlight(
+        seat_maps = SeatMapCache(SeatMapStore(pool))
+        stack.push_async_callback(seat_maps.close)
+        pending = PendingRequests()
+        admission = AdmissionControl(
             settings.max_in_flight, settings.max_in_flight_show, settings.max_in_flight_customer
         )
         rate_limits = RateLimits(redis_client, settings)
         hold_limit = HoldLimit(rate_limits.holds, pool)
-        commands = Commands(
-            pool, appender, replies, in_flight, LogEnds(log), rate_limits.commands, hold_limit
+        commands = CommandSender(
+            pool, appender, pending, admission, LogEnds(log), rate_limits.commands, hold_limit
         )
         partitions = sorted(await log.bounds(COMMANDS_TOPIC))
         logins = Logins(pool)
         show_maker = ShowMaker(pool, commands, appender, partitions, zones, settings.currency)
         movies, shows = Movies(pool, zones), Shows(pool, zones)
-        stored_answers = StoredAnswers(pool)
-        memory = CatalogueMemory(pool, commands.told)
-        await memory.refresh()
-        show_changes = ShowChanges(commands, ShowRequests(pool), shows, memory, zones)
+        stored_responses = StoredResponses(pool)
+        response_cache = ResponseCache(pool, commands.answered_offsets)
+        await response_cache.refresh()
+        show_changes = ShowChanges(commands, ShowRequests(pool), shows, response_cache, zones)
         stack.push_async_callback(show_changes.close)
         reports_pool = await postgres.create_pool(
             settings.database_url,
@@ -172,9 +174,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             inbox = inbox_routes(
                 settings.home, FromThisMachine(settings.public_url, settings.trusted_proxies)
             )
-        printer = TicketPrinter()
-        stack.callback(printer.close)
-        cold = build_cold(
+        ticket_renderer = TicketRenderer()
+        stack.callback(ticket_renderer.close)
+        framework = build_framework(
             tokens=tokens,
             revocations=revocations,
             rate_limits=rate_limits,
@@ -187,21 +189,21 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             show_maker=show_maker,
             show_changes=show_changes,
             show_notes=ShowNotes(pool),
-            memory=memory,
+            response_cache=response_cache,
             zones=zones,
             reports=ReportReader(reports_pool, figures),
-            stored_answers=stored_answers,
+            stored_responses=stored_responses,
             health=Health(pool, log),
             more_routes=inbox,
         )
         socket_logins = SocketLogins(tokens, revocations)
         socket_limits = SocketLimits(limited=settings.rate_limits)
         events = EventStream(log)
-        live_seats = LiveSeats(pictures)
+        live_seats = SeatMapSockets(seat_maps)
         live = LiveRoutes(
             show=live_seats.serve,
-            mine=MyLive(socket_logins, socket_limits, commands, events),
-            events=EventsLive(socket_logins, socket_limits, commands, events),
+            mine=CustomerSockets(socket_logins, socket_limits, commands, events),
+            events=StaffSockets(socket_logins, socket_limits, commands, events),
             origins=Origins(settings.public_url, settings.cors_origins),
             limits=socket_limits,
             rate=rate_limits.requests,
@@ -210,45 +212,47 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             tokens,
             commands,
             pool,
-            CatalogueRoutes(memory, movies, shows),
-            TicketRoutes(tokens, pool, printer, settings.timezone),
-            pictures,
+            CatalogueRoutes(response_cache, movies, shows),
+            TicketRoutes(tokens, pool, ticket_renderer, settings.timezone),
+            seat_maps,
             revocations,
-            FrontPage(memory, shows, embedded_inbox=settings.smtp_url is None),
+            FrontPage(response_cache, shows, embedded_inbox=settings.smtp_url is None),
         )
-        addresses = Addresses(settings.trusted_proxies)
-        app: App = Front(hot, live, cold, addresses, rate_limits.requests)
+        addresses = ClientAddresses(settings.trusted_proxies)
+        app: App = Front(hot, live, framework, addresses, rate_limits.requests)
         if settings.cors_origins:
             app = Cors(app, settings.cors_origins)
-        measures = GatewayMeasures(replies, in_flight, rate_limits.refusals)
-        open_files = OpenFiles(raise_limit(), reserved=_OPENED_LATER)
+        metrics = GatewayMetrics(pending, admission, rate_limits.rejections)
+        open_files = OpenFiles(raise_limit(), reserved=_RESERVED_FILES)
         open_files.log_allowed()
         short_way = ShortWay(
-            hot, addresses, rate_limits.requests, measures, other_sites=bool(settings.cors_origins)
+            hot, addresses, rate_limits.requests, metrics, other_sites=bool(settings.cors_origins)
         )
         connections = Connections(addresses.connection_address if settings.rate_limits else uncounted)
         tasks = [
             _start(stack, "memory", give_back_memory(connections)),
-            _start(stack, "replies", replies.listen()),
-            _start(stack, "look-ups", replies.look_up()),
-            _start(stack, "in flight", in_flight.measure(lambda: replies.found)),
+            _start(stack, "replies", ReplyListener(redis_client, pending, seat_maps).run()),
+            _start(stack, "decision look-ups", DecisionLookup(pool, pending, seat_maps).run()),
+            _start(stack, "load shedding", admission.watch_load(lambda: pending.looked_up)),
             _start(stack, "revocations", revocations.watch()),
             _start(stack, "openings", show_maker.watch()),
-            _start(stack, "catalogue memory", memory.watch()),
+            _start(stack, "response cache", response_cache.watch()),
             _start(stack, "time zones", zones.watch()),
             _start(stack, "show changes", show_changes.watch()),
-            _start(stack, "rate limits", rate_limits.tell()),
+            _start(stack, "rate limits", rate_limits.report()),
             _start(stack, "announced limits", rate_limits.listen()),
-            _start(stack, "hold refusals", hold_limit.keep_writing()),
-            _start(stack, "pictures", pictures.run()),
+            _start(stack, "hold rejections", hold_limit.run()),
+            _start(stack, "seat maps", seat_maps.run()),
             _start(stack, "live seats", live_seats.run()),
             _start(stack, "live events", events.run()),
             _start(stack, "live logins", socket_logins.watch()),
             _start(stack, "report figures", figures.keep_gathering()),
-            _start(stack, "upkeep", forget_expired(logins, stored_answers)),
+            _start(stack, "cleanup", remove_expired(logins, stored_responses)),
             _start(stack, "open files", open_files.watch()),
         ]
-        yield Gateway(measures.counted(app), short_way, tasks, measures, connections, replies.end_waits)
+        yield Gateway(
+            metrics.instrumented(app), short_way, tasks, metrics, connections, pending.time_out_all
+        )
 
 
 def _start(

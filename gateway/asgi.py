@@ -10,24 +10,24 @@ import asyncio
 from typing import Any, NamedTuple
 
 from gateway.fast_routes import HotRoute, HotRoutes
-from gateway.http.client_address import ADDRESS, Addresses
-from gateway.http.errors import nothing_here, problem_for
+from gateway.http.client_address import ADDRESS_KEY, ClientAddresses
+from gateway.http.errors import problem_for, unknown_path
 from gateway.http.exchange import (
     App,
     Exchange,
-    Fields,
     Header,
+    Headers,
     Receive,
     Scope,
     Send,
     read_body,
     request_id_of,
 )
-from gateway.http.problems import Problem, Refusal
+from gateway.http.problems import EncodedProblem, Problem
 from gateway.http.security_headers import with_policy
-from gateway.limits.rate_limits import Limit
+from gateway.limits.rate_limits import RateLimit
 from gateway.live.routes import LiveRoutes, not_http
-from gateway.metrics import GatewayMeasures, route_of
+from gateway.metrics import GatewayMetrics, route_of
 
 _PROBES = "/health/"
 # The framework's own OPTIONS names the methods of one handler; a method that it does not know, it tells all.
@@ -39,7 +39,7 @@ class Front:
     """The ASGI application. `limit` is how often an address may ask; probes always may."""
 
     def __init__(
-        self, hot: HotRoutes, live: LiveRoutes, cold: App, addresses: Addresses, limit: Limit
+        self, hot: HotRoutes, live: LiveRoutes, cold: App, addresses: ClientAddresses, limit: RateLimit
     ) -> None:
         self._hot = hot
         self._live = live
@@ -49,7 +49,7 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            scope[ADDRESS] = self._client_address(scope["client"], scope["headers"])
+            scope[ADDRESS_KEY] = self._client_address(scope["client"], scope["headers"])
             await self._live(scope, receive, send)
         elif scope["type"] == "http":
             try:
@@ -60,7 +60,7 @@ class Front:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises Problem where nothing has been answered yet."""
         path = scope["path"]
-        scope[ADDRESS] = address = self._client_address(scope["client"], scope["headers"])
+        scope[ADDRESS_KEY] = address = self._client_address(scope["client"], scope["headers"])
         if not path.startswith(_PROBES):
             self._limit.spend(address)
         route = self._hot.find(scope["method"], path)
@@ -70,7 +70,7 @@ class Front:
             raise not_http()
         elif "//" in path:
             # The framework would pass over the empty part and answer for another address.
-            raise nothing_here()
+            raise unknown_path()
         else:
             await self._ask_framework(scope, receive, send)
 
@@ -89,7 +89,7 @@ class Front:
             headers=headers,
             body=await read_body(headers, receive) if scope["method"] in _WITH_BODY else b"",
             client=scope["client"],
-            tell=tell,
+            respond=tell,
         )
         self._hot.take(route, exchange)
         await _send(send, *await told)
@@ -143,21 +143,21 @@ class ShortWay:
     def __init__(
         self,
         hot: HotRoutes,
-        addresses: Addresses,
-        limit: Limit,
-        measures: GatewayMeasures,
+        addresses: ClientAddresses,
+        limit: RateLimit,
+        metrics: GatewayMetrics,
         *,
         other_sites: bool,
     ) -> None:
         self._hot = hot
         self._client_address = addresses.client_address
         self._limit = limit
-        self._measures = measures
+        self._metrics = metrics
         self._other_sites = other_sites
         self._known: dict[tuple[bytes, bytes], _Taken] = {}
         """Routes by method and target, of those that many ask for: what is below a show."""
 
-    def find(self, method: bytes, target: bytes, headers: Fields) -> _Taken | None:
+    def find(self, method: bytes, target: bytes, headers: Headers) -> _Taken | None:
         """The hot route of a request; None where it has to go by ASGI."""
         if self._other_sites and b"origin" in headers:
             return None
@@ -180,27 +180,27 @@ class ShortWay:
             self._known[method, target] = taken
         return taken
 
-    def turned_away(self, taken: _Taken) -> Refusal | None:
+    def turned_away(self, taken: _Taken) -> EncodedProblem | None:
         """Why nothing of this kind is taken now, whatever the request says."""
         gate = taken.route.gate
         refusal = None if gate is None else gate()
         if refusal is not None:
-            self._measures.turned_away(taken.kind, refusal.status)
+            self._metrics.request_rejected(taken.kind, refusal.status)
         return refusal
 
     def take(self, taken: _Taken, exchange: Exchange) -> None:
         """Answers the request, now or later."""
-        self._measures.opened()
+        self._metrics.request_started()
         try:
             self._limit.spend(self._client_address(exchange.client, exchange.headers.items()))
         except Problem as problem:
-            exchange.refuse(problem)
+            exchange.respond_problem(problem)
         else:
             self._hot.take(taken.route, exchange)
 
     def answered(self, taken: _Taken, status: int, took_s: float) -> None:
         """Counts an answer."""
-        self._measures.answered(taken.kind, status, took_s)
+        self._metrics.request_finished(taken.kind, status, took_s)
 
 
 def _is_plain(target: bytes) -> bool:
@@ -222,6 +222,6 @@ async def _refuse(problem: Problem, scope: Scope, send: Send) -> None:
         headers=dict(scope["headers"]),
         body=b"",
         client=scope["client"],
-        tell=lambda *answer: answers.append(answer),
-    ).refuse(problem)
+        respond=lambda *answer: answers.append(answer),
+    ).respond_problem(problem)
     await _send(send, *answers[0])

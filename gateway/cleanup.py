@@ -1,27 +1,19 @@
-"""What has to be tidied up now and then."""
+"""Periodic removal of expired rows."""
 
 from __future__ import annotations
 
-import asyncio
-
-import asyncpg
-import structlog
-
 from gateway.accounts.logins import Logins
-from gateway.commands.stored_answers import StoredAnswers
-from runtime.postgres import AWAY
+from gateway.commands.stored_responses import StoredResponses
+from runtime.polling import poll
 
 _EVERY_S = 600.0
 
-_log = structlog.get_logger()
 
+async def remove_expired(logins: Logins, stored_responses: StoredResponses) -> None:
+    """Removes expired logins, links and stored responses every ten minutes, until cancelled."""
 
-async def forget_expired(logins: Logins, stored_answers: StoredAnswers) -> None:
-    """Removes logins, links and stored answers that have run out, for ever."""
-    while True:
-        await asyncio.sleep(_EVERY_S)
-        try:
-            await logins.forget_expired()
-            await stored_answers.forget()
-        except (*AWAY, asyncpg.PostgresError) as error:
-            _log.warning("expired_rows_not_removed", error=str(error) or type(error).__name__)
+    async def remove() -> None:
+        await logins.delete_expired()
+        await stored_responses.forget()
+
+    await poll("expired rows", remove, every_s=_EVERY_S)

@@ -14,16 +14,16 @@ from uuid import UUID
 
 from gateway.auth.access_tokens import Tokens
 from gateway.auth.revocation import Revocations, RevocationsOutdated
-from gateway.bookings.reads import LookRoutes
+from gateway.bookings.reads import ReadRoutes
 from gateway.bookings.routes import BookingRoutes
 from gateway.catalogue.reading import CatalogueRoutes
-from gateway.commands.sender import Commands
+from gateway.commands.sender import CommandSender
 from gateway.http.errors import problem_for
 from gateway.http.exchange import Exchange
-from gateway.http.methods import not_allowed
+from gateway.http.methods import method_not_allowed
 from gateway.http.negotiation import check_accept
-from gateway.http.problems import Refusal
-from gateway.seat_maps.cache import SeatPictures
+from gateway.http.problems import EncodedProblem
+from gateway.seat_maps.cache import SeatMapCache
 from gateway.seat_maps.routes import SeatMapRoutes
 from gateway.site.pages import FrontPage
 from gateway.tickets.routes import TicketRoutes
@@ -41,7 +41,7 @@ class HotRoute(NamedTuple):
     handler: Handler
     json: bool
     """Whether it answers in JSON, which a client has to accept."""
-    gate: Callable[[], Refusal | None] | None = None
+    gate: Callable[[], EncodedProblem | None] | None = None
     """Asked before a request is looked at: why it is turned away now, whatever it says."""
 
 
@@ -51,11 +51,11 @@ class HotRoutes:
     def __init__(
         self,
         tokens: Tokens,
-        commands: Commands,
+        commands: CommandSender,
         pool: Any,
         catalogue: CatalogueRoutes,
         tickets: TicketRoutes,
-        pictures: SeatPictures,
+        seat_maps: SeatMapCache,
         revocations: Revocations,
         front_page: FrontPage,
     ) -> None:
@@ -64,9 +64,9 @@ class HotRoutes:
         self._catalogue = catalogue
         self._tickets = tickets
         self._bookings = BookingRoutes(tokens, commands)
-        self._refused_for_now = commands.refused_for_now
-        self._looks = LookRoutes(tokens, commands, pool, pictures)
-        self._seats = SeatMapRoutes(pictures)
+        self._refused_for_now = commands.overload_problem
+        self._looks = ReadRoutes(tokens, commands, pool, seat_maps)
+        self._seats = SeatMapRoutes(seat_maps)
         self._loop = asyncio.get_running_loop()
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -91,7 +91,7 @@ class HotRoutes:
     def take(self, route: HotRoute, exchange: Exchange) -> None:
         """Answers the exchange by its route, now or later."""
         if route.gate is not None and (refusal := route.gate()) is not None:
-            exchange.refuse_so(refusal)
+            exchange.respond_encoded(refusal)
             return
         try:
             accept = exchange.headers.get(b"accept", b"*/*")
@@ -128,7 +128,7 @@ class HotRoutes:
             except RevocationsOutdated:
                 continue
 
-    def _gate_of(self, handler: Handler) -> Callable[[], Refusal | None] | None:
+    def _gate_of(self, handler: Handler) -> Callable[[], EncodedProblem | None] | None:
         """Wishes for seats are turned away while too many wait; whatever ends what was begun is not."""
         if isinstance(handler, partial) and handler.func in (self._bookings.book, self._bookings.hold):
             return partial(self._refused_for_now, handler.keywords["show_id"])
@@ -181,19 +181,19 @@ class HotRoutes:
                 if (user_id := _number(number, MAX_USER_ID)) is not None:
                     return {"GET": partial(self._looks.bookings_of, user_id=user_id)}
             case ["", "api", "commands", position]:
-                return {"GET": partial(self._looks.fate, position_text=position)}
+                return {"GET": partial(self._looks.command_status, position_text=position)}
         return None
 
 
 def refuse_for(error: Exception, exchange: Exchange) -> None:
     """Tells the client of an error."""
-    exchange.refuse(problem_for(error, exchange.request_id.decode(), exchange.method, exchange.path))
+    exchange.respond_problem(problem_for(error, exchange.request_id.decode(), exchange.method, exchange.path))
 
 
 def _tell_methods(methods: _Methods, exchange: Exchange) -> None:
     if exchange.method != "OPTIONS":
-        raise not_allowed(methods)
-    exchange.answer_options(methods)
+        raise method_not_allowed(methods)
+    exchange.respond_options(methods)
 
 
 def _number(text: str, largest: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Everything but the hot routes, on the framework: accounts, catalogue, documents, probes, pages."""
+"""The Litestar application: every route that is not a fast route, such as accounts, catalogue, reports and docs."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from gateway.auth.access_tokens import Tokens
 from gateway.auth.guards import provide_caller
 from gateway.auth.revocation import Revocations
 from gateway.catalogue.movies import Movies
-from gateway.catalogue.response_cache import CatalogueMemory
+from gateway.catalogue.response_cache import ResponseCache
 from gateway.catalogue.routes import catalogue_routes
 from gateway.catalogue.show_changes import ShowChanges
 from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import Zones
-from gateway.commands.stored_answers import StoredAnswers
+from gateway.commands.stored_responses import StoredResponses
 from gateway.health import Health, health_routes
-from gateway.http.errors import answer_problem
-from gateway.http.framework_requests import JsonBody, JsonRequest, provide_fields
+from gateway.http.errors import handle_exception
+from gateway.http.framework_requests import JsonBody, JsonRequest, provide_request_headers
 from gateway.limits.rate_limits import RateLimits
 from gateway.openapi.document import OpenApiDocument, docs_routes, document_only
 from gateway.reports.query import ReportReader
@@ -43,12 +43,12 @@ Seat reservations that sell every seat exactly once.
 
 Log in at `POST /api/login`, press *Authorize* and give the `access` token. Errors are RFC 9457 problems
 with a stable `code`. A call that waits for a decision takes `Prefer: wait=N` (0 to 30 seconds, 10 by
-default) or `Prefer: respond-async`; what is not decided in time is answered 202 and can be polled. With an
-`Idempotency-Key` the same request can be sent again, and is done once.
+default) or `Prefer: respond-async`; a command that is not decided in time is answered 202 and can be polled.
+A request with an `Idempotency-Key` can be sent again safely: it is executed once.
 """
 
 
-def build_cold(
+def build_framework(
     *,
     tokens: Tokens,
     revocations: Revocations,
@@ -62,14 +62,14 @@ def build_cold(
     show_maker: ShowMaker,
     show_changes: ShowChanges,
     show_notes: ShowNotes,
-    memory: CatalogueMemory,
+    response_cache: ResponseCache,
     zones: Zones,
     reports: ReportReader,
-    stored_answers: StoredAnswers,
+    stored_responses: StoredResponses,
     health: Health,
     more_routes: list[Any],
 ) -> Litestar:
-    """The framework's application. `more_routes` are those of other parts, such as the inbox."""
+    """Builds the Litestar application. `more_routes` are optional routes, such as the inbox."""
     provided = {
         "tokens": tokens,
         "rate_limits": rate_limits,
@@ -82,18 +82,18 @@ def build_cold(
         "show_maker": show_maker,
         "show_changes": show_changes,
         "show_notes": show_notes,
-        "memory": memory,
+        "response_cache": response_cache,
         "zones": zones,
         "reports": reports,
-        "stored_answers": stored_answers,
+        "stored_responses": stored_responses,
         "health": health,
     }
     dependencies: dict[str, Any] = {
-        name: Provide(_always(value), sync_to_thread=False) for name, value in provided.items()
+        name: Provide(_constant(value), sync_to_thread=False) for name, value in provided.items()
     }
     dependencies["caller"] = Provide(provide_caller, sync_to_thread=False)
     dependencies["account_limits"] = Provide(provide_account_limits, sync_to_thread=False)
-    dependencies["fields"] = Provide(provide_fields, sync_to_thread=False)
+    dependencies["request_headers"] = Provide(provide_request_headers, sync_to_thread=False)
     return Litestar(
         [
             account_routes(),
@@ -109,7 +109,7 @@ def build_cold(
         dto=JsonBody,
         return_dto=None,
         request_class=JsonRequest,
-        exception_handlers={Exception: answer_problem},
+        exception_handlers={Exception: handle_exception},
         openapi_config=OpenAPIConfig(
             title="Aisle",
             version="1",
@@ -137,7 +137,7 @@ def build_cold(
     )
 
 
-def _always(value: Any) -> Any:
+def _constant(value: Any) -> Any:
     def provide() -> Any:
         return value
 

@@ -1,4 +1,4 @@
-"""Probes: is this process alive, and can seats be booked through it?"""
+"""Health probes: liveness of the process, and readiness to take bookings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from litestar.di import NamedDependency
 from gateway.http.problems import Problem
 from gateway.openapi.annotations import problem_responses
 from runtime.log import Log, LogUnavailable, WrongLog
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 from schemas.wire import COMMANDS_TOPIC
 
-_CHECKED_FOR_S = 0.5
-_PATIENCE_S = 2.0
-_OPENING_S = 30.0
-_STUCK_S = 10.0
+_CACHED_S = 0.5
+"""Seconds for which a readiness check is reused."""
+_TIMEOUT_S = 2.0
+"""Timeout of each query of a readiness check."""
+_OPENING_GRACE_S = 30.0
+"""Seconds for which a new show may be unopened without making a gateway unready."""
+_STUCK_AFTER_S = 10.0
+"""Seconds without a decision after which a partition with undecided commands counts as stuck."""
 
 _OPENING_SQL = """
 SELECT count(*) FROM shows s
@@ -38,13 +42,13 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class Alive(msgspec.Struct, frozen=True):
-    """The process answers."""
+    """The process is alive."""
 
     alive: bool = True
 
 
 class Health:
-    """Looks at the database, the log and the seat workers."""
+    """Checks the database, the log and the seat workers."""
 
     def __init__(self, pool: asyncpg.Pool, log: Log) -> None:
         self._pool = pool
@@ -56,48 +60,50 @@ class Health:
         self._checking = asyncio.Lock()
 
     async def missing(self) -> Sequence[str]:
-        """What is missing for bookings to be made, as of at most half a second ago."""
+        """The missing prerequisites of bookings, as of at most half a second ago."""
         async with self._checking:
-            if time.monotonic() - self._checked_at > _CHECKED_FOR_S:
-                self._last = await self._look()
+            if time.monotonic() - self._checked_at > _CACHED_S:
+                self._last = await self._check()
                 self._was_ready = self._was_ready or not self._last
                 self._checked_at = time.monotonic()
             return self._last
 
-    async def _look(self) -> list[str]:
+    async def _check(self) -> list[str]:
         try:
-            # Until everything was ready once, a show that is just opening counts; later it is daily business.
-            patience_s = _OPENING_S if self._was_ready else 0.0
-            async with asyncio.timeout(_PATIENCE_S):
-                opening = await self._pool.fetchval(_OPENING_SQL, patience_s)
+            # Before the first success every unopened show counts; afterwards new shows are routine.
+            grace_s = _OPENING_GRACE_S if self._was_ready else 0.0
+            async with asyncio.timeout(_TIMEOUT_S):
+                opening = await self._pool.fetchval(_OPENING_SQL, grace_s)
                 rows = await self._pool.fetch(_NEXT_SQL)
-        except (*AWAY, asyncpg.PostgresError) as error:
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             return [f"the database: {str(error) or type(error).__name__}"]
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_TIMEOUT_S):
                 bounds = await self._log.bounds(COMMANDS_TOPIC)
         except (OSError, TimeoutError, LogUnavailable, WrongLog) as error:
             return [f"the log: {str(error) or type(error).__name__}"]
-        taken = {row["partition"]: row["next_offset"] for row in rows if row["epoch"] > 0}
+        next_offsets = {row["partition"]: row["next_offset"] for row in rows if row["epoch"] > 0}
         missing = []
-        if untaken := sorted(set(bounds) - set(taken)):
-            missing.append(f"a seat worker for the partitions {', '.join(map(str, untaken))}")
-        if stuck := self._stuck({partition: end for partition, (_, end) in bounds.items()}, taken):
+        if unassigned := sorted(set(bounds) - set(next_offsets)):
+            missing.append(f"a seat worker for the partitions {', '.join(map(str, unassigned))}")
+        if stuck := self._stuck({partition: end for partition, (_, end) in bounds.items()}, next_offsets):
             missing.append(f"decisions on the partitions {', '.join(map(str, stuck))}")
         if opening:
             missing.append(f"the opening of {opening} shows")
         return missing
 
-    def _stuck(self, ends: dict[int, int], taken: dict[int, int]) -> list[int]:
-        """Partitions with commands that nobody has decided for a while."""
+    def _stuck(self, ends: dict[int, int], next_offsets: dict[int, int]) -> list[int]:
+        """Partitions with undecided commands and no decision for _STUCK_AFTER_S."""
         now_s = time.monotonic()
         behind = {}
-        for partition, next_offset in taken.items():
+        for partition, next_offset in next_offsets.items():
             if next_offset < ends.get(partition, 0):
                 seen = self._behind.get(partition)
                 behind[partition] = seen if seen and seen[0] == next_offset else (next_offset, now_s)
         self._behind = behind
-        return sorted(partition for partition, (_, since_s) in behind.items() if now_s - since_s > _STUCK_S)
+        return sorted(
+            partition for partition, (_, since_s) in behind.items() if now_s - since_s > _STUCK_AFTER_S
+        )
 
 
 @get("/live", operation_id="GetLiveness")

@@ -1,4 +1,4 @@
-"""What a gateway tells of itself: requests by kind and status, how long they took, what waits, open sockets."""
+"""Metrics of a gateway: requests by route and status, latencies, pending commands, open WebSockets."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
-from gateway.commands.pending import Replies
+from gateway.commands.pending import PendingRequests
 from gateway.http.exchange import App
-from gateway.limits.admission import InFlight
-from gateway.limits.limit_refusals import Refusals
+from gateway.limits.admission import AdmissionControl
+from gateway.limits.rejections import Rejections
 from runtime.metrics import Histogram, counter, gauge, histogram
 
 _TIMES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -30,7 +30,7 @@ _ACCOUNTS = frozenset({"signup", "login", "logout", "token", "me", "password", "
 
 
 def route_of(method: str, path: str) -> str:
-    """The kind of a request: one of a few words, whatever the path."""
+    """The route label of a request: one of a fixed set of words, for any path."""
     parts = path.split("/", 5)
     if len(parts) < 3 or parts[1] != "api":
         return "probe" if len(parts) > 1 and parts[1] == "health" else "page"
@@ -47,20 +47,22 @@ def route_of(method: str, path: str) -> str:
     return _OF_API.get(group) or ("account" if group in _ACCOUNTS else "other")
 
 
-class GatewayMeasures:
-    """Counts of one gateway since it started."""
+class GatewayMetrics:
+    """Counters of one gateway since its start."""
 
-    def __init__(self, replies: Replies, in_flight: InFlight, refusals: Refusals | None = None) -> None:
-        self._refusals = refusals
-        self._replies = replies
-        self._in_flight = in_flight
+    def __init__(
+        self, pending: PendingRequests, admission: AdmissionControl, rejections: Rejections | None = None
+    ) -> None:
+        self._rejections = rejections
+        self._pending = pending
+        self._admission = admission
         self._requests: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(_TIMES_S))
         self._open = 0
         self._sockets: defaultdict[tuple[str, ...], int] = defaultdict(int)
 
-    def counted(self, app: App) -> App:
-        """The application, with its requests counted."""
+    def instrumented(self, app: App) -> App:
+        """Wraps an application so that its requests and WebSockets are counted."""
 
         async def count(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "websocket":
@@ -68,7 +70,7 @@ class GatewayMeasures:
                 return
             status = 500
 
-            def noted(message: Any) -> Awaitable[None]:
+            def send_and_note(message: Any) -> Awaitable[None]:
                 nonlocal status
                 if message["type"] == "http.response.start":
                     status = message["status"]
@@ -76,25 +78,25 @@ class GatewayMeasures:
                 return sent
 
             began = time.perf_counter()
-            self.opened()
+            self.request_started()
             try:
-                await app(scope, receive, noted)
+                await app(scope, receive, send_and_note)
             finally:
                 route = route_of(scope["method"], scope["path"])
-                self.answered(route, status, time.perf_counter() - began)
+                self.request_finished(route, status, time.perf_counter() - began)
 
         return count
 
-    def opened(self) -> None:
-        """One more request that is not answered yet."""
+    def request_started(self) -> None:
+        """Counts one more open request."""
         self._open += 1
 
-    def turned_away(self, route: str, status: int) -> None:
-        """A request was answered without being looked at."""
+    def request_rejected(self, route: str, status: int) -> None:
+        """Counts a request that admission control rejected before it was opened."""
         self._requests[route, status] += 1
 
-    def answered(self, route: str, status: int, took_s: float) -> None:
-        """One of them is answered. `route`: as `route_of` has it."""
+    def request_finished(self, route: str, status: int, took_s: float) -> None:
+        """Counts the response to an open request. `route` is a label of `route_of`."""
         self._open -= 1
         self._requests[route, status] += 1
         self._seconds[route].observe(took_s)
@@ -110,43 +112,43 @@ class GatewayMeasures:
             self._sockets[kind,] -= 1
 
     async def metrics(self) -> AsyncIterator[Metric]:
-        """Families as of now."""
+        """The metric families with their current values."""
         yield counter(
             "aisle_requests",
-            "Requests answered, by kind and status.",
+            "Responses, by route and status.",
             ["route", "status"],
             {(route, str(status)): count for (route, status), count in self._requests.items()},
         )
         yield histogram(
             "aisle_request_seconds",
-            "Time from a request's head to the end of its answer.",
+            "Seconds from a request's head to the end of its response.",
             ["route"],
             {(route,): seconds for route, seconds in self._seconds.items()},
         )
-        yield gauge("aisle_requests_open", "Requests that are not answered yet.", [], {(): self._open})
+        yield gauge("aisle_requests_open", "Requests without a response yet.", [], {(): self._open})
         yield gauge(
             "aisle_commands_in_flight",
-            "Commands of this gateway that are not decided, those answered 202 too.",
+            "Undecided commands of this gateway, including those answered 202.",
             [],
-            {(): self._in_flight.total},
+            {(): self._admission.total},
         )
         yield gauge(
             "aisle_replies_awaited",
-            "Commands that this gateway wants to hear the decision of.",
+            "Commands whose decision this gateway waits for.",
             [],
-            {(): self._replies.awaited},
+            {(): len(self._pending)},
         )
         yield counter(
             "aisle_replies",
             "Decisions that arrived, over Redis or looked up in the database.",
             ["path"],
-            {("redis",): self._replies.heard, ("looked_up",): self._replies.found},
+            {("redis",): self._pending.received, ("looked_up",): self._pending.looked_up},
         )
-        if self._refusals is not None:
+        if self._rejections is not None:
             yield counter(
                 "aisle_rate_limited",
-                "Requests refused for a rate limit, by limit.",
+                "Requests rejected by a rate limit, by limit.",
                 ["limit"],
-                {(limit,): count for limit, count in self._refusals.by_limit.items()},
+                {(limit,): count for limit, count in self._rejections.by_limit.items()},
             )
         yield gauge("aisle_sockets", "Open WebSockets, by kind.", ["kind"], self._sockets)

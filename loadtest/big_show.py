@@ -1,6 +1,6 @@
-"""`python -m loadtest.big_show`: how long a worker takes to load a show of 100,000 seats, sold one by one.
+"""`python -m loadtest.big_show`: loading time of a show of 100,000 seats, sold one by one, in a seat worker.
 
-On a PostgreSQL of its own. Says, too, for how long at most nothing else could run in the worker meanwhile.
+It runs on a new PostgreSQL, and also prints the longest time for which the event loop was blocked.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from schemas.commands import CloseShow
 from schemas.ids import new_booking_id
 from schemas.layout import Money, encode_layout, layout_digest, numbered
 from seat_workers.ledger import Ledger
-from seat_workers.show_cache import Memory
+from seat_workers.show_cache import ShowCache
 
 SEATS = 100_000
 SHOW, PARTITION = 7, 0
@@ -43,7 +43,7 @@ VALUES ($1, $2, 'open', 5, 0, 1, $3, 99999999999999, 10)
 
 
 async def fill(connection: asyncpg.Connection, dice: random.Random) -> None:
-    """A sold-out show: as many bookings as seats, of as many customers."""
+    """Inserts a sold-out show with one booking per seat, each of another customer."""
     body = encode_layout(numbered(SEATS, Money(1000, "EUR")))
     digest = layout_digest(body)
     await connection.execute(
@@ -68,55 +68,56 @@ async def fill(connection: asyncpg.Connection, dice: random.Random) -> None:
 
 @asynccontextmanager
 async def stalls() -> AsyncIterator[list[float]]:
-    """How long each turn of the event loop lasted meanwhile, in seconds."""
-    lasted: list[float] = []
+    """Durations of the turns of the event loop, in seconds."""
+    durations: list[float] = []
 
     async def watch() -> None:
         before = time.perf_counter()
         while True:
             await asyncio.sleep(_TICK_S)
             now = time.perf_counter()
-            lasted.append(now - before)
+            durations.append(now - before)
             before = now
 
     task = asyncio.create_task(watch())
     try:
-        yield lasted
+        yield durations
     finally:
         task.cancel()
 
 
 async def measure(url: str) -> None:
-    """Loads the show again and again, and prints the times."""
+    """Loads the show several times and prints the times."""
     await migrate(url)
     connection = await asyncpg.connect(url)
     await fill(connection, random.Random(1))
     await connection.close()
     ledger = Ledger(lambda name: connect(url, name))
-    memory = Memory(ledger)
-    asked = [(PARTITION, CloseShow(command_id=UUID(int=1), show_id=SHOW))]
+    cache = ShowCache(ledger)
+    commands = [(PARTITION, CloseShow(command_id=UUID(int=1), show_id=SHOW))]
     settle_gc()
-    took: list[float] = []
+    times_s: list[float] = []
     longest: list[float] = []
     for _ in range(ROUNDS):
-        memory.drop_partitions([PARTITION])
+        cache.drop_partitions([PARTITION])
         began = time.perf_counter()
-        async with stalls() as lasted:
-            await memory.load_for(asked)
-            while memory.held_up():  # noqa: ASYNC110  what a worker does, too
+        async with stalls() as durations:
+            await cache.load_for(commands)
+            while cache.blocked_partitions():  # noqa: ASYNC110  as a worker does
                 await asyncio.sleep(_TICK_S)
-        took.append(time.perf_counter() - began)
-        longest.append(max(lasted))
-        assert memory.find(PARTITION, SHOW) is not None
+        times_s.append(time.perf_counter() - began)
+        longest.append(max(durations))
+        assert cache.find(PARTITION, SHOW) is not None
     await ledger.close()
     typer.echo(
-        f"{SEATS:,} seats sold one by one, {ROUNDS} times: loaded in {statistics.median(took) * 1000:.0f} ms"
-        f" ({min(took) * 1000:.0f}–{max(took) * 1000:.0f}); others waited {max(longest) * 1000:.0f} ms at most"
+        f"{SEATS:,} seats sold one by one, {ROUNDS} times: loaded in {statistics.median(times_s) * 1000:.0f} ms"
+        f" ({min(times_s) * 1000:.0f}–{max(times_s) * 1000:.0f})"
+        f"; event loop blocked for at most {max(longest) * 1000:.0f} ms"
     )
 
 
 def main() -> None:
-    """Loads the big show a few times."""
+    """Measures the loading time on a new PostgreSQL."""
     with tempfile.TemporaryDirectory(prefix="aisle-big-") as home:
         postgres = EmbeddedPostgres(Path(home))
         with run_servers(postgres):

@@ -1,42 +1,46 @@
-"""One patient HTTP connection for what a benchmark has to set up."""
+"""HTTP client for the requests that prepare a benchmark. The load itself comes from `bench/generator`."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
+import aiohttp
 import msgspec
 
-from loadtest.bench.generator.responses import Answer, AnswerReader
-
 _IDLE_S = 20.0
-"""A connection that was not used for so long is not used again: the server may be closing it at this very moment."""
+"""Idle time after which a connection is not used again: the server may be closing it."""
 
 
 class SetupError(Exception):
-    """The benchmark cannot be run; the message says why."""
+    """The benchmark cannot run; the message gives the reason."""
+
+
+class Response(NamedTuple):
+    """One complete response."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Client:
-    """Speaks to one server over one keep-alive connection, one request after the other."""
+    """Client of one server: one keep-alive connection, one request after another."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._host, self._port = host, port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._used_at = 0.0
+        self._url = f"http://{host}:{port}"
+        self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            self._url,
+            connector=aiohttp.TCPConnector(limit=1, keepalive_timeout=_IDLE_S),
+            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),  # as the load generator
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+        await self._session.close()
 
     async def call(
         self,
@@ -46,39 +50,28 @@ class Client:
         token: str = "",
         body: Mapping[str, Any] | None = None,
         timeout_s: float = 30.0,
-    ) -> Answer:
-        """One request and its answer. Raises OSError when there is none; the next call connects again."""
-        content = b"" if body is None else msgspec.json.encode(body)
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
-        if token:
-            head += f"Authorization: Bearer {token}\r\n"
+    ) -> Response:
+        """Sends one request and returns its response. Raises OSError without one; the next call reconnects."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         if body is not None:
-            head += "Content-Type: application/json\r\n"
-        head += f"Content-Length: {len(content)}\r\n\r\n"
+            headers["Content-Type"] = "application/json"
         try:
-            async with asyncio.timeout(timeout_s):
-                return await self._exchange(head.encode() + content)
-        except BaseException:
-            self.close()  # what is left on the connection belongs to no request
-            raise
-
-    async def _exchange(self, request: bytes) -> Answer:
-        if time.monotonic() - self._used_at > _IDLE_S:
-            self.close()
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(self._host, self._port)
-        reader, writer = self._streams
-        writer.write(request)
-        parts = AnswerReader()
-        while data := await reader.read(65536):
-            if answer := parts.feed(data):
-                self._used_at = time.monotonic()
-                return answer
-        raise ConnectionResetError(f"{self._host}:{self._port} closed the connection without an answer")
+            async with self._session.request(
+                method,
+                path,
+                data=None if body is None else msgspec.json.encode(body),
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
+            ) as response:
+                return Response(response.status, response.headers, await response.read())
+        except aiohttp.ClientError as error:
+            raise ConnectionError(f"{self._url}: {error}") from error
 
     async def ask(self, method: str, path: str, *, token: str, body: Mapping[str, Any] | None = None) -> Any:
-        """A call that has to succeed; returns the decoded body. Raises SetupError with the problem else."""
-        answer = await self.call(method, path, token=token, body=body)
-        if answer.status >= 300:
-            raise SetupError(f"{method} {path}: {answer.status} {answer.body[:400].decode(errors='replace')}")
-        return msgspec.json.decode(answer.body) if answer.body else None
+        """Sends a request that must succeed and returns the decoded body. Raises SetupError otherwise."""
+        response = await self.call(method, path, token=token, body=body)
+        if response.status >= 300:
+            text = response.body[:400].decode(errors="replace")
+            raise SetupError(f"{method} {path}: {response.status} {text}")
+        return msgspec.json.decode(response.body) if response.body else None

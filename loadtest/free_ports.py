@@ -1,4 +1,4 @@
-"""Ports that nobody listens on, for the servers that the benchmark starts."""
+"""Free ports for the servers that the benchmark starts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import socket
 
 
 def free_port(following: int = 0) -> int:
-    """A port of 127.0.0.1 that is free now, and so are the `following` ones after it.
+    """Returns a free port of 127.0.0.1 that is followed by `following` free ports.
 
-    Below those that connections get for their own end, of which one could take it before we do.
+    It is below the ephemeral ports, so that no outgoing connection takes it in the meantime.
     """
     while True:
         port = random.randrange(12_000, 32_000)

@@ -1,4 +1,4 @@
-"""An Aisle of the benchmark's own: `aisle up` on a fresh home, and, where asked for, a Kafka beside it."""
+"""Instances of Aisle for benchmarks and load tests: `aisle up` on a new home, optionally with a Kafka."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from loadtest.bench.homes import environment_of, new_home
-from loadtest.bench.processes import CpuMeter, end_with_parent, listener, processes, tree
+from loadtest.bench.processes import CpuMeter, end_with_parent, listening_pid, tree
 from loadtest.client import Client, SetupError
 from loadtest.free_ports import free_port
 from runtime.log import LogUnavailable, WrongLog
@@ -28,8 +29,8 @@ STOP_S = 90.0
 VERIFY_S = 1800.0
 
 
-class House(msgspec.Struct, kw_only=True):
-    """A running Aisle. `settings` are those of its gateway, addresses of embedded servers included."""
+class Instance(msgspec.Struct, kw_only=True):
+    """A running Aisle. `settings` are those of its gateway, with the addresses of embedded servers."""
 
     home: Path
     host: str
@@ -38,35 +39,35 @@ class House(msgspec.Struct, kw_only=True):
     settings: Settings
     cpu: CpuMeter
     kafka_is_seen: bool
-    """Whether Kafka runs on this machine, so that its CPU is counted."""
+    """Kafka runs on this machine, so its CPU is counted."""
 
 
 @asynccontextmanager
-async def own_house(*, kafka: bool, keep: bool) -> AsyncIterator[House]:
-    """Starts an Aisle on a new home and stops it at the end; `kafka` starts one for it, too.
+async def new_instance(*, kafka: bool, keep: bool) -> AsyncIterator[Instance]:
+    """Starts an Aisle on a new home and stops it at the end; `kafka` also starts a Kafka for it.
 
-    Raises SetupError with the last words of what does not start.
+    Raises SetupError with the last output of a process that does not start.
     """
     if outside := os.environ.get("AISLE_KAFKA"):
         await _refuse_used_log(outside)
     with new_home(keep=keep) as home:
-        async with house_on(home, kafka=kafka) as house:
-            yield house
+        async with instance_on(home, kafka=kafka) as instance:
+            yield instance
 
 
 @asynccontextmanager
-async def house_on(home: Path, *, kafka: bool) -> AsyncIterator[House]:
-    """Starts an Aisle on a home that may have been used before. Raises as `own_house` does."""
+async def instance_on(home: Path, *, kafka: bool) -> AsyncIterator[Instance]:
+    """Starts an Aisle on a home that may have been used before. Raises like `new_instance`."""
     environment = environment_of(home)
     async with AsyncExitStack() as stack:
         if kafka:
-            environment["AISLE_KAFKA"] = await stack.enter_async_context(kafka_on(home, environment))
+            environment["AISLE_KAFKA"] = await stack.enter_async_context(start_kafka(home, environment))
         supervisor = await stack.enter_async_context(_running("up", home, environment))
         port = int(environment["AISLE_PORT"])
         await _until_ready(supervisor, home, port)
         settings = _settings_of_gateway(supervisor.pid)
         at = _kafka_process(settings.kafka)
-        yield House(
+        yield Instance(
             home=home,
             host="127.0.0.1",
             port=port,
@@ -77,32 +78,32 @@ async def house_on(home: Path, *, kafka: bool) -> AsyncIterator[House]:
         )
 
 
-async def verify(house: House) -> tuple[bool, str]:
-    """The verdict of `aisle verify` on the house: whether all is well, and what it said."""
+async def verify(instance: Instance) -> tuple[bool, str]:
+    """Runs `aisle verify` on the instance. Returns whether it passed, and its output."""
     process = await asyncio.create_subprocess_exec(
         *_aisle("verify"),
-        env=house.environment,
+        env=instance.environment,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         preexec_fn=end_with_parent,
     )
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), VERIFY_S)
+        output, _ = await asyncio.wait_for(process.communicate(), VERIFY_S)
     except TimeoutError:
         process.kill()
         await process.wait()
-        return False, f"no verdict within {VERIFY_S / 60:.0f} minutes"
-    return process.returncode == 0, said.decode(errors="replace").strip()
+        return False, f"no result within {VERIFY_S / 60:.0f} minutes"
+    return process.returncode == 0, output.decode(errors="replace").strip()
 
 
 async def _refuse_used_log(kafka: str) -> None:
-    """A new home on a log that has commands in it would decide all of them first."""
+    """Raises SetupError when the log has commands: a new home would decide all of them first."""
     log = await open_log(kafka, None)
     try:
         await log.identity()
         bounds = await log.bounds(COMMANDS_TOPIC)
-    except WrongLog:  # its topics are missing, as they should be
+    except WrongLog:  # its topics are missing, as expected
         return
     except LogUnavailable as error:
         raise SetupError(str(error)) from None
@@ -110,8 +111,8 @@ async def _refuse_used_log(kafka: str) -> None:
         await log.close()
     if any(end for _, end in bounds.values()):
         raise SetupError(
-            f"AISLE_KAFKA={kafka} has an Aisle's log in it already; give the benchmark an empty Kafka, "
-            "or unset AISLE_KAFKA and say --log kafka, which starts one for the purpose"
+            f"AISLE_KAFKA={kafka} already has the log of an Aisle; give the benchmark an empty Kafka, "
+            "or unset AISLE_KAFKA and use --log kafka, which starts one"
         )
 
 
@@ -131,7 +132,7 @@ async def _running(
             stdout=output,
             stderr=asyncio.subprocess.STDOUT,
             preexec_fn=end_with_parent,
-            # Ctrl-C is for the benchmark, which then stops the rest in order.
+            # Ctrl-C reaches the benchmark alone, which then stops the others in order.
             process_group=0,
         )
     try:
@@ -152,12 +153,12 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 @asynccontextmanager
-async def kafka_on(home: Path, environment: Mapping[str, str]) -> AsyncIterator[str]:
-    """One node of Kafka with its data in the home. Yields its address."""
+async def start_kafka(home: Path, environment: Mapping[str, str]) -> AsyncIterator[str]:
+    """Starts one Kafka node with its data in the home. Yields its address."""
     port = free_port(following=1)
     async with _running("kafka", home, environment, "--port", str(port)) as process:
         deadline = time.monotonic() + READY_S
-        while not _answers(port):
+        while not _accepts_connections(port):
             _still_running(process, "kafka", home, deadline)
             await asyncio.sleep(0.1)
         yield f"127.0.0.1:{port}"
@@ -177,37 +178,38 @@ async def _until_ready(process: asyncio.subprocess.Process, home: Path, port: in
 
 
 def _still_running(process: asyncio.subprocess.Process, command: str, home: Path, deadline: float) -> None:
-    said = _output(home, command).read_text(errors="replace").strip()[-2000:]
+    output = _output(home, command).read_text(errors="replace").strip()[-2000:]
     if process.returncode is not None:
-        raise SetupError(f"`aisle {command}` ended with status {process.returncode}: {said}")
+        raise SetupError(f"`aisle {command}` ended with status {process.returncode}: {output}")
     if time.monotonic() > deadline:
-        raise SetupError(f"`aisle {command}` is not ready after {READY_S:.0f} s: {said}")
+        raise SetupError(f"`aisle {command}` is not ready after {READY_S:.0f} s: {output}")
 
 
 def _output(home: Path, command: str) -> Path:
     return home / f"bench-{command}.out"
 
 
-def _answers(port: int) -> bool:
+def _accepts_connections(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _settings_of_gateway(supervisor: int) -> Settings:
-    """What the supervisor told its gateway: where the database is and which keys sign tokens."""
-    for process in tree(processes(), [supervisor]):
-        arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
-        if b"gateway" in arguments:
-            given = Path(f"/proc/{process.pid}/environ").read_bytes().decode().split("\0")
-            return read_settings(dict(entry.split("=", 1) for entry in given if "=" in entry))
-    raise SetupError("there is no gateway below `aisle up`")
+    """Settings from the gateway's environment: the supervisor adds the database and the signing keys."""
+    for process in tree([supervisor]):
+        try:
+            if "gateway" in process.cmdline():
+                return read_settings(process.environ())
+        except psutil.NoSuchProcess:
+            continue
+    raise SetupError("`aisle up` has no gateway process")
 
 
 def _kafka_process(kafka: str | None) -> list[int]:
-    """The process of a Kafka on this machine, to count its CPU; none for one elsewhere."""
+    """The process of a Kafka on this machine, whose CPU is counted; none for a Kafka elsewhere."""
     if kafka is None:
         return []
     host, _, port = kafka.split(",")[0].rpartition(":")
-    pid = listener(int(port)) if host in ("127.0.0.1", "localhost", "[::1]", "::1") else None
+    pid = listening_pid(int(port)) if host in ("127.0.0.1", "localhost", "[::1]", "::1") else None
     return [] if pid is None else [pid]

@@ -1,4 +1,4 @@
-"""`python -m loadtest.reports`: how long the reports take on a million bookings, on a PostgreSQL of its own."""
+"""`python -m loadtest.reports`: duration of the reports on a million bookings, on a new PostgreSQL."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ops.migrations import migrate
 
 ROUNDS = 5
 
-# 200,000 customers, 2,000 shows, 90 days; every twentieth booking is given back.
+# 200,000 customers, 2,000 shows, 90 days; every twentieth booking is cancelled.
 _FILL_SQL = """
 INSERT INTO users (user_id, username) SELECT n, 'user' || n FROM generate_series(1, 200000) n;
 INSERT INTO movies (movie_id, title, duration_minutes) SELECT n, 'Movie ' || n, 100 FROM generate_series(1, 100) n;
@@ -60,7 +60,7 @@ SELECT s.show_id, s.partition, 'open', 0, 5000 - coalesce(sum(m.seats) FILTER (W
 
 
 def main(bookings: int = 1_000_000) -> None:
-    """Fills a database, gathers the figures and reads every report some times."""
+    """Fills a database, gathers the figures and reads every report several times."""
     with tempfile.TemporaryDirectory(prefix="aisle-reports-") as home:
         server = EmbeddedPostgres(Path(home))
         with run_servers(server):
@@ -79,7 +79,9 @@ async def _measure(url: str, bookings: int) -> None:
         while await figures.gather():
             pass
         each_us = (time.perf_counter() - began) / decisions * 1e6
-        typer.echo(f"{bookings:,} bookings, {decisions:,} decisions; gathering: {each_us:.1f} µs a decision")
+        typer.echo(
+            f"{bookings:,} bookings, {decisions:,} decisions; gathering: {each_us:.1f} µs per decision"
+        )
         await pool.execute("VACUUM ANALYZE")
         reader = ReportReader(pool, figures)
         for name, query in _queries(zones):
@@ -87,19 +89,19 @@ async def _measure(url: str, bookings: int) -> None:
 
 
 def _queries(zones: Zones) -> list[tuple[str, Query[Any]]]:
-    ever = Period(None, None)
+    all_time = Period(None, None)
     week = Period(date(2026, 7, 1), date(2026, 7, 7))
-    all_but_ever = Period(date(2026, 1, 1), None)
+    dated = Period(date(2026, 1, 1), None)
     return [
-        ("sales by day", sales("day", ever)),
-        ("sales by movie", sales("movie", ever)),
-        ("sales by show", sales("show", ever)),
-        ("sales by screen", sales("screen", ever)),
-        ("cancellations by day", cancellations("day", ever)),
-        ("occupancy", occupancy(None, ever, zones)),
-        ("customers", customers(ever)),
+        ("sales by day", sales("day", all_time)),
+        ("sales by movie", sales("movie", all_time)),
+        ("sales by show", sales("show", all_time)),
+        ("sales by screen", sales("screen", all_time)),
+        ("cancellations by day", cancellations("day", all_time)),
+        ("occupancy", occupancy(None, all_time, zones)),
+        ("customers", customers(all_time)),
         ("customers of a week", customers(week)),
-        ("customers of a period with everything in it", customers(all_but_ever)),
+        ("customers of a period with all bookings", customers(dated)),
     ]
 
 

@@ -1,1 +1,1 @@
-"""Tells customers what happened: events become letters, each sent once as far as the outside world allows."""
+"""E-mails to customers: one for each booking event and account message, delivered at least once."""

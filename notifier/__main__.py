@@ -1,4 +1,4 @@
-"""`python -m notifier`: one notifier."""
+"""`python -m notifier`: one notifier process."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from runtime.settings import SettingError, Settings
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
-    """Opens the log and the database and sends letters until `stop`."""
+    """Opens the log and the database and sends e-mails until `stop` is set."""
     if settings.database_url is None:
         raise SettingError("AISLE_DATABASE_URL is needed; `aisle up` sets it itself")
-    # A crash of PostgreSQL may undo the last half second: then events are read again and a letter is sent
-    # again, as after any crash. The path of a booking does not wait for these commits' disk writes.
+    # A crash of PostgreSQL may undo the last half second: then events are read again and an e-mail is sent
+    # again, as after any crash. In return, bookings do not compete with these commits for the disk.
     pool = await postgres.create_pool(
         settings.database_url,
         settings.process or "notifier",

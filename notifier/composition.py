@@ -1,4 +1,4 @@
-"""From a delivery to the message that is sent: reads the facts, writes the letter, adds the tickets."""
+"""Composition of messages: reads the facts of a delivery, fills in its template, attaches the tickets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from notifier import emails as letters
-from notifier import message
+from notifier import emails, message
 from notifier.deliveries import PASSWORD_RESET_S, Delivery
 from notifier.facts import Facts, Recipient
 from notifier.message import Attachment, Mailbox
@@ -25,7 +24,7 @@ _decode_event = msgspec.json.Decoder(BookingConfirmed | BookingCancelled).decode
 
 
 class _LinkData(msgspec.Struct):
-    """What a message about an account carries; a welcome of an earlier release has no link."""
+    """Payload of a message about an account. A welcome of an earlier release has no token."""
 
     token: str | None = None
 
@@ -34,11 +33,11 @@ _decode_link = msgspec.json.Decoder(_LinkData).decode
 
 
 class UnknownKind(Exception):
-    """A delivery of a kind that this release does not write: put off, for a notifier of a later one."""
+    """A delivery of a kind that this release cannot compose. It is deferred, for a notifier of a later release."""
 
 
-class NotWanted(Exception):
-    """A letter that there is no use in sending; the message says why."""
+class DeliverySkipped(Exception):
+    """A delivery that has become pointless; the message is the reason."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -49,58 +48,59 @@ class Outgoing(msgspec.Struct, frozen=True):
 
 
 class Composer:
-    """Writes messages, one at a time, in a thread of its own: a PDF takes CPU, and the loop has better to do."""
+    """Composes messages, one at a time, in a thread of its own, since rendering a PDF would block the event loop."""
 
     def __init__(self, facts: Facts, sender: Mailbox, public_url: str) -> None:
         self._facts = facts
         self._sender = sender
         self._public_url = public_url
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="letters")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="composer")
 
     async def compose(self, delivery: Delivery) -> Outgoing:
-        """The message of a delivery. Raises NotWanted, BadAddress, or whatever shows a fault of ours."""
-        if delivery.kind == letters.PASSWORD_RESET and delivery.age_s > PASSWORD_RESET_S:
-            raise NotWanted("the link in it is too old")
+        """The message of a delivery.
+
+        Raises DeliverySkipped, UnknownKind or BadAddress; any other exception is a fault of this program.
+        """
+        if delivery.kind == emails.PASSWORD_RESET and delivery.age_s > PASSWORD_RESET_S:
+            raise DeliverySkipped("the link has expired")
         recipient = await self._facts.recipient(delivery.user_id)
         if recipient is None:
-            raise NotWanted("the account is forgotten")
+            raise DeliverySkipped("the account was deleted")
         match delivery.kind:
-            case letters.BOOKING_CONFIRMED | letters.BOOKING_CANCELLED:
+            case emails.BOOKING_CONFIRMED | emails.BOOKING_CANCELLED:
                 return await self._about_booking(delivery, recipient)
-            case letters.WELCOME:
-                # It goes out whether or not the link has been used meanwhile.
+            case emails.WELCOME:
+                # Sent even if the link has been used in the meantime.
                 token = _decode_link(delivery.payload).token
-                letter = letters.welcome(token, recipient, self._public_url)
-            case letters.PASSWORD_RESET:
+                content = emails.welcome(token, recipient, self._public_url)
+            case emails.PASSWORD_RESET:
                 token = _token(delivery)
-                letter = letters.password_reset(token, recipient, self._public_url)
-            case letters.EMAIL_CONFIRMATION | letters.EMAIL_UNDO:
+                content = emails.password_reset(token, recipient, self._public_url)
+            case emails.EMAIL_CONFIRMATION | emails.EMAIL_UNDO:
                 token = _token(delivery)
                 recipient = await self._link_recipient(recipient, delivery.kind, token)
-                write = (
-                    letters.email_undo if delivery.kind == letters.EMAIL_UNDO else letters.email_confirmation
-                )
-                letter = write(token, recipient, self._public_url)
+                template = emails.email_undo if delivery.kind == emails.EMAIL_UNDO else emails.email_confirmation
+                content = template(token, recipient, self._public_url)
             case _:
-                raise UnknownKind(f"this release writes no letter of the kind {delivery.kind!r}")
-        return await self._in_thread(lambda: self._address(delivery, letter, recipient))
+                raise UnknownKind(f"this release has no e-mail of the kind {delivery.kind!r}")
+        return await self._in_thread(lambda: self._addressed(delivery, content, recipient))
 
     async def _link_recipient(self, account: Recipient, kind: str, token: str) -> Recipient:
-        """The account's owner at the address that a link is for, which need not be the account's."""
+        """The account's owner, at the address that the link is for. It may differ from the account's address."""
         email = await self._facts.link_email(kind, token)
         if email is None:
-            raise NotWanted("the link in it was used, replaced, or is too old")
+            raise DeliverySkipped("the link was used, was replaced or has expired")
         return msgspec.structs.replace(account, email=email)
 
     async def _about_booking(self, delivery: Delivery, recipient: Recipient) -> Outgoing:
         event = _decode_event(delivery.payload)
         show = await self._facts.show(event.booking.show_id)
-        places = await self._facts.places(show.layout_id)
+        places = (await self._facts.places(show.layout_id)).of(event.booking.seats)
 
         def write() -> Outgoing:
             if isinstance(event, BookingCancelled):
-                letter = letters.cancellation(event.booking, show, places, recipient, self._public_url)
-                return self._address(delivery, letter, recipient)
+                content = emails.cancellation(event.booking, show, places, recipient, self._public_url)
+                return self._addressed(delivery, content, recipient)
             ticket = ticket_of(
                 event.booking,
                 places,
@@ -111,16 +111,16 @@ class Composer:
                 holder=recipient.name,
                 language=recipient.language,
             )
-            letter = letters.confirmation(event.booking, show, places, recipient, self._public_url)
+            content = emails.confirmation(event.booking, show, places, recipient, self._public_url)
             pdf = Attachment(file_name(ticket), "application/pdf", render_ticket(ticket))
-            return self._address(delivery, letter, recipient, pdf)
+            return self._addressed(delivery, content, recipient, pdf)
 
         return await self._in_thread(write)
 
-    def _address(
+    def _addressed(
         self,
         delivery: Delivery,
-        letter: letters.Letter,
+        content: emails.Email,
         recipient: Recipient,
         attachment: Attachment | None = None,
     ) -> Outgoing:
@@ -128,7 +128,7 @@ class Composer:
         return Outgoing(
             to.address,
             message.compose(
-                letter,
+                content,
                 sender=self._sender,
                 to=to,
                 message_id=message.message_id(
@@ -143,12 +143,12 @@ class Composer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
-        """Waits for the message that is being written, if any."""
+        """Waits for the message that is being composed, if any."""
         self._thread.shutdown()
 
 
 def _token(delivery: Delivery) -> str:
     token = _decode_link(delivery.payload).token
     if token is None:
-        raise ValueError("there is no link in it")
+        raise ValueError("the payload has no token")
     return token

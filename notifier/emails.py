@@ -1,7 +1,7 @@
-"""What a letter says: from an event and the facts around it to subject, text and HTML.
+"""Content of the e-mails: subject, plain text and HTML, made from an event and its facts.
 
-Pure. One template for all kinds gives HTML, another the plain text; the words of a language stand in its file
-in `wording`. Whatever a customer or the venue typed is one line here and is escaped by the template.
+Pure. All kinds share one HTML template and one for plain text; the texts of each language are in `wording`. Text typed
+by a customer or the venue is reduced to one line here and escaped by the template.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 import jinja2
 import msgspec
 
-from notifier import links
+from notifier import site_links as links
 from notifier.facts import Recipient, ShowFacts
-from notifier.wording import KindWords, LetterWords, letter_words
+from notifier.wording import EmailWords, KindWords, email_words
 from schemas.events import Booking
 from schemas.layout import Money
 from tickets import formats
@@ -27,8 +27,8 @@ EMAIL_CONFIRMATION = "email_confirmation"
 EMAIL_UNDO = "email_undo"
 
 
-class Letter(msgspec.Struct, frozen=True):
-    """A letter, written but not yet addressed."""
+class Email(msgspec.Struct, frozen=True):
+    """The content of an e-mail, without addresses."""
 
     subject: str
     text: str
@@ -53,11 +53,11 @@ _templates = jinja2.Environment(
 
 def confirmation(
     booking: Booking, show: ShowFacts, places: Mapping[str, SeatPlace], to: Recipient, public_url: str
-) -> Letter:
-    """The letter that the tickets are attached to."""
-    words = letter_words(to.language)
+) -> Email:
+    """The e-mail that the tickets are attached to."""
+    words = email_words(to.language)
     about = _about(show, words)
-    return _write(
+    return _render(
         words,
         words.booking_confirmed,
         about,
@@ -70,10 +70,10 @@ def confirmation(
 
 def cancellation(
     booking: Booking, show: ShowFacts, places: Mapping[str, SeatPlace], to: Recipient, public_url: str
-) -> Letter:
-    """The letter after a cancellation; it says so when the whole show was called off."""
-    words = letter_words(to.language)
-    return _write(
+) -> Email:
+    """The e-mail after a cancellation, with its own text when the whole show was cancelled."""
+    words = email_words(to.language)
+    return _render(
         words,
         words.show_cancelled if show.cancelled else words.booking_cancelled,
         _about(show, words),
@@ -84,38 +84,38 @@ def cancellation(
     )
 
 
-def welcome(token: str | None, to: Recipient, public_url: str) -> Letter:
-    """The e-mail after signing up, with the link that confirms the address; those of before had no link."""
-    words = letter_words(to.language)
+def welcome(token: str | None, to: Recipient, public_url: str) -> Email:
+    """The e-mail after signing up, with the link that confirms the address. Earlier releases sent no link."""
+    words = email_words(to.language)
     facts = [_Fact(words.username, (formats.one_line(to.username),))]
     if token is None:
-        return _write(words, words.welcome, {}, to, facts, links.home(public_url), public_url)
+        return _render(words, words.welcome, {}, to, facts, links.home(public_url), public_url)
     link = links.email_confirmation(public_url, token)
-    return _write(words, words.welcome_to_confirm, {}, to, facts, link, public_url)
+    return _render(words, words.welcome_to_confirm, {}, to, facts, link, public_url)
 
 
-def email_confirmation(token: str, to: Recipient, public_url: str) -> Letter:
-    """The e-mail to a new address, with the link that makes it count."""
-    words = letter_words(to.language)
+def email_confirmation(token: str, to: Recipient, public_url: str) -> Email:
+    """The e-mail to a new address, with the link that confirms it."""
+    words = email_words(to.language)
     link = links.email_confirmation(public_url, token)
-    return _write(words, words.email_confirmation, {}, to, [], link, public_url)
+    return _render(words, words.email_confirmation, {}, to, [], link, public_url)
 
 
-def email_undo(token: str, to: Recipient, public_url: str) -> Letter:
+def email_undo(token: str, to: Recipient, public_url: str) -> Email:
     """The e-mail to the address that is being replaced, with the link that undoes it."""
-    words = letter_words(to.language)
-    return _write(words, words.email_undo, {}, to, [], links.email_undo(public_url, token), public_url)
+    words = email_words(to.language)
+    return _render(words, words.email_undo, {}, to, [], links.email_undo(public_url, token), public_url)
 
 
-def password_reset(token: str, to: Recipient, public_url: str) -> Letter:
-    """The letter with the one-time link that sets a new password."""
-    words = letter_words(to.language)
-    return _write(
+def password_reset(token: str, to: Recipient, public_url: str) -> Email:
+    """The e-mail with the one-time link that sets a new password."""
+    words = email_words(to.language)
+    return _render(
         words, words.password_reset, {}, to, [], links.password_reset(public_url, token), public_url
     )
 
 
-def _about(show: ShowFacts, words: LetterWords) -> dict[str, str]:
+def _about(show: ShowFacts, words: EmailWords) -> dict[str, str]:
     return {
         "title": formats.one_line(show.title),
         "day": formats.short_day(show.starts_at, words.locale),
@@ -124,7 +124,7 @@ def _about(show: ShowFacts, words: LetterWords) -> dict[str, str]:
 
 
 def _booking_facts(
-    booking: Booking, show: ShowFacts, places: Mapping[str, SeatPlace], words: LetterWords
+    booking: Booking, show: ShowFacts, places: Mapping[str, SeatPlace], words: EmailWords
 ) -> list[_Fact]:
     locale = words.locale
     day, hour = formats.day(show.starts_at, locale), formats.hour(show.starts_at, locale)
@@ -138,15 +138,15 @@ def _booking_facts(
     ]
 
 
-def _seat_lines(seats: Iterable[str], places: Mapping[str, SeatPlace], words: LetterWords) -> list[str]:
-    """Seats of one place on one line: `C12, C13 (Stalls, row C)`."""
+def _seat_lines(seats: Iterable[str], places: Mapping[str, SeatPlace], words: EmailWords) -> list[str]:
+    """One line for the seats of each place: `C12, C13 (Stalls, row C)`."""
     of_place: dict[str, list[str]] = {}
     for seat in seats:
         of_place.setdefault(_place(places.get(seat), words), []).append(formats.one_line(seat))
     return [", ".join(labels) + (f" ({place})" if place else "") for place, labels in of_place.items()]
 
 
-def _place(place: SeatPlace | None, words: LetterWords) -> str:
+def _place(place: SeatPlace | None, words: EmailWords) -> str:
     if place is None:
         return ""
     section, row = formats.one_line(place.section), formats.one_line(place.row)
@@ -155,15 +155,15 @@ def _place(place: SeatPlace | None, words: LetterWords) -> str:
     return (words.place if section else words.place_row).format(section=section, row=row)
 
 
-def _write(
-    words: LetterWords,
+def _render(
+    words: EmailWords,
     kind: KindWords,
     about: Mapping[str, str],
     to: Recipient,
     facts: list[_Fact],
     link: str,
     public_url: str,
-) -> Letter:
+) -> Email:
     name = formats.one_line(to.name)
     parts = {
         "language": words.locale[:2],
@@ -177,7 +177,7 @@ def _write(
         "closing": kind.closing,
         "footer": words.footer.format(site=public_url),
     }
-    return Letter(
+    return Email(
         subject=kind.subject.format_map(about),
         text=_templates.get_template("email.txt").render(parts),
         html=_templates.get_template("email.html").render(parts),

@@ -1,12 +1,11 @@
-"""What a letter says beyond its event: who gets it, which show it is about, where the seats are.
+"""The facts of an e-mail that its event does not have: recipient, show, places of the seats.
 
-Read when the letter is written, so that it says what is true then; nothing of it is stored with a delivery.
+They are read when the e-mail is composed, so it states what is true then. A delivery stores none of them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from datetime import datetime
 
 import msgspec
@@ -14,14 +13,11 @@ import msgspec
 from runtime.postgres import Pool
 from schemas.layout import decode_layout
 from schemas.zones import zone_of
-from tickets.places import SeatPlace, places_of
-
-LAYOUTS_KEPT = 8
-"""Layouts never change; a letter needs one, and a large one takes 20 ms to decode."""
+from tickets.places import PlacesCache, SeatPlaces
 
 
 class Recipient(msgspec.Struct, frozen=True):
-    """Who gets a letter."""
+    """The addressee of an e-mail."""
 
     email: str
     username: str
@@ -30,7 +26,7 @@ class Recipient(msgspec.Struct, frozen=True):
 
 
 class ShowFacts(msgspec.Struct, frozen=True):
-    """What a letter says about a show. `starts_at` is in the show's own time zone."""
+    """The show that an e-mail is about. `starts_at` is in the show's own time zone."""
 
     title: str
     duration_minutes: int
@@ -57,15 +53,15 @@ _LAYOUT = "SELECT body FROM layouts WHERE layout_id = $1"
 
 
 class Facts:
-    """Reads facts from PostgreSQL; keeps the layouts that it saw last."""
+    """Reads facts from PostgreSQL. Layouts are cached."""
 
     def __init__(self, pool: Pool, timezone: str) -> None:
         self._pool = pool
         self._timezone = timezone
-        self._places: OrderedDict[int, dict[str, SeatPlace]] = OrderedDict()
+        self._places = PlacesCache(self._read_places)
 
     async def recipient(self, user_id: int) -> Recipient | None:
-        """Who that is; None for an account that is forgotten or has never been."""
+        """The owner of an account; None for an account that was deleted or never existed."""
         row = await self._pool.fetchrow(_RECIPIENT, user_id)
         return (
             None
@@ -74,7 +70,7 @@ class Facts:
         )
 
     async def link_email(self, kind: str, token: str) -> str | None:
-        """The address that a link of this kind is for; None for one that is good no more."""
+        """The address that a link of this kind is for; None for a link that is no longer valid."""
         email: str | None = await self._pool.fetchval(
             _LINK_EMAIL[kind], hashlib.sha256(token.encode()).digest()
         )
@@ -94,15 +90,12 @@ class Facts:
             layout_id=row["layout_id"],
         )
 
-    async def places(self, layout_id: int) -> dict[str, SeatPlace]:
-        """The place of every seat label of a layout. Raises LookupError."""
-        if (known := self._places.get(layout_id)) is not None:
-            self._places.move_to_end(layout_id)
-            return known
+    async def places(self, layout_id: int) -> SeatPlaces:
+        """The places of a layout's seats. Raises LookupError."""
+        return await self._places.get(layout_id)
+
+    async def _read_places(self, layout_id: int) -> SeatPlaces:
         body = await self._pool.fetchval(_LAYOUT, layout_id)
         if body is None:
             raise LookupError(f"there is no layout {layout_id}")
-        places = self._places[layout_id] = places_of(decode_layout(body))
-        if len(self._places) > LAYOUTS_KEPT:
-            self._places.popitem(last=False)
-        return places
+        return SeatPlaces(decode_layout(body))

@@ -1,4 +1,4 @@
-"""Where letters come from: the events of the log, and what the gateways want sent about accounts."""
+"""Intake of deliveries: from the events of the log, and from the e-mails that gateways request."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 import structlog
 
-from notifier import emails as letters
-from notifier.deliveries import CONSUMER, DATABASE_ERRORS, Deliveries, NewDelivery
+from notifier import emails
+from notifier.deliveries import CONSUMER, Deliveries, NewDelivery
 from notifier.pace import Pace
 from runtime.log import Log, LogUnavailable, Record
+from runtime.polling import OutageLog
+from runtime.postgres import DATABASE_ERRORS
 from schemas.events import BookingCancelled, BookingConfirmed, PublishedEvent
 from schemas.wire import EVENTS_TOPIC, decode_published_event, encode
 
 MAX_RECORDS = 200
-"""Of one partition at a time."""
-WANTED_EVERY_S = 1.0
+"""Records of one partition in one poll."""
+REQUESTED_EVERY_S = 1.0
+"""Interval at which requested e-mails are polled."""
 _POLL_S = 0.3
-"""How soon a stop is heard while nothing happens."""
+"""Upper bound in seconds of the reaction to a stop while no event arrives."""
 _RETRY_S = 1.0
 
 _log = structlog.get_logger()
 
 
 def delivery_of(published: PublishedEvent) -> NewDelivery | None:
-    """The letter that an event calls for, if any."""
+    """The delivery that an event calls for, if any."""
     match published.event:
         case BookingConfirmed(booking=booking):
-            kind = letters.BOOKING_CONFIRMED
+            kind = emails.BOOKING_CONFIRMED
         case BookingCancelled(booking=booking):
-            kind = letters.BOOKING_CANCELLED
+            kind = emails.BOOKING_CANCELLED
         case _:
             return None
     if not booking.user_id:
@@ -40,10 +43,10 @@ def delivery_of(published: PublishedEvent) -> NewDelivery | None:
 
 
 class EventIntake:
-    """Reads the events of the partitions that are ours and records a delivery for each letter.
+    """Consumes the events of the assigned partitions and records a delivery for each e-mail.
 
-    Offsets are those in the database, moved in the transaction that records the letters. Several notifiers
-    share the partitions; one that has lost a partition and does not know it yet records nothing twice.
+    The consumer offsets are stored in the database and move in the transaction that records the deliveries. Several
+    notifiers share the partitions; one that has lost a partition and does not know it yet records nothing twice.
     """
 
     def __init__(self, log: Log, deliveries: Deliveries, wake: Callable[[], None], pace: Pace) -> None:
@@ -53,7 +56,7 @@ class EventIntake:
         self._wake = wake
 
     async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        """Where to read on: where the last reader stopped, or at the start of the log."""
+        """The offsets to continue from: those stored, or the start of the log."""
         known = await self._deliveries.offsets(partitions)
         if len(known) == len(partitions):
             return known
@@ -61,31 +64,31 @@ class EventIntake:
         return {partition: known.get(partition, bounds[partition][0]) for partition in partitions}
 
     async def revoked(self, partitions: Sequence[int]) -> None:
-        """Nothing is kept between two polls."""
+        """Does nothing: no state is kept between two polls."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`. Raises WrongLog."""
+        """Runs until `stop` is set. Raises WrongLog."""
         reader = self._log.reader(EVENTS_TOPIC, CONSUMER, self)
         try:
             while not stop.is_set():
                 records: Mapping[int, list[Record]] = {}
                 try:
                     records = await reader.poll(max_records=MAX_RECORDS, wait_s=_POLL_S)
-                    async with self._pace.working(stop):
+                    async with self._pace.paced(stop):
                         await self._record(records)
                 except (LogUnavailable, *DATABASE_ERRORS) as error:
-                    _log.warning("events cannot be read or recorded", error=repr(error), retry_s=_RETRY_S)
-                    for partition, given in records.items():
-                        reader.seek(partition, given[0].offset)
+                    _log.warning("event_intake_failed", error=repr(error), retry_s=_RETRY_S)
+                    for partition, batch in records.items():
+                        reader.seek(partition, batch[0].offset)
                     await asyncio.sleep(_RETRY_S)
         finally:
             await reader.close()
 
     async def _record(self, records: Mapping[int, list[Record]]) -> None:
-        next_offsets = {partition: given[-1].offset + 1 for partition, given in records.items() if given}
+        next_offsets = {partition: batch[-1].offset + 1 for partition, batch in records.items() if batch}
         if not next_offsets:
             return
-        new = [delivery for given in records.values() for record in given if (delivery := _read(record))]
+        new = [delivery for batch in records.values() for record in batch if (delivery := _read(record))]
         await self._deliveries.record(new, next_offsets)
         if new:
             self._wake()
@@ -96,7 +99,7 @@ def _read(record: Record) -> NewDelivery | None:
         return delivery_of(decode_published_event(record.body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         _log.error(
-            "an event that cannot be read is passed over: no letter comes of it",
+            "unreadable_event_skipped",
             partition=record.partition,
             offset=record.offset,
             error=str(error),
@@ -104,23 +107,26 @@ def _read(record: Record) -> NewDelivery | None:
         return None
 
 
-class WantedIntake:
-    """Makes deliveries of the letters that gateways have put into `letters_wanted`."""
+class RequestedIntake:
+    """Turns the e-mails that gateways have requested (table `letters_wanted`) into deliveries."""
 
     def __init__(self, deliveries: Deliveries, wake: Callable[[], None]) -> None:
         self._deliveries = deliveries
         self._wake = wake
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`."""
+        """Runs until `stop` is set."""
+        outage = OutageLog("requested e-mails")
         while not stop.is_set():
             try:
-                while await self._deliveries.take_wanted(MAX_RECORDS):
+                while await self._deliveries.take_requested(MAX_RECORDS):
                     self._wake()
             except DATABASE_ERRORS as error:
-                _log.warning("wanted letters cannot be read", error=repr(error), retry_s=WANTED_EVERY_S)
+                outage.failed(error)
+            else:
+                outage.succeeded()
             try:
-                async with asyncio.timeout(WANTED_EVERY_S):
+                async with asyncio.timeout(REQUESTED_EVERY_S):
                     await stop.wait()
             except TimeoutError:
                 pass

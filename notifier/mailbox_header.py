@@ -1,6 +1,6 @@
-"""The header with one mailbox, its name in encoded words (RFC 2047) where it is not ASCII.
+"""A header with one mailbox, its display name in encoded words (RFC 2047) where it is not ASCII.
 
-Python's own way of folding an address drops a blank between two encoded words now and then.
+The standard library's folding of addresses sometimes drops a space between two encoded words.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ _LINE_LENGTH = 75
 
 
 class MailboxHeader(str):
-    """A value that an EmailMessage keeps, and asks for its lines."""
+    """A header value for EmailMessage, which calls `fold` on it."""
 
     name: str
-    """Of the header; messages keep values that have it as they are."""
+    """The header's name. EmailMessage keeps a value that has this attribute unchanged."""
     display_name: str
     address: str
 
@@ -26,7 +26,7 @@ class MailboxHeader(str):
         return made
 
     def fold(self, *, policy: EmailPolicy) -> str:
-        """The lines of the header."""
+        """The folded header."""
         encoded = Header(self.display_name, "utf-8", _LINE_LENGTH, self.name).encode(linesep="\r\n")
         last = encoded.rpartition("\r\n")[2]
         room = _LINE_LENGTH - len(last) - (0 if "\r\n" in encoded else len(self.name) + 2)

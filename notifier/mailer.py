@@ -1,4 +1,4 @@
-"""Hands messages to a mail server and says what became of each: taken, refused, or to be tried again."""
+"""SMTP client: sends one message at a time and classifies the server's reply: accepted, rejected or deferred."""
 
 from __future__ import annotations
 
@@ -11,33 +11,40 @@ import aiosmtplib
 from notifier.message import Mailbox
 from runtime.addresses.mail_server import MailServer, read_server
 
-__all__ = ["LetterDeferred", "LetterRefused", "MailServer", "MailServerDown", "Mailer", "read_server"]
+__all__ = [
+    "MailServer",
+    "MailServerUnavailable",
+    "Mailer",
+    "MessageDeferred",
+    "MessageRejected",
+    "read_server",
+]
 
 TIMEOUT_S = 120.0
-"""How long a server may take for one answer; some look at a letter for a while before they take it."""
+"""Timeout for one reply. Some servers scan a message for a while before they accept it."""
 _CONNECT_TIMEOUT_S = 20.0
-_LETTERS_PER_CONNECTION = 100
-_FRESH_S = 2.0
-"""A connection that rested for longer is asked whether it is still there."""
+_MESSAGES_PER_CONNECTION = 100
+_IDLE_S = 2.0
+"""A connection that was idle for longer is probed with NOOP before it is used."""
 
-_OURS_TO_MEND = frozenset({421, 530, 534, 535, 538})
-"""Replies that say nothing about the letter: shutting down, or a log-in that is missing or wrong."""
-
-
-class MailServerDown(Exception):
-    """No letter can be sent now, whichever: the server is away, or does not want us at all."""
+_SERVER_REPLIES = frozenset({421, 530, 534, 535, 538})
+"""Replies that are not about the message: the server shuts down, or the log-in is missing or wrong."""
 
 
-class LetterRefused(Exception):
-    """The server will never take this letter."""
+class MailServerUnavailable(Exception):
+    """No message can be sent now: the server is unreachable or does not accept this client."""
 
 
-class LetterDeferred(Exception):
-    """The server did not take this letter this time, or may have taken it and did not say so."""
+class MessageRejected(Exception):
+    """The server rejected this message permanently."""
+
+
+class MessageDeferred(Exception):
+    """The server deferred this message, or the connection broke before its reply."""
 
 
 class Mailer:
-    """One connection to the mail server, opened when it is needed. One letter at a time."""
+    """One connection to the mail server, opened on demand. Sends one message at a time."""
 
     def __init__(self, server: MailServer, sender: Mailbox, *, timeout_s: float = TIMEOUT_S) -> None:
         self._server = server
@@ -48,7 +55,7 @@ class Mailer:
         self._used_at = 0.0
 
     async def send(self, to: str, message: bytes) -> None:
-        """Hands one message over. Raises MailServerDown, LetterRefused or LetterDeferred."""
+        """Sends one message. Raises MailServerUnavailable, MessageRejected or MessageDeferred."""
         smtp = await self._connected()
         in_utf8 = not (to.isascii() and self._sender.address.isascii())
         try:
@@ -59,34 +66,36 @@ class Mailer:
                 mail_options=["SMTPUTF8", "BODY=8BITMIME"] if in_utf8 else (),
             )
         except aiosmtplib.SMTPRecipientsRefused as error:
-            self._judge(error.recipients[0].code, error.recipients[0].message)
+            self._raise_for(error.recipients[0].code, error.recipients[0].message)
         except aiosmtplib.SMTPSenderRefused as error:
             if error.code in (452, 552):  # too large
-                self._judge(error.code, error.message)
+                self._raise_for(error.code, error.message)
             await self.close()
-            raise MailServerDown(f"it does not let {self._sender.address} send: {_said(error)}") from None
+            raise MailServerUnavailable(
+                f"it rejects the sender {self._sender.address}: {_reply(error)}"
+            ) from None
         except aiosmtplib.SMTPResponseException as error:
-            if error.code in _OURS_TO_MEND:
+            if error.code in _SERVER_REPLIES:
                 await self.close()
-                raise MailServerDown(_said(error)) from None
-            self._judge(error.code, error.message)
+                raise MailServerUnavailable(_reply(error)) from None
+            self._raise_for(error.code, error.message)
         except aiosmtplib.SMTPNotSupported as error:
-            raise LetterRefused(f"it cannot send to this address: {error}") from None
+            raise MessageRejected(f"it cannot send to this address: {error}") from None
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             await self.close()
-            raise LetterDeferred(f"the connection was lost: {_said(error)}") from None
+            raise MessageDeferred(f"the connection was lost: {_reply(error)}") from None
         self._sent += 1
         self._used_at = time.monotonic()
 
-    def _judge(self, code: int, text: str) -> NoReturn:
-        if code in _OURS_TO_MEND:
-            raise MailServerDown(f"{code} {text}")
+    def _raise_for(self, code: int, text: str) -> NoReturn:
+        if code in _SERVER_REPLIES:
+            raise MailServerUnavailable(f"{code} {text}")
         if 500 <= code < 600:
-            raise LetterRefused(f"{code} {text}")
-        raise LetterDeferred(f"{code} {text}")
+            raise MessageRejected(f"{code} {text}")
+        raise MessageDeferred(f"{code} {text}")
 
     async def _connected(self) -> aiosmtplib.SMTP:
-        if self._smtp is not None and self._sent < _LETTERS_PER_CONNECTION and await self._still_there():
+        if self._smtp is not None and self._sent < _MESSAGES_PER_CONNECTION and await self._is_alive():
             return self._smtp
         await self.close()
         server = self._server
@@ -104,14 +113,14 @@ class Mailer:
             await smtp.connect()
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
             smtp.close()
-            raise MailServerDown(f"{server.host}:{server.port}: {_said(error)}") from None
+            raise MailServerUnavailable(f"{server.host}:{server.port}: {_reply(error)}") from None
         smtp.timeout = self._timeout_s
         self._smtp, self._sent, self._used_at = smtp, 0, time.monotonic()
         return smtp
 
-    async def _still_there(self) -> bool:
+    async def _is_alive(self) -> bool:
         assert self._smtp is not None
-        if time.monotonic() - self._used_at < _FRESH_S:
+        if time.monotonic() - self._used_at < _IDLE_S:
             return self._smtp.is_connected
         try:
             await self._smtp.noop(timeout=_CONNECT_TIMEOUT_S)
@@ -120,7 +129,7 @@ class Mailer:
         return True
 
     async def close(self) -> None:
-        """Says goodbye to the server; the next letter opens a new connection."""
+        """Closes the connection with QUIT; the next message opens a new one."""
         smtp, self._smtp = self._smtp, None
         if smtp is None:
             return
@@ -133,7 +142,7 @@ class Mailer:
             smtp.close()
 
 
-def _said(error: Exception) -> str:
+def _reply(error: Exception) -> str:
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return f"{error.code} {error.message}"
     return str(error) or type(error).__name__

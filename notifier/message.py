@@ -1,4 +1,4 @@
-"""A letter as the message that mail servers carry. Pure: the time is an argument."""
+"""MIME messages (RFC 5322): addresses, headers, text, HTML and an attachment. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from email.utils import format_datetime
 
 import msgspec
 
-from notifier.emails import Letter
+from notifier.emails import Email
 from notifier.mailbox_header import MailboxHeader
 from runtime.addresses.sender_address import split_sender
 from tickets.formats import one_line
@@ -21,7 +21,7 @@ _LINE_LENGTH = 76
 
 
 class BadAddress(ValueError):
-    """An address that no mail server would take."""
+    """An address that is not valid for SMTP."""
 
 
 class Mailbox(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class Mailbox(msgspec.Struct, frozen=True):
 
 
 class Attachment(msgspec.Struct, frozen=True):
-    """A file that goes with a letter."""
+    """A file attached to an e-mail."""
 
     name: str
     media_type: str
@@ -44,7 +44,7 @@ class Attachment(msgspec.Struct, frozen=True):
 
 
 def mailbox(name: str, address: str) -> Mailbox:
-    """The mailbox of a person. Raises BadAddress."""
+    """The mailbox for a name and an address. Raises BadAddress."""
     local, at, domain = address.rpartition("@")
     if not (local and at and domain) or any(c.isspace() or not c.isprintable() for c in address):
         raise BadAddress(f"{address[:80]!r} is not an e-mail address")
@@ -66,9 +66,9 @@ def parse_mailbox(text: str) -> Mailbox:
 
 
 def message_id(event_id: str, kind: str, created_at: datetime, domain: str) -> str:
-    """The Message-ID of a delivery: every attempt has the same, so that a repeat can be recognised.
+    """The Message-ID of a delivery. All attempts share it, so that a repeat can be recognised.
 
-    The time of the delivery belongs to it: a system that was set up anew counts its events from the start.
+    It depends on the time of the delivery, since a new installation counts its events from the start again.
     """
     seed = f"{event_id}\0{kind}\0{created_at.isoformat()}".encode()
     return (
@@ -77,7 +77,7 @@ def message_id(event_id: str, kind: str, created_at: datetime, domain: str) -> s
 
 
 def compose(
-    letter: Letter,
+    email: Email,
     *,
     sender: Mailbox,
     to: Mailbox,
@@ -85,17 +85,17 @@ def compose(
     date: datetime,
     attachment: Attachment | None,
 ) -> bytes:
-    """The message, ready for SMTP. No text in it can start a header of its own."""
+    """The message as bytes for SMTP. No text in it can inject a header."""
     in_ascii = sender.address.isascii() and to.address.isascii()
     message = EmailMessage((SMTP if in_ascii else SMTPUTF8).clone(max_line_length=_LINE_LENGTH))
     message["From"] = _header("From", sender)
     message["To"] = _header("To", to)
-    message["Subject"] = one_line(letter.subject)
+    message["Subject"] = one_line(email.subject)
     message["Date"] = format_datetime(date)
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(letter.text, cte="quoted-printable")
-    message.add_alternative(letter.html, subtype="html", cte="quoted-printable")
+    message.set_content(email.text, cte="quoted-printable")
+    message.add_alternative(email.html, subtype="html", cte="quoted-printable")
     if attachment is not None:
         main, _, sub = attachment.media_type.partition("/")
         message.add_attachment(attachment.content, maintype=main, subtype=sub, filename=attachment.name)

@@ -1,4 +1,4 @@
-"""What a notifier tells of itself: letters sent, waiting and failed."""
+"""Metrics of a notifier: e-mails by outcome, and the backlog."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
-from notifier.deliveries import DATABASE_ERRORS, Deliveries, Delivery
+from notifier.deliveries import Deliveries, Delivery
 from runtime.metrics import counter, gauge
+from runtime.postgres import DATABASE_ERRORS
 
 _OUTCOMES = ("sent", "put_off", "failed", "skipped")
 
 
 class MeasuredDeliveries(Deliveries):
-    """The table of letters, with what became of them counted since the start."""
+    """The table of deliveries, with a count of each outcome since the start."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -28,18 +29,18 @@ class MeasuredDeliveries(Deliveries):
         await super().mark_failed(delivery, error)
         self._outcomes["failed",] += 1
 
-    async def mark_skipped(self, delivery: Delivery, why: str) -> None:
-        await super().mark_skipped(delivery, why)
+    async def mark_skipped(self, delivery: Delivery, reason: str) -> None:
+        await super().mark_skipped(delivery, reason)
         self._outcomes["skipped",] += 1
 
-    async def put_off(self, delivery: Delivery, error: str) -> bool:
-        again = await super().put_off(delivery, error)
+    async def defer(self, delivery: Delivery, error: str) -> bool:
+        again = await super().defer(delivery, error)
         self._outcomes["put_off",] += again
         return again
 
     async def metrics(self) -> AsyncIterator[Metric]:
-        """Families as of now; how many wait, only while the database says so."""
-        yield counter("aisle_letters", "What became of letters.", ["outcome"], self._outcomes)
+        """The current metric families. Those of the backlog are missing while the database is unavailable."""
+        yield counter("aisle_letters", "E-mails by outcome.", ["outcome"], self._outcomes)
         try:
             backlog = await self.backlog()
         except DATABASE_ERRORS:

@@ -1,8 +1,8 @@
-"""How fast letters are written: as fast as may be where nobody else needs the machine, slowly where others do.
+"""Pacing of the notifier: full speed on an idle machine, a tenth of it while other processes are busy.
 
-The lowest priority is not enough. What runs on one core slows its neighbours, who share caches and often the very
-core, and what a letter asks of PostgreSQL is answered at a booking's priority. So while others keep more than three
-tenths of the machine busy, whoever works here rests nine times as long as the work took.
+The lowest CPU priority alone is not enough: a process slows those that share its core and its caches, and PostgreSQL
+serves the notifier's queries at the priority of a booking. While other processes use more than 30 % of the machine,
+the notifier therefore pauses nine times as long as each piece of work took.
 """
 
 from __future__ import annotations
@@ -16,26 +16,29 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 BUSY = 0.3
-"""The share of all processors from which on others are given way to."""
-RESTS = 9.0
-"""How many times as long as the work took is then rested."""
-_LONGEST_REST_S = 1.0
-_LOOK_EVERY_S = 0.25
+"""Share of all processors, used by other processes, above which the notifier pauses."""
+PAUSE_FACTOR = 9.0
+"""Length of a pause, as a multiple of the time that the work took."""
+_LONGEST_PAUSE_S = 1.0
+_SAMPLE_EVERY_S = 0.25
 
 Used = tuple[float, float]
-"""Processor seconds of this machine since it started: of all, and of those in which somebody worked."""
+"""Processor seconds of this machine since its start: total and busy."""
 
 
 def machine_used(stat: Path = Path("/proc/stat")) -> Used:
-    """What Linux has counted. Raises OSError elsewhere."""
+    """The processor seconds from /proc/stat. Raises OSError where there is none."""
     ticks = [int(one) for one in stat.read_text().split("\n", 1)[0].split()[1:9]]
     tick_s = 1 / os.sysconf("SC_CLK_TCK")
-    idle = ticks[3] + ticks[4]  # waiting for a disk is idle, too
+    idle = ticks[3] + ticks[4]  # waiting for a disk counts as idle
     return sum(ticks) * tick_s, (sum(ticks) - idle) * tick_s
 
 
 class Pace:
-    """Gives way to others on this machine. `used` and `own_s` tell what it and this process have used so far."""
+    """Pauses after work while other processes are busy.
+
+    `used` returns the processor seconds of the machine, `own_s` those of this process.
+    """
 
     def __init__(
         self,
@@ -46,40 +49,40 @@ class Pace:
         self._used = used
         self._own_s = own_s
         self._clock = clock
-        self._looked_at = -math.inf
+        self._sampled_at = -math.inf
         self._before: tuple[Used, float] | None = None
-        self._pressed = False
+        self._busy = False
 
-    def pressed(self) -> bool:
-        """Whether others lately kept much of the machine busy."""
+    def machine_busy(self) -> bool:
+        """Whether other processes used more than BUSY of the machine in the last sample."""
         now_s = self._clock()
-        if now_s - self._looked_at >= _LOOK_EVERY_S:
-            self._looked_at = now_s
-            self._look()
-        return self._pressed
+        if now_s - self._sampled_at >= _SAMPLE_EVERY_S:
+            self._sampled_at = now_s
+            self._sample()
+        return self._busy
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         try:
             used, own_s = self._used(), self._own_s()
         except (OSError, ValueError, IndexError):
-            return  # not a Linux that tells: nobody is known to be in need
+            return  # no /proc/stat: the load is unknown and counts as none
         if self._before is not None:
-            (total_s, worked_s), own_before_s = self._before
+            (total_s, busy_s), own_before_s = self._before
             passed_s = used[0] - total_s
             if passed_s <= 0:
                 return
-            self._pressed = used[1] - worked_s - (own_s - own_before_s) > BUSY * passed_s
+            self._busy = used[1] - busy_s - (own_s - own_before_s) > BUSY * passed_s
         self._before = used, own_s
 
     @asynccontextmanager
-    async def working(self, stop: asyncio.Event) -> AsyncIterator[None]:
-        """Around a piece of work: rests after it where others are in need, until `stop` at most."""
+    async def paced(self, stop: asyncio.Event) -> AsyncIterator[None]:
+        """Wraps a piece of work: pauses after it while other processes are busy. `stop` ends the pause."""
         began_s = self._clock()
         yield
-        if self.pressed():
-            rest_s = min(RESTS * (self._clock() - began_s), _LONGEST_REST_S)
+        if self.machine_busy():
+            pause_s = min(PAUSE_FACTOR * (self._clock() - began_s), _LONGEST_PAUSE_S)
             try:
-                async with asyncio.timeout(rest_s):
+                async with asyncio.timeout(pause_s):
                     await stop.wait()
             except TimeoutError:
                 pass

@@ -1,4 +1,4 @@
-"""The notifier: reads events, writes letters, sends them. Several may run side by side."""
+"""The notifier service: consumes events, composes e-mails and sends them. Several may run in parallel."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ import structlog
 from notifier.composition import Composer
 from notifier.deliveries import Deliveries
 from notifier.facts import Facts
-from notifier.inbox import Inbox
-from notifier.intake import EventIntake, WantedIntake
+from notifier.inbox_server import InboxServer
+from notifier.intake import EventIntake, RequestedIntake
 from notifier.mailer import Mailer, MailServer, read_server
 from notifier.message import BadAddress, Mailbox, parse_mailbox
 from notifier.metrics import MeasuredDeliveries
 from notifier.pace import Pace
 from notifier.sender import Sender
 from runtime.log import Log
-from runtime.metrics_server import telling
+from runtime.metrics_server import serve_metrics
+from runtime.polling import poll
 from runtime.postgres import Pool
 from runtime.process import run_until
 from runtime.settings import SettingError, Settings
 
 SERVICE = "notifier"
 STOP_S = 20.0
-"""How long the letter in hand may take when the service is told to stop; then it is cut off and sent again."""
+"""Grace period at a stop for the message being sent; after it the connection is cut and the message sent again."""
 _BACKLOG_EVERY_S = 30.0
 
 _log = structlog.get_logger()
@@ -37,11 +38,11 @@ _log = structlog.get_logger()
 async def notify(
     settings: Settings, pool: Pool, log: Log, stop: asyncio.Event, *, metrics: bool = False
 ) -> None:
-    """Runs until `stop`, and tells its metrics if asked to. Raises SettingError and WrongLog."""
+    """Runs until `stop` is set. `metrics`: also serve them over HTTP. Raises SettingError and WrongLog."""
     sender_mailbox = _mail_from(settings)
-    inbox: Inbox | None = None
+    inbox: InboxServer | None = None
     if settings.smtp_url is None:
-        inbox = Inbox(settings.home / "inbox")
+        inbox = InboxServer(settings.home / "inbox")
         server = MailServer(
             "127.0.0.1", await inbox.start(), tls=False, starttls="off", username=None, password=None
         )
@@ -54,14 +55,14 @@ async def notify(
     sender = Sender(deliveries, composer, mailer, pace)
     tasks = [
         asyncio.create_task(EventIntake(log, deliveries, sender.wake, pace).run(stop), name="events"),
-        asyncio.create_task(WantedIntake(deliveries, sender.wake).run(stop), name="wanted letters"),
-        asyncio.create_task(sender.run(stop), name="letters"),
-        asyncio.create_task(_tell_backlog(deliveries), name="backlog"),
+        asyncio.create_task(RequestedIntake(deliveries, sender.wake).run(stop), name="requested e-mails"),
+        asyncio.create_task(sender.run(stop), name="deliveries"),
+        asyncio.create_task(_log_backlog(deliveries), name="backlog"),
     ]
-    _log.info("sending letters", server=f"{server.host}:{server.port}", embedded=inbox is not None)
-    telling_metrics = telling(settings, SERVICE, deliveries) if metrics else contextlib.nullcontext()
+    _log.info("notifier_started", server=f"{server.host}:{server.port}", embedded=inbox is not None)
+    metrics_server = serve_metrics(settings, SERVICE, deliveries) if metrics else contextlib.nullcontext()
     try:
-        async with telling_metrics:
+        async with metrics_server:
             await run_until(stop, *tasks)
     finally:
         stop.set()
@@ -90,14 +91,12 @@ def _mail_server(url: str) -> MailServer:
         raise SettingError(f"AISLE_SMTP_URL: {error}") from None
 
 
-async def _tell_backlog(deliveries: Deliveries) -> None:
-    """A backlog is normal while a show goes on sale; it is to be seen, and that it shrinks."""
-    while True:
-        await asyncio.sleep(_BACKLOG_EVERY_S)
-        try:
-            backlog = await deliveries.backlog()
-        except Exception as error:
-            _log.warning("the backlog of letters is not known", error=repr(error))
-            continue
+async def _log_backlog(deliveries: Deliveries) -> None:
+    """Logs the backlog periodically. It is normal while a show goes on sale; the log shows that it shrinks."""
+
+    async def log_backlog() -> None:
+        backlog = await deliveries.backlog()
         if backlog.waiting:
-            _log.info("letters are waiting", backlog=backlog.waiting, oldest_s=round(backlog.oldest_s))
+            _log.info("emails_pending", backlog=backlog.waiting, oldest_s=round(backlog.oldest_s))
+
+    await poll("backlog", log_backlog, every_s=_BACKLOG_EVERY_S, errors=(Exception,))

@@ -1,4 +1,4 @@
-"""The `aisle` command. Errors that its user can mend are one line and exit status 1."""
+"""The `aisle` command. Errors that its user can correct are one line, with exit status 1."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ _FILE_ERRORS = frozenset(
         errno.EMFILE,
     }
 )
-"""What is wrong with a folder or a file, not with Aisle."""
+"""Errors of a folder or a file, which its user can correct."""
 
 
 def main() -> NoReturn:
-    """Runs the command line that this process was started with."""
+    """Runs the command line of this process."""
     use_utf8()
     try:
         os.getcwd()
@@ -60,7 +60,7 @@ def main() -> NoReturn:
     try:
         app()
     except asyncpg.PostgresError as error:
-        reason: str | None = f"PostgreSQL says: {error}"
+        reason: str | None = f"PostgreSQL: {error}"
     except OSError as error:
         reason = known_reason(error) or _file_reason(error)
         if reason is None:
@@ -112,7 +112,7 @@ def migrate() -> None:
 
 @app.command()
 def sample_data() -> None:
-    """Put in sample movies, shows and users, as far as they are missing."""
+    """Create the sample movies, shows and users that are missing."""
     from ops.local.credentials import staff_logins
     from ops.logs import bound_log
     from ops.migrations import migrate as apply
@@ -127,7 +127,7 @@ def sample_data() -> None:
 
     with database(settings, "sample-data", create=True) as url:
         made = asyncio.run(put_in(url))
-    print("The sample data are there.")
+    print("The sample data is loaded.")
     for name, password in staff_logins(settings, made):
         print(f"{name} / {password}")
 
@@ -135,42 +135,42 @@ def sample_data() -> None:
 @app.command()
 def verify(
     checkpoint: Annotated[
-        bool, typer.Option("--checkpoint", help="Let the next one go on from here, if nothing differs.")
+        bool, typer.Option("--checkpoint", help="Write a checkpoint for the next run, if nothing differs.")
     ] = False,
     from_start: Annotated[
-        bool, typer.Option("--from-start", help="Look at everything, whatever checkpoint there is.")
+        bool, typer.Option("--from-start", help="Ignore any checkpoint and verify the whole log.")
     ] = False,
 ) -> None:
-    """Decide the log again and compare with what is stored. Exit status 1 on any difference."""
-    from ops.audit.findings import Verdict
+    """Replay the log and compare the results with the database. Exit status 1 on any difference."""
+    from ops.audit.findings import Findings
     from ops.audit.verify import verify as compare
     from ops.logs import bound_log
 
     settings = _settings()
 
-    async def look(url: str) -> Verdict:
+    async def look(url: str) -> Findings:
         async with bound_log(settings, url, create=False) as log:
             return await compare(url, log, from_start=from_start, checkpoint=checkpoint)
 
     with database(settings, "verify") as url:
-        verdict = asyncio.run(look(url))
-    for difference in verdict.differences:
+        findings = asyncio.run(look(url))
+    for difference in findings.differences:
         print(difference)
-    if verdict.differences:
-        print(f"{len(verdict.differences)} differences in {verdict.summary()}.")
+    if findings.differences:
+        print(f"{len(findings.differences)} differences in {findings.summary()}.")
         sys.exit(1)
-    print(f"All is as decided: {verdict.summary()}.")
+    print(f"No differences: {findings.summary()}.")
     if checkpoint:
-        print("The next `aisle verify` goes on from here.")
+        print("The next `aisle verify` begins at this checkpoint.")
 
 
 @app.command()
 def explain(
     position: Annotated[
-        str, typer.Argument(help="Where in the log, as in 3-18211: `decided` of a booking says it.")
+        str, typer.Argument(help="Position in the log, such as 3-18211: the field `decided` of a booking.")
     ],
 ) -> None:
-    """Tell what was asked at a position of the log, what was decided, and why."""
+    """Show the command at a position of the log, its decision and the reason."""
     from ops.audit.explain import NoSuchPosition
     from ops.audit.explain import explain as look_up
     from ops.logs import bound_log
@@ -196,13 +196,11 @@ def explain(
 
 @app.command()
 def rebuild(
-    show: Annotated[int, typer.Option(min=1, help="Which show.")],
-    schema: Annotated[str, typer.Option(help="Where to: rebuilt_show_N unless given.")] = "",
-    replace: Annotated[
-        bool, typer.Option("--replace", help="In place of what is stored of the show.")
-    ] = False,
+    show: Annotated[int, typer.Option(min=1, help="Id of the show.")],
+    schema: Annotated[str, typer.Option(help="Target schema; rebuilt_show_N by default.")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the stored rows of the show.")] = False,
 ) -> None:
-    """Write claims, bookings and state of a show anew from its decisions, and say how they differ."""
+    """Rebuild claims, bookings and state of a show from its decisions, and report the differences."""
     from ops.audit.rebuild import rebuild as build
     from ops.audit.rebuild import replace as put_in_place
 
@@ -217,13 +215,13 @@ def rebuild(
         print(
             f"{table.table:12} {table.stored} stored, {table.rebuilt} rebuilt: {'the same' if same else differ}"
         )
-    where = "is in place; its worker starts anew and loads it" if replace else f"is in schema {schema}"
-    print(f"Show {show} as its decisions say {where}.")
+    where = "is in place; its worker restarts and loads it" if replace else f"is in schema {schema}"
+    print(f"Show {show}, rebuilt from its decisions, {where}.")
 
 
 @app.command()
-def kafka(port: Annotated[int, typer.Option(min=1, max=65534, help="Where it listens.")] = 9092) -> None:
-    """Run a single Kafka node to try things out, in the foreground. Needs Java and Maven."""
+def kafka(port: Annotated[int, typer.Option(min=1, max=65534, help="Port to listen on.")] = 9092) -> None:
+    """Run a single Kafka node for trials, in the foreground. Needs Java and Maven."""
     from ops.kafka.node import run
 
     sys.exit(run(_settings().home, port))
@@ -231,7 +229,7 @@ def kafka(port: Annotated[int, typer.Option(min=1, max=65534, help="Where it lis
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
-    """Open psql on the database. What follows is passed on: `aisle psql -c 'SELECT 1'`."""
+    """Open psql on the database. Arguments are passed to psql: `aisle psql -c 'SELECT 1'`."""
     from ops.local.embedded import clean_environment
     from ops.local.embedded_postgres import EmbeddedPostgres
     from runtime.addresses.database_url import without_password
@@ -252,50 +250,50 @@ def psql(context: typer.Context) -> None:
 @users_app.command("create")
 def create_users(
     role: Annotated[
-        Literal["customer", "staff", "admin"], typer.Option(help="What they may do.")
+        Literal["customer", "staff", "admin"], typer.Option(help="Role of the accounts.")
     ] = "customer",
-    username: Annotated[str, typer.Option(help="With --count what the names begin with.")] = "",
-    email: Annotated[str, typer.Option(help="Where letters go.")] = "",
-    name: Annotated[str, typer.Option(help="How letters address them.")] = "",
+    username: Annotated[str, typer.Option(help="User name; with --count the prefix of the names.")] = "",
+    email: Annotated[str, typer.Option(help="Address for e-mails.")] = "",
+    name: Annotated[str, typer.Option(help="Name in the salutation of e-mails.")] = "",
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
-    count: Annotated[int, typer.Option(min=0, max=1_000_000, help="This many, for tests.")] = 0,
+    count: Annotated[int, typer.Option(min=0, max=1_000_000, help="Number of test accounts.")] = 0,
     tokens: Annotated[
-        Path | None, typer.Option(help="With --count: a file for their access tokens, one a line.")
+        Path | None, typer.Option(help="With --count: file for their access tokens, one per line.")
     ] = None,
 ) -> None:
-    """Make an account, or with --count and --tokens many for tests, which have no password unless one is given."""
+    """Create an account, or with --count and --tokens many test accounts, without passwords unless one is given."""
     from ops import users
 
     if bool(count) != (tokens is not None):
-        sys.exit("aisle: --count and --tokens go together: the tokens are all that there is of test accounts")
+        sys.exit("aisle: --count and --tokens go together: test accounts are used through their tokens")
     if count and (email or name):
         sys.exit("aisle: --email and --name are for one account, without --count")
     if not count and not (username and email):
-        sys.exit("aisle: --username and --email are wanted, or --count and --tokens")
+        sys.exit("aisle: --username and --email are needed, or --count and --tokens")
     settings = _settings()
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
     with database(settings, "users create") as url:
         try:
             if tokens is not None:
                 signing = users.signing_tokens(settings)
-                prefix = username or users.made_up_prefix()
+                prefix = username or users.random_prefix()
                 making = users.create_many(
                     url, count, prefix=prefix, role=role, password=password, tokens=signing, file=tokens
                 )
                 asyncio.run(making)
                 print(
-                    f"{prefix}-1 to {prefix}-{count} are made; {tokens} has their tokens, good for an hour."
+                    f"{prefix}-1 to {prefix}-{count} are created; {tokens} has their tokens, valid for an hour."
                 )
             else:
-                given = password if password is not None else users.made_up_password()
+                given = password if password is not None else users.random_password()
                 user_id = asyncio.run(
                     users.create_user(
                         url, username=username, email=email, name=name, role=role, password=given
                     )
                 )
-                print(f"{username} is made, as {role}, number {user_id}.")
+                print(f"{username} is created, as {role}, with id {user_id}.")
                 if password is None:
                     print(f"The password, shown only now: {given}")
         except users.CannotCreate as error:
@@ -304,7 +302,7 @@ def create_users(
 
 @app.command()
 def settings() -> None:
-    """Show every setting with its value; secrets are not shown."""
+    """Show all settings with their values; secrets are not shown."""
     found = _settings()
     for field in msgspec.structs.fields(Settings):
         if field.name not in _INTERNAL:

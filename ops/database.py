@@ -1,4 +1,4 @@
-"""The database of a command: the one that is set, the running one of the home, or one started for it."""
+"""The database of a command: the configured one, the running one of the home, or one started for the command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from ops.local.embedded import run_servers
 from ops.local.embedded_postgres import EmbeddedPostgres
-from ops.local.home import HomeInUse, locked
+from ops.local.home import HomeInUse, lock_home
 from runtime.process import CannotStart
 from runtime.settings import Settings
 
@@ -17,9 +17,9 @@ _STARTING_S = 15.0
 
 @contextmanager
 def database(settings: Settings, command: str, *, create: bool = False) -> Iterator[str]:
-    """The URL of a database that answers for as long as the block lasts. Raises CannotStart.
+    """Yields the URL of a database that is available within the block. Raises CannotStart.
 
-    `create` makes the embedded one where there is none yet.
+    `create` creates the embedded database if it is missing.
     """
     if settings.database_url is not None:
         yield settings.database_url
@@ -29,10 +29,10 @@ def database(settings: Settings, command: str, *, create: bool = False) -> Itera
         raise CannotStart(f"AISLE_HOME={settings.home}: there is no database here yet; `aisle up` makes one")
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(settings.home, f"`aisle {command}`"))
+            stack.enter_context(lock_home(settings.home, f"`aisle {command}`"))
         except HomeInUse:
             deadline = time.monotonic() + _STARTING_S
-            while not postgres.answers():
+            while not postgres.is_ready():
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)

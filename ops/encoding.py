@@ -1,4 +1,4 @@
-"""UTF-8 for this process and its children, whatever the locale says, and output that always can be written."""
+"""UTF-8 mode for this process and its children, independent of the locale."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _UTF8_MODE = "PYTHONUTF8"
 
 
 def use_utf8() -> None:
-    """Starts Python anew in its UTF-8 mode where the locale, or PYTHONUTF8=0, has forced another encoding on it.
+    """Restarts Python in UTF-8 mode where the locale, or PYTHONUTF8=0, has selected another encoding.
 
-    Paths are bytes to the system and text to everybody else: URLs, JSON, log lines. Only UTF-8 makes both agree.
-    What standard output cannot express, as with PYTHONIOENCODING=ascii, is written with backslashes.
+    Paths are bytes for the system and text in URLs, JSON and log lines: with UTF-8 both agree. Characters that
+    standard output cannot express, as with PYTHONIOENCODING=ascii, are written as escapes.
     """
     if sys.getfilesystemencoding() != "utf-8" and os.environ.get(_UTF8_MODE) != "1":
         os.environ[_UTF8_MODE] = "1"

@@ -1,4 +1,4 @@
-"""Opening the log of a database for a command of `aisle`."""
+"""The log of a database, opened for a command of `aisle`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _NAMES = {"kafka": "Kafka", "postgres": "PostgreSQL"}
 
 @asynccontextmanager
 async def bound_log(settings: Settings, database_url: str, *, create: bool) -> AsyncIterator[Log]:
-    """The log that the settings name, held to be the one that this database belongs to.
+    """Yields the configured log after a check that this database belongs to it.
 
-    `create` makes its topics for a database that has no log yet. Raises WrongLog, LogUnavailable, DatabaseUnavailable.
+    `create` creates its topics for a database without a log. Raises WrongLog, LogUnavailable, DatabaseUnavailable.
     """
     log = await open_log(settings.kafka, database_url)
     try:
@@ -28,7 +28,7 @@ async def bound_log(settings: Settings, database_url: str, *, create: bool) -> A
             if bound is None and create:
                 await log.create(settings.partitions)
             elif bound not in (None, "kafka" if settings.kafka else "postgres"):
-                # Said before anything is asked of a Kafka that has nothing to do with this database.
+                # Raised before any request to a Kafka that has nothing to do with this database.
                 raise WrongLog(
                     f"this database belongs to a log in {_NAMES.get(bound, bound)}; {_remedy(settings)}"
                 )

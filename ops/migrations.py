@@ -1,6 +1,6 @@
-"""Migrations: the numbered files of `schemas/sql`, each applied once, whole, in order.
+"""Migrations: the numbered files of `schemas/sql`, each applied once, in one transaction, in order.
 
-A file that has been applied must stay as it was; what is wrong in it is put right by a later one.
+An applied file must not change; a later one corrects its errors.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _RECORD = "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2
 
 
 class WrongMigration(CannotStart):
-    """The files and what the database has do not fit together. The message names the file."""
+    """The files do not match the migrations that the database has. The message names the file."""
 
 
 class Migration(msgspec.Struct, frozen=True):
-    """One file."""
+    """A migration file."""
 
     number: int
     name: str
@@ -49,7 +49,7 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 def read_migrations(folder: Traversable | None = None) -> list[Migration]:
-    """The migrations in a folder (those of Aisle by default), in order. Raises WrongMigration."""
+    """Returns the migrations in a folder (those of Aisle by default), in order. Raises WrongMigration."""
     found: dict[int, Migration] = {}
     for file in (folder or files("schemas") / "sql").iterdir():
         if not file.name.endswith(".sql"):
@@ -66,7 +66,7 @@ def read_migrations(folder: Traversable | None = None) -> list[Migration]:
 def outstanding(
     migrations: Sequence[Migration], applied: Iterable[tuple[int, str, str]]
 ) -> Sequence[Migration]:
-    """Those of `migrations` that are not among the `applied` (number, name, checksum).
+    """Returns those of `migrations` that are not among the `applied` (number, name, checksum).
 
     Raises WrongMigration where an applied one is missing, has changed, or comes after one that is not.
     """
@@ -86,10 +86,10 @@ def outstanding(
 
 
 async def migrate(url: str, migrations: Sequence[Migration] | None = None) -> list[str]:
-    """Applies what is outstanding and returns the names, none when there was nothing to do.
+    """Applies the outstanding migrations and returns their names.
 
-    Each file is one transaction together with its record; a lock keeps two runs apart. Raises
-    WrongMigration, or what PostgreSQL says to a file, with the file's name as a note.
+    Each file is one transaction together with its record; a lock serialises concurrent runs. Raises WrongMigration,
+    also for an error of PostgreSQL.
     """
     if migrations is None:
         migrations = read_migrations()
@@ -104,7 +104,7 @@ async def migrate(url: str, migrations: Sequence[Migration] | None = None) -> li
             names.append(migration.name)
         return names
     finally:
-        await connection.close()  # and with it the lock
+        await connection.close()  # releases the lock
 
 
 async def _apply(connection: postgres.Connection, migration: Migration) -> None:

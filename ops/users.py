@@ -1,4 +1,4 @@
-"""Accounts from the command line: one of somebody, or customers by the thousand for tests, with their tokens."""
+"""Accounts from the command line: a single one, or thousands of test customers with their tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runtime.settings import SettingError, Settings
 from schemas.api_accounts import Role, SignupBody
 
 MOST_AT_ONCE = 1_000_000
-_EMAIL_DOMAIN = "test.invalid"  # a domain that can never exist, so no letter reaches anybody
+_EMAIL_DOMAIN = "test.invalid"  # a reserved domain: no e-mail can be delivered
 _INSERTED_AT_ONCE = 10_000
 
 _INSERT_SQL = """
@@ -31,13 +31,13 @@ SELECT n, n || '@{_EMAIL_DOMAIN}', n, $2, $3 FROM unnest($1::text[]) n RETURNING
 
 
 class CannotCreate(Exception):
-    """No account was made. The message says why and what would do."""
+    """No account was created. The message names the reason and the remedy."""
 
 
 async def create_user(
     database_url: str, *, username: str, email: str, name: str, role: Role, password: str
 ) -> int:
-    """Makes an account that can log in at once; no letter is sent. Returns its number. Raises CannotCreate."""
+    """Creates an account that can log in at once, without an e-mail. Returns its id. Raises CannotCreate."""
     try:
         wanted = msgspec.convert(
             {"username": username, "email": email, "name": name, "password": password}, SignupBody
@@ -69,9 +69,9 @@ async def create_many(
     tokens: Tokens,
     file: Path,
 ) -> None:
-    """Makes `count` accounts `<prefix>-1` … and writes an access token of each into `file`, one a line.
+    """Creates `count` accounts `<prefix>-1` … and writes an access token of each into `file`, one per line.
 
-    They share one password, hashed once, or have none and cannot log in. All are made or none is. Raises
+    They share one password, hashed once, or have none and cannot log in. All are created or none. Raises
     CannotCreate.
     """
     _refuse_unwritable(file)
@@ -109,25 +109,23 @@ async def create_many(
         await connection.close()
 
 
-def made_up_password() -> str:
-    """A password that nobody can guess."""
+def random_password() -> str:
+    """Returns a random password."""
     return secrets.token_urlsafe(12)
 
 
-def made_up_prefix() -> str:
-    """Names for test customers that no earlier ones have."""
+def random_prefix() -> str:
+    """Returns a random prefix for the names of test customers."""
     return f"test-{secrets.token_hex(4)}"
 
 
 def signing_tokens(settings: Settings) -> Tokens:
-    """What issues tokens that the gateways accept. Raises SettingError where their keys cannot be known."""
+    """Returns an issuer of tokens that the gateways accept. Raises SettingError when their keys are unknown."""
     keys = settings.jwt_keys
     if keys is None and (settings.database_url is None or (settings.home / "keys.json").exists()):
         keys = jwt_keys(settings.home)
     if keys is None:
-        raise SettingError(
-            "AISLE_JWT_KEYS: set it as it is for the gateways, which have to accept the tokens"
-        )
+        raise SettingError("AISLE_JWT_KEYS: set it to the value of the gateways, which verify the tokens")
     return Tokens(keys, {})
 
 

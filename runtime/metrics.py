@@ -21,7 +21,7 @@ from prometheus_client.samples import Sample
 __all__ = [
     "CONTENT_TYPE",
     "Histogram",
-    "Measures",
+    "MetricsSource",
     "counter",
     "exposition",
     "gauge",
@@ -38,7 +38,7 @@ Values = Mapping[tuple[str, ...], float]
 """The values of labels → the number."""
 
 
-class Measures(Protocol):
+class MetricsSource(Protocol):
     """Who has something to tell."""
 
     def metrics(self) -> AsyncIterator[Metric]:
@@ -95,7 +95,7 @@ def histogram(
     return family
 
 
-async def exposition(measures: Measures, process: str) -> bytes:
+async def exposition(measures: MetricsSource, process: str) -> bytes:
     """What there is to tell of this process, its memory, files and processor time among it."""
     families: list[Metric] = list(_process.collect())
     try:

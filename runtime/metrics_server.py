@@ -12,31 +12,31 @@ import errno
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from runtime.metrics import CONTENT_TYPE, Measures, exposition, gauge, joined
+from runtime.metrics import CONTENT_TYPE, MetricsSource, exposition, gauge, joined
 from runtime.process import CannotStart
 from runtime.settings import Settings
 
-Tell = Callable[[], Awaitable[bytes]]
+Collect = Callable[[], Awaitable[bytes]]
 
 _MAX_CONNECTIONS = 20
 _MAX_HEAD = 8 * 1024
-_PATIENCE_S = 5.0
+_TIMEOUT_S = 5.0
 _CHILD_S = 3.0
 
 
 @contextlib.asynccontextmanager
-async def telling(settings: Settings, service: str, measures: Measures) -> AsyncIterator[None]:
+async def serve_metrics(settings: Settings, service: str, measures: MetricsSource) -> AsyncIterator[None]:
     """Tells the metrics of this process as long as the block runs. Raises CannotStart for a port that is taken."""
     process = settings.process or service
 
-    async def tell() -> bytes:
+    async def collect() -> bytes:
         return await exposition(measures, process)
 
     if settings.supervisor is None:
-        async with _serving(settings, tell):
+        async with _serving(settings, collect):
             yield
         return
-    server = await asyncio.start_unix_server(_to_supervisor(tell), _socket(settings.supervisor, process))
+    server = await asyncio.start_unix_server(_child_handler(collect), _socket(settings.supervisor, process))
     try:
         yield
     finally:
@@ -44,22 +44,24 @@ async def telling(settings: Settings, service: str, measures: Measures) -> Async
 
 
 @contextlib.asynccontextmanager
-async def telling_for(settings: Settings, supervisor: int, processes: Sequence[str]) -> AsyncIterator[None]:
-    """Tells the metrics of all these children of the process `supervisor`, as `telling` does of one."""
+async def serve_child_metrics(
+    settings: Settings, supervisor: int, processes: Sequence[str]
+) -> AsyncIterator[None]:
+    """Tells the metrics of all these children of the process `supervisor`, as `serve_metrics` does of one."""
 
-    async def tell() -> bytes:
-        texts = await asyncio.gather(*(_ask(supervisor, process) for process in processes))
+    async def collect() -> bytes:
+        texts = await asyncio.gather(*(_scrape_child(supervisor, process) for process in processes))
         answering: dict[tuple[str, ...], float] = {
             (process,): text is not None for process, text in zip(processes, texts, strict=True)
         }
-        up = exposition(_Answering(answering), "aisle")
+        up = exposition(_ProcessesUp(answering), "aisle")
         return joined([await up, *filter(None, texts)])
 
-    async with _serving(settings, tell):
+    async with _serving(settings, collect):
         yield
 
 
-class _Answering:
+class _ProcessesUp:
     """Which children answer."""
 
     def __init__(self, answering: dict[tuple[str, ...], float]) -> None:
@@ -75,18 +77,20 @@ def _socket(supervisor: int, process: str) -> str:
     return f"\0aisle-metrics-{supervisor}-{process}"
 
 
-def _to_supervisor(tell: Tell) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+def _child_handler(
+    collect: Collect,
+) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(_PATIENCE_S):
-                writer.write(await tell())
+            async with asyncio.timeout(_TIMEOUT_S):
+                writer.write(await collect())
                 await writer.drain()
         writer.close()
 
     return answer
 
 
-async def _ask(supervisor: int, process: str) -> bytes | None:
+async def _scrape_child(supervisor: int, process: str) -> bytes | None:
     """What a child tells; None when it does not answer."""
     try:
         async with asyncio.timeout(_CHILD_S):
@@ -100,7 +104,7 @@ async def _ask(supervisor: int, process: str) -> bytes | None:
 
 
 @contextlib.asynccontextmanager
-async def _serving(settings: Settings, tell: Tell) -> AsyncIterator[None]:
+async def _serving(settings: Settings, collect: Collect) -> AsyncIterator[None]:
     open_connections = 0
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -108,8 +112,8 @@ async def _serving(settings: Settings, tell: Tell) -> AsyncIterator[None]:
         open_connections += 1
         try:
             if open_connections <= _MAX_CONNECTIONS:
-                async with asyncio.timeout(_PATIENCE_S):
-                    writer.write(await _answer(await reader.readuntil(b"\r\n\r\n"), tell))
+                async with asyncio.timeout(_TIMEOUT_S):
+                    writer.write(await _response(await reader.readuntil(b"\r\n\r\n"), collect))
                     await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
@@ -120,21 +124,21 @@ async def _serving(settings: Settings, tell: Tell) -> AsyncIterator[None]:
     try:
         server = await asyncio.start_server(connected, settings.host, settings.metrics_port, limit=_MAX_HEAD)
     except OSError as error:
-        raise CannotStart(_complaint(error, settings)) from None
+        raise CannotStart(_error_message(error, settings)) from None
     try:
         yield
     finally:
         server.close()
 
 
-async def _answer(head: bytes, tell: Tell) -> bytes:
+async def _response(head: bytes, collect: Collect) -> bytes:
     method, _, rest = head.partition(b"\r\n")[0].partition(b" ")
     path = rest.partition(b" ")[0].partition(b"?")[0]
     if path != b"/metrics":
         return _http(b"404 Not Found", b"Metrics are at /metrics.\n", [])
     if method not in (b"GET", b"HEAD"):
         return _http(b"405 Method Not Allowed", b"", [b"Allow: GET, HEAD"])
-    body = await tell()
+    body = await collect()
     answer = _http(b"200 OK", body, [b"Content-Type: " + CONTENT_TYPE.encode()])
     return answer[: -len(body)] if method == b"HEAD" else answer
 
@@ -151,7 +155,7 @@ def _http(status: bytes, body: bytes, headers: Iterable[bytes]) -> bytes:
     return b"\r\n".join(lines)
 
 
-def _complaint(error: OSError, settings: Settings) -> str:
+def _error_message(error: OSError, settings: Settings) -> str:
     asked = f"AISLE_METRICS_PORT={settings.metrics_port}"
     if error.errno == errno.EADDRINUSE:
         return f"{asked}: this port of {settings.host} is in use; stop what has it or set another"

@@ -1,16 +1,15 @@
-"""Connections to PostgreSQL, all with the same limits and a name that shows in `pg_stat_activity`."""
+"""Connections to PostgreSQL, all with the same limits and a name for `pg_stat_activity`."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import structlog
 
-from runtime.addresses.database_url import one_by_one, shown
+from runtime.addresses.database_url import one_url_per_host, redacted
+from runtime.retries import Retry, retry
 
 T = TypeVar("T")
 
@@ -18,7 +17,10 @@ Connection: TypeAlias = asyncpg.Connection
 Pool: TypeAlias = asyncpg.Pool
 
 START_S = 30.0
-"""How long a server that does not answer yet is waited for."""
+"""Seconds for which a connection to a server that does not answer yet is retried."""
+
+_LOGGED_ATTEMPT = 4
+"""The failed attempt that is logged: earlier ones are normal while both start together."""
 
 STATEMENT_TIMEOUT_S = 15.0
 
@@ -27,17 +29,17 @@ _NOT_YET = (
     TimeoutError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
-    asyncpg.TargetServerAttributeNotMatched,  # of several hosts none is the primary: a switch is under way
+    asyncpg.TargetServerAttributeNotMatched,  # none of several hosts is the primary: a failover is under way
 )
 
 _log = structlog.get_logger()
 
 
 class DatabaseUnavailable(Exception):
-    """PostgreSQL cannot be reached or lets nobody in. The message names it and says why."""
+    """PostgreSQL cannot be reached or refuses the connection. The message names the server and the reason."""
 
 
-AWAY = (
+UNAVAILABLE = (
     DatabaseUnavailable,
     OSError,
     TimeoutError,
@@ -48,28 +50,31 @@ AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
 )
-"""What a query raises while PostgreSQL is away, restarting, out of room or not the primary: try again later."""
+"""Errors of a query while PostgreSQL is unavailable, restarting, out of resources or not the primary: retry later."""
+
+DATABASE_ERRORS = (*UNAVAILABLE, asyncpg.PostgresError)
+"""Every error that a query raises on behalf of PostgreSQL, for work that is repeated anyway."""
 
 
 async def connect(url: str, name: str, *, statement_timeout_s: float = STATEMENT_TIMEOUT_S) -> Connection:
-    """One connection, named `name`. Waits for a server that is starting; raises DatabaseUnavailable.
+    """Opens a connection named `name`, and waits for a server that is starting. Raises DatabaseUnavailable.
 
-    A statement may take `statement_timeout_s`; 0 sets no limit.
+    `statement_timeout_s`: limit of one statement; 0 sets no limit.
     """
     options = _options(name, statement_timeout_s)
-    return await _patiently(url, lambda: open_connection(url, **options))
+    return await _with_retries(url, lambda: open_connection(url, **options))
 
 
 async def create_pool(
     url: str, name: str, *, min_size: int, max_size: int, synchronous_commit: bool = True
 ) -> Pool:
-    """A pool of connections as `connect` makes them; `min_size` of them are open when it returns.
+    """Opens a pool of connections with the limits of `connect`; `min_size` of them are open when it returns.
 
-    `synchronous_commit` false is for work that is done again when a crash of the server undoes it.
+    `synchronous_commit` false is for work that is repeated when a crash of the server undoes it.
     """
     options = _options(name, STATEMENT_TIMEOUT_S)
     options["server_settings"]["synchronous_commit"] = "on" if synchronous_commit else "off"
-    return await _patiently(
+    return await _with_retries(
         url,
         lambda: _open(
             asyncpg.create_pool(url, connect=open_connection, min_size=min_size, max_size=max_size, **options)
@@ -77,29 +82,29 @@ async def create_pool(
     )
 
 
-_answered: dict[str, int] = {}
-"""Of URLs with several hosts: which host gave the last connection. It is tried first."""
+_last_host: dict[str, int] = {}
+"""For a URL with several hosts: the index of the host of the last connection. It is tried first."""
 
 
 async def open_connection(url: str, *, timeout: float = 60.0, **options: Any) -> Connection:
-    """One connection, as `asyncpg.connect` makes it, to the first of the URL's hosts that will do.
+    """Opens a connection, as `asyncpg.connect` does, to the first suitable host of the URL.
 
-    asyncpg has one limit for all hosts together: one that is switched off would use up all of it.
+    asyncpg has one timeout for all hosts together: one that is switched off would use up all of it.
     """
-    urls = one_by_one(url)
+    urls = one_url_per_host(url)
     if len(urls) == 1:
         return await asyncpg.connect(url, timeout=timeout, **options)
-    first = _answered.get(url, 0)
+    first = _last_host.get(url, 0)
     problem: Exception | None = None
     for index in (first, *(n for n in range(len(urls)) if n != first)):
         try:
             connection = await asyncpg.connect(urls[index], timeout=timeout / len(urls), **options)
         except (*_NOT_YET, asyncpg.PostgresConnectionError) as error:
-            # That a host answers but is a standby says less than why the other does not answer.
+            # The error of a host that does not answer is more useful than the one of a standby.
             if problem is None or not isinstance(error, asyncpg.TargetServerAttributeNotMatched):
                 problem = error
             continue
-        _answered[url] = index
+        _last_host[url] = index
         return connection
     assert problem is not None
     raise problem
@@ -113,7 +118,7 @@ async def _open(pool: Pool) -> Pool:
 def _options(name: str, statement_timeout_s: float) -> dict[str, Any]:
     return {
         "timeout": 10,
-        # Past the server's own limit the network is at fault, and nobody would ever answer.
+        # Longer than the server's own limit: without an answer by then, the network is at fault.
         "command_timeout": statement_timeout_s + 5 if statement_timeout_s else None,
         "server_settings": {
             "application_name": name,
@@ -125,18 +130,16 @@ def _options(name: str, statement_timeout_s: float) -> dict[str, Any]:
     }
 
 
-async def _patiently(url: str, attempt: Callable[[], Awaitable[T]]) -> T:
-    deadline = time.monotonic() + START_S
-    pause_s = 0.05
-    while True:
-        try:
-            return await attempt()
-        except _NOT_YET as error:
-            if time.monotonic() > deadline:
-                raise DatabaseUnavailable(f"{shown(url)} does not answer: {error or 'time-out'}") from None
-            if pause_s == 0.4:
-                _log.warning("waiting for PostgreSQL", url=shown(url), error=str(error) or "time-out")
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise DatabaseUnavailable(f"{shown(url)} lets nobody in: {error}") from None
-        await asyncio.sleep(pause_s)
-        pause_s = min(2 * pause_s, 1.0)
+async def _with_retries(url: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    def log_retry(failed: Retry) -> None:
+        if failed.attempt == _LOGGED_ATTEMPT:
+            _log.warning("postgres_unavailable", url=redacted(url), error=str(failed.error) or "timeout")
+
+    try:
+        return await retry(
+            attempt, *_NOT_YET, first_s=0.05, longest_s=1.0, give_up_s=START_S, on_retry=log_retry
+        )
+    except _NOT_YET as error:
+        raise DatabaseUnavailable(f"{redacted(url)} does not answer: {error or 'time-out'}") from None
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DatabaseUnavailable(f"{redacted(url)} refuses the connection: {error}") from None

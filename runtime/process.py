@@ -1,4 +1,4 @@
-"""The life of a service: read the settings, run until told to stop, say clearly why it ended."""
+"""Process life of a service: read the settings, run until a stop signal, report the reason of a failure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
@@ -33,14 +32,14 @@ _log = structlog.get_logger()
 
 
 class CannotStart(Exception):
-    """Something that is needed cannot be had. The message is one line, names it and says what would do."""
+    """A precondition of the start is missing. The message is one line that names it and the remedy."""
 
 
 def run_service(name: str, main: Main) -> NoReturn:
     """Runs `main(settings, stop)` as this process and exits: 0 after a stop, 1 after a failure.
 
-    SIGTERM or SIGINT sets `stop`, whereupon `main` drains and returns; a second one ends the process at
-    once. An error that its operator can mend is one line in the log, any other has its traceback there.
+    SIGTERM or SIGINT sets `stop`, and `main` drains and returns; a second signal ends the process at once.
+    An error that an operator can correct is one line in the log, any other is logged with its traceback.
     """
     try:
         settings = read_settings(os.environ)
@@ -50,39 +49,39 @@ def run_service(name: str, main: Main) -> NoReturn:
         sys.exit(1)
     configure_logs(settings.process or name, settings.log_level)
     if settings.supervisor is not None:
-        _stop_with(settings.supervisor)
+        _stop_with_parent(settings.supervisor)
     raise_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_until_told(main, settings))
+            runner.run(_run_main(main, settings))
     except Exception as error:
         if (reason := known_reason(error)) is None:
-            _log.exception("stopped by an error that nobody expected")
+            _log.exception("service_failed")
         else:
             _log.error(reason)
         sys.exit(1)
     sys.exit(0)
 
 
-async def _until_told(main: Main, settings: Settings) -> None:
+async def _run_main(main: Main, settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def told(number: signal.Signals) -> None:
+    def on_signal(number: signal.Signals) -> None:
         if stop.is_set():
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told, number)
+        loop.add_signal_handler(number, on_signal, number)
     await main(settings, stop)
     if not stop.is_set():
-        raise RuntimeError("the service came to an end without being told to")
+        raise RuntimeError("the service ended without a stop signal")
 
 
 def known_reason(error: BaseException) -> str | None:
-    """The one line for an error that an operator can mend; None for one that nobody expected."""
+    """Returns the one-line message of an error that an operator can correct; None for an unexpected one."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     if isinstance(error, (CannotStart, SettingError, WrongLog, LogUnavailable, DatabaseUnavailable)):
@@ -92,29 +91,30 @@ def known_reason(error: BaseException) -> str | None:
     return None
 
 
-def lasting_name(settings: Settings) -> str | None:
-    """A name that this process shares with those it was started for anew, and with nobody else.
+def group_instance(settings: Settings) -> str | None:
+    """Returns a name that this process shares with its predecessors and successors, and with no other process.
 
-    None where there is no supervisor to see to it that there is one of them at a time.
+    None without a supervisor, which ensures that one of them runs at a time.
     """
     if settings.supervisor is None or settings.process is None:
         return None
-    # When it started tells the supervisor from another with its number, as there may be in other containers.
-    stat = Path(f"/proc/{settings.supervisor}/stat").read_text()
-    whose = [socket.gethostname(), str(settings.supervisor), stat.rpartition(")")[2].split()[19]]
-    return f"{settings.process}-{hashlib.sha256(' '.join(whose).encode()).hexdigest()[:16]}"
+    from runtime.processes import start_ticks  # only here: a service without a group instance needs no psutil
+
+    # The start time distinguishes the supervisor from one with the same id in another container.
+    owner = [socket.gethostname(), str(settings.supervisor), str(start_ticks(settings.supervisor))]
+    return f"{settings.process}-{hashlib.sha256(' '.join(owner).encode()).hexdigest()[:16]}"
 
 
 async def run_until(stop: asyncio.Event, *tasks: asyncio.Task[Any]) -> None:
-    """Waits for `stop`. Raises as soon as one of the tasks ends before that: none of them may.
+    """Waits for `stop`. Raises as soon as one of the tasks ends before that.
 
-    The tasks themselves go on; ending them in good order is up to the caller.
+    The tasks themselves go on; the caller ends them.
     """
-    told = asyncio.create_task(stop.wait())
+    stopped = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait([told, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        told.cancel()
+        stopped.cancel()
     for task in tasks:
         if task.done() and not task.cancelled() and (error := task.exception()) is not None:
             raise error
@@ -123,18 +123,18 @@ async def run_until(stop: asyncio.Event, *tasks: asyncio.Task[Any]) -> None:
 
 
 def settle_gc() -> None:
-    """To be called once a service has started: what lives now is not looked at again by the collector.
+    """Excludes the objects of a started service from garbage collection and makes collections rare.
 
-    Collections become rare; without this they stand out as pauses in the slowest requests.
+    Otherwise collections show as pauses in the slowest requests.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
 
-def _stop_with(supervisor: int) -> None:
-    """Ties this process to its supervisor: when that one dies, whatever of, this one is told to stop."""
+def _stop_with_parent(supervisor: int) -> None:
+    """Has the kernel send SIGTERM to this process when its supervisor dies."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != supervisor:  # it died before we could ask for the signal
+    if os.getppid() != supervisor:  # it died before the call of prctl
         sys.exit(1)

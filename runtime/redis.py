@@ -12,7 +12,7 @@ CONNECT_S = 1.0
 MAX_CONNECTIONS = 8
 """Connections of one process: calls beyond them wait for one. A pool never gives back what it once opened."""
 
-ANSWER_S = 2.0
+RESPONSE_S = 2.0
 """Seconds after which a server that does not answer counts as gone."""
 
 
@@ -25,9 +25,9 @@ def connect(url: str) -> Redis:
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=MAX_CONNECTIONS,
-        timeout=ANSWER_S,
+        timeout=RESPONSE_S,
         socket_connect_timeout=CONNECT_S,
-        socket_timeout=ANSWER_S,
+        socket_timeout=RESPONSE_S,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
     )

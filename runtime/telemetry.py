@@ -14,7 +14,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 _NOISY = ("aiokafka", "asyncio", "mail.log", "uvicorn.access", "httpx", "httpcore")
-_TOLD_BY_US = ("aiokafka", "asyncpg.pool")
+_LOGGED_BY_CALLERS = ("aiokafka", "asyncpg.pool")
 """Libraries that log, with tracebacks, what they raise as well: a server that is away is told once, by us."""
 """Libraries of which only warnings are of interest, whatever the level."""
 
@@ -51,7 +51,7 @@ def configure_logs(service: str, level: str) -> None:
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(lowest, logging.WARNING))
     if lowest > logging.DEBUG:
-        for name in _TOLD_BY_US:
+        for name in _LOGGED_BY_CALLERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

@@ -1,8 +1,7 @@
-"""What can be asked of the writer of a show: the command union.
+"""Commands: the requests that the writer of a show decides.
 
-Commands only grow: a new field comes with a default, so that records written before it still decode; a type
-that a worker does not know is answered `malformed`, never a crash. Commands carry ids, never names, so that
-an account can be forgotten while the log stays.
+Commands only grow: a new field has a default, so that older records still decode; a command of an unknown type is
+answered `malformed`. Commands carry ids, never names, so that an account can be erased while the log stays.
 """
 
 from __future__ import annotations
@@ -19,25 +18,25 @@ SeatCount = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
 
 class ReplyTo(msgspec.Struct, frozen=True, array_like=True):
-    """Which gateway waits for the answer, and under which number of its own."""
+    """The return address of a reply: a gateway, and that gateway's number for the pending request."""
 
     gateway: str
     request: int
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=True):
-    """What every command carries: its id, its show, who asks and who waits."""
+class CommandBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=True):
+    """The fields of every command: its id, its show, its sender and the return address."""
 
     command_id: UUID
     show_id: ShowId
     user_id: UserId = 0
     staff: bool = False
-    """Whether the one who asks may act on bookings of others."""
+    """Whether the sender may act on other customers' bookings and on the show."""
     reply_to: ReplyTo | None = None
 
 
-class OpenShow(Asked, frozen=True):
-    """Put a show on sale: the first command of every show, sent when it is created."""
+class OpenShow(CommandBase, frozen=True):
+    """Opens a show: the first command of every show, sent when it is created."""
 
     layout_id: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
     layout_digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -47,8 +46,8 @@ class OpenShow(Asked, frozen=True):
     sales_end_ms: TimeMs | None = None
 
 
-class ChangeShow(Asked, frozen=True):
-    """Change a show's times or limit. What is not given stays; 0 takes a sales time away."""
+class ChangeShow(CommandBase, frozen=True):
+    """Changes a show's times or limit. None leaves a value as it is; 0 removes a sales time."""
 
     starts_ms: TimeMs | None = None
     seats_per_customer: SeatCount | None = None
@@ -56,78 +55,78 @@ class ChangeShow(Asked, frozen=True):
     sales_end_ms: TimeMs | None = None
 
 
-class CloseShow(Asked, frozen=True):
-    """Take no more bookings for now."""
+class CloseShow(CommandBase, frozen=True):
+    """Stops new bookings until ReopenShow."""
 
 
-class ReopenShow(Asked, frozen=True):
-    """Take bookings again after CloseShow."""
+class ReopenShow(CommandBase, frozen=True):
+    """Allows new bookings again after CloseShow."""
 
 
-class CancelShow(Asked, frozen=True):
-    """Call a show off: closed at once, then all its bookings are cancelled, a bounded number per command."""
+class CancelShow(CommandBase, frozen=True):
+    """Cancels a show: it closes at once, then all bookings are cancelled, a bounded number per command."""
 
 
-class SeatsAsked(Asked, frozen=True):
-    """What booking and holding have in common: which seats, as which booking, for whom."""
+class SeatsCommand(CommandBase, frozen=True):
+    """The common fields of booking and holding: seats, booking id, customer."""
 
     booking_id: UUID
     seats: tuple[str, ...] = ()
-    """The labels asked for; empty when `quantity` of the best seats are asked for instead."""
+    """Labels of the requested seats; empty when `quantity` asks for the best available seats."""
     quantity: SeatCount = 0
     section: str | None = None
     adjacent: bool = True
     customer_id: UserId = 0
-    """Whose booking it becomes, where staff book for a customer; 0, or from anybody else: the one who asks."""
+    """The customer for whom staff book. 0, or a sender who is not staff: the sender."""
 
     @property
     def owner_id(self) -> int:
         return self.customer_id if self.customer_id and self.staff else self.user_id
 
 
-class BookSeats(SeatsAsked, frozen=True):
-    """Book seats for good, all or nothing."""
+class BookSeats(SeatsCommand, frozen=True):
+    """Books seats, all or nothing."""
 
 
-class HoldSeats(SeatsAsked, frozen=True, kw_only=True):
-    """Keep seats for a while, to be confirmed before `hold_ms` have passed in log time."""
+class HoldSeats(SeatsCommand, frozen=True, kw_only=True):
+    """Holds seats, all or nothing. The hold expires unless it is confirmed within `hold_ms` of log time."""
 
     hold_ms: Annotated[int, msgspec.Meta(ge=1_000, le=3_600_000)]
 
 
-class ConfirmBooking(Asked, frozen=True):
-    """Make a held booking a confirmed one."""
+class ConfirmBooking(CommandBase, frozen=True):
+    """Confirms a held booking."""
 
     booking_id: UUID
 
 
-class CancelBooking(Asked, frozen=True):
-    """Give the seats of a booking back: a confirmed one is cancelled, a held one released."""
+class CancelBooking(CommandBase, frozen=True):
+    """Ends a booking and frees its seats: a confirmed one is cancelled, a held one released."""
 
     booking_id: UUID
 
 
-class BlockSeats(Asked, frozen=True):
-    """Withhold available seats from sale."""
+class BlockSeats(CommandBase, frozen=True):
+    """Blocks available seats from sale."""
 
     seats: tuple[str, ...]
 
 
-class UnblockSeats(Asked, frozen=True):
-    """Put blocked seats back on sale."""
+class UnblockSeats(CommandBase, frozen=True):
+    """Makes blocked seats available again."""
 
     seats: tuple[str, ...]
 
 
-class CheckIn(Asked, frozen=True):
-    """Let the holder of a seat in, once."""
+class CheckIn(CommandBase, frozen=True):
+    """Checks in one seat of a confirmed booking, once."""
 
     booking_id: UUID
     seat: str
 
 
-class ExpireHolds(Asked, frozen=True):
-    """Release what has run out by log time. Appended by the worker itself when a hold is due."""
+class ExpireHolds(CommandBase, frozen=True):
+    """Releases the holds that have expired by log time. A worker's timer appends it when a hold is due."""
 
 
 Command = (
@@ -148,10 +147,9 @@ Command = (
 
 
 def request_of(command: Command) -> Command:
-    """The command without what differs when one request is sent twice, seats as a set.
+    """The command without the fields that differ between attempts of one request, and with sorted seats.
 
-    Two commands with the same id are the same request exactly when these are equal; otherwise the key was
-    used for something else.
+    Two commands with one id are the same request exactly if these are equal; otherwise the key was reused.
     """
     match command:
         case BookSeats() | HoldSeats():

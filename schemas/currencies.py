@@ -1,4 +1,4 @@
-"""Currencies that a price may have, and the digits of their minor units.
+"""The currencies that prices may have, and the digits of their minor units.
 
 The table is list one of ISO 4217, as published on 1 January 2026 and contained in the package iso4217
 1.16.20260101, without the codes that have no minor unit: precious metals, bond units, XDR, XSU, XUA, XTS and XXX.
@@ -8,7 +8,7 @@ The digits in CLDR, and so in Babel, are those of cash: they differ for some, su
 from __future__ import annotations
 
 _OTHER_DIGITS = 2
-"""Digits of a code that the table lacks: one that was stored before codes were checked, or has been withdrawn."""
+"""Digits of a code that the table lacks: a withdrawn one, or one that was stored before codes were checked."""
 
 _CODES = {
     0: """
@@ -31,10 +31,10 @@ _CODES = {
 }
 
 MINOR_DIGITS = {code: digits for digits, codes in _CODES.items() for code in codes.split()}
-"""Code → how many decimal digits its minor unit has: 2 for EUR, 0 for JPY."""
+"""Code → number of decimal digits of its minor unit: 2 for EUR, 0 for JPY."""
 
 CURRENCY_WANTED = "a currency of ISO 4217 such as EUR is wanted"
-"""The message for a code that is refused."""
+"""Error message for a refused code."""
 
 
 def is_currency(code: str) -> bool:
@@ -43,5 +43,5 @@ def is_currency(code: str) -> bool:
 
 
 def minor_digits(code: str) -> int:
-    """How many decimal digits amounts in this currency have; two for a code that is not current."""
+    """Number of decimal digits of amounts in this currency; two for a code that is not current."""
     return MINOR_DIGITS.get(code, _OTHER_DIGITS)

@@ -1,8 +1,8 @@
-"""What the writer answers: decisions, the reasons of refusals, bookings and events.
+"""Decisions of a show's writer: reasons of refusals, bookings and events.
 
-A decision says everything that follows from a command: the answer to who asked, and the events that changed
-the show. Memory, the rows in PostgreSQL, seat changes, replies and letters are all made from it, so that a
-stored decision is enough to do each of them again.
+A decision has all consequences of a command: the answer to its sender, and the events that changed the show. The
+writer's memory, the rows in PostgreSQL, seat changes, replies and e-mails are all derived from it, so that each of them
+can be repeated from a stored decision.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import msgspec
 from schemas.ids import Position
 
 RULES = 1
-"""The version of the rules that `decide` follows now; stored with each decision."""
+"""The version of the rules of `decide`; stored with each decision."""
 
 
 class Reason(enum.Enum):
-    """Why a command was refused. The values are the `code`s of the API's problems."""
+    """The reason of a refusal. The values are the `code`s of the API's problems."""
 
     NOT_FOUND = "not_found"
     NOT_YOURS = "not_yours"
@@ -47,8 +47,10 @@ class Reason(enum.Enum):
 
     @classmethod
     def _missing_(cls, value: object) -> Reason | None:
-        """A reason of a later release: written again as it was read, and equal to none that is known here."""
-        if not isinstance(value, str) or (value not in _later_reasons and len(_later_reasons) >= _MOST_LATER):
+        """A reason of a later release: it encodes to the value it was read from, and equals no known reason."""
+        if not isinstance(value, str) or (
+            value not in _later_reasons and len(_later_reasons) >= _MAX_LATER_REASONS
+        ):
             return None
         if value not in _later_reasons:
             later = object.__new__(cls)
@@ -58,11 +60,11 @@ class Reason(enum.Enum):
 
 
 _later_reasons: dict[str, Reason] = {}
-_MOST_LATER = 256
+_MAX_LATER_REASONS = 256
 
 
 class BookingStatus(enum.Enum):
-    """held → confirmed → cancelled, or held → released / expired."""
+    """Status of a booking: held → confirmed → cancelled, or held → released / expired."""
 
     HELD = "held"
     CONFIRMED = "confirmed"
@@ -80,7 +82,7 @@ LIVE = frozenset({BookingStatus.HELD, BookingStatus.CONFIRMED})
 
 
 class ShowStatus(enum.Enum):
-    """The status of a show as its writer keeps it; what depends on the clock is added by whoever shows it."""
+    """Status of a show in its writer. Statuses that depend on the clock are derived when a show is displayed."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -88,7 +90,7 @@ class ShowStatus(enum.Enum):
 
 
 class Booking(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A booking as one decision left it. Seats are labels in layout order, `total` is in minor units."""
+    """A booking after a decision. Seats are labels in layout order, `total` is in minor units."""
 
     booking_id: UUID
     show_id: int
@@ -100,7 +102,7 @@ class Booking(msgspec.Struct, frozen=True, omit_defaults=True):
     created_ms: int
     expires_ms: int | None = None
     checked_in: dict[str, int] = {}
-    """Seats whose holders were let in, and when, in Unix milliseconds of log time."""
+    """Seat → time of its check-in, in Unix milliseconds of log time."""
 
 
 class _BookingEvent(msgspec.Struct, frozen=True, tag_field="type", tag=True):
@@ -108,23 +110,23 @@ class _BookingEvent(msgspec.Struct, frozen=True, tag_field="type", tag=True):
 
 
 class BookingConfirmed(_BookingEvent, frozen=True):
-    """A booking is for good: booked at once, or a hold confirmed."""
+    """A booking was confirmed, directly or from a hold."""
 
 
 class BookingHeld(_BookingEvent, frozen=True):
-    """Seats are kept until `booking.expires_ms`."""
+    """Seats are held until `booking.expires_ms`."""
 
 
 class BookingCancelled(_BookingEvent, frozen=True):
-    """A confirmed booking was given back; its seats are free."""
+    """A confirmed booking was cancelled; its seats are available."""
 
 
 class HoldReleased(_BookingEvent, frozen=True):
-    """A hold was given back by its owner or staff."""
+    """A hold was cancelled by its owner or staff."""
 
 
 class HoldExpired(_BookingEvent, frozen=True):
-    """A hold ran out."""
+    """A hold expired."""
 
 
 class _SeatsEvent(msgspec.Struct, frozen=True, tag_field="type", tag=True):
@@ -133,11 +135,11 @@ class _SeatsEvent(msgspec.Struct, frozen=True, tag_field="type", tag=True):
 
 
 class SeatsBlocked(_SeatsEvent, frozen=True):
-    """Seats were withheld from sale."""
+    """Seats were blocked."""
 
 
 class SeatsUnblocked(_SeatsEvent, frozen=True):
-    """Seats are on sale again."""
+    """Blocked seats are available again."""
 
 
 class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -158,7 +160,7 @@ class _ShowEvent(msgspec.Struct, frozen=True, tag_field="type", tag=True):
 
 
 class ShowOpened(_ShowEvent, frozen=True):
-    """A show has its writer and can be sold."""
+    """A show was opened and can be sold."""
 
 
 class ShowChanged(_ShowEvent, frozen=True):
@@ -166,19 +168,19 @@ class ShowChanged(_ShowEvent, frozen=True):
 
 
 class ShowClosed(_ShowEvent, frozen=True):
-    """No more bookings for now."""
+    """New bookings were stopped."""
 
 
 class ShowReopened(_ShowEvent, frozen=True):
-    """Bookings are taken again."""
+    """New bookings are allowed again."""
 
 
 class ShowCancelled(_ShowEvent, frozen=True):
-    """The show is called off."""
+    """A show was cancelled."""
 
 
 class TicketCheckedIn(msgspec.Struct, frozen=True, tag_field="type", tag=True):
-    """The holder of a seat was let in."""
+    """A seat of a booking was checked in."""
 
     booking: Booking
     seat: str
@@ -205,40 +207,40 @@ Event = (
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The one answer to a command. Accepted when `reason` is None."""
+    """The decision on a command. It is accepted if `reason` is None."""
 
     reason: Reason | None = None
     seats: tuple[str, ...] = ()
-    """All seats at fault, in layout order where they are seats of the show."""
+    """The seats that caused the refusal, in layout order if they are seats of the show."""
     limit: int | None = None
-    """With `limit_exceeded`: seats a customer may have. In Unix ms, with `not_on_sale`: when sales start; with
-    `already_used`: when."""
+    """With `limit_exceeded`: the seats a customer may have. With `not_on_sale`: the start of sales in Unix ms. With
+    `already_used`: the time of the check-in in Unix ms."""
     events: tuple[Event, ...] = ()
-    """What happened, in order; holds that ran out before the command come first, even when it is refused. One that a
-    later release has stored under a tag of its own is here as it stands there, as `msgspec.Raw`."""
+    """The events in order. Expired holds come first, even if the command is refused. An event with a tag of a later
+    release is kept undecoded, as `msgspec.Raw`."""
     about_last: bool = False
-    """Whether the last event's booking is the one that the command was about: it is told once."""
+    """Whether the booking of the command is that of the last event, so that it is stored once."""
     booking_apart: Booking | None = msgspec.field(default=None, name="booking")
-    """The booking that the command was about, where no event tells of it."""
+    """The booking of the command, if no event has it."""
     repeats: Position | None = None
-    """Where the first decision on this command id stands, when this one only says it again."""
+    """The position of the first decision on this command id, if this one repeats it."""
 
     @property
     def booking(self) -> Booking | None:
-        """The booking that the command was about, as it is now."""
+        """The booking of the command, as it is after the decision."""
         if not self.about_last:
             return self.booking_apart
         booking: Booking = self.events[-1].booking  # type: ignore[union-attr]
         return booking
 
 
-def is_later(event: object) -> bool:
-    """Whether an event of a decision is one of a later release, of which only the JSON is known."""
+def is_from_later_release(event: object) -> bool:
+    """Whether an event of a decision is one of a later release, which is kept as JSON."""
     return isinstance(event, msgspec.Raw)
 
 
 class PublishedEvent(msgspec.Struct, frozen=True):
-    """An event as it stands on the topic `aisle.events`. Consumers drop repeats by `event_id`."""
+    """A record of the topic `aisle.events`. Consumers drop repeats by `event_id`."""
 
     event_id: str
     """`partition-offset-n`: the n-th event of the decision at that position."""

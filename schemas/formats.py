@@ -1,4 +1,4 @@
-"""Strings of answers that have a format in the OpenAPI document; at run time they stay plain strings."""
+"""Response strings with a format in the OpenAPI document; at run time they are plain strings."""
 
 from __future__ import annotations
 

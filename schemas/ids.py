@@ -1,11 +1,11 @@
 """Booking and command ids, and positions in the log.
 
-A booking id is a UUID of version 8 (RFC 9562): 48 bits of Unix milliseconds, so that ids made later sort
-later and index pages fill in order; 32 bits of the show's number, so that confirm, cancel and look-ups find
-the show's partition without a read; the rest random.
+A booking id is a UUID of version 8 (RFC 9562): 48 bits of Unix milliseconds, so that later ids sort
+later and index pages fill in order; 32 bits of the show's id, so that confirm, cancel and look-ups find the show's
+partition without a read; the rest random.
 
-A command id is random, or derived from customer and Idempotency-Key, so that the same key names the same
-command through whatever gateway it comes.
+A command id is random, or derived from customer and Idempotency-Key, so that a key has the same command id on every
+gateway.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_OFFSET = 2**63 - 1
 
 ShowId = Annotated[int, msgspec.Meta(ge=1, le=MAX_SHOW_ID)]
 UserId = Annotated[int, msgspec.Meta(ge=0, le=MAX_USER_ID)]
-"""0 is Aisle itself: expiry, the follow-up commands of a cancelled show."""
+"""0 is Aisle itself: the commands that timers append."""
 
 _VERSION_7 = 7 << 76
 _VERSION_8 = 8 << 76
@@ -36,7 +36,7 @@ _set_number, _set_safety = UUID.int.__set__, UUID.is_safe.__set__  # type: ignor
 
 
 class Position(msgspec.Struct, frozen=True, order=True, array_like=True):
-    """Where in the log: names a command and its decision. Written `partition-offset`, as in `3-18211`."""
+    """A position in the log, which identifies a command and its decision. Written `partition-offset`: `3-18211`."""
 
     partition: int
     offset: int
@@ -46,7 +46,7 @@ class Position(msgspec.Struct, frozen=True, order=True, array_like=True):
 
 
 def parse_position(text: str) -> Position:
-    """The position that `3-18211` writes. Raises ValueError for anything else, other spellings included."""
+    """Parses a position such as `3-18211`. Raises ValueError for anything else, other spellings included."""
     partition, dash, offset = text.partition("-")
     if not dash or not _is_number(partition, 6) or not _is_number(offset, 19):
         raise ValueError(f"{text[:40]!r} is not a position such as 3-18211")
@@ -62,7 +62,7 @@ def _is_number(text: str, max_digits: int) -> bool:
 
 
 def new_booking_id(show_id: int, now_ms: int, random: int) -> UUID:
-    """A new booking's id. `random` needs at least 42 fresh random bits; more are cut off."""
+    """Makes a booking id. `random` needs at least 42 fresh random bits; more are cut off."""
     high, low = divmod(show_id, 1 << _SHOW_LOW_BITS)
     value = (
         ((now_ms & (2**48 - 1)) << 80)
@@ -76,7 +76,7 @@ def new_booking_id(show_id: int, now_ms: int, random: int) -> UUID:
 
 
 def show_of_booking(booking_id: UUID) -> int:
-    """The show's number in a booking id. Raises ValueError for a UUID that is not one of a booking."""
+    """The show id in a booking id. Raises ValueError for a UUID that is not a booking id."""
     value = booking_id.int
     if (value >> 76) & 0xF != 8 or (value >> 62) & 0x3 != 2:
         raise ValueError(f"{booking_id} is not a booking's id")
@@ -89,7 +89,7 @@ def show_of_booking(booking_id: UUID) -> int:
 
 
 def keyed_command_id(user_id: int, key: str) -> UUID:
-    """The id of the command that this customer's Idempotency-Key names."""
+    """The command id for this customer's Idempotency-Key."""
     digest = hashlib.blake2b(
         key.encode(), digest_size=16, salt=user_id.to_bytes(16, "big"), person=b"aisle.key"
     )
@@ -103,10 +103,10 @@ def is_keyed(command_id: UUID) -> bool:
 
 
 def fresh_command_id(now_ms: int, random: int) -> UUID:
-    """The id of a command without a key. `random` needs at least 74 fresh random bits.
+    """Makes a command id without a key. `random` needs at least 74 fresh random bits.
 
-    Time-ordered (version 7 of RFC 9562), so that the unique index on ids grows at its end; the version keeps
-    it apart from the keyed ones.
+    It is time-ordered (version 7 of RFC 9562), so that the unique index on ids grows at its end. The version
+    distinguishes it from ids with a key.
     """
     high, low = random >> 62 & 0xFFF, random & (2**62 - 1)
     bits = ((now_ms & (2**48 - 1)) << 80) | (high << 64) | low
@@ -114,7 +114,7 @@ def fresh_command_id(now_ms: int, random: int) -> UUID:
 
 
 def _uuid(number: int) -> UUID:
-    """What UUID(int=number) is, without its looking for other arguments: a quarter of the time."""
+    """Makes UUID(int=number) without the checks of its constructor, in a quarter of the time."""
     made = _new(UUID)
     _set_number(made, number)
     _set_safety(made, SafeUUID.unknown)

@@ -1,4 +1,4 @@
-"""Language tags in one form: `pt_BR`, `PT-br` and `pt_BR.UTF-8` are `pt-BR`. PURE."""
+"""Language tags in canonical form: `pt_BR`, `PT-br` and `pt_BR.UTF-8` become `pt-BR`. Pure."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def language_tag(text: str) -> str:
 
 
 def folded_language(text: str) -> str:
-    """The language of a movie: words such as French stay; a tag with a region or script gets one form."""
+    """The language of a movie: words such as French are kept; a tag with a region or script is canonicalised."""
     is_tag = _TAG.match(text) and (len(text) == 2 or _REGION_OR_SCRIPT.match(text))
     return language_tag(text) if is_tag else text

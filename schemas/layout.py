@@ -1,9 +1,9 @@
-"""A seating layout: sections, rows, labels, prices; and how labels and indexes go over into each other.
+"""Seating layouts: sections, rows, labels and prices, and the mapping between labels and seat indexes.
 
-These are the stored forms: a field of a later release is passed over. Bodies of requests have strict ones.
+The structs are the stored forms: unknown fields, as from a later release, are ignored. Request bodies have strict ones.
 
-A layout never changes once it is stored: shows name it by id and digest, and inside the writer a seat is
-its index in layout order.
+A stored layout never changes. Shows refer to it by id and digest, and inside the writer a seat is its index in layout
+order.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ MAX_SEATS = 100_000
 MAX_LABEL = 16
 MAX_PRICE = 10**9
 _DIGITS = "0123456789"
-_FOUND_LATELY = 512
+_LOOKUP_CACHE_SIZE = 512
 _MAX_DIGITS = len(str(MAX_SEATS))
 
 Name = Annotated[str, msgspec.Meta(max_length=60)]
 Label = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LABEL)]
 
-_SEEN = r"[^\s\x00-\x1f\x7f\ud800-\udfff]"
-_LABEL = re.compile(rf"{_SEEN}(?:[^\x00-\x1f\x7f\ud800-\udfff]*{_SEEN})?\Z")
+_VISIBLE = r"[^\s\x00-\x1f\x7f\ud800-\udfff]"
+_LABEL = re.compile(rf"{_VISIBLE}(?:[^\x00-\x1f\x7f\ud800-\udfff]*{_VISIBLE})?\Z")
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -41,12 +41,12 @@ class Money(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A row of seats. `seats` is how many (labels are then row name + 1, 2, …) or the labels themselves."""
+    """A row of seats. `seats` is their number (labels are then row name + 1, 2, …) or their labels."""
 
     name: Name
     seats: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS)] | tuple[Label, ...]
     aisles_after: tuple[Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS)], ...] = ()
-    """After how many seats of the row, counted from its start, there is an aisle."""
+    """Positions of aisles: the number of seats before each, counted from the start of the row."""
 
     def labels(self) -> tuple[str, ...]:
         if isinstance(self.seats, int):
@@ -72,7 +72,7 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 def numbered(total_seats: int, price: Money) -> Layout:
-    """The layout of a hall whose seats are just `"1"` … `"N"`."""
+    """The layout of a hall whose seats are `"1"` … `"N"`."""
     return Layout((Section("", price, (Row("", total_seats),)),))
 
 
@@ -81,17 +81,17 @@ decode_layout = msgspec.json.Decoder(Layout).decode
 
 
 def encode_layout(layout: Layout) -> bytes:
-    """The stored form of a layout; its digest is taken over exactly these bytes."""
+    """The stored form of a layout. Its digest is taken over exactly these bytes."""
     return _encoder.encode(layout)
 
 
 def layout_digest(body: bytes) -> str:
-    """What names the contents of a layout: SHA-256 in hex over its stored form."""
+    """The identity of a layout's contents: SHA-256 in hex over its stored form."""
     return hashlib.sha256(body).hexdigest()
 
 
 def problems(layout: Layout) -> Iterator[tuple[str, str]]:
-    """What is wrong with a layout, as (field, message); nothing when it can be used."""
+    """The faults of a layout, as (field, message); none for a usable one."""
     if not layout.sections:
         yield "sections", "a layout needs at least one section"
     total = 0
@@ -138,7 +138,7 @@ def _row_problems(at: str, row: Row, seen: set[str]) -> Iterator[tuple[str, str]
 
 
 class RowSpan(NamedTuple):
-    """Where a row lies among a show's seats. `segments`: (start, end) of the seats between its aisles."""
+    """The seat indexes of a row. `segments`: (start, end) of the seats between its aisles."""
 
     section: str
     start: int
@@ -147,19 +147,19 @@ class RowSpan(NamedTuple):
 
 
 class Seating:
-    """A layout made ready for the writer: label ↔ index, price of a seat. Shared by all shows that use it.
+    """A layout indexed for the writer: label ↔ index, price of a seat. Shared by all shows that use it.
 
-    Labels that are row name and number are worked out, not stored: a house of 100,000 seats takes no more
-    room than its list of rows.
+    Labels of the form row name + number are computed, not stored: 100,000 seats take no more memory than the list of
+    rows.
     """
 
     __slots__ = (
         "__weakref__",
         "_ends",
-        "_given",
-        "_lately",
+        "_has_digit_names",
+        "_listed",
+        "_lookups",
         "_numbered",
-        "_odd_names",
         "_rows",
         "currency",
         "layout",
@@ -171,18 +171,18 @@ class Seating:
         self.layout = layout
         self.currency = layout.sections[0].price.currency
         self.prices: list[tuple[int, int]] = []
-        """For each section: the index after its last seat, and the price of a seat in minor units."""
+        """Per section: the index after its last seat, and the price of a seat in minor units."""
         self.rows: list[RowSpan] = []
         self._rows: list[Row] = []
         self._ends: list[int] = []
         self._numbered: dict[str, tuple[int, int]] = {}
-        """Row name → index of its first seat, how many; for rows whose labels are name and number."""
-        self._odd_names = False
-        """Whether a row's name ends in a digit, so that it is not plain where the number begins."""
-        self._given: dict[str, int] = {}
-        """Label → index, for labels that the layout spells out."""
-        self._lately: dict[str, int] = {}
-        """What was found last: a command's seats are looked up several times on its way."""
+        """Row name → index of its first seat and number of seats, for rows with computed labels."""
+        self._has_digit_names = False
+        """Whether a row's name ends in a digit, so that the start of the seat number is ambiguous."""
+        self._listed: dict[str, int] = {}
+        """Label → index, for labels that the layout lists."""
+        self._lookups: dict[str, int] = {}
+        """Cache of recent look-ups: a command's seats are looked up several times."""
         start = 0
         for section in layout.sections:
             for row in section.rows:
@@ -193,9 +193,9 @@ class Seating:
                 self._ends.append(end)
                 if isinstance(row.seats, int):
                     self._numbered[row.name] = (start, row.seats)
-                    self._odd_names |= row.name[-1:] in _DIGITS and row.name != ""
+                    self._has_digit_names |= row.name[-1:] in _DIGITS and row.name != ""
                 else:
-                    self._given.update(zip(row.seats, range(start, end), strict=True))
+                    self._listed.update(zip(row.seats, range(start, end), strict=True))
                 start = end
             self.prices.append((start, section.price.amount))
 
@@ -204,7 +204,7 @@ class Seating:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Every label, in layout order; made anew at each call."""
+        """All labels, in layout order; computed at each access."""
         return tuple(label for row in self._rows for label in row.labels())
 
     @property
@@ -219,12 +219,12 @@ class Seating:
         return f"{row.name}{seat - start + 1}" if isinstance(row.seats, int) else row.seats[seat - start]
 
     def find(self, label: str) -> int:
-        """The index of a label, or -1 when there is no such seat."""
-        seat = self._lately.get(label)
+        """The index of a label, or -1 if there is no such seat."""
+        seat = self._lookups.get(label)
         if seat is None:
-            if len(self._lately) >= _FOUND_LATELY:
-                self._lately.clear()
-            seat = self._lately[label] = self._look_up(label)
+            if len(self._lookups) >= _LOOKUP_CACHE_SIZE:
+                self._lookups.clear()
+            seat = self._lookups[label] = self._look_up(label)
         return seat
 
     def _look_up(self, label: str) -> int:
@@ -234,20 +234,22 @@ class Seating:
             number = label[len(name) :]
             if number and number[0] != "0" and len(number) <= _MAX_DIGITS and int(number) <= row[1]:
                 return row[0] + int(number) - 1
-        return self._given.get(label, -1) if not self._odd_names else self._find_odd(label)
+        return (
+            self._listed.get(label, -1) if not self._has_digit_names else self._find_among_digit_names(label)
+        )
 
-    def _find_odd(self, label: str) -> int:
-        """Among rows whose names end in digits themselves: the number may begin at any of the last ones."""
+    def _find_among_digit_names(self, label: str) -> int:
+        """Looks a label up among rows whose names end in digits: tries each digit as the start of the number."""
         for split in range(len(label) - 1, max(0, len(label) - 1 - _MAX_DIGITS), -1):
             if label[split] not in _DIGITS:
                 break
             row = self._numbered.get(label[:split])
             if row is not None and label[split] != "0" and int(label[split:]) <= row[1]:
                 return row[0] + int(label[split:]) - 1
-        return self._given.get(label, -1)
+        return self._listed.get(label, -1)
 
     def index(self, label: str) -> int:
-        """The index of a seat's label. Raises KeyError when there is no such seat."""
+        """The index of a label. Raises KeyError if there is no such seat."""
         seat = self.find(label)
         if seat < 0:
             raise KeyError(label)

@@ -1,7 +1,7 @@
-"""Text that clients may send: what characters it can have, as patterns, and the same in words.
+"""Patterns for text that clients may send, each with a description in words.
 
-The patterns mean the same to Python and to the readers of the OpenAPI document (ECMA 262). `$(?!\\n)` is the
-very end: in Python a bare `$` also matches before a last line break.
+The patterns mean the same to Python and to readers of the OpenAPI document (ECMA 262). `$(?!\\n)` matches only at the
+very end: in Python a bare `$` also matches before a final line break.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WORDS = {
     LANGUAGE: "a language tag such as en or pt-BR is wanted; C, POSIX and blanks name no language",
     LINK: "an http:// or https:// address, or a path that starts with one /, is wanted",
 }
-"""What each pattern wants, for the one whose text does not match it."""
+"""Pattern → error message for text that does not match."""
 
 Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=LINE)]
-"""A password or token as it was typed or copied, to be compared with what is stored."""
+"""A password or token as entered, to be compared with a stored one."""

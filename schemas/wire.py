@@ -1,7 +1,6 @@
-"""How messages are written: topics, channels and codecs.
+"""Topics, channels and codecs of messages.
 
-JSON throughout: a record of the log or a row of `decisions` can be read with the naked eye, and a field
-that a reader does not know is passed over.
+All messages are JSON: records of the log and rows of `decisions` are human-readable, and readers ignore unknown fields.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ COMMANDS_TOPIC = "aisle.commands"
 EVENTS_TOPIC = "aisle.events"
 
 SEATS_CHANNEL = "aisle.seats"
-"""Redis: `SeatChanges` of every batch, to all gateways."""
+"""Redis channel: the seat changes of every batch, to all gateways."""
 
 
 def replies_channel(gateway: str) -> str:
-    """Redis: where one gateway hears the replies to what it asked."""
+    """Redis channel: the replies to one gateway's requests."""
     return f"aisle.replies.{gateway}"
 
 
@@ -30,7 +29,7 @@ _encoder = msgspec.json.Encoder()
 encode = _encoder.encode
 
 decode_command = msgspec.json.Decoder(Command).decode
-"""Raises msgspec.DecodeError (of which ValidationError is one) or UnicodeDecodeError for what is not one."""
+"""Raises msgspec.DecodeError (or its subclass ValidationError) or UnicodeDecodeError for anything else."""
 decode_published_event = msgspec.json.Decoder(PublishedEvent).decode
 """Raises as `decode_command` does, also for an event of a later release."""
 
@@ -40,8 +39,8 @@ EVENT_TYPES = frozenset(event.__name__ for event in get_args(Event))
 _decode_known = msgspec.json.Decoder(Decision).decode
 
 
-class _Later(msgspec.Struct):
-    """A decision whose events are not looked into."""
+class _LaterDecision(msgspec.Struct):
+    """A decision whose events are not decoded."""
 
     reason: Reason | None = None
     seats: tuple[str, ...] = ()
@@ -52,31 +51,31 @@ class _Later(msgspec.Struct):
     repeats: Position | None = None
 
 
-class _Head(msgspec.Struct):
+class _EventHead(msgspec.Struct):
     type: str
     booking: msgspec.Raw = msgspec.Raw(b"null")
 
 
-_decode_later = msgspec.json.Decoder(_Later).decode
-_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_later = msgspec.json.Decoder(_LaterDecision).decode
+_decode_head = msgspec.json.Decoder(_EventHead).decode
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode_booking = msgspec.json.Decoder(Booking | None).decode
 
 
 def decode_decision(answer: bytes | memoryview | msgspec.Raw) -> Decision:
-    """A decision from its stored form. Raises as `decode_command` does.
+    """Decodes a stored decision. Raises as `decode_command` does.
 
-    Events of a later release are kept as they stand, `msgspec.Raw`; everything else of the decision is read.
+    Events of a later release are kept undecoded, as `msgspec.Raw`; the rest of the decision is decoded.
     """
     try:
         known: Decision = _decode_known(answer)
     except msgspec.ValidationError:
-        return _with_later_events(answer)
+        return _decode_with_later_events(answer)
     return known
 
 
-def _with_later_events(answer: bytes | memoryview | msgspec.Raw) -> Decision:
-    later: _Later = _decode_later(answer)
+def _decode_with_later_events(answer: bytes | memoryview | msgspec.Raw) -> Decision:
+    later: _LaterDecision = _decode_later(answer)
     events: list[Any] = [_event(event) for event in later.events]
     booking, about_last = later.booking, later.about_last
     if about_last and events and isinstance(events[-1], msgspec.Raw):
@@ -89,7 +88,7 @@ def _booking(body: msgspec.Raw) -> Booking | None:
     try:
         booking: Booking | None = _decode_booking(body)
     except msgspec.ValidationError:
-        return None  # another thing in that release
+        return None  # a later release may store something else there
     return booking
 
 
@@ -100,7 +99,7 @@ def _event(event: msgspec.Raw) -> Any:
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True):
-    """The answer to one waiting request of a gateway. `decision` is the stored JSON of the decision."""
+    """The reply to one pending request of a gateway. `decision` is the stored JSON of the decision."""
 
     request: int
     position: Position
@@ -108,7 +107,7 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ShowSeatChanges(msgspec.Struct, frozen=True, array_like=True):
-    """What changed in one show: from which version to which, label → `a`, `h`, `s` or `b`."""
+    """Seat changes of one show between two versions. `changes`: label → state, see seat_states.py."""
 
     show_id: int
     from_version: int

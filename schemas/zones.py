@@ -1,4 +1,4 @@
-"""Time zones that mean the same on every machine, and a safe way from a stored name to a zone."""
+"""Time zones that mean the same on every machine, and safe look-up of stored names."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _NOT_PORTABLE = frozenset({"localtime", "posixrules", "Factory"})
 _OTHER_SETS = ("posix/", "right/")
 
 ZONE_WANTED = "a time zone such as Europe/Berlin is wanted"
-"""The message for a name that is refused."""
+"""Error message for a refused name."""
 
 
 @lru_cache(maxsize=1)
 def portable_zones() -> frozenset[str]:
-    """The names that Python knows, without those that mean something else on another machine, or nothing."""
+    """The names that Python knows, without those whose meaning depends on the machine."""
     return frozenset(
         name
         for name in zoneinfo.available_timezones()
@@ -23,13 +23,13 @@ def portable_zones() -> frozenset[str]:
 
 
 def usable_zone(name: str, other: str) -> str:
-    """A stored name; `other` where this machine does not know it.
+    """A stored name; `other` if this machine does not know it.
 
-    What is stored may be older than the check of names, or come from a machine that knew more of them.
+    A stored name may be older than the check of names, or come from a machine with a larger time zone database.
     """
     return name if name in portable_zones() else other
 
 
 def zone_of(name: str, other: str) -> zoneinfo.ZoneInfo:
-    """The zone of a stored name; that of `other` where this machine does not know it."""
+    """The zone of a stored name; that of `other` if this machine does not know it."""
     return zoneinfo.ZoneInfo(usable_zone(name, other))

@@ -1,1 +1,1 @@
-"""The single writers: each owns whole partitions of the log and decides their commands one after another."""
+"""The seat workers: each is the single writer of whole partitions of the log, and decides their commands in order."""

@@ -1,4 +1,4 @@
-"""`python -m seat_workers`: one seat worker."""
+"""`python -m seat_workers` runs one seat worker."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from uuid import UUID
 
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, check_bounds, open_log
-from runtime.metrics_server import telling
-from runtime.process import lasting_name, run_service, settle_gc
+from runtime.metrics_server import serve_metrics
+from runtime.process import group_instance, run_service, settle_gc
 from runtime.settings import SettingError, Settings
 from schemas.ids import fresh_command_id
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
-from seat_workers.metrics import MeasuredLedger, MeasuredMember, WorkerMeasures
+from seat_workers.metrics import MeasuredLedger, MeasuredMember, WorkerMetrics
 from seat_workers.publisher import Publisher
-from seat_workers.timers import FollowUps
+from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 
 GROUP = "aisle-seat-workers"
@@ -31,7 +31,7 @@ _NEXT_OFFSETS = "SELECT partition, next_offset FROM partitions"
 
 
 async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False) -> None:
-    """Runs one seat worker until `stop`, and tells its metrics if asked to."""
+    """Runs one seat worker until `stop`. `metrics`: whether to serve its metrics."""
     if settings.database_url is None or settings.redis_url is None:
         raise SettingError("AISLE_DATABASE_URL and AISLE_REDIS_URL are needed; `aisle up` sets them itself")
     database_url = settings.database_url
@@ -39,11 +39,11 @@ async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False
     async def connect(name: str) -> Any:
         return await postgres.connect(database_url, name)
 
-    log = await open_log(settings.kafka, database_url, instance=lasting_name(settings))
+    log = await open_log(settings.kafka, database_url, instance=group_instance(settings))
     events = log.appender(EVENTS_TOPIC)
     commands = log.appender(COMMANDS_TOPIC)
-    measures = WorkerMeasures(log)
-    ledger = MeasuredLedger(connect, measures)
+    worker_metrics = WorkerMetrics(log)
+    ledger = MeasuredLedger(connect, worker_metrics)
     redis_client = redis.connect(settings.redis_url)
     try:
         connection = await connect("seat worker, start")
@@ -53,13 +53,15 @@ async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False
         finally:
             await connection.close()
         name = f"{socket.gethostname()}:{os.getpid()}"
-        follow_ups = FollowUps(ledger, commands, _clock_ms, _new_id)
-        worker = SeatWorker(ledger, Publisher(redis_client, events), follow_ups, name)
-        measures.shows_in_memory = lambda: worker.shows_in_memory
-        telling_metrics = telling(settings, SERVICE, measures) if metrics else contextlib.nullcontext()
-        async with telling_metrics:
+        timers = Timers(ledger, commands, _clock_ms, _new_id)
+        worker = SeatWorker(ledger, Publisher(redis_client, events), timers, name)
+        worker_metrics.shows_in_memory = lambda: worker.shows_in_memory
+        metrics_server = (
+            serve_metrics(settings, SERVICE, worker_metrics) if metrics else contextlib.nullcontext()
+        )
+        async with metrics_server:
             settle_gc()
-            member = MeasuredMember(worker, measures)
+            member = MeasuredMember(worker, worker_metrics)
             await worker.run(log.reader(COMMANDS_TOPIC, GROUP, member), stop)
     finally:
         await commands.close()

@@ -1,4 +1,4 @@
-"""One batch as it goes to PostgreSQL: everything that is committed at once, and how it becomes columns."""
+"""A batch: everything that is committed at once, and its form as arguments of `commit_batch_v1`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import msgspec
 
 from schemas.events import RULES, Booking, ShowStatus, Terms
 from schemas.wire import encode
-from seat_workers.fold import Decided, NetChanges
+from seat_workers.fold import DecidedRecord, NetChanges
 
 
 class ShowRow(msgspec.Struct, frozen=True):
-    """A show as the batch leaves it."""
+    """A show's row after the batch."""
 
     show_id: int
     partition: int
@@ -25,43 +25,47 @@ class ShowRow(msgspec.Struct, frozen=True):
 
 
 class Advance(msgspec.Struct, frozen=True):
-    """How far a batch moves one partition."""
+    """The change of one partition's row: its offsets before and after the batch."""
 
     epoch: int
     expected: int
+    """`next_offset` before the batch."""
     next: int
+    """`next_offset` after the batch."""
     published: int
+    """`published_offset`: everything before it is published."""
     last_ms: int
+    """Log time of the last record, Unix milliseconds."""
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """What is committed in one call, and published when that has returned."""
+    """Decisions that are committed in one call, and published after it has returned."""
 
     advances: dict[int, Advance]
-    decided: list[Decided]
+    decided: list[DecidedRecord]
     net: NetChanges
     shows: list[ShowRow]
-    """Every show of which anything changed."""
+    """Every show that changed."""
     versions_before: Mapping[int, int]
-    """The version that each of these shows had before."""
-    outdated: Sequence[tuple[UUID, int]] = ()
-    """Command ids that this batch uses and that may be stored from long ago, each with the log time in ms from which on
-    a use counts: what is older is forgotten in the same commit."""
+    """Show → its version before the batch, for each of these shows."""
+    expired_ids: Sequence[tuple[UUID, int]] = ()
+    """Command ids that this batch uses and that may be stored although they have expired, each with the log time in ms
+    since which a use counts: older uses are deleted in the same commit."""
 
 
 def transposed(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any]]:
-    """Columns of the rows, each as one array; `width` empty ones when there are no rows."""
+    """The columns of the rows; `width` empty ones when there are no rows."""
     return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
 def arguments(batch: Batch) -> list[Any]:
-    """What `commit_batch_v1` takes, in its order: one array per column."""
+    """The arguments of `commit_batch_v1`, in its order: one array per column."""
     net = batch.net
     opened = [show for show in batch.shows if show.show_id in net.opened]
     changed = [show for show in batch.shows if show.show_id not in net.opened]
-    termed = [show for show in changed if show.show_id in net.termed]
-    # A new booking's row is made without its check-ins: those of the same batch are written right after.
-    let_in = [row for row in net.new_bookings if row[0].checked_in]
+    terms_changed = [show for show in changed if show.show_id in net.terms_changed]
+    # New bookings are inserted without check-ins; those of the same batch are written right after, as changes.
+    checked_in = [row for row in net.new_bookings if row[0].checked_in]
     return [
         *transposed(
             [
@@ -85,7 +89,7 @@ def arguments(batch: Batch) -> list[Any]:
             6,
         ),
         RULES,
-        *transposed(net.frees, 2),
+        *transposed(net.freed, 2),
         *transposed([(show, seat, c.state, c.booking_id) for show, seat, c in net.claims], 4),
         *transposed(
             [
@@ -109,13 +113,13 @@ def arguments(batch: Batch) -> list[Any]:
         *transposed(
             [
                 (b.booking_id, b.status.value, b.expires_ms, _checked_in(b), at.partition, at.offset)
-                for b, at in (*net.changed_bookings, *let_in)
+                for b, at in (*net.changed_bookings, *checked_in)
             ],
             6,
         ),
         *transposed([_opened_row(show) for show in opened], 11),
         *transposed([(show.show_id, show.version, show.available) for show in changed], 3),
-        *transposed([_termed_row(show) for show in termed], 6),
+        *transposed([_terms_row(show) for show in terms_changed], 6),
     ]
 
 
@@ -140,7 +144,7 @@ def _opened_row(show: ShowRow) -> tuple[Any, ...]:
     )
 
 
-def _termed_row(show: ShowRow) -> tuple[Any, ...]:
+def _terms_row(show: ShowRow) -> tuple[Any, ...]:
     t = show.terms
     return (
         show.show_id,

@@ -1,8 +1,8 @@
-"""Which seats to give to somebody who asks for a number of them. Pure; integers and a fixed order only.
+"""Chooses the best available seats for a given quantity. Pure; integers and a fixed order only.
 
-Seats side by side in one row, with no aisle between them: the best row that has them (rows stand in the
-layout best first), and in it as near to the middle as can be. A choice that leaves a single seat alone,
-which nobody will buy, is taken only where there is no other.
+The seats are side by side in one row, with no aisle between them: in the best row that has them (a layout lists the
+best row first), as close to its middle as possible. A choice that leaves a single seat alone, which is hard to sell,
+is taken only if there is no other.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from schemas.layout import RowSpan, Seating
 def best_seats(
     states: bytes | bytearray, seating: Seating, quantity: int, section: str | None, adjacent: bool
 ) -> list[int] | None:
-    """Indexes of `quantity` available seats, in layout order; None when there are none to give.
+    """Indexes of `quantity` available seats, in layout order; None when there are not enough.
 
-    `states`: a letter per seat, `a` for available. With `adjacent` false, where no row has that many side by
-    side, the fewest pieces that there can be: always the longest run there is, until the rest fits.
+    `states`: a letter per seat, `a` for available. With `adjacent` false, a group that fits into no row is split into
+    as few blocks as possible: the longest runs are taken until the rest fits.
     """
     rows = [row for row in seating.rows if section is None or row.section == section]
     seats = _best_block(states, rows, quantity)
     if seats is not None or adjacent:
         return seats
     left = bytearray(states)
-    given: list[int] = []
+    chosen: list[int] = []
     while seats is None:
         start, end = max(_runs(left, rows, 1), key=_length, default=(0, 0))
         if start == end:
             return None
-        given += range(start, end)
+        chosen += range(start, end)
         left[start:end] = b"-" * (end - start)
         quantity -= end - start
         seats = _best_block(left, rows, quantity)
-    return sorted(given + seats)
+    return sorted(chosen + seats)
 
 
 def _best_block(states: bytes | bytearray, rows: Iterable[RowSpan], quantity: int) -> list[int] | None:
@@ -54,7 +54,7 @@ def _best_block(states: bytes | bytearray, rows: Iterable[RowSpan], quantity: in
 
 
 def _best_in_row(states: bytes | bytearray, row: RowSpan, quantity: int) -> tuple[int, int] | None:
-    """The fewest seats left alone and, of the places that leave as many, the start of the most central."""
+    """The least number of seats left alone, and the start of the most central block that leaves as few."""
     best: tuple[int, int, int] | None = None
     for start, end in _runs(states, (row,), quantity):
         last = end - quantity

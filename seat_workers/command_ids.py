@@ -1,6 +1,6 @@
-"""The command ids that a worker remembers, so that most repeats are recognised without a read.
+"""Recent command ids in memory, so that most repeats are recognised without a read.
 
-What is not remembered is caught by the unique index on `command_ids` at the commit.
+Repeats of older ids are found at the commit, by the unique index on `command_ids`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from schemas.ids import Position
 from schemas.wire import decode_command, decode_decision
 
 ID_LIFETIME_MS = 48 * 3600 * 1000
-"""How long a command id counts, in log time."""
+"""Lifetime of a command id, in log time. After it, the id may be used anew."""
 
 
-class First(msgspec.Struct, frozen=True):
-    """The first decision on a command id. Command and answer stay in stored form: small, and rarely read."""
+class FirstDecision(msgspec.Struct, frozen=True):
+    """The first decision on a command id. Command and answer keep their stored form: small, and rarely read."""
 
     position: Position
     at_ms: int
@@ -28,15 +28,14 @@ class First(msgspec.Struct, frozen=True):
     answer: bytes
 
     def is_before(self, position: Position) -> bool:
-        """Whether this stands before a position, as far as two partitions can be compared.
+        """Whether this is not the decision at `position` itself, nor a later one of the same partition.
 
-        Nothing is remembered that was not committed; should it be all the same, a command must not be taken
-        for a repeat of itself.
+        Defensive: a command never counts as a repeat of itself.
         """
         return self.position.partition != position.partition or self.position.offset < position.offset
 
     def answer_to(self, command: Command) -> Decision:
-        """What a later command with the same id is answered: the same, or that its key was used before."""
+        """The decision on a later command with the same id: the same answer, or `key_reused` for another request."""
         if request_of(decode_command(self.command)) != request_of(command):
             return Decision(Reason.KEY_REUSED)
         first = decode_decision(self.answer)
@@ -45,22 +44,22 @@ class First(msgspec.Struct, frozen=True):
         )
 
 
-class RecentIds:
-    """The newest ids, at most `limit`; always more than the batches that are not committed yet can hold."""
+class RecentCommandIds:
+    """The newest ids with their first decisions, at most `limit`: more than all uncommitted batches can hold."""
 
     def __init__(self, limit: int = 32_768) -> None:
         self._limit = limit
-        # By the ids' numbers, which hash faster. A plain dict forgets its oldest slowly.
-        self._firsts: OrderedDict[int, First] = OrderedDict()
+        # Keys are the ids' numbers, which hash faster. A plain dict is slow to remove its oldest entry.
+        self._firsts: OrderedDict[int, FirstDecision] = OrderedDict()
 
-    def find(self, command_id: UUID, now_ms: int) -> First | None:
-        """The first decision on this id, unless that is so long ago that the id counts no more."""
+    def find(self, command_id: UUID, now_ms: int) -> FirstDecision | None:
+        """The first decision on this id, unless the id has expired."""
         first = self._firsts.get(command_id.int)
         if first is not None and first.at_ms < now_ms - ID_LIFETIME_MS:
             return None
         return first
 
-    def remember(self, command_id: UUID, first: First) -> None:
+    def remember(self, command_id: UUID, first: FirstDecision) -> None:
         firsts, number = self._firsts, command_id.int
         firsts[number] = first
         firsts.move_to_end(number)

@@ -1,4 +1,4 @@
-"""Getting a batch into PostgreSQL, however often it must be asked; and reading from it patiently."""
+"""Commits and reads that are retried until PostgreSQL gives a definite result."""
 
 from __future__ import annotations
 
@@ -8,56 +8,56 @@ from typing import TypeVar
 
 import structlog
 
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
+from runtime.retries import Backoff
 from seat_workers.batch import Batch
 from seat_workers.ledger import Fenced, Ledger, OutcomeUnknown, Unavailable
 
 log = structlog.get_logger()
 T = TypeVar("T")
 
-_FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 2.0
+_FIRST_DELAY_S = 0.05
+_MAX_DELAY_S = 2.0
 
 
-async def land(ledger: Ledger, batch: Batch) -> None:
+async def commit_with_retries(ledger: Ledger, batch: Batch) -> None:
     """Returns once the batch is certainly committed; raises Refused when it certainly never will be."""
-    pause_s = _FIRST_PAUSE_S
-    unknown = False
+    backoff = Backoff(_FIRST_DELAY_S, _MAX_DELAY_S)
+    outcome_was_unknown = False
     while True:
         try:
             await ledger.commit(batch)
             return
         except Fenced:
-            # An earlier try whose connection was lost may have gone on in the server and be in the way of this.
-            if unknown and await _happened(ledger, batch):
+            # An earlier attempt may have committed after its connection was lost: then it is what fences this one.
+            if outcome_was_unknown and await _was_committed(ledger, batch):
                 return
             raise
         except Unavailable as error:
-            log.warning("PostgreSQL cannot commit now", error=str(error), retry_s=pause_s)
+            log.warning("commit_failed", error=str(error))
         except OutcomeUnknown as error:
-            log.warning("a commit's outcome is unknown; looking", error=str(error))
-            unknown = True
-            if await _happened(ledger, batch):
+            log.warning("commit_outcome_unknown", error=str(error))
+            outcome_was_unknown = True
+            if await _was_committed(ledger, batch):
                 return
-        await asyncio.sleep(pause_s)
-        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        await asyncio.sleep(backoff.next_s())
 
 
-async def _happened(ledger: Ledger, batch: Batch) -> bool:
+async def _was_committed(ledger: Ledger, batch: Batch) -> bool:
+    """Whether the stored `next_offset` of a partition is the one after the batch. Raises Fenced if it is neither."""
     partition, advance = next(iter(batch.advances.items()))
-    state = (await patiently(lambda: ledger.states([partition])))[partition]
+    state = (await read_with_retries(lambda: ledger.states([partition])))[partition]
     if state.epoch == advance.epoch and state.next_offset in (advance.expected, advance.next):
         return state.next_offset == advance.next
     raise Fenced(f"partition {partition} was taken by another writer")
 
 
-async def patiently(read: Callable[[], Awaitable[T]]) -> T:
-    """What `read` returns, once PostgreSQL answers."""
-    pause_s = _FIRST_PAUSE_S
+async def read_with_retries(read: Callable[[], Awaitable[T]]) -> T:
+    """Returns the result of `read`, repeated until PostgreSQL responds."""
+    backoff = Backoff(_FIRST_DELAY_S, _MAX_DELAY_S)
     while True:
         try:
             return await read()
-        except AWAY as error:
-            log.warning("PostgreSQL does not answer", error=repr(error), retry_s=pause_s)
-        await asyncio.sleep(pause_s)
-        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        except UNAVAILABLE as error:
+            log.warning("read_failed", error=repr(error))
+        await asyncio.sleep(backoff.next_s())

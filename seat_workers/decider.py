@@ -1,4 +1,7 @@
-"""Deciding a batch: records in, decisions and net changes out, memory moved on. No waiting in here."""
+"""Decides batches: takes records, returns decisions and their net changes, and updates the shows in memory.
+
+Nothing here waits for I/O.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +17,25 @@ from schemas.events import Decision, Reason
 from schemas.ids import Position
 from schemas.wire import decode_command, encode
 from seat_workers.batch import Advance, Batch, ShowRow
-from seat_workers.command_ids import ID_LIFETIME_MS, First, RecentIds
-from seat_workers.fold import Decided, fold
+from seat_workers.command_ids import ID_LIFETIME_MS, FirstDecision, RecentCommandIds
+from seat_workers.fold import DecidedRecord, fold
 from seat_workers.show import step
-from seat_workers.show_cache import Memory
+from seat_workers.show_cache import ShowCache
 from seat_workers.show_state import Show
 
 log = structlog.get_logger()
 
 
 class CommandFailed(Exception):
-    """The rules raised on a command: a bug. It is answered `internal_error`, all others go on."""
+    """The rules raised on a command, which is a bug. The command is answered `internal_error`, the others go on."""
 
     def __init__(self, position: Position) -> None:
         super().__init__(str(position))
         self.position = position
 
 
-class Owned(msgspec.Struct):
-    """A partition of ours, as far as it is decided (not necessarily committed)."""
+class OwnedPartition(msgspec.Struct):
+    """An assigned partition, as far as it is decided, which may be ahead of what is committed."""
 
     epoch: int
     next_offset: int
@@ -42,27 +45,27 @@ class Owned(msgspec.Struct):
 class Decider:
     """Decides commands in log order against the shows in memory."""
 
-    def __init__(self, memory: Memory, recent: RecentIds) -> None:
-        self._memory = memory
-        self._recent = recent
+    def __init__(self, memory: ShowCache, recent: RecentCommandIds) -> None:
+        self._cache = memory
+        self._recent_ids = recent
         self.poisoned: set[Position] = set()
-        """Commands that are answered `internal_error` without being looked at."""
-        self.nameless: set[Position] = set()
-        """Commands whose id cannot be stored as used."""
-        self.maybe_outdated: set[UUID] = set()
-        """Ids that PostgreSQL may still have from so long ago that they count no more."""
+        """Positions of commands that are answered `internal_error` without being decided."""
+        self.ids_not_stored: set[Position] = set()
+        """Positions of commands whose id cannot be stored as used."""
+        self.possibly_expired_ids: set[UUID] = set()
+        """Command ids that PostgreSQL may still have although they have expired."""
 
     def decide(
         self,
         read: list[tuple[Record, Command | None]],
-        owned_partitions: Mapping[int, Owned],
+        owned_partitions: Mapping[int, OwnedPartition],
         published: Mapping[int, int],
     ) -> Batch:
-        """The batch that these records make, in the order given; memory then stands after it.
+        """Decides records in the order given. Returns the batch; the shows in memory are then as after it.
 
-        Raises CommandFailed, with the records of this call forgotten, when the rules raise on one.
+        Raises CommandFailed when the rules raise on one; what this call has changed in memory is then dropped.
         """
-        decided: list[Decided] = []
+        decided: list[DecidedRecord] = []
         shows: dict[tuple[int, int], Show] = {}
         versions_before: dict[int, int] = {}
         expected_offsets: dict[int, int] = {}
@@ -71,8 +74,8 @@ class Decider:
                 owned = owned_partitions[record.partition]
                 if record.offset != owned.next_offset:
                     raise WrongLog(
-                        f"partition {record.partition} of the log goes on at offset {record.offset} where"
-                        f" {owned.next_offset} was expected: records are missing. Restore the log, or the"
+                        f"partition {record.partition} of the log continues at offset {record.offset}, expected was"
+                        f" {owned.next_offset}: records are missing. Restore the log, or the"
                         " database from a backup of the same moment"
                     )
                 expected_offsets.setdefault(record.partition, owned.next_offset)
@@ -81,7 +84,7 @@ class Decider:
                 decided.append(one)
                 owned.next_offset, owned.last_ms = record.offset + 1, now_ms
                 if one.decision.events and command is not None:
-                    show = self._memory.find(record.partition, command.show_id)
+                    show = self._cache.find(record.partition, command.show_id)
                     assert show is not None, "events come from shows"
                     shows[record.partition, show.show_id] = show
                     versions_before.setdefault(show.show_id, show.version)
@@ -90,7 +93,7 @@ class Decider:
             self._forget(decided)
             raise
         finally:
-            self._memory.return_borrowed()
+            self._cache.drop_borrowed()
         return Batch(
             advances={
                 partition: _advance(owned_partitions[partition], expected, published[partition])
@@ -100,72 +103,75 @@ class Decider:
             net=fold(decided, {show.show_id: show.seating for show in shows.values()}),
             shows=[_row(partition, show) for (partition, _), show in sorted(shows.items(), key=_show_id)],
             versions_before=versions_before,
-            outdated=self._outdated(decided) if self.maybe_outdated else (),
+            expired_ids=self._expired_ids(decided) if self.possibly_expired_ids else (),
         )
 
-    def _decide_one(self, record: Record, command: Command | None, now_ms: int) -> Decided:
+    def _decide_one(self, record: Record, command: Command | None, now_ms: int) -> DecidedRecord:
         position = Position(record.partition, record.offset)
         if command is None:
             decision, first = Decision(Reason.MALFORMED), False
-        elif (known := self._recent.find(command.command_id, now_ms)) is not None and known.is_before(
+        elif (known := self._recent_ids.find(command.command_id, now_ms)) is not None and known.is_before(
             position
         ):
             decision, first = known.answer_to(command), False
         else:
-            decision, first = self._decide_new(position, command, now_ms), position not in self.nameless
+            decision, first = self._decide_new(position, command, now_ms), position not in self.ids_not_stored
         answer = encode(decision)
         if first and command is not None:
-            self._recent.remember(command.command_id, First(position, now_ms, record.body, answer))
-        return Decided(position, now_ms, record.body, command, decision, answer, first)
+            self._recent_ids.remember(
+                command.command_id, FirstDecision(position, now_ms, record.body, answer)
+            )
+        return DecidedRecord(position, now_ms, record.body, command, decision, answer, first)
 
     def _decide_new(self, position: Position, command: Command, now_ms: int) -> Decision:
         if position in self.poisoned:
-            log.error("a command cannot be decided", position=str(position), show_id=command.show_id)
+            log.error("poisoned_command_skipped", position=str(position), show_id=command.show_id)
             return Decision(Reason.INTERNAL_ERROR)
-        show = self._memory.find(position.partition, command.show_id)
+        show = self._cache.find(position.partition, command.show_id)
         if show is None:
             return Decision(Reason.NOT_FOUND)
         try:
             return step(show, command, now_ms)
         except Exception as error:
-            self._memory.drop([(position.partition, command.show_id)])
-            log.exception("the rules raised", position=str(position), show_id=command.show_id)
+            self._cache.drop([(position.partition, command.show_id)])
+            log.exception("rules_raised", position=str(position), show_id=command.show_id)
             raise CommandFailed(position) from error
 
-    def _outdated(self, decided: Iterable[Decided]) -> list[tuple[UUID, int]]:
-        """Only with the commit of the command that uses it anew may an id be forgotten: until then, repeats of its
-        first use may come before that command in the log."""
+    def _expired_ids(self, decided: Iterable[DecidedRecord]) -> list[tuple[UUID, int]]:
+        """The expired ids that this batch uses anew, each with the log time in ms since which a use counts.
+
+        An id is deleted in the same commit as its new use, not before: until then, repeats of its first use may
+        precede the new use in the log.
+        """
         return [
             (one.command.command_id, one.at_ms - ID_LIFETIME_MS)
             for one in decided
-            if one.first and one.command is not None and one.command.command_id in self.maybe_outdated
+            if one.first and one.command is not None and one.command.command_id in self.possibly_expired_ids
         ]
 
     def undo(self, batch: Batch) -> None:
-        """Drops from memory what a batch that was not committed has left there."""
-        self._memory.drop([(show.partition, show.show_id) for show in batch.shows])
+        """Drops from memory what a batch that was not committed has changed."""
+        self._cache.drop([(show.partition, show.show_id) for show in batch.shows])
         self._forget(batch.decided)
 
-    def _forget(self, decided: Iterable[Decided]) -> None:
+    def _forget(self, decided: Iterable[DecidedRecord]) -> None:
         for one in decided:
             if one.command is not None:
-                self._memory.drop([(one.position.partition, one.command.show_id)])
+                self._cache.drop([(one.position.partition, one.command.show_id)])
                 if one.first:
-                    self._recent.forget(one.command.command_id)
+                    self._recent_ids.forget(one.command.command_id)
 
 
-def _advance(owned: Owned, expected: int, published: int) -> Advance:
+def _advance(owned: OwnedPartition, expected: int, published: int) -> Advance:
     return Advance(owned.epoch, expected, owned.next_offset, published, owned.last_ms)
 
 
 def decoded(record: Record) -> Command | None:
-    """The command in a record; None, loudly, when there is none."""
+    """The command in a record; None, with an error in the process log, when the record is not a command."""
     try:
         command: Command = decode_command(record.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        log.error(
-            "a record is not a command", position=f"{record.partition}-{record.offset}", error=str(error)
-        )
+        log.error("record_malformed", position=f"{record.partition}-{record.offset}", error=str(error))
         return None
     return command
 

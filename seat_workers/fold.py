@@ -1,8 +1,8 @@
-"""A batch of decisions folded into its net changes: one row per seat, per booking and per show. Pure.
+"""Folds the decisions of a batch into net changes: one row per seat, per booking and per show. Pure.
 
-A seat that was sold, freed and sold again within a batch is one claim with its last owner; a booking that
-was made and cancelled within the batch is one row, already cancelled, and no claim. Ids are sorted, so that
-two writers that should ever meet do so in the same order.
+A seat that is sold, freed and sold again within a batch becomes one claim of its last owner. A booking that is made
+and cancelled within a batch becomes one cancelled row and no claim. Rows are sorted by id, so that two writers that
+touch the same rows lock them in the same order.
 """
 
 from __future__ import annotations
@@ -33,25 +33,26 @@ from schemas.events import (
 )
 from schemas.ids import Position
 from schemas.layout import Seating
+from schemas.seat_states import BLOCKED, HELD, SOLD
 from schemas.wire import decode_command, decode_decision
 
 
-class Decided(msgspec.Struct, frozen=True):
-    """One record of the log with its decision, in stored form too."""
+class DecidedRecord(msgspec.Struct, frozen=True):
+    """One record of the log with its decision, which is also kept in stored form."""
 
     position: Position
     at_ms: int
     body: bytes
     command: Command | None
-    """None when the record was not a command."""
+    """None for a record that is not a command."""
     decision: Decision
     answer: bytes
     first: bool
-    """Whether the command's id counts from here: not for repeats and for what is not a command."""
+    """Whether this is the first use of the command's id: not so for a repeat or a malformed record."""
 
     @classmethod
-    def stored(cls, partition: int, offset: int, at_ms: int, body: bytes, answer: bytes) -> Decided:
-        """The decision in a row of `decisions`."""
+    def stored(cls, partition: int, offset: int, at_ms: int, body: bytes, answer: bytes) -> DecidedRecord:
+        """Decodes a row of `decisions`."""
         try:
             command = decode_command(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -62,45 +63,45 @@ class Decided(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """What a seat's row says at the end of the batch: letter, and booking unless it is blocked."""
+    """A seat's row after the batch: its state, and its booking unless it is blocked."""
 
     state: str
     booking_id: UUID | None
 
 
 class NetChanges(msgspec.Struct):
-    """What a batch writes, besides its decisions. Seats are (show, index in layout order)."""
+    """The rows that a batch writes besides its decisions. Seats are (show, index in layout order)."""
 
-    frees: list[tuple[int, int]]
-    """Seats whose claim of before the batch goes, whether or not there is a new one."""
+    freed: list[tuple[int, int]]
+    """Seats that lose the claim they had before the batch, whether or not they get a new one."""
     claims: list[tuple[int, int, Claim]]
     new_bookings: list[tuple[Booking, Position]]
     changed_bookings: list[tuple[Booking, Position]]
     opened: set[int]
-    """Shows that the batch opened: their row is new."""
-    termed: set[int]
-    """Shows whose status or terms the batch set."""
+    """Shows that the batch opens: their row is new."""
+    terms_changed: set[int]
+    """Shows whose status or terms the batch changes."""
 
     def ended(self) -> list[tuple[Booking, Position]]:
-        """The bookings that are over at the end of the batch."""
+        """The bookings that are not live after the batch."""
         return [row for row in (*self.new_bookings, *self.changed_bookings) if not row[0].status.live]
 
 
-def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChanges:
-    """The net changes of decisions given in log order per show. `seatings`: of every show of the batch."""
+def fold(batch: Iterable[DecidedRecord], seatings: Mapping[int, Seating]) -> NetChanges:
+    """The net changes of decisions, given in log order per show. `seatings`: show → seating, for every show."""
     seats_now: dict[tuple[int, int], Claim | None] = {}
     had_claim: set[tuple[int, int]] = set()
     bookings: dict[int, tuple[Booking, Position]] = {}
-    """By the ids' numbers, which hash and sort faster."""
+    """Keys are the ids' numbers, which hash and sort faster."""
     new: set[int] = set()
     opened: set[int] = set()
-    termed: set[int] = set()
+    terms_changed: set[int] = set()
 
     for decided in batch:
         for event in decided.decision.events:
             match event:
                 case BookingConfirmed(booking) | BookingHeld(booking):
-                    state = "s" if isinstance(event, BookingConfirmed) else "h"
+                    state = SOLD if isinstance(event, BookingConfirmed) else HELD
                     claim: Claim | None = Claim(state, booking.booking_id)
                     before = isinstance(decided.command, ConfirmBooking)
                 case BookingCancelled(booking) | HoldReleased(booking) | HoldExpired(booking):
@@ -112,7 +113,7 @@ def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChange
                         seat = show_id, index(label)
                         if before and seat not in seats_now:
                             had_claim.add(seat)
-                        seats_now[seat] = None if before else Claim("b", None)
+                        seats_now[seat] = None if before else Claim(BLOCKED, None)
                     continue
                 case ShowOpened(show_id):
                     opened.add(show_id)
@@ -123,7 +124,7 @@ def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChange
                     | ShowReopened(show_id)
                     | ShowCancelled(show_id)
                 ):
-                    termed.add(show_id)
+                    terms_changed.add(show_id)
                     continue
                 case TicketCheckedIn(booking):
                     bookings[booking.booking_id.int] = (booking, decided.position)
@@ -141,10 +142,10 @@ def fold(batch: Iterable[Decided], seatings: Mapping[int, Seating]) -> NetChange
 
     rows = [(number in new, bookings[number]) for number in sorted(bookings)]
     return NetChanges(
-        frees=sorted(had_claim),
+        freed=sorted(had_claim),
         claims=[(*seat, claim) for seat in sorted(seats_now) if (claim := seats_now[seat]) is not None],
         new_bookings=[row for is_new, row in rows if is_new],
         changed_bookings=[row for is_new, row in rows if not is_new],
         opened=opened,
-        termed=termed,
+        terms_changed=terms_changed,
     )

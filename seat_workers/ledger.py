@@ -1,8 +1,8 @@
-"""PostgreSQL as the writers' ledger: take a partition, load shows, commit one batch in one round trip.
+"""The writers' ledger in PostgreSQL: takes partitions, loads shows, commits a batch in one round trip.
 
-The commit is one call of the function `commit_batch_v1`, so one transaction that waits for nobody outside: it
-writes everything or raises. A writer whose partition was taken by another has an old epoch and writes
-nothing. When the connection is lost in mid-commit, `next_offset` tells afterwards whether it happened.
+A commit is one call of the function `commit_batch_v1`, so one transaction without client round trips inside: it writes
+everything or raises. A writer whose partition was taken by another has an old epoch and writes nothing. If the
+connection is lost during a commit, `next_offset` shows afterwards whether it succeeded.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.ids import Position
 from schemas.layout import Seating, decode_layout
+from seat_workers import queries
 from seat_workers.batch import Batch, arguments, transposed
-from seat_workers.command_ids import First
+from seat_workers.command_ids import FirstDecision
 from seat_workers.compact.stored_show import BookingColumns, StoredShow, received_numbers
 
 
@@ -30,7 +31,7 @@ class Refused(Exception):
 
 
 class Fenced(Refused):
-    """Another writer has taken a partition of the batch, or moved it on."""
+    """Another writer has taken a partition of the batch, or advanced it."""
 
 
 class IdUsed(Refused):
@@ -38,15 +39,15 @@ class IdUsed(Refused):
 
 
 class DataRefused(Refused):
-    """PostgreSQL does not take these rows. The next try must be smaller."""
+    """PostgreSQL refuses these rows. The next attempt must be smaller."""
 
 
 class Unavailable(Refused):
-    """PostgreSQL cannot commit now: disk full, shutting down. Try again later."""
+    """PostgreSQL cannot commit now, for example on a full disk or while it shuts down. The commit can be retried."""
 
 
 class OutcomeUnknown(Exception):
-    """The connection was lost in mid-commit; `next_offset` tells."""
+    """The connection was lost during a commit; `next_offset` shows whether it succeeded."""
 
 
 class PartitionState(msgspec.Struct, frozen=True):
@@ -59,7 +60,7 @@ class PartitionState(msgspec.Struct, frozen=True):
 
 
 class ShowSize(msgspec.Struct, frozen=True):
-    """What a show costs to load."""
+    """The size of a stored show, which decides how it is loaded."""
 
     show_id: int
     partition: int
@@ -68,106 +69,29 @@ class ShowSize(msgspec.Struct, frozen=True):
     """Seats that are not available."""
 
 
-_TAKE = """
-    INSERT INTO partitions AS t (partition, epoch, owner)
-    SELECT p, 1, $2 FROM unnest($1::int[]) p
-     WHERE EXISTS (SELECT FROM partitions known WHERE known.partition = p)
-        OR NOT EXISTS (SELECT FROM decisions d WHERE d.partition = p)
-     ORDER BY p
-        ON CONFLICT (partition) DO UPDATE SET epoch = t.epoch + 1, owner = excluded.owner
-    RETURNING partition, epoch, next_offset, published_offset, last_ms"""
-_STATES = """
-    SELECT partition, epoch, next_offset, published_offset, last_ms
-      FROM partitions WHERE partition = ANY ($1::int[])"""
-_PUBLISHED = """
-    UPDATE partitions t SET published_offset = p.published
-      FROM unnest($1::int[], $2::bigint[], $3::bigint[]) p (partition, epoch, published)
-     WHERE t.partition = p.partition AND t.epoch = p.epoch AND t.published_offset < p.published"""
-_SIZES = """
-    SELECT s.show_id, s.partition, s.layout_digest, coalesce(l.total_seats, 0) - s.available
-      FROM show_states s LEFT JOIN layouts l ON l.digest = s.layout_digest
-     WHERE s.show_id = ANY ($1::int[]) AND s.partition = ANY ($2::int[])"""
-_SHOWS = """
-    SELECT s.show_id, s.partition, s.status, s.version, s.available, s.layout_id, s.layout_digest, s.starts_ms,
-           s.seats_per_customer, s.sales_start_ms, s.sales_end_ms, b.*, c.*
-      FROM show_states s
-     CROSS JOIN LATERAL (
-           SELECT string_agg(uuid_send(booking_id), ''::bytea ORDER BY booking_id) AS ids,
-                  string_agg(int8send(user_id), ''::bytea ORDER BY booking_id) AS users,
-                  string_agg(int8send(created_ms), ''::bytea ORDER BY booking_id) AS created_ms,
-                  string_agg(int8send(coalesce(expires_ms, 0)), ''::bytea ORDER BY booking_id) AS expires_ms,
-                  string_agg(int4send(cardinality(seats)), ''::bytea ORDER BY booking_id) AS sizes,
-                  array_agg(checked_in) FILTER (WHERE checked_in IS NOT NULL) AS check_ins
-             FROM bookings
-            WHERE booking_id IN (SELECT booking_id FROM claims WHERE show_id = s.show_id AND state <> 'b')
-              AND status IN ('held', 'confirmed')) b
-     CROSS JOIN LATERAL (
-           SELECT string_agg(int4send(seat), ''::bytea ORDER BY booking_id, seat)
-                  FILTER (WHERE state <> 'b') AS claimed,
-                  string_agg(int4send(seat), ''::bytea) FILTER (WHERE state = 'b') AS blocked
-             FROM claims WHERE show_id = s.show_id) c
-     WHERE s.show_id = ANY ($1::int[]) AND s.partition = ANY ($2::int[])"""
-_BOOKING_COLUMNS = (
-    "booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, checked_in"
-)
-_BOOKINGS = f"SELECT {_BOOKING_COLUMNS} FROM bookings WHERE booking_id = ANY ($1::uuid[])"
-_HELD = """
-    SELECT s.partition, c.show_id, min(b.expires_ms) AS due_ms
-      FROM claims c JOIN bookings b USING (booking_id) JOIN show_states s ON s.show_id = c.show_id
-     WHERE c.state = 'h' AND s.partition = ANY ($1::int[]) GROUP BY s.partition, c.show_id"""
-_CANCELLED = """
-    SELECT s.partition, s.show_id FROM show_states s
-     WHERE s.status = 'cancelled' AND s.partition = ANY ($1::int[])
-       AND EXISTS (SELECT FROM claims c WHERE c.show_id = s.show_id AND c.state <> 'b')"""
-_LAYOUTS = "SELECT digest, body FROM layouts WHERE digest = ANY ($1::text[])"
-_FIRST_DECISIONS = """
-    SELECT i.command_id, d.partition, d.log_offset, d.at_ms, d.command, d.answer
-      FROM command_ids i JOIN decisions d USING (partition, log_offset)
-     WHERE i.command_id = ANY ($1::uuid[])"""
-_DECISIONS = """
-    SELECT log_offset, at_ms, command, answer FROM decisions
-     WHERE partition = $1 AND log_offset >= $2 AND log_offset < $3 ORDER BY log_offset LIMIT $4"""
-_COMMIT = "SELECT commit_batch_v1(" + ", ".join(f"${n}" for n in range(1, 57)) + ")"
-_COMMIT_FORGETTING = f"""
-    WITH forgotten AS (
-        DELETE FROM command_ids i USING unnest($57::uuid[], $58::bigint[]) u (command_id, counts_from_ms)
-         WHERE i.command_id = u.command_id AND i.at_ms < u.counts_from_ms RETURNING i.command_id)
-    {_COMMIT} FROM (SELECT count(*) FROM forgotten)"""
-"""First forgets ids, then commits, in one statement: the count is there only when all are gone, and a function sees
-what its own statement has changed."""
-
-_BY_KEY = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
-"""A worker touches rows by key only. Plans are made while tables are small, or for the average show; one that scans a
-table would be right then and wrong an hour later, for all shows of the worker."""
-_KEEP_PLANS = "SET plan_cache_mode = force_generic_plan"
-"""Of the commit. Left alone, PostgreSQL would plan each of its statements anew for each batch, since a plan for few
-rows looks cheaper: a third of what committing one booking costs."""
-_PLAN_ANEW, _PLANS_KEPT_S = "DISCARD PLANS", 2.0
-"""A plan that was made for a table of a few rows reads all of its index, and would go on as the table grows."""
-
 _TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58")
 
 
 class Ledger:
-    """Connections to PostgreSQL: one only commits, one reads and takes partitions, one loads big shows."""
+    """Three connections to PostgreSQL: one for commits, one for reads and taking partitions, one for big shows."""
 
     def __init__(self, connect: Callable[[str], Awaitable[Any]]) -> None:
         self._connect = connect
         self._connections: dict[str, Any] = {}
         self._commit_call: Any = None
-        self._plan_anew_at = 0.0
+        self._discard_plans_at = 0.0
 
     async def _connection(self, use: str) -> Any:
         connection = self._connections.get(use)
         if connection is None or connection.is_closed():
             connection = await self._connect(f"seat worker, {use}")
             try:
-                await connection.execute(_BY_KEY)
+                await connection.execute(queries.ACCESS_BY_KEY_ONLY)
                 if use == "commit":
-                    await connection.execute(_KEEP_PLANS)
-                    self._commit_call = await connection.prepare(_COMMIT)
+                    await connection.execute(queries.KEEP_PLANS)
+                    self._commit_call = await connection.prepare(queries.COMMIT)
             except BaseException:
-                connection.terminate()  # half made, it would be no use to anybody
+                connection.terminate()  # a half-configured connection must not be used
                 raise
             self._connections[use] = connection
         return connection
@@ -176,89 +100,91 @@ class Ledger:
         for connection in list(self._connections.values()):
             try:
                 await connection.close(timeout=2)
-            except AWAY:
+            except UNAVAILABLE:
                 connection.terminate()
         self._connections.clear()
 
     async def take(self, partitions: Sequence[int], owner: str) -> dict[int, PartitionState]:
-        """Raises the epoch of these partitions: whoever had them can commit nothing more.
+        """Raises the epochs of these partitions, so that their previous owners can commit nothing more.
 
-        A partition that has decisions but no row is left out: that database has lost something. One
-        statement, so that a worker that falls asleep here holds no lock.
+        A partition that has decisions but no row is left out, since that database is incomplete. One statement, so
+        that a worker that is suspended here holds no lock.
         """
         connection = await self._connection("read")
-        rows = await connection.fetch(_TAKE, sorted(partitions), owner)
+        rows = await connection.fetch(queries.TAKE_PARTITIONS, sorted(partitions), owner)
         return {row["partition"]: _partition_state(row) for row in rows}
 
     async def states(self, partitions: Sequence[int]) -> dict[int, PartitionState]:
         """The rows of these partitions as they are now."""
         connection = await self._connection("read")
-        rows = await connection.fetch(_STATES, sorted(partitions))
+        rows = await connection.fetch(queries.PARTITION_STATES, sorted(partitions))
         return {row["partition"]: _partition_state(row) for row in rows}
 
     async def mark_published(self, advances: Mapping[int, tuple[int, int]]) -> None:
-        """Stores partition → (epoch, published offset) apart from a commit, before going idle or away.
+        """Stores partition → (epoch, published offset) without a commit, when partitions are given up.
 
-        Does nothing without a connection at hand: what is not marked is published again, no more.
+        Does nothing without an open connection: the only effect is that the next owner publishes again.
         """
         connection = self._connections.get("read")
         if connection is not None and not connection.is_closed():
             columns = [(partition, *advance) for partition, advance in sorted(advances.items())]
-            await connection.execute(_PUBLISHED, *transposed(columns, 3))
+            await connection.execute(queries.MARK_PUBLISHED, *transposed(columns, 3))
 
     async def show_sizes(self, show_ids: Sequence[int], partitions: Sequence[int]) -> list[ShowSize]:
-        """Those of the shows that have been opened on one of these partitions."""
+        """The sizes of those shows that have been opened on one of these partitions."""
         connection = await self._connection("read")
-        return [ShowSize(*row) for row in await connection.fetch(_SIZES, show_ids, partitions)]
+        return [ShowSize(*row) for row in await connection.fetch(queries.SHOW_SIZES, show_ids, partitions)]
 
     async def load_shows(
-        self, show_ids: Sequence[int], partitions: Sequence[int], *, aside: bool = False
+        self, show_ids: Sequence[int], partitions: Sequence[int], *, in_background: bool = False
     ) -> list[StoredShow]:
-        """As `show_sizes`, with all that is in them.
+        """Reads those shows that have been opened on one of these partitions, with their live bookings.
 
-        `aside`: on a connection for this alone, so that the others need not wait. One call at a time.
+        `in_background`: uses a connection of its own, so that other reads need not wait. One such call at a time.
         """
-        connection = await self._connection("load" if aside else "read")
+        connection = await self._connection("load" if in_background else "read")
         try:
-            rows = await connection.fetch(_SHOWS, show_ids, partitions)
+            rows = await connection.fetch(queries.SHOWS, show_ids, partitions)
         except asyncio.CancelledError:
-            if aside:
+            if in_background:
                 self._connections.pop("load", None)
                 connection.terminate()
             raise
         return [_stored_show(row) for row in rows]
 
-    async def unfinished(
+    async def pending_timers(
         self, partitions: Sequence[int]
     ) -> tuple[list[tuple[int, int, int]], list[tuple[int, int]]]:
-        """What waits to be done by itself on these partitions.
+        """The shows on these partitions that need a timer.
 
-        Shows with holds, as (partition, show, when the first is due in ms), and cancelled shows that still
-        have bookings, as (partition, show).
+        Shows with holds, as (partition, show, first expiry in Unix ms), and cancelled shows that still have bookings,
+        as (partition, show).
         """
         connection = await self._connection("read")
-        held = [tuple(row) for row in await connection.fetch(_HELD, partitions)]
-        return held, [tuple(row) for row in await connection.fetch(_CANCELLED, partitions)]
+        held = [tuple(row) for row in await connection.fetch(queries.SHOWS_WITH_HOLDS, partitions)]
+        return held, [
+            tuple(row) for row in await connection.fetch(queries.CANCELLED_SHOWS_WITH_BOOKINGS, partitions)
+        ]
 
     async def load_layouts(self, digests: Sequence[str]) -> dict[str, Seating]:
-        """Layouts by digest, made ready."""
+        """The seatings of these layouts, by digest."""
         connection = await self._connection("read")
-        rows = await connection.fetch(_LAYOUTS, digests)
+        rows = await connection.fetch(queries.LAYOUTS, digests)
         return {row["digest"]: Seating(decode_layout(row["body"])) for row in rows}
 
     async def load_bookings(self, booking_ids: Sequence[UUID]) -> list[Booking]:
-        """Those of the bookings that are stored, live or over."""
+        """Those of the bookings that are stored, live or ended."""
         connection = await self._connection("read")
-        return [_booking(row) for row in await connection.fetch(_BOOKINGS, booking_ids)]
+        return [_booking(row) for row in await connection.fetch(queries.BOOKINGS, booking_ids)]
 
-    async def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, First]]:
-        """For each of the ids that has been used: its first decision."""
+    async def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, FirstDecision]]:
+        """The first decision on each of the ids that has been used."""
         connection = await self._connection("read")
-        rows = await connection.fetch(_FIRST_DECISIONS, command_ids)
+        rows = await connection.fetch(queries.FIRST_DECISIONS, command_ids)
         return [
             (
                 UUID(int=row["command_id"].int),
-                First(
+                FirstDecision(
                     Position(row["partition"], row["log_offset"]), row["at_ms"], row["command"], row["answer"]
                 ),
             )
@@ -268,23 +194,25 @@ class Ledger:
     async def decisions(
         self, partition: int, start: int, end: int, limit: int
     ) -> list[tuple[int, int, bytes, bytes]]:
-        """Stored decisions with start ≤ offset < end: offset, time, command, answer."""
+        """Stored decisions with start ≤ offset < end, as (offset, log time in ms, command, answer)."""
         connection = await self._connection("read")
-        return [tuple(row) for row in await connection.fetch(_DECISIONS, partition, start, end, limit)]
+        return [tuple(row) for row in await connection.fetch(queries.DECISIONS, partition, start, end, limit)]
 
     async def commit(self, batch: Batch) -> None:
         """Writes the batch, all or nothing. Raises a kind of Refused, or OutcomeUnknown."""
         try:
             connection = await self._connection("commit")
-        except (*AWAY, asyncpg.PostgresError) as error:
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             raise Unavailable(f"no connection to commit on: {error}") from error
         try:
-            if time.monotonic() >= self._plan_anew_at:
-                await connection.execute(_PLAN_ANEW)
-                self._plan_anew_at = time.monotonic() + _PLANS_KEPT_S
-            if batch.outdated:
+            if time.monotonic() >= self._discard_plans_at:
+                await connection.execute(queries.DISCARD_PLANS)
+                self._discard_plans_at = time.monotonic() + queries.PLAN_LIFETIME_S
+            if batch.expired_ids:
                 await connection.fetchval(
-                    _COMMIT_FORGETTING, *arguments(batch), *transposed(sorted(batch.outdated), 2)
+                    queries.COMMIT_DELETING_EXPIRED_IDS,
+                    *arguments(batch),
+                    *transposed(sorted(batch.expired_ids), 2),
                 )
             else:
                 await self._commit_call.fetchval(*arguments(batch))
@@ -292,7 +220,7 @@ class Ledger:
             raise _refusal(error) from error
         except (asyncpg.DataError, ValueError, TypeError, OverflowError) as error:
             raise DataRefused(f"a value does not fit its column: {error}") from error
-        except AWAY as error:
+        except UNAVAILABLE as error:
             raise OutcomeUnknown(repr(error)) from error
         except asyncio.CancelledError:
             self._connections.pop("commit").terminate()

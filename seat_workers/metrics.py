@@ -1,4 +1,4 @@
-"""What a seat worker tells of itself. It is counted beside the worker: around its ledger and its place in the group."""
+"""Metrics of a seat worker, counted in wrappers around its ledger and its group membership."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from schemas.wire import COMMANDS_TOPIC
 from seat_workers.batch import Batch
 from seat_workers.ledger import Ledger, PartitionState
 
-_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-_TIMES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-_BOUNDS_S = 1.0
+_BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+_COMMIT_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_BOUNDS_TIMEOUT_S = 1.0
 
 
-class WorkerMeasures:
-    """Counts of one worker since it started."""
+class WorkerMetrics:
+    """Counters of one worker since its start."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self.shows_in_memory: Callable[[], int] = lambda: 0
         self.next_offsets: dict[int, int] = {}
-        """Partitions that are ours, and the first position without a decision."""
+        """Partition → its first offset without a decision, for the assigned partitions."""
         self.epochs: dict[int, int] = {}
-        """How often partitions had been taken when we took them."""
+        """Partition → its epoch when this worker took it."""
         self._decided: defaultdict[tuple[str, ...], int] = defaultdict(int)
-        self._sizes = Histogram(_SIZES)
-        self._commit_s = Histogram(_TIMES_S)
+        self._sizes = Histogram(_BATCH_BUCKETS)
+        self._commit_s = Histogram(_COMMIT_BUCKETS_S)
         self._refused = 0
 
     def committed(self, batch: Batch, took_s: float) -> None:
-        """A batch is in PostgreSQL."""
+        """Counts a batch that was committed in `took_s` seconds."""
         self._sizes.observe(len(batch.decided))
         self._commit_s.observe(took_s)
         for one in batch.decided:
@@ -51,7 +51,7 @@ class WorkerMeasures:
                 self.next_offsets[partition] = advance.next
 
     def refused(self) -> None:
-        """PostgreSQL did not take a batch, or nobody knows; it is tried or decided again."""
+        """Counts an attempt to commit that failed or has an unknown outcome."""
         self._refused += 1
 
     async def metrics(self) -> AsyncIterator[Metric]:
@@ -70,31 +70,31 @@ class WorkerMeasures:
             {(): self._refused},
         )
         yield gauge("aisle_shows_in_memory", "Shows loaded.", [], {(): self.shows_in_memory()})
-        ours = {str(partition): partition for partition in sorted(self.next_offsets)}
+        assigned = {str(partition): partition for partition in sorted(self.next_offsets)}
         yield gauge(
             "aisle_partition_epoch",
             "How often a partition of ours has been taken.",
             ["partition"],
-            {(name,): self.epochs[p] for name, p in ours.items()},
+            {(name,): self.epochs[p] for name, p in assigned.items()},
         )
         yield gauge(
             "aisle_partition_next_offset",
             "The first position without a decision.",
             ["partition"],
-            {(name,): self.next_offsets[p] for name, p in ours.items()},
+            {(name,): self.next_offsets[p] for name, p in assigned.items()},
         )
         ends = await self._ends()
         yield gauge(
             "aisle_partition_lag",
             "Commands in the log without a decision.",
             ["partition"],
-            {(name,): max(0, ends[p] - self.next_offsets[p]) for name, p in ours.items() if p in ends},
+            {(name,): max(0, ends[p] - self.next_offsets[p]) for name, p in assigned.items() if p in ends},
         )
 
     async def _ends(self) -> Mapping[int, int]:
-        """Where the partitions end in the log; none when it does not say."""
+        """The end offset of each partition in the log; empty when the log does not respond."""
         try:
-            async with asyncio.timeout(_BOUNDS_S):
+            async with asyncio.timeout(_BOUNDS_TIMEOUT_S):
                 bounds = await self._log.bounds(COMMANDS_TOPIC)
         except (OSError, TimeoutError, LogUnavailable, WrongLog):
             return {}
@@ -102,15 +102,15 @@ class WorkerMeasures:
 
 
 class MeasuredLedger(Ledger):
-    """The ledger, with its commits counted."""
+    """A ledger that counts its commits."""
 
-    def __init__(self, connect: Callable[[str], Awaitable[Any]], measures: WorkerMeasures) -> None:
+    def __init__(self, connect: Callable[[str], Awaitable[Any]], metrics: WorkerMetrics) -> None:
         super().__init__(connect)
-        self._measures = measures
+        self._metrics = metrics
 
     async def take(self, partitions: Sequence[int], owner: str) -> dict[int, PartitionState]:
         taken = await super().take(partitions, owner)
-        self._measures.epochs |= {partition: state.epoch for partition, state in taken.items()}
+        self._metrics.epochs |= {partition: state.epoch for partition, state in taken.items()}
         return taken
 
     async def commit(self, batch: Batch) -> None:
@@ -118,24 +118,24 @@ class MeasuredLedger(Ledger):
         try:
             await super().commit(batch)
         except Exception:
-            self._measures.refused()
+            self._metrics.refused()
             raise
-        self._measures.committed(batch, time.perf_counter() - began)
+        self._metrics.committed(batch, time.perf_counter() - began)
 
 
 class MeasuredMember:
-    """The worker as a member of its group, with its partitions noted."""
+    """A worker as a member of its group, with its assigned partitions noted."""
 
-    def __init__(self, member: Member, measures: WorkerMeasures) -> None:
+    def __init__(self, member: Member, metrics: WorkerMetrics) -> None:
         self._member = member
-        self._measures = measures
+        self._metrics = metrics
 
     async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
         taken = await self._member.assigned(partitions)
-        self._measures.next_offsets.update(taken)
+        self._metrics.next_offsets.update(taken)
         return taken
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         for partition in partitions:
-            self._measures.next_offsets.pop(partition, None)
+            self._metrics.next_offsets.pop(partition, None)
         await self._member.revoked(partitions)

@@ -1,8 +1,8 @@
-"""Tells the world what was committed: seat changes first, then replies, then events.
+"""Publishes what was committed: seat changes first, then replies, then events.
 
-Everything here is made from decisions as they are stored, so a worker that starts after a crash publishes
-again from `published_offset` with the same code. Redis may be gone: gateways then look answers up, and
-nothing is lost. The topic of events is different: a batch counts as published only when it has taken them.
+All messages are made from stored decisions, so a worker that starts after a crash publishes again from
+`published_offset` with the same code. Redis may be down: gateways then look decisions up, and nothing is lost. The
+events topic must accept its records: only then a batch counts as published.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import redis.exceptions
 import structlog
 
 from runtime.log import Appender, LogUnavailable
+from runtime.retries import Backoff
 from schemas.commands import ReplyTo
 from schemas.events import (
     BookingCancelled,
@@ -31,20 +32,21 @@ from schemas.events import (
     ShowEvent,
     TicketCheckedIn,
 )
+from schemas.seat_states import AVAILABLE, BLOCKED, HELD, SOLD
 from schemas.wire import SEATS_CHANNEL, Reply, ShowSeatChanges, encode, replies_channel
-from seat_workers.fold import Decided
+from seat_workers.fold import DecidedRecord
 
 log = structlog.get_logger()
 
 UNKNOWN_VERSION = -1
-"""As `from_version`: whoever has a picture of the show loads it again."""
+"""As `from_version`: a gateway that has a seat-map snapshot of the show loads it again."""
 
 _REDIS_TIMEOUT_S = 0.5
-_REDIS_PAUSE_S = 0.5
+_REDIS_RETRY_S = 0.5
 
 
 class Redis(Protocol):
-    """What publishing needs of a Redis client."""
+    """The part of a Redis client that publishing uses."""
 
     def pipeline(self, transaction: bool = ...) -> Any: ...
 
@@ -55,32 +57,32 @@ class Publisher:
     def __init__(self, redis_client: Redis, events: Appender) -> None:
         self._redis = redis_client
         self._events = events
-        self._redis_rests_until = 0.0
+        self._redis_retry_at_s = 0.0
 
-    async def publish(self, decided: list[Decided], versions_before: Mapping[int, int]) -> None:
+    async def publish(self, decided: list[DecidedRecord], versions_before: Mapping[int, int]) -> None:
         """Publishes committed decisions; returns when the log has their events.
 
-        `versions_before`: of each show, the version before these decisions, where that is known.
+        `versions_before`: show → its version before these decisions, where that is known.
         """
         changes = seat_changes(decided, versions_before)
         messages = [(SEATS_CHANNEL, encode(changes))] if changes else []
         messages += [(replies_channel(gateway), encode(replies)) for gateway, replies in replies_of(decided)]
         if messages:
-            await self._tell_gateways(messages)
+            await self._notify_gateways(messages)
         events = events_of(decided)
-        retry_s = 0.1
+        backoff = Backoff(0.1, 5.0)
         while events:
             try:
                 await self._events.append_many(events)
                 return
             except LogUnavailable as error:
-                log.warning("events not published yet", error=str(error), retry_s=retry_s)
+                retry_s = backoff.next_s()
+                log.warning("events_append_failed", error=str(error), retry_s=retry_s)
                 await asyncio.sleep(retry_s)
-                retry_s = min(retry_s * 2, 5.0)
 
-    async def _tell_gateways(self, messages: list[tuple[str, bytes]]) -> None:
+    async def _notify_gateways(self, messages: list[tuple[str, bytes]]) -> None:
         loop = asyncio.get_running_loop()
-        if loop.time() < self._redis_rests_until:
+        if loop.time() < self._redis_retry_at_s:
             return
         pipeline = self._redis.pipeline(transaction=False)
         for channel, message in messages:
@@ -89,29 +91,31 @@ class Publisher:
             async with asyncio.timeout(_REDIS_TIMEOUT_S):
                 await pipeline.execute()
         except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
-            self._redis_rests_until = loop.time() + _REDIS_PAUSE_S
-            log.warning("Redis is gone; gateways will look answers up", error=str(error))
+            self._redis_retry_at_s = loop.time() + _REDIS_RETRY_S
+            log.warning("redis_publish_failed", error=str(error))
 
 
-def seat_changes(decided: Iterable[Decided], versions_before: Mapping[int, int]) -> list[ShowSeatChanges]:
-    """What these decisions changed, one entry a show, the latest letter per seat.
+def seat_changes(
+    decided: Iterable[DecidedRecord], versions_before: Mapping[int, int]
+) -> list[ShowSeatChanges]:
+    """The seats that these decisions changed, one entry a show, with each seat's latest state.
 
-    A show whose status or terms changed has to be loaded again: that is rare, and not worth a message.
+    A show whose status or terms changed has to be loaded again, which is rare enough to need no message of its own.
     """
     changes: dict[int, dict[str, str]] = defaultdict(dict)
     versions: dict[int, int] = {}
     before = dict(versions_before)
     for one in decided:
         for event in one.decision.events:
-            letter = _letter(event)
-            if letter is not None:
+            state = _state_after(event)
+            if state is not None:
                 show_id, seats = _seats(event)
-                changes[show_id].update(dict.fromkeys(seats, letter))
+                changes[show_id].update(dict.fromkeys(seats, state))
             elif isinstance(event, ShowEvent):
                 show_id = event.show_id
                 before[show_id] = UNKNOWN_VERSION
             elif isinstance(event, TicketCheckedIn):
-                show_id = event.booking.show_id  # its version moves on, its seats stay as they are
+                show_id = event.booking.show_id  # the version changes, the seats do not
             elif one.command is not None:  # an event of a later release, published again
                 show_id = one.command.show_id
                 before[show_id] = UNKNOWN_VERSION
@@ -124,16 +128,16 @@ def seat_changes(decided: Iterable[Decided], versions_before: Mapping[int, int])
     ]
 
 
-def _letter(event: Event) -> str | None:
+def _state_after(event: Event) -> str | None:
     match event:
         case BookingConfirmed():
-            return "s"
+            return SOLD
         case BookingHeld():
-            return "h"
+            return HELD
         case SeatsBlocked():
-            return "b"
+            return BLOCKED
         case BookingCancelled() | HoldReleased() | HoldExpired() | SeatsUnblocked():
-            return "a"
+            return AVAILABLE
         case _:
             return None
 
@@ -144,8 +148,8 @@ def _seats(event: Any) -> tuple[int, tuple[str, ...]]:
     return event.booking.show_id, event.booking.seats
 
 
-def replies_of(decided: Iterable[Decided]) -> list[tuple[str, list[Reply]]]:
-    """For each gateway that waits for any of these decisions: its replies, in one message."""
+def replies_of(decided: Iterable[DecidedRecord]) -> list[tuple[str, list[Reply]]]:
+    """The replies to the gateways that wait for these decisions, one message a gateway."""
     replies: dict[str, list[Reply]] = defaultdict(list)
     for one in decided:
         if one.command is not None and isinstance(one.command.reply_to, ReplyTo):
@@ -154,8 +158,8 @@ def replies_of(decided: Iterable[Decided]) -> list[tuple[str, list[Reply]]]:
     return list(replies.items())
 
 
-def events_of(decided: Iterable[Decided]) -> list[tuple[int, bytes]]:
-    """The events of these decisions as records: (partition, body), the partition being the command's."""
+def events_of(decided: Iterable[DecidedRecord]) -> list[tuple[int, bytes]]:
+    """The events of these decisions as records (partition, body), on the partition of their command."""
     return [
         (one.position.partition, encode(PublishedEvent(f"{one.position}-{n}", one.at_ms, event)))
         for one in decided

@@ -1,28 +1,37 @@
-"""Every transition of the seats and bookings of a show. Pure.
+"""The rules of a show: every transition of its seats and bookings. Pure.
 
-A show has one writer, and the writer takes commands one after another, so there is nothing to lock here:
-`decide` reads the state and says what follows, `apply` makes it so. Time is the log's and comes as an
-argument; ids come with the commands. The same commands in the same order give the same decisions, on any
-machine and on any day: that is what recovery, `aisle verify` and the tests rest on.
+A show is a state machine that is replicated by its log. It has one writer, which takes one command after another, so
+nothing here needs a lock. For each command, `step` runs three functions:
 
-A booking moves like a two-phase transfer: pending, then posted or voided.
+- `expire(show, now_ms)` returns an event for each hold that has expired. It changes nothing.
+- `decide(show, command, now_ms)` returns the decision: events, or the reason of a refusal. It changes nothing.
+- `apply(show, event)` changes the show as an event says. It decides nothing.
 
-    status \\ command   BookSeats          HoldSeats     ConfirmBooking     CancelBooking      time runs out
-    (none)             confirmed          held          not_found          not_found          –
-    held               –                  –             confirmed          released           expired
-    confirmed          –                  –             already_confirmed  cancelled          –
-    cancelled          –                  –             already_cancelled  already_cancelled  –
-    released           –                  –             already_cancelled  already_cancelled  –
-    expired            –                  –             hold_expired       hold_expired       –
+All inputs come from the log: `now_ms` is the log time of the command's record, and new ids travel in the command.
+Nothing is random, and no clock is read. The same commands in the same order therefore give the same decisions, on any
+machine and at any time. Recovery, `aisle verify` and the tests rely on it.
 
-A seat is available, held or sold by its booking's status, or blocked by staff. A show is open, closed and
-open again, or cancelled for good; its bookings are then cancelled a page at a time. A confirmed booking's
-seats are checked in one by one; from the first on, only staff can cancel it.
+A booking is a two-phase transfer of its seats: held is pending, confirmed is posted, released and expired are voided.
+A row is the present status, a column the command; a cell is the next status, or the reason of the refusal:
+
+    status \\ command   BookSeats     HoldSeats   ConfirmBooking      CancelBooking       hold expires
+    (none)             confirmed     held        not_found           not_found           –
+    held               –             –           confirmed           released            expired
+    confirmed          –             –           already_confirmed   cancelled           –
+    cancelled          –             –           already_cancelled   already_cancelled   –
+    released           –             –           already_cancelled   already_cancelled   –
+    expired            –             –           hold_expired        hold_expired        –
+
+`TRANSITIONS` below is this table. Around it:
+
+- A seat is available, held or sold by the live booking that has it, or blocked by staff.
+- A show is open or closed, in turns, or cancelled for good. Its bookings are then cancelled a page at a time.
+- The seats of a confirmed booking are checked in one by one. After the first check-in, only staff can cancel it.
 """
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 import msgspec
 
@@ -69,9 +78,10 @@ from schemas.events import (
 from seat_workers.best_seats import best_seats
 from seat_workers.show_state import AVAILABLE, BLOCKED, HELD, SOLD, Show
 
-TRANSITIONS: dict[
-    tuple[BookingStatus | None, type[Command]], tuple[type[BookingEvent], BookingStatus] | Reason
-] = {
+Transition: TypeAlias = tuple[type[BookingEvent], BookingStatus]
+"""The event of an accepted command, and the booking's status after it."""
+
+TRANSITIONS: dict[tuple[BookingStatus | None, type[Command]], Transition | Reason] = {
     (None, BookSeats): (BookingConfirmed, BookingStatus.CONFIRMED),
     (None, HoldSeats): (BookingHeld, BookingStatus.HELD),
     (None, ConfirmBooking): Reason.NOT_FOUND,
@@ -90,16 +100,19 @@ TRANSITIONS: dict[
 }
 
 CANCELLED_PER_COMMAND = 1_000
-"""Bookings of a cancelled show that one command cancels; the worker then appends the next command."""
+"""Bookings of a cancelled show that one command cancels. A timer of the worker appends the next command."""
 
-_BLOCKING: dict[type[Command], tuple[int, type[SeatsBlocked] | type[SeatsUnblocked]]] = {
+_BLOCK_TRANSITIONS: dict[type[Command], tuple[int, type[SeatsBlocked] | type[SeatsUnblocked]]] = {
     BlockSeats: (AVAILABLE, SeatsBlocked),
     UnblockSeats: (BLOCKED, SeatsUnblocked),
 }
 
 
 def step(show: Show, command: Command, now_ms: int) -> Decision:
-    """Takes one command: releases what has run out, decides, applies. Returns the whole decision."""
+    """Takes one command: expires holds, decides, applies. Returns the decision with all its events.
+
+    `now_ms`: log time of the command, Unix milliseconds.
+    """
     expired = expire(show, now_ms)
     for event in expired:
         apply(show, event)
@@ -112,7 +125,7 @@ def step(show: Show, command: Command, now_ms: int) -> Decision:
 
 
 def expire(show: Show, now_ms: int) -> tuple[Event, ...]:
-    """The holds that have run out by `now_ms`, the one rule for expiry: in order of time, then of id."""
+    """The events of the holds that have expired by `now_ms`, by expiry, then id. This is the one rule for expiry."""
     if not show.expiries or show.expiries[0][0] > now_ms:
         return ()
     due = show.next_expiry_ms()
@@ -120,27 +133,27 @@ def expire(show: Show, now_ms: int) -> tuple[Event, ...]:
         return ()
     holds = sorted({(ms, booking_id) for ms, booking_id in show.expiries if ms <= now_ms})
     due_holds = [show.bookings[booking_id] for ms, booking_id in holds if show.holds_until(booking_id, ms)]
-    return tuple(_move(booking, ExpireHolds) for booking in due_holds)
+    return tuple(_transition(booking, ExpireHolds) for booking in due_holds)
 
 
 def decide(show: Show, command: Command, now_ms: int) -> Decision:
-    """What follows from a command for this show, whose expired holds are released already. Changes nothing.
+    """The decision on a command. Changes nothing. The show's expired holds must be applied already.
 
-    Where several reasons to refuse apply, the first in the API's order is given, with all seats at fault.
+    If several reasons for a refusal apply, the decision has the first in the API's order, with all seats at fault.
     """
     if isinstance(command, OpenShow):
-        return _open(show, command)
+        return _open_show(show, command)
     if show.status is None:
         return Decision(Reason.NOT_FOUND)
     match command:
         case BookSeats() | HoldSeats():
             return _take_seats(show, command, now_ms)
         case ConfirmBooking() | CancelBooking():
-            return _move_booking(show, command, now_ms)
+            return _confirm_or_cancel(show, command, now_ms)
         case BlockSeats() | UnblockSeats():
-            return _block(show, command)
+            return _block_or_unblock(show, command)
         case ChangeShow() | CloseShow() | ReopenShow():
-            return _change(show, command)
+            return _change_show(show, command)
         case ExpireHolds():
             return Decision()
         case CancelShow():
@@ -151,7 +164,7 @@ def decide(show: Show, command: Command, now_ms: int) -> Decision:
             assert_never(command)
 
 
-def _open(show: Show, command: OpenShow) -> Decision:
+def _open_show(show: Show, command: OpenShow) -> Decision:
     if show.status is not None:
         return Decision(Reason.ALREADY_OPEN)
     terms = Terms(
@@ -175,7 +188,7 @@ def _take_seats(show: Show, command: BookSeats | HoldSeats, now_ms: int) -> Deci
         return Decision(Reason.SHOW_CLOSED)
     if now_ms >= terms.starts_ms:
         return Decision(Reason.SHOW_STARTED)
-    seats = _best(show, command) if command.quantity else _asked_for(show, command.seats)
+    seats = _best_seats(show, command) if command.quantity else _requested_seats(show, command.seats)
     if isinstance(seats, Decision):
         return seats
     owner = command.owner_id
@@ -196,12 +209,12 @@ def _take_seats(show: Show, command: BookSeats | HoldSeats, now_ms: int) -> Deci
         created_ms=now_ms,
         expires_ms=now_ms + command.hold_ms if isinstance(command, HoldSeats) else None,
     )
-    if booking.booking_id in show.bookings or booking.booking_id in show.past:
+    if booking.booking_id in show.bookings or booking.booking_id in show.ended:
         return Decision(Reason.VALIDATION)
     return Decision(events=(event_type(booking),), about_last=True)
 
 
-def _asked_for(show: Show, labels: tuple[str, ...]) -> list[int] | Decision:
+def _requested_seats(show: Show, labels: tuple[str, ...]) -> list[int] | Decision:
     count = len(labels)
     if count != 1 and (not labels or len(set(labels)) != count):
         return Decision(Reason.VALIDATION)
@@ -210,14 +223,14 @@ def _asked_for(show: Show, labels: tuple[str, ...]) -> list[int] | Decision:
     find, states = show.seating.find, show.states
     seats = sorted([find(label) for label in labels])
     if seats[0] < 0:
-        return _unknown(show, labels)
+        return _unknown_seats(show, labels)
     for seat in seats:
         if states[seat] != AVAILABLE:
-            return _unavailable(show, seats)
+            return _unavailable_seats(show, seats)
     return seats
 
 
-def _best(show: Show, command: BookSeats | HoldSeats) -> list[int] | Decision:
+def _best_seats(show: Show, command: BookSeats | HoldSeats) -> list[int] | Decision:
     if command.seats:
         return Decision(Reason.VALIDATION)
     if command.quantity > MAX_SEATS_PER_REQUEST:
@@ -228,12 +241,12 @@ def _best(show: Show, command: BookSeats | HoldSeats) -> list[int] | Decision:
     return Decision(Reason.NOT_ENOUGH_SEATS) if seats is None else seats
 
 
-def _unknown(show: Show, labels: tuple[str, ...]) -> Decision:
+def _unknown_seats(show: Show, labels: tuple[str, ...]) -> Decision:
     return Decision(Reason.SEAT_UNKNOWN, tuple(sorted({one for one in labels if show.seating.find(one) < 0})))
 
 
-def _unavailable(show: Show, seats: list[int]) -> Decision:
-    """Of seats that are not all available: those that are taken, or, where none is, those that are blocked."""
+def _unavailable_seats(show: Show, seats: list[int]) -> Decision:
+    """The refusal for seats that are not all available: names the taken ones, or else the blocked ones."""
     states, label = show.states, show.seating.label
     taken = tuple([label(seat) for seat in seats if states[seat] in (HELD, SOLD)])
     if taken:
@@ -241,8 +254,8 @@ def _unavailable(show: Show, seats: list[int]) -> Decision:
     return Decision(Reason.SEAT_BLOCKED, tuple([label(seat) for seat in seats if states[seat] == BLOCKED]))
 
 
-def _move_booking(show: Show, command: ConfirmBooking | CancelBooking, now_ms: int) -> Decision:
-    booking = show.bookings.get(command.booking_id) or show.past.get(command.booking_id)
+def _confirm_or_cancel(show: Show, command: ConfirmBooking | CancelBooking, now_ms: int) -> Decision:
+    booking = show.bookings.get(command.booking_id) or show.ended.get(command.booking_id)
     if booking is None:
         return Decision(Reason.NOT_FOUND)
     if booking.user_id != command.user_id and not command.staff:
@@ -253,23 +266,24 @@ def _move_booking(show: Show, command: ConfirmBooking | CancelBooking, now_ms: i
     if isinstance(command, ConfirmBooking) and show.status is ShowStatus.CANCELLED:
         return _not_open(show)
     if isinstance(command, CancelBooking) and not command.staff:
-        # A hold may be confirmed for as long as it lasts, also when the show starts or closes meanwhile.
+        # Confirming has no such limits: a hold may be confirmed until it expires, even after the show has started.
         if now_ms >= show.terms.starts_ms:
             return Decision(Reason.SHOW_STARTED)
         if booking.checked_in:
             return Decision(Reason.CHECKED_IN)
-    event = _move(booking, type(command))
+    event = _transition(booking, type(command))
     return Decision(events=(event,), about_last=True)
 
 
-def _move(booking: Booking, command: type[Command]) -> BookingEvent:
+def _transition(booking: Booking, command: type[Command]) -> BookingEvent:
+    """The event of an accepted command, with the booking as it is after it."""
     outcome = TRANSITIONS[booking.status, command]
-    assert not isinstance(outcome, Reason), "only called for a move that the table has"
+    assert not isinstance(outcome, Reason), "the caller has looked the refusal up before"
     event_type, status = outcome
     return event_type(msgspec.structs.replace(booking, status=status, expires_ms=None))
 
 
-def _block(show: Show, command: BlockSeats | UnblockSeats) -> Decision:
+def _block_or_unblock(show: Show, command: BlockSeats | UnblockSeats) -> Decision:
     if not command.staff:
         return Decision(Reason.NOT_YOURS)
     labels = command.seats
@@ -277,16 +291,16 @@ def _block(show: Show, command: BlockSeats | UnblockSeats) -> Decision:
         return Decision(Reason.VALIDATION)
     seats = sorted([show.seating.find(label) for label in labels])
     if seats[0] < 0:
-        return _unknown(show, labels)
-    wanted, event_type = _BLOCKING[type(command)]
+        return _unknown_seats(show, labels)
+    state_before, event_type = _BLOCK_TRANSITIONS[type(command)]
     taken = tuple(show.seating.label(seat) for seat in seats if show.states[seat] in (HELD, SOLD))
     if taken:
         return Decision(Reason.SEAT_TAKEN, taken)
-    moved = tuple(show.seating.label(seat) for seat in seats if show.states[seat] == wanted)
-    return Decision(events=(event_type(show.show_id, moved),) if moved else ())
+    changed = tuple(show.seating.label(seat) for seat in seats if show.states[seat] == state_before)
+    return Decision(events=(event_type(show.show_id, changed),) if changed else ())
 
 
-def _change(show: Show, command: ChangeShow | CloseShow | ReopenShow) -> Decision:
+def _change_show(show: Show, command: ChangeShow | CloseShow | ReopenShow) -> Decision:
     if not command.staff:
         return Decision(Reason.NOT_YOURS)
     if show.status is ShowStatus.CANCELLED or show.status is None:
@@ -312,21 +326,21 @@ def _change(show: Show, command: ChangeShow | CloseShow | ReopenShow) -> Decisio
 def _cancel_show(show: Show, command: CancelShow) -> Decision:
     if not command.staff:
         return Decision(Reason.NOT_YOURS)
-    by_itself = command.user_id == 0
-    if show.status is ShowStatus.CANCELLED and not by_itself:
+    by_timer = command.user_id == 0
+    if show.status is ShowStatus.CANCELLED and not by_timer:
         return Decision(Reason.SHOW_CANCELLED)
     events: list[Event] = []
     if show.status is not ShowStatus.CANCELLED:
         events.append(ShowCancelled(show.show_id, ShowStatus.CANCELLED, show.terms))
     page = show.bookings.smallest(CANCELLED_PER_COMMAND)
-    events += [_move(show.bookings[booking_id], CancelBooking) for booking_id in page]
+    events += [_transition(show.bookings[booking_id], CancelBooking) for booking_id in page]
     return Decision(events=tuple(events))
 
 
 def _check_in(show: Show, command: CheckIn, now_ms: int) -> Decision:
     if not command.staff:
         return Decision(Reason.NOT_YOURS)
-    booking = show.bookings.get(command.booking_id) or show.past.get(command.booking_id)
+    booking = show.bookings.get(command.booking_id) or show.ended.get(command.booking_id)
     if booking is None:
         return Decision(Reason.NOT_FOUND)
     if booking.status is not BookingStatus.CONFIRMED:
@@ -349,7 +363,7 @@ def _not_open(show: Show) -> Decision:
 
 
 def apply(show: Show, event: Event) -> None:
-    """Makes an event so. Only for events that `decide` or `expire` gave for this very state."""
+    """Changes the show as an event says. The event must come from `decide` or `expire` on this very state."""
     match event:
         case BookingConfirmed() | BookingHeld():
             show.claim(event.booking)

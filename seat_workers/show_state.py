@@ -1,6 +1,6 @@
-"""The state of one show as its writer keeps it in memory: who has which seat. Pure.
+"""The state of one show in its writer's memory: which booking has which seat. Pure.
 
-What may happen to it is said in show.py; here is only what it is.
+show.py has the rules by which it changes.
 """
 
 from __future__ import annotations
@@ -10,28 +10,32 @@ from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from uuid import UUID
 
+from schemas import seat_states
 from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.layout import Seating
 from seat_workers.compact.live_bookings import LiveBookings, SeatsOfCustomers
-from seat_workers.compact.packed_keys import IN_ONE_GO
+from seat_workers.compact.packed_keys import ROWS_PER_STEP
 from seat_workers.compact.stored_show import BookingColumns, StoredShow
 
-AVAILABLE, HELD, SOLD, BLOCKED = b"ahsb"
+AVAILABLE = ord(seat_states.AVAILABLE)
+HELD = ord(seat_states.HELD)
+SOLD = ord(seat_states.SOLD)
+BLOCKED = ord(seat_states.BLOCKED)
 
-_LETTER = {BookingStatus.HELD: HELD, BookingStatus.CONFIRMED: SOLD}
+_SEAT_STATE = {BookingStatus.HELD: HELD, BookingStatus.CONFIRMED: SOLD}
 
 
 class Show:
-    """One show as its writer keeps it in memory: a cache of what PostgreSQL has, and nothing else.
+    """One show in its writer's memory: a cache of its rows in PostgreSQL.
 
-    Made from stored rows, or unopened (`status` None) for a show that the log has not heard of.
+    Filled from stored rows, or unopened (`status` None) before its first command.
     """
 
     __slots__ = (
         "available",
         "bookings",
+        "ended",
         "expiries",
-        "past",
         "seating",
         "seats_of_customer",
         "show_id",
@@ -47,15 +51,16 @@ class Show:
         self.status: ShowStatus | None = None
         self.terms = Terms(layout_id=0, layout_digest="", starts_ms=0, seats_per_customer=0)
         self.version = -1
-        """The log offset of the last change; kept by the worker."""
+        """The log offset of the last change; set by the decider."""
         self.states = bytearray([AVAILABLE]) * len(seating)
+        """The state of each seat, in layout order."""
         self.available = len(seating)
         self.bookings = LiveBookings(show_id, seating)
-        self.past: dict[UUID, Booking] = {}
-        """Bookings that are over, as far as a command at hand names them or their end is not yet stored."""
+        self.ended: dict[UUID, Booking] = {}
+        """Bookings that are not live: those that ended since the last commit, and those that a command names."""
         self.seats_of_customer = SeatsOfCustomers()
         self.expiries: list[tuple[int, UUID]] = []
-        """A heap of (expires_ms, booking), with left-overs of holds that ended otherwise."""
+        """A heap of (expires_ms, booking id). It may have stale entries, of holds that ended before they expired."""
 
     def restore(
         self,
@@ -75,25 +80,24 @@ class Show:
             pass
 
     def fill(self, stored: StoredShow) -> Iterator[None]:
-        """Fills a fresh show from what is stored, a few milliseconds' worth each time it is asked to go on.
+        """Fills a fresh show from its stored rows, a few milliseconds of work per iteration.
 
-        A show of 100,000 seats takes a tenth of a second: whoever fills it may let others run in between. It
-        is to be used only when there is nothing more to go on with. Raises ValueError where the claims are not
-        as many as the show's row says.
+        A show of 100,000 seats takes a tenth of a second, so a caller may let other tasks run in between. The show is
+        usable only after the last iteration. Raises ValueError if the claims are not as many as the show's row says.
         """
         self.status, self.terms, self.version = stored.status, stored.terms, stored.version
         columns = stored.bookings
         yield from self.bookings.fill(columns)
         yield from self.seats_of_customer.fill(columns.users, columns.sizes)
-        for start in range(0, len(columns.seats), IN_ONE_GO):
-            for seat in columns.seats[start : start + IN_ONE_GO]:
+        for start in range(0, len(columns.seats), ROWS_PER_STEP):
+            for seat in columns.seats[start : start + ROWS_PER_STEP]:
                 self.states[seat] = SOLD
             yield
         for n, (booking_id, expires_ms, seats) in enumerate(self.bookings.held(), 1):
             for seat in seats:
                 self.states[seat] = HELD
             heappush(self.expiries, (expires_ms, booking_id))
-            if n % (IN_ONE_GO // 4) == 0:
+            if n % (ROWS_PER_STEP // 4) == 0:
                 yield
         for seat in stored.blocked:
             self.states[seat] = BLOCKED
@@ -105,7 +109,7 @@ class Show:
             )
 
     def next_expiry_ms(self) -> int | None:
-        """When the next hold is due, in log time; None when nothing is held."""
+        """The log time at which the next hold expires; None when nothing is held."""
         while self.expiries:
             expires_ms, booking_id = self.expiries[0]
             if self.holds_until(booking_id, expires_ms):
@@ -114,7 +118,7 @@ class Show:
         return None
 
     def holds_until(self, booking_id: UUID, expires_ms: int) -> bool:
-        """Whether this booking is held until then: not so for a left-over of a hold that ended otherwise."""
+        """Whether this booking is held until then; false for a stale entry of `expiries`."""
         return self.bookings.held_until(booking_id) == expires_ms
 
     def indexes(self, labels: Iterable[str]) -> list[int]:
@@ -123,21 +127,21 @@ class Show:
         return [index(label) for label in labels]
 
     def claim(self, booking: Booking) -> None:
-        """A booking takes its seats, or a held one keeps them for good."""
-        letter = _LETTER[booking.status]
+        """Gives a booking its seats, or confirms a held one."""
+        state = _SEAT_STATE[booking.status]
         seats = self.indexes(booking.seats)
         if self.bookings.put(booking, seats):
             self.seats_of_customer.add(booking.user_id, len(seats))
             self.available -= len(seats)
         for seat in seats:
-            self.states[seat] = letter
+            self.states[seat] = state
         if booking.expires_ms is not None:
             heappush(self.expiries, (booking.expires_ms, booking.booking_id))
 
     def free(self, booking: Booking) -> None:
-        """A booking that is over, as it now is, gives its seats back."""
+        """Frees the seats of a booking that has ended. `booking`: as it is after its end."""
         del self.bookings[booking.booking_id]
-        self.past[booking.booking_id] = booking
+        self.ended[booking.booking_id] = booking
         self.available += len(booking.seats)
         self.seats_of_customer.add(booking.user_id, -len(booking.seats))
         for seat in self.indexes(booking.seats):

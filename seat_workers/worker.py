@@ -1,10 +1,10 @@
-"""The loop of a seat worker: read what has arrived, decide, commit, publish, next.
+"""The loop of a seat worker: poll, decide, commit, publish.
 
-Whatever has arrived on all partitions is one batch. While it commits, the next one is read and, where it is no
-smaller, decided on top of it; fewer records wait for others to join them, since a batch has a price of its own.
-When a commit is refused, everything decided on top is dropped with it, loaded again and decided again. Nothing
-is published before its commit has returned. A partition that waits for a big show to be loaded is left out until
-that is there; its records stay in order.
+All records that have arrived, on all partitions, make one batch. While a batch commits, the next one is decided on
+top of it, if it is at least as large; a smaller one waits for more records, since each commit has a fixed cost. When
+a commit is refused, what was decided on top of it is dropped and decided again; see recovery.py. Nothing is
+published before its commit has returned. While a big show is being loaded, its partition is blocked and the records
+of that partition stay queued in order; the other partitions go on.
 """
 
 from __future__ import annotations
@@ -15,87 +15,203 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 import structlog
 
 from runtime.log import LogUnavailable, Reader, Record, WrongLog
-from seat_workers.backlog import Backlog, Read
+from seat_workers.backlog import Backlog, DecodedRecord
 from seat_workers.batch import Batch
-from seat_workers.command_ids import RecentIds
-from seat_workers.commit import land, patiently
-from seat_workers.decider import CommandFailed, Decider, Owned, decoded
-from seat_workers.fold import Decided
-from seat_workers.ledger import DataRefused, Fenced, IdUsed, Ledger, PartitionState, Refused
+from seat_workers.command_ids import RecentCommandIds
+from seat_workers.commit import commit_with_retries, read_with_retries
+from seat_workers.decider import CommandFailed, Decider, OwnedPartition, decoded
+from seat_workers.fold import DecidedRecord
+from seat_workers.ledger import Ledger, PartitionState, Refused
 from seat_workers.publisher import Publisher
-from seat_workers.show_cache import Memory
-from seat_workers.timers import FollowUps
+from seat_workers.recovery import NotCommitted, Recovery
+from seat_workers.show_cache import ShowCache
+from seat_workers.timers import Timers
 
 log = structlog.get_logger()
 
 MAX_RECORDS = 500
-"""Of one partition in one batch, so that a storm on one show does not delay the others."""
+"""Records of one partition in one batch, so that a storm on one show does not delay the others."""
 
-_WAIT_S = 0.25
-_WAIT_WHILE_LOADING_S = 0.01
-_UNPUBLISHED_BATCHES = 4
+_POLL_TIMEOUT_S = 0.25
+_POLL_TIMEOUT_WHILE_BLOCKED_S = 0.01
+_MAX_UNPUBLISHED_BATCHES = 4
 _REPUBLISH_PAGE = 500
-_LETTING_GO_S = 5.0
-_ID_SEARCHES = 3
-
-
-class _NotCommitted(Exception):
-    """A batch that certainly was not committed, and is dropped from memory already."""
-
-    def __init__(self, batch: Batch, error: Refused) -> None:
-        super().__init__(str(error))
-        self.batch = batch
-        self.error = error
+_REVOKE_TIMEOUT_S = 5.0
 
 
 class SeatWorker:
-    """The single writer of every show on the partitions that it is assigned."""
+    """The single writer of every show on the partitions that are assigned to it."""
 
-    def __init__(self, ledger: Ledger, publisher: Publisher, follow_ups: FollowUps, name: str) -> None:
+    def __init__(self, ledger: Ledger, publisher: Publisher, timers: Timers, name: str) -> None:
         self._ledger = ledger
         self._publisher = publisher
-        self._follow_ups = follow_ups
+        self._timers = timers
         self._name = name
-        self._memory = Memory(ledger)
+        self._cache = ShowCache(ledger)
         self._backlog = Backlog()
-        self._recent = RecentIds()
-        self._owned: dict[int, Owned] = {}
+        self._recent_ids = RecentCommandIds()
+        self._decider = Decider(self._cache, self._recent_ids)
+        self._recovery = Recovery(ledger, self._decider, self._recent_ids)
+        self._owned: dict[int, OwnedPartition] = {}
         self._published: dict[int, int] = {}
-        self._landing: asyncio.Task[None] | None = None
+        """Partition → the offset before which everything is published."""
+        self._commit_task: asyncio.Task[None] | None = None
         self._in_flight: Batch | None = None
-        self._landed: list[Batch] = []
-        self._to_publish: asyncio.Queue[Batch] = asyncio.Queue(_UNPUBLISHED_BATCHES)
-        self._decider = Decider(self._memory, self._recent)
-        self._one_by_one = 0
-        """How many more commands to commit one at a time, after PostgreSQL has refused a batch."""
-        self._id_searches = 0
+        """The batch of the commit task."""
+        self._committed: list[Batch] = []
+        """Batches whose ended bookings are still in memory."""
+        self._to_publish: asyncio.Queue[Batch] = asyncio.Queue(_MAX_UNPUBLISHED_BATCHES)
 
     @property
     def shows_in_memory(self) -> int:
-        return self._memory.shows
+        return self._cache.shows
 
     async def run(self, reader: Reader, stop: asyncio.Event) -> None:
         """Works until `stop`, then finishes what is in flight and gives the partitions back."""
-        beside = [
-            asyncio.create_task(self._publish_landed(), name="publishing"),
-            asyncio.create_task(self._follow_ups.run(), name="follow-ups"),
+        background = [
+            asyncio.create_task(self._publish_committed(), name="publisher"),
+            asyncio.create_task(self._timers.run(), name="timers"),
         ]
         try:
             while not stop.is_set():
-                for task in beside:
+                for task in background:
                     if task.done():
                         await task
-                await self._turn(reader)
+                await self._run_once(reader)
         finally:
             await reader.close()
-            for task in beside:
+            for task in background:
                 task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await asyncio.gather(*background, return_exceptions=True)
 
-    # --- partitions come and go: called by the reader, from inside poll and close ---
+    # --- the loop: poll, decide, commit, publish ---
+
+    async def _run_once(self, reader: Reader) -> None:
+        blocked = self._cache.blocked_partitions()
+        wait_s = _POLL_TIMEOUT_WHILE_BLOCKED_S if blocked else _POLL_TIMEOUT_S
+        if self._backlog.ready(blocked):
+            wait_s = 0.0
+        try:
+            arrived = await reader.poll(max_records=MAX_RECORDS, wait_s=wait_s)
+        except LogUnavailable as error:
+            log.warning("log_poll_failed", error=str(error))
+            await asyncio.sleep(_POLL_TIMEOUT_S)
+            return
+        backlog_full = self._enqueue(arrived, reader)
+        if commit := self._commit_to_wait_for(blocked):
+            await asyncio.wait({commit}, timeout=_POLL_TIMEOUT_S)
+            return
+        try:
+            if records := self._next_records():
+                await self._decide_and_commit(records)
+            elif self._commit_task is not None and self._commit_task.done():
+                await self._finish_commit()
+            elif backlog_full:
+                await asyncio.sleep(_POLL_TIMEOUT_WHILE_BLOCKED_S)
+        except (NotCommitted, CommandFailed) as failure:
+            await self._recover(failure, reader)
+
+    def _enqueue(self, arrived: Mapping[int, Sequence[Record]], reader: Reader) -> bool:
+        """Adds records to the backlog. Returns whether some were left in the log for want of room."""
+        full = False
+        for partition, records in arrived.items():
+            if partition not in self._owned:
+                continue
+            if self._backlog.has_room(partition):
+                self._backlog.add(partition, [(record, decoded(record)) for record in records])
+            else:
+                full = True
+                reader.seek(partition, records[0].offset)
+        return full
+
+    def _commit_to_wait_for(self, blocked: Container[int]) -> asyncio.Task[None] | None:
+        """The commit in flight, if fewer records are queued than it has: more join them before it returns."""
+        task, batch = self._commit_task, self._in_flight
+        if task is None or batch is None or task.done():
+            return None
+        return task if 0 < self._backlog.ready(blocked) < len(batch.decided) else None
+
+    def _next_records(self) -> list[DecodedRecord]:
+        """The records of the next batch: all that can be decided, or one while recovery commits them singly."""
+        blocked = self._cache.blocked_partitions()
+        if self._recovery.single_commits:
+            return self._backlog.take_one(blocked)
+        return self._backlog.take(MAX_RECORDS, blocked)
+
+    async def _decide_and_commit(self, records: list[DecodedRecord]) -> None:
+        for batch in self._committed:
+            ended = [(at.partition, booking) for booking, at in batch.net.ended()]
+            self._cache.forget_ended(ended)
+        self._committed.clear()
+        commands = [(record.partition, command) for record, command in records if command is not None]
+        needed = {(partition, command.show_id) for partition, command in commands}
+        uncommitted = self._in_flight.shows if self._in_flight else ()
+        self._cache.trim(needed | {(row.partition, row.show_id) for row in uncommitted})
+        blocked = await read_with_retries(lambda: self._cache.load_for(commands))
+        self._backlog.requeue([one for one in records if one[0].partition in blocked])
+        records = [one for one in records if one[0].partition not in blocked]
+        if not records:
+            return
+        batch = self._decider.decide(records, self._owned, self._published)
+        # Also for shows that did not change: a refused batch may have set their timers otherwise.
+        for partition, show_id in needed:
+            show = self._cache.find(partition, show_id)
+            if show is not None and partition not in blocked:
+                self._timers.update(partition, show)
+        try:
+            await self._finish_commit()
+        except NotCommitted:
+            self._decider.undo(batch)
+            raise
+        self._in_flight = batch
+        self._commit_task = asyncio.create_task(self._commit(batch), name="commit")
+        if self._recovery.single_commits:
+            self._recovery.single_commits -= 1
+            await self._finish_commit()
+
+    async def _commit(self, batch: Batch) -> None:
+        await commit_with_retries(self._ledger, batch)
+        await self._to_publish.put(batch)
+
+    async def _finish_commit(self) -> None:
+        """Waits for the commit in flight. Raises NotCommitted, with that batch undone."""
+        task, batch = self._commit_task, self._in_flight
+        if task is None or batch is None:
+            return
+        try:
+            await task
+        except Refused as error:
+            self._decider.undo(batch)
+            raise NotCommitted(batch, error) from error
+        finally:
+            if task.done() and not task.cancelled():
+                self._commit_task = self._in_flight = None
+        self._recovery.committed()
+        self._committed.append(batch)
+
+    async def _publish_committed(self) -> None:
+        while True:
+            batch = await self._to_publish.get()
+            await self._publisher.publish(batch.decided, batch.versions_before)
+            for partition, advance in batch.advances.items():
+                # The batch may be from before a forced revoke; taking the partition again has published more.
+                self._published[partition] = max(self._published[partition], advance.next)
+            self._to_publish.task_done()
+
+    async def _recover(self, failure: NotCommitted | CommandFailed, reader: Reader) -> None:
+        """Continues after a failed batch, which is dropped from memory already; see recovery.py."""
+        await self._recovery.handle(failure)
+        try:
+            await self._finish_commit()
+        except NotCommitted as earlier:
+            await self._recover(earlier, reader)
+        else:
+            await self._recovery.rewind(self._owned, self._backlog, reader)
+
+    # --- partitions: called by the reader, from inside poll and close ---
 
     async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        """Takes partitions: raises their epochs, publishes what a predecessor may not have published."""
+        """Takes partitions: raises their epochs, publishes what the previous owner may not have published."""
         taken = await self._ledger.take(partitions, self._name)
         lost = set(partitions) - taken.keys()
         if lost:
@@ -103,164 +219,44 @@ class SeatWorker:
                 f"the database has decisions of partitions {sorted(lost)} but no row for them in the table"
                 " `partitions`; restore it from a backup that is whole"
             )
-        self._memory.drop_partitions(taken.keys())
+        self._cache.drop_partitions(taken.keys())
         for partition, state in taken.items():
             await self._republish(partition, state)
-            self._owned[partition] = Owned(state.epoch, state.next_offset, state.last_ms)
+            self._owned[partition] = OwnedPartition(state.epoch, state.next_offset, state.last_ms)
             self._published[partition] = state.next_offset
-        await self._follow_ups.find(taken.keys())
-        log.info("partitions taken", partitions=sorted(taken))
+        await self._timers.load(taken.keys())
+        log.info("partitions_assigned", partitions=sorted(taken))
         return {partition: state.next_offset for partition, state in taken.items()}
 
     async def revoked(self, partitions: Sequence[int]) -> None:
-        """Finishes what is in flight, then lets go."""
+        """Finishes what is in flight, then gives the partitions up. After five seconds, what is left is abandoned."""
         mine = [partition for partition in partitions if partition in self._owned]
         if not mine:
             return
         try:
-            async with asyncio.timeout(_LETTING_GO_S):
-                await self._settle()
+            async with asyncio.timeout(_REVOKE_TIMEOUT_S):
+                await self._finish_commit()
                 await self._to_publish.join()
                 await self._mark_published(mine)
-        except Exception as error:  # whatever it is, the next owner continues from what is committed
-            log.warning("partitions let go in haste", error=repr(error))
-            await self._abandon()
+        except Exception as error:  # of any kind: the next owner continues from what is committed
+            log.warning("revoke_forced", partitions=sorted(mine), error=repr(error))
+            await self._abandon_commit()
         for partition in mine:
             del self._owned[partition]
         self._backlog.drop(mine)
-        self._memory.drop_partitions(mine)
-        self._follow_ups.drop(mine)
-        log.info("partitions let go", partitions=sorted(mine))
+        self._cache.drop_partitions(mine)
+        self._timers.drop(mine)
+        log.info("partitions_revoked", partitions=sorted(mine))
 
-    # --- one turn: read, decide, commit ---
-
-    async def _turn(self, reader: Reader) -> None:
-        held_up = self._memory.held_up()
-        wait_s = _WAIT_WHILE_LOADING_S if held_up else _WAIT_S
-        if self._backlog.ready(held_up):
-            wait_s = 0.0
-        try:
-            arrived = await reader.poll(max_records=MAX_RECORDS, wait_s=wait_s)
-        except LogUnavailable as error:
-            log.warning("the log does not answer", error=str(error))
-            await asyncio.sleep(_WAIT_S)
-            return
-        left_in_the_log = self._receive(arrived, reader)
-        if commit := self._to_end_first(held_up):
-            await asyncio.wait({commit}, timeout=_WAIT_S)
-            return
-        try:
-            if portion := self._next_portion():
-                await self._decide_and_land(portion)
-            elif self._landing is not None and self._landing.done():
-                await self._settle()
-            elif left_in_the_log:
-                await asyncio.sleep(_WAIT_WHILE_LOADING_S)
-        except _NotCommitted as failure:
-            await self._recover(failure, reader)
-        except CommandFailed as failure:
-            self._decider.poisoned.add(failure.position)
-            await self._go_back(reader)
-
-    def _receive(self, arrived: Mapping[int, Sequence[Record]], reader: Reader) -> bool:
-        """Puts what has arrived into the backlog. Returns whether there was no room for some of it."""
-        no_room = False
-        for partition, records in arrived.items():
-            if partition not in self._owned:
-                continue
-            if self._backlog.has_room(partition):
-                self._backlog.add(partition, [(record, decoded(record)) for record in records])
-            else:
-                no_room = True
-                reader.seek(partition, records[0].offset)
-        return no_room
-
-    def _to_end_first(self, held_up: Container[int]) -> asyncio.Task[None] | None:
-        """The commit in flight, if there is less to decide than it has: others will join, and all would wait for it."""
-        landing, batch = self._landing, self._in_flight
-        if landing is None or batch is None or landing.done():
-            return None
-        return landing if 0 < self._backlog.ready(held_up) < len(batch.decided) else None
-
-    def _next_portion(self) -> list[Read]:
-        """What is decided next: whatever can be, or, after PostgreSQL has refused a batch, one command alone."""
-        held_up = self._memory.held_up()
-        if self._one_by_one:
-            return self._backlog.take_one(held_up)
-        return self._backlog.take(MAX_RECORDS, held_up)
-
-    async def _decide_and_land(self, read: list[Read]) -> None:
-        for batch in self._landed:
-            ended = [(at.partition, booking) for booking, at in batch.net.ended()]
-            self._memory.forget_ended(ended)
-        self._landed.clear()
-        asked = [(record.partition, command) for record, command in read if command is not None]
-        needed = {(partition, command.show_id) for partition, command in asked}
-        uncommitted = self._in_flight.shows if self._in_flight else ()
-        self._memory.trim(needed | {(row.partition, row.show_id) for row in uncommitted})
-        held_up = await patiently(lambda: self._memory.load_for(asked))
-        self._backlog.put_back([one for one in read if one[0].partition in held_up])
-        read = [one for one in read if one[0].partition not in held_up]
-        if not read:
-            return
-        batch = self._decider.decide(read, self._owned, self._published)
-        # Of every show that was asked for, changed or not: a refused batch may have said otherwise before.
-        for partition, show_id in needed:
-            show = self._memory.find(partition, show_id)
-            if show is not None and partition not in held_up:
-                self._follow_ups.note(partition, show)
-        try:
-            await self._settle()
-        except _NotCommitted:
-            self._decider.undo(batch)
-            raise
-        self._in_flight = batch
-        self._landing = asyncio.create_task(self._land(batch), name="commit")
-        if self._one_by_one:
-            self._one_by_one -= 1
-            await self._settle()
-
-    # --- commit, publish ---
-
-    async def _land(self, batch: Batch) -> None:
-        await land(self._ledger, batch)
-        await self._to_publish.put(batch)
-
-    async def _settle(self) -> None:
-        """Waits for the commit in flight. Raises _NotCommitted, with that batch undone."""
-        landing, batch = self._landing, self._in_flight
-        if landing is None or batch is None:
-            return
-        try:
-            await landing
-        except Refused as error:
-            self._decider.undo(batch)
-            raise _NotCommitted(batch, error) from error
-        finally:
-            if landing.done() and not landing.cancelled():
-                self._landing = self._in_flight = None
-        self._id_searches = 0
-        self._decider.maybe_outdated.clear()
-        self._landed.append(batch)
-
-    async def _abandon(self) -> None:
-        """Forgets the batch in flight: whether it was committed is for the partitions' next owner to see."""
-        landing, batch = self._landing, self._in_flight
-        self._landing = self._in_flight = None
-        if landing is not None:
-            landing.cancel()
-            await asyncio.gather(landing, return_exceptions=True)
+    async def _abandon_commit(self) -> None:
+        """Drops the batch in flight. The partitions' next owner finds out whether it was committed."""
+        task, batch = self._commit_task, self._in_flight
+        self._commit_task = self._in_flight = None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         if batch is not None:
             self._decider.undo(batch)
-
-    async def _publish_landed(self) -> None:
-        while True:
-            batch = await self._to_publish.get()
-            await self._publisher.publish(batch.decided, batch.versions_before)
-            for partition, advance in batch.advances.items():
-                # A batch from before the partition was let go of in haste: taking it again has published more.
-                self._published[partition] = max(self._published[partition], advance.next)
-            self._to_publish.task_done()
 
     async def _republish(self, partition: int, state: PartitionState) -> None:
         start = state.published_offset
@@ -268,7 +264,7 @@ class SeatWorker:
             rows = await self._ledger.decisions(partition, start, state.next_offset, _REPUBLISH_PAGE)
             if not rows:
                 break
-            await self._publisher.publish([Decided.stored(partition, *row) for row in rows], {})
+            await self._publisher.publish([DecidedRecord.stored(partition, *row) for row in rows], {})
             start = rows[-1][0] + 1
 
     async def _mark_published(self, partitions: Iterable[int]) -> None:
@@ -278,51 +274,3 @@ class SeatWorker:
                 for partition in partitions
             }
         )
-
-    # --- when a commit was refused ---
-
-    async def _recover(self, failure: _NotCommitted, reader: Reader) -> None:
-        """Sees to why a batch was refused, and goes back to decide it again."""
-        error, batch = failure.error, failure.batch
-        if isinstance(error, Fenced):
-            raise error
-        # A repeat of a command that is no longer in memory is found by its id at the commit: nothing is wrong then.
-        note = log.info if isinstance(error, IdUsed) and self._id_searches < _ID_SEARCHES else log.warning
-        note("a batch is decided again", why=type(error).__name__, error=str(error))
-        if isinstance(error, IdUsed) and self._id_searches < _ID_SEARCHES:
-            self._id_searches += 1
-            await self._remember_used_ids(batch)
-        elif len(batch.decided) > 1:
-            self._one_by_one = len(batch.decided)
-            self._id_searches = 0  # each of them may be looked for once more
-        else:
-            position = batch.decided[0].position
-            if position in self._decider.poisoned:
-                raise DataRefused(f"PostgreSQL takes no decision at {position}: {error}")
-            log.error("PostgreSQL refuses a command's rows", position=str(position), error=str(error))
-            self._decider.poisoned.add(position)
-            if isinstance(error, IdUsed):
-                self._decider.nameless.add(position)
-        await self._go_back(reader)
-
-    async def _remember_used_ids(self, batch: Batch) -> None:
-        ids = [one.command.command_id for one in batch.decided if one.first and one.command is not None]
-        self._decider.maybe_outdated.update(ids)
-        for command_id, first in await patiently(lambda: self._ledger.first_decisions(ids)):
-            self._recent.remember(command_id, first)
-
-    async def _go_back(self, reader: Reader) -> None:
-        """Continues from what PostgreSQL has. Raises Fenced when a partition is not ours any more."""
-        try:
-            await self._settle()
-        except _NotCommitted as failure:
-            await self._recover(failure, reader)
-            return
-        states = await patiently(lambda: self._ledger.states(list(self._owned)))
-        for partition, owned in self._owned.items():
-            state = states[partition]
-            if state.epoch != owned.epoch:
-                raise Fenced(f"partition {partition} was taken by another writer")
-            owned.next_offset, owned.last_ms = state.next_offset, state.last_ms
-            self._backlog.drop([partition])
-            reader.seek(partition, state.next_offset)

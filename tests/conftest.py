@@ -42,7 +42,7 @@ class Servers(NamedTuple):
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     kept_up = Servers(kept.postgres(), kept.redis())
-    if all(server.answers() for server in kept_up):
+    if all(server.is_ready() for server in kept_up):
         yield kept_up
         return
     with tempfile.TemporaryDirectory(prefix="aisle-test-") as home:

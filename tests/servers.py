@@ -11,7 +11,7 @@ import typer
 from ops.kafka.jars import missing_program
 from ops.kafka.node import KafkaNode, free_ports
 from ops.local.embedded import run_servers
-from ops.local.home import locked
+from ops.local.home import lock_home
 from runtime.process import CannotStart
 from tests.kept_up import KAFKA_ADDRESS, KEPT_UP, postgres, redis
 
@@ -21,7 +21,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with ExitStack() as stack:
-        stack.enter_context(locked(KEPT_UP, "`make servers`"))
+        stack.enter_context(lock_home(KEPT_UP, "`make servers`"))
         stack.enter_context(run_servers(postgres(), redis()))
         typer.echo(f"PostgreSQL  {postgres().url_of('postgres')}\nRedis       {redis().url}")
         if (missing := missing_program()) is None:

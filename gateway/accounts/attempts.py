@@ -1,6 +1,6 @@
-"""How often accounts may be tried: by the address that asks and by the account that it asks about.
+"""Rate limits of account requests, by client address and by account.
 
-A try that turns out right does not count, so that using the right password is never slowed down.
+A successful attempt does not count, so the right password is never slowed down.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from litestar import Request
 from litestar.di import NamedDependency
 
 from gateway.accounts.names import normal_name
-from gateway.http.client_address import ADDRESS
+from gateway.http.client_address import ADDRESS_KEY
 from gateway.limits.rate_limits import RateLimits
 
 
 class AccountLimits:
-    """Counts the tries of one request; one for each call that hashes a password or sends a letter."""
+    """Rate limits for one request that hashes a password or sends an e-mail."""
 
     def __init__(self, limits: RateLimits, address: str) -> None:
         self._limits = limits
         self._address = address
 
-    async def count(self, what: str, account: str) -> None:
-        """Counts one try at `what` with this account. Raises Problem `rate_limited`."""
+    async def count(self, kind: str, account: str) -> None:
+        """Counts one attempt of this kind with this account. Raises Problem `rate_limited`."""
         await self._limits.take(
-            (self._limits.accounts, self._address), (self._limits.logins, _key(what, account))
+            (self._limits.accounts, self._address), (self._limits.logins, _key(kind, account))
         )
 
     @contextlib.asynccontextmanager
-    async def guess(self, kind: str, account: str) -> AsyncIterator[None]:
-        """Counts one guess of a password, which the block checks; not when the block succeeds.
+    async def attempt(self, kind: str, account: str) -> AsyncIterator[None]:
+        """Counts one password attempt, which the block verifies, unless the block succeeds.
 
-        `kind` says who guesses: an anonymous caller must not spend what the account's owner has. Raises Problem
+        `kind` separates callers: anonymous attempts must not use up the limit of the account's owner. Raises Problem
         `rate_limited`.
         """
         await self.count(kind, account)
         yield
-        await self._limits.give_back(
+        await self._limits.refund(
             (self._limits.accounts, self._address), (self._limits.logins, _key(kind, account))
         )
 
@@ -48,11 +48,11 @@ class AccountLimits:
 def provide_account_limits(
     request: Request[Any, Any, Any], rate_limits: NamedDependency[RateLimits]
 ) -> AccountLimits:
-    """The limits for whoever asks."""
+    """The rate limits for the client of a request."""
     scope = cast("dict[str, Any]", request.scope)
-    return AccountLimits(rate_limits, scope[ADDRESS])
+    return AccountLimits(rate_limits, scope[ADDRESS_KEY])
 
 
-def _key(what: str, account: str) -> str:
-    # Nobody's name in Redis; and what is typed in may be long.
-    return f"{what}.{hashlib.sha256(normal_name(account).encode()).hexdigest()[:32]}"
+def _key(kind: str, account: str) -> str:
+    # Hashed, so that Redis holds no names and keys have a bounded length.
+    return f"{kind}.{hashlib.sha256(normal_name(account).encode()).hexdigest()[:32]}"

@@ -1,11 +1,11 @@
-"""E-mail addresses: confirmed by a link, changed once the new one is confirmed, and undone by a link to the old one."""
+"""E-mail addresses: confirmed by a link, changed once the new one is confirmed, restored by a link to the old one."""
 
 from __future__ import annotations
 
 import asyncpg
 
-from gateway.accounts.links import hash_of, new_token
 from gateway.accounts.names import normal_name
+from gateway.accounts.one_time_links import hash_of, new_token
 from gateway.auth.revocation import Revocations
 from gateway.http.bodies import invalid
 from gateway.http.problems import Problem
@@ -13,10 +13,10 @@ from gateway.http.problems import Problem
 LINK_LIFETIME_S = 7 * 24 * 3600
 
 LOCK_SQL = "SELECT FROM users WHERE user_id = $1 FOR NO KEY UPDATE"
-"""Comes first in a transaction that ends logins or moves an address: no login that begins meanwhile is missed."""
+"""First statement of a transaction that ends logins or changes an address, so that no concurrent login is missed."""
 
 RESERVED_SQL = "SELECT FROM email_undos r WHERE lower(r.email) = {email} AND r.expires_at > now()"
-"""An address that somebody may still restore; `{email}` is its normal form."""
+"""Selects an address that a user may still restore; `{email}` is its normal form."""
 
 _TAKEN_SQL = f"""
 SELECT EXISTS (SELECT FROM users WHERE lower(email) = $2 AND user_id <> $1)
@@ -44,7 +44,7 @@ DELETE FROM email_confirmations WHERE token_hash = $1 AND expires_at > now() RET
 """
 _OLD_EMAIL_SQL = "SELECT email FROM users WHERE user_id = $1 AND active"
 _CONFIRMED_SQL = "UPDATE users SET email_confirmed = true WHERE user_id = $1"
-# Links that went to the old address are good no more, but for the one that restores it, whose time begins anew.
+# Links sent to the old address become invalid, except the one that restores it, whose lifetime starts again.
 _MOVED_SQL = """
 WITH links AS (DELETE FROM password_resets WHERE user_id = $1),
 undo AS (UPDATE email_undos SET expires_at = now() + make_interval(secs => $4) WHERE user_id = $1 AND lower(email) = $3)
@@ -54,7 +54,7 @@ _UNDOING_SQL = "SELECT user_id FROM email_undos WHERE token_hash = $1"
 _SPEND_UNDO_SQL = """
 DELETE FROM email_undos WHERE token_hash = $1 AND expires_at > now() RETURNING undo_id, email
 """
-# Whoever changed the address may know the password, have asked for links, and have gone on to other addresses.
+# An attacker who changed the address may know the password, have requested links and have changed it again.
 _RESTORE_SQL = """
 WITH ended AS (DELETE FROM logins WHERE user_id = $1),
 links AS (DELETE FROM password_resets WHERE user_id = $1),
@@ -67,16 +67,16 @@ UPDATE users SET email = $2, email_confirmed = true, password_hash = NULL,
 
 
 class EmailChanges:
-    """Honours the links that confirm an address or restore the one before."""
+    """Applies the links that confirm an address or restore the previous one."""
 
     def __init__(self, pool: asyncpg.Pool, revocations: Revocations) -> None:
         self._pool = pool
         self._revocations = revocations
 
     async def confirm(self, token: str) -> None:
-        """The address that the link went to counts from now on.
+        """Confirms the address that the link was sent to; a new address replaces the old one.
 
-        Raises Problem: `validation` for a link that is no good, `email_taken`.
+        Raises Problem `email_taken`, or `validation` for an invalid link.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             user_id = await connection.fetchval(_CONFIRMING_SQL, hash_of(token))
@@ -84,41 +84,41 @@ class EmailChanges:
             email = await connection.fetchval(_SPEND_CONFIRMATION_SQL, hash_of(token))
             old = None if email is None else await connection.fetchval(_OLD_EMAIL_SQL, user_id)
             if email is None or old is None:
-                raise _no_link()
+                raise _invalid_link()
             if normal_name(email) == normal_name(old):
                 await connection.execute(_CONFIRMED_SQL, user_id)
                 return
-            await refuse_taken(connection, user_id, email)
+            await reject_taken(connection, user_id, email)
             try:
                 await connection.execute(_MOVED_SQL, user_id, email, normal_name(old), float(LINK_LIFETIME_S))
             except asyncpg.UniqueViolationError:
                 raise email_taken() from None
 
     async def undo(self, token: str) -> None:
-        """Restores the address that the link went to, ends every login and voids the password.
+        """Restores the address that the link was sent to, ends every login and invalidates the password.
 
-        Raises Problem `validation` for a link that is no good.
+        Raises Problem `validation` for an invalid link.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             user_id = await connection.fetchval(_UNDOING_SQL, hash_of(token))
             await connection.execute(LOCK_SQL, user_id)
             undo = await connection.fetchrow(_SPEND_UNDO_SQL, hash_of(token))
             if undo is None:
-                raise _no_link()
+                raise _invalid_link()
             await connection.execute(_RESTORE_SQL, user_id, undo["email"], undo["undo_id"])
         await self._revocations.refresh()
 
 
-async def ask_to_confirm(connection: asyncpg.Connection, user_id: int, old: str | None, new: str) -> None:
-    """Has a link sent to the new address, which counts once it is used, and one to the old, which undoes that.
+async def request_change(connection: asyncpg.Connection, user_id: int, old: str | None, new: str) -> None:
+    """Sends a link to the new address, which confirms it, and one to the old, which undoes the change.
 
-    Inside a transaction that has the account's row locked. The address that one has already withdraws a change that
-    waits for its link. Raises Problem `email_taken`.
+    Call it in a transaction that holds the lock on the account's row. Asking for the current address withdraws a
+    pending change. Raises Problem `email_taken`.
     """
     if old is not None and normal_name(old) == normal_name(new):
         await connection.execute(_WITHDRAW_SQL, user_id, normal_name(old))
         return
-    await refuse_taken(connection, user_id, new)
+    await reject_taken(connection, user_id, new)
     lifetime_s = float(LINK_LIFETIME_S)
     token = new_token()
     await connection.execute(_CONFIRM_BY_LINK_SQL, user_id, hash_of(token), new, lifetime_s)
@@ -129,14 +129,14 @@ async def ask_to_confirm(connection: asyncpg.Connection, user_id: int, old: str 
         await connection.execute(_SEND_SQL, user_id, "email_undo", token)
 
 
-async def refuse_taken(connection: asyncpg.Connection, user_id: int, email: str) -> None:
-    """Raises Problem for an address that another account has, or may restore."""
+async def reject_taken(connection: asyncpg.Connection, user_id: int, email: str) -> None:
+    """Raises Problem `email_taken` for an address that another account has or may restore."""
     if await connection.fetchval(_TAKEN_SQL, user_id, normal_name(email)):
         raise email_taken()
 
 
 def email_taken() -> Problem:
-    """The problem of an address that cannot be had."""
+    """The problem for an address that is not available."""
     return Problem(
         "email_taken",
         "There is an account with this e-mail address: log in, or reset the password.",
@@ -144,5 +144,5 @@ def email_taken() -> Problem:
     )
 
 
-def _no_link() -> Problem:
-    return invalid(("token", "this link was used, replaced by a later one, or is older than 7 days"))
+def _invalid_link() -> Problem:
+    return invalid(("token", "this link was used, was replaced by a later one, or is older than 7 days"))

@@ -1,7 +1,7 @@
-"""Logins: families of refresh tokens, of which only the newest is good.
+"""Logins: families of refresh tokens, of which only the newest is valid (refresh token rotation).
 
-A refresh token is the login's id and a secret; what is stored is the secret's hash. Using one makes the
-next. One that comes back after it was spent was copied by somebody, so the whole login ends.
+A refresh token is the login's id and a secret, whose hash is stored. Each use replaces it. The reuse of a spent token
+means that it was copied, so it ends the whole login.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from gateway.http.problems import Problem
 REFRESH_LIFETIME_S = 86_400
 _SECRET_BYTES = 32
 
-# The lock makes a login and a change of the password come one after the other: a login by the old password
-# either ends with the change or does not begin.
+# The lock serialises a login and a change of the password: a login by the old password either ends with the change
+# or does not begin.
 _START_SQL = """
-WITH who AS (
+WITH account AS (
     SELECT user_id, role, token_version FROM users
      WHERE user_id = $2 AND active AND password_hash IS NOT DISTINCT FROM $5 FOR SHARE
 )
 INSERT INTO logins (login_id, user_id, refresh_hash, expires_at)
-SELECT $1, user_id, $3, now() + make_interval(secs => $4) FROM who
-RETURNING user_id, (SELECT role FROM who) AS role, (SELECT token_version FROM who) AS token_version
+SELECT $1, user_id, $3, now() + make_interval(secs => $4) FROM account
+RETURNING user_id, (SELECT role FROM account) AS role, (SELECT token_version FROM account) AS token_version
 """
 _ROTATE_SQL = """
 UPDATE logins l SET refresh_hash = $3, expires_at = now() + make_interval(secs => $4)
@@ -49,12 +49,12 @@ DELETE FROM logins WHERE expires_at < now() - interval '1 hour'
 
 
 class Login(msgspec.Struct, frozen=True):
-    """A login that was started or renewed: whose it is, their role now, and the next refresh token."""
+    """A login that was started or renewed, with the user's current role and the next refresh token."""
 
     user_id: int
     role: str
     token_version: int
-    """The account's, for the access token."""
+    """Token version of the account, for the access token."""
     refresh: str
 
 
@@ -65,7 +65,7 @@ class Logins:
         self._pool = pool
 
     async def start(self, user_id: int, password_hash: str | None) -> Login:
-        """A new login, for an account whose password still has this hash. Raises Problem `bad_credentials`."""
+        """Starts a login if the account's password still has this hash. Raises Problem `bad_credentials`."""
         login_id, secret = UUID(bytes=secrets.token_bytes(16), version=4), secrets.token_bytes(_SECRET_BYTES)
         row = await self._pool.fetchrow(
             _START_SQL, login_id, user_id, _hash(secret), float(REFRESH_LIFETIME_S), password_hash
@@ -75,9 +75,9 @@ class Logins:
         return _login(row, login_id, secret)
 
     async def renew(self, refresh: str) -> Login:
-        """Spends a refresh token.
+        """Exchanges a refresh token for the next one.
 
-        Raises Problem `token_expired` or `token_invalid`; a spent token ends the login.
+        Raises Problem `token_expired` or `token_invalid`. A spent token ends the login.
         """
         login_id, secret = _read(refresh)
         fresh = secrets.token_bytes(_SECRET_BYTES)
@@ -87,21 +87,21 @@ class Logins:
         if row is None:
             if await self._pool.fetchval(_END_SQL, login_id, _hash(secret)):
                 raise Problem("token_expired", "The refresh token has expired: log in again.")
-            raise _no_token()
+            raise _invalid_token()
         return _login(row, login_id, fresh)
 
     async def end(self, refresh: str) -> None:
-        """Ends the login that a refresh token belongs to, spent or not. Ending it twice is fine."""
+        """Ends the login that a refresh token belongs to, spent or not. Idempotent."""
         login_id, secret = _read(refresh)
         await self._pool.execute(_END_SQL, login_id, _hash(secret))
 
-    async def forget_expired(self) -> None:
-        """Removes what can no longer be used."""
+    async def delete_expired(self) -> None:
+        """Deletes expired logins and links."""
         await self._pool.execute(_END_EXPIRED_SQL)
 
 
 def wrong_credentials() -> Problem:
-    """The problem of whoever is not let in; the same for every reason."""
+    """The problem for a failed login, the same for every reason."""
     return Problem("bad_credentials", "User name or password is wrong: check both and try again.")
 
 
@@ -118,11 +118,11 @@ def _read(refresh: str) -> tuple[UUID, bytes]:
     try:
         token = base64.b64decode(refresh, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise _no_token() from None
+        raise _invalid_token() from None
     if len(token) != 16 + _SECRET_BYTES:
-        raise _no_token()
+        raise _invalid_token()
     return UUID(bytes=token[:16]), token[16:]
 
 
-def _no_token() -> Problem:
-    return Problem("token_invalid", "This refresh token is not good, or not any more: log in again.")
+def _invalid_token() -> Problem:
+    return Problem("token_invalid", "This refresh token is not valid or no longer valid: log in again.")

@@ -1,4 +1,4 @@
-"""The accounts' calls: sign up, log in, stay logged in, and what one's own account says."""
+"""Endpoints for accounts: sign-up, log-in, tokens, one's own account, and users for admins."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def sign_up(
     users: NamedDependency[Users],
     account_limits: NamedDependency[AccountLimits],
 ) -> Response[UserBody]:
-    """Make an account. A welcome e-mail is sent, with a link that confirms the address."""
+    """Create an account. A welcome e-mail is sent, with a link that confirms the address."""
     await account_limits.count("signup", data.email)
     user = await users.sign_up(data)
     return Response(user, status_code=201, headers={"Location": f"/api/users/{user.id}"})
@@ -62,12 +62,12 @@ async def log_in(
 ) -> TokensBody:
     """Log in with a user name or an e-mail address."""
     found = await users.find(data.username)
-    # A user name and an e-mail address of the same account are guessed at together.
-    guess = ("login", str(found["user_id"])) if found is not None else ("login-unknown", data.username)
-    async with account_limits.guess(*guess):
+    # Attempts by user name and by e-mail address of one account share a limit.
+    attempt = ("login", str(found["user_id"])) if found is not None else ("login-unknown", data.username)
+    async with account_limits.attempt(*attempt):
         row = await users.check_password(found, data.password)
         login = await logins.start(row["user_id"], row["password_hash"])
-    return _pair(tokens, login)
+    return _token_pair(tokens, login)
 
 
 @post(
@@ -79,8 +79,8 @@ async def log_in(
 async def refresh(
     data: JSONBody[RefreshBody], logins: NamedDependency[Logins], tokens: NamedDependency[Tokens]
 ) -> TokensBody:
-    """Get a new pair for a refresh token, which is spent by this. One that was spent before ends the login."""
-    return _pair(tokens, await logins.renew(data.refresh))
+    """Exchange a refresh token for a new pair of tokens. Reusing a spent token ends the login."""
+    return _token_pair(tokens, await logins.renew(data.refresh))
 
 
 @post("/logout", operation_id="LogOut", status_code=204, responses=problem_responses("token_invalid"))
@@ -110,15 +110,15 @@ async def change_me(
 ) -> UserBody:
     """Change one's own account. A new password or e-mail address needs the old password.
 
-    A new password ends every login. A new address counts once the link that is sent to it was used; the old one gets
-    a link that undoes the change for 7 days.
+    A new password ends every login. A new address replaces the old one once the link sent to it is used; the
+    old one gets a link that undoes the change for 7 days.
     """
     if data.email is not msgspec.UNSET:
         await account_limits.count("signup", data.email)
         await account_limits.count("email", str(caller.user_id))
     if data.old_password is msgspec.UNSET:
         return await users.change_me(caller.user_id, data)
-    async with account_limits.guess("password", str(caller.user_id)):
+    async with account_limits.attempt("password", str(caller.user_id)):
         return await users.change_me(caller.user_id, data)
 
 
@@ -135,8 +135,8 @@ async def forget_me(
     users: NamedDependency[Users],
     account_limits: NamedDependency[AccountLimits],
 ) -> None:
-    """Have one's name, e-mail address and logins forgotten. Bookings stay, without a name."""
-    async with account_limits.guess("password", str(caller.user_id)):
+    """Delete one's name, e-mail address and logins. Bookings stay, without a name."""
+    async with account_limits.attempt("password", str(caller.user_id)):
         await users.forget_me(caller.user_id, data.password)
 
 
@@ -146,9 +146,9 @@ async def forgot_password(
     password_resets: NamedDependency[PasswordResets],
     account_limits: NamedDependency[AccountLimits],
 ) -> Response[None]:
-    """Ask for a one-time link by e-mail. The answer is the same whether there is such an account or not."""
+    """Ask for a one-time link by e-mail. The response is the same whether or not the account exists."""
     await account_limits.count("link", data.email)
-    await password_resets.ask(data.email)
+    await password_resets.request(data.email)
     return Response(None, status_code=202, media_type="text/plain")
 
 
@@ -171,7 +171,7 @@ async def confirm_email(
     email_changes: NamedDependency[EmailChanges],
     account_limits: NamedDependency[AccountLimits],
 ) -> None:
-    """Confirm an e-mail address with the token of the link that was sent to it; a new address counts from now on."""
+    """Confirm an e-mail address with the token of the link that was sent to it. A new address replaces the old one."""
     await account_limits.count("email-link", data.token)
     await email_changes.confirm(data.token)
 
@@ -184,7 +184,7 @@ async def undo_email(
 ) -> None:
     """Undo a change of the e-mail address with the token of the link that was sent to the old one.
 
-    It ends every login and voids the password: ask for a new one at /api/password/forgot.
+    It ends every login and invalidates the password: ask for a new one at /api/password/forgot.
     """
     await account_limits.count("email-link", data.token)
     await email_changes.undo(data.token)
@@ -207,9 +207,9 @@ async def list_users(
 async def get_user(
     user_id: FromPath[int], caller: NamedDependency[Caller], users: NamedDependency[Users]
 ) -> UserBody:
-    """An account: one's own, or for admins anyone's."""
+    """An account: one's own, or any account for admins."""
     if user_id != caller.user_id and not caller.admin:
-        raise Problem("forbidden", "Other people's accounts are for admins: see /api/me for your own.")
+        raise Problem("forbidden", "Only admins see other accounts: see /api/me for your own.")
     return await users.get(user_id)
 
 
@@ -220,16 +220,16 @@ async def change_user(
     caller: NamedDependency[Caller],
     users: NamedDependency[Users],
 ) -> AccountBody:
-    """Give an account another role, or take it out of use or back. Works everywhere within a second."""
+    """Change the role of an account, or deactivate or reactivate it. Takes effect everywhere within a second."""
     if user_id == caller.user_id:
         raise Problem(
-            "forbidden", "Nobody can change their own role or shut themselves out: ask another admin."
+            "forbidden", "You cannot change your own role or deactivate your own account: ask another admin."
         )
     return await users.grant(user_id, data)
 
 
 def account_routes() -> Router:
-    """All of the above; the parts and `caller` have to be provided."""
+    """The router of all account endpoints. Their parameters must be provided as dependencies."""
     handlers: list[Any] = [
         sign_up,
         log_in,
@@ -255,6 +255,6 @@ def account_routes() -> Router:
     )
 
 
-def _pair(tokens: Tokens, login: Login) -> TokensBody:
+def _token_pair(tokens: Tokens, login: Login) -> TokensBody:
     access = tokens.issue_access(login.user_id, login.role, time.time(), login.token_version)
     return TokensBody(access, login.refresh, ACCESS_LIFETIME_S)

@@ -1,4 +1,4 @@
-"""Access tokens: who calls, at the price of a dictionary look-up.
+"""Access tokens: authentication at the price of a dictionary look-up.
 
 Tokens are JWTs of 60 minutes. A token that was checked once is remembered until it expires, once whatever the
 header around it looks like, and all of them within a bound in bytes; whether its account has revoked it since is
@@ -16,6 +16,7 @@ import msgspec
 
 from gateway.auth.revocation import RevocationsOutdated
 from gateway.auth.signing_keys import read_signing_keys
+from gateway.http.integers import read_integer
 from gateway.http.problems import Problem
 
 ACCESS_LIFETIME_S = 3600
@@ -34,7 +35,7 @@ _CLOCK_LEEWAY_S = 60
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who asks, as a valid access token says."""
+    """The account and role in a valid access token."""
 
     user_id: int
     role: str
@@ -49,11 +50,11 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Tokens:
-    """Issues and checks access tokens.
+    """Issues and verifies access tokens.
 
-    `keys` is the value of AISLE_JWT_KEYS (signing_keys.py). `versions` has the lowest version that the tokens
-    of an account need, and `is_fresh` says whether it may be relied upon (revocation.py). Raises SettingError
-    for keys that are none.
+    `keys` is the value of AISLE_JWT_KEYS (signing_keys.py); raises SettingError if it is invalid. `versions` maps an
+    account to the lowest token version that it accepts, and `is_fresh` returns whether that map is up to date
+    (revocation.py).
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Tokens:
         self._remembered_bytes = 0
 
     def issue_access(self, user_id: int, role: str, now_s: float, version: int = 0) -> str:
-        """A token for the next hour; `version` is the account's token version as the login found it."""
+        """A new token, valid for an hour; `version` is the account's token version at the login."""
         issued_s = int(now_s)
         claims: dict[str, Any] = {
             "sub": str(user_id),
@@ -84,11 +85,10 @@ class Tokens:
         return self._jwt.encode(claims, key.private, algorithm=key.algorithm, headers={"kid": key.kid})
 
     def verify(self, authorization: bytes | None, now_s: float) -> Caller:
-        """Who calls, from the value of the Authorization header.
+        """The caller, from the value of the Authorization header.
 
-        Raises Problem: `unauthenticated` without a token, `token_expired`, `token_invalid` for one that is
-        wrong or whose account was deactivated or got another role or password. Raises RevocationsOutdated
-        where that cannot be told now.
+        Raises Problem: `unauthenticated` without a token, `token_expired`, `token_invalid` for a token that is
+        malformed, forged or revoked. Raises RevocationsOutdated while the revocations are out of date.
         """
         remembered = self._remembered.get(authorization)
         if remembered is None:
@@ -110,7 +110,7 @@ class Tokens:
         subject, role, expires_s, issued_s = (claims[name] for name in ("sub", "role", "exp", "iat"))
         version = claims.get("ver", 0)
         if not (
-            (subject.isascii() and subject.isdigit() and len(subject) <= 16)
+            (user_id := read_integer(subject, 10**16 - 1, smallest=0)) is not None
             and role in ROLES
             and isinstance(expires_s, int)
             and isinstance(issued_s, int)
@@ -118,7 +118,7 @@ class Tokens:
             and issued_s <= now_s + _CLOCK_LEEWAY_S
         ):
             raise _invalid("The access token is not one of Aisle's: log in again.")
-        checked = (expires_s, version, int(subject), Caller(int(subject), role))
+        checked = (expires_s, version, user_id, Caller(user_id, role))
         if now_s < expires_s:
             self._remembered[header] = checked
             self._remembered_bytes += len(header) + _ENTRY_BYTES
@@ -131,8 +131,7 @@ class Tokens:
     def _claims(self, token: str) -> dict[str, Any]:
         try:
             key = self._keys[jwt.get_unverified_header(token).get("kid", "")]
-            # The algorithm is the key's, whatever the token says.
-            # The times are checked by the caller, against the caller's clock.
+            # The algorithm is the key's, never the token's. Times are checked by `verify`, against its own clock.
             return self._jwt.decode(
                 token,
                 key.public,

@@ -1,4 +1,4 @@
-"""Guards of framework routes: a valid access token, staff, or admins."""
+"""Guards of framework routes: any account, staff, or admins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CALLER = "aisle.caller"
 
 
 async def logged_in(connection: Connection, _: BaseRouteHandler) -> None:
-    """Guard: a valid access token is needed."""
+    """Guard: the request needs a valid access token."""
     await _caller_of(connection)
 
 
@@ -36,7 +36,7 @@ async def admin_only(connection: Connection, _: BaseRouteHandler) -> None:
 
 
 def provide_caller(request: Request[Any, Any, Any]) -> Caller:
-    """The caller, for handlers behind one of the guards."""
+    """The caller, for handlers with one of these guards."""
     scope = cast("dict[str, Any]", request.scope)
     return cast("Caller", scope[_CALLER])
 
@@ -46,7 +46,7 @@ async def _caller_of(connection: Connection) -> Caller:
     if _CALLER not in scope:
         tokens: Tokens = connection.app.state.tokens
         revocations: Revocations = connection.app.state.revocations
-        given = next((value for name, value in scope["headers"] if name == b"authorization"), None)
+        header = next((value for name, value in scope["headers"] if name == b"authorization"), None)
         await revocations.ensure_fresh()
-        scope[_CALLER] = tokens.verify(given, time.time())
+        scope[_CALLER] = tokens.verify(header, time.time())
     return cast("Caller", scope[_CALLER])

@@ -1,1 +1,1 @@
-"""Booking, holding, confirming, cancelling, and reading bookings."""
+"""Endpoints to book, hold, confirm and cancel, and to read bookings."""

@@ -1,4 +1,4 @@
-"""Looking at bookings, and at the fate of what was answered 202. Straight from PostgreSQL."""
+"""Read endpoints for bookings and command status, answered from PostgreSQL."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ import msgspec
 
 from gateway.auth.access_tokens import Tokens
 from gateway.bookings.requests import no_booking
-from gateway.bookings.routes import RETRY_AFTER, applied
+from gateway.bookings.routes import RETRY_AFTER, preference_applied
+from gateway.bookings.rows import booking_of_row
 from gateway.commands.refusals import problem_of
-from gateway.commands.sender import Commands
+from gateway.commands.sender import CommandSender
 from gateway.http.bodies import invalid
-from gateway.http.command_headers import preference_of
+from gateway.http.command_headers import read_preference
 from gateway.http.exchange import Exchange
-from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, cut, read_cursor
+from gateway.http.integers import read_integer
+from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, read_cursor, split_page
 from gateway.http.problems import Problem
-from gateway.seat_maps.cache import SeatPictures
+from gateway.seat_maps.cache import SeatMapCache
 from schemas.api import AcceptedBody, BookingBody, BookingsPage, PendingBody, RefusedBody, booking_body
-from schemas.commands import SeatsAsked
-from schemas.events import Booking, BookingStatus, Decision
+from schemas.commands import SeatsCommand
+from schemas.events import BookingStatus, Decision
 from schemas.ids import Position, parse_position
 from schemas.wire import decode_command, decode_decision, encode
 
 _COLUMNS = "booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, partition, log_offset"
-_BOOKING = f"SELECT {_COLUMNS} FROM bookings WHERE booking_id = $1"
-_BOOKINGS = f"""
+_BOOKING_SQL = f"SELECT {_COLUMNS} FROM bookings WHERE booking_id = $1"
+_BOOKINGS_SQL = f"""
     SELECT {_COLUMNS} FROM bookings
      WHERE user_id = $1 AND booking_id < $2 AND ($3::text IS NULL OR status = $3)
      ORDER BY booking_id DESC LIMIT $4"""
 # A partition that no worker has taken yet has no row, but may have commands.
-_DECISION = """
+_DECISION_SQL = """
     SELECT coalesce(p.next_offset, 0) AS next_offset, d.command, d.answer
       FROM (SELECT $1::int AS partition) asked
       LEFT JOIN partitions p ON p.partition = asked.partition
@@ -40,16 +42,16 @@ _DECISION = """
 _LAST_ID = UUID(int=2**128 - 1)
 
 
-class LookRoutes:
-    """What shows bookings and decisions; each handler takes the exchange and what its path names."""
+class ReadRoutes:
+    """Handlers of the read endpoints. Each takes the exchange and the parameters of its path."""
 
-    def __init__(self, tokens: Tokens, commands: Commands, pool: Any, pictures: SeatPictures) -> None:
+    def __init__(self, tokens: Tokens, commands: CommandSender, pool: Any, seat_maps: SeatMapCache) -> None:
         self._tokens = tokens
         self._commands = commands
         self._pool = pool
-        self._pictures = pictures
+        self._seat_maps = seat_maps
 
-    async def fate(self, exchange: Exchange, position_text: str) -> None:
+    async def command_status(self, exchange: Exchange, position_text: str) -> None:
         """GET /api/commands/{partition}-{offset}"""
         caller = self._tokens.verify(exchange.authorization, time.time())
         exchange.parameters()
@@ -57,29 +59,29 @@ class LookRoutes:
             position = parse_position(position_text)
         except ValueError:
             raise _no_command() from None
-        preference = preference_of(exchange.headers, 0.0)
+        preference = read_preference(exchange.headers, 0.0)
         row = await self._find_decision(position)
-        if row is None and not await self._commands.ends.has(position):
+        if row is None and not await self._commands.log_ends.has(position):
             raise _no_command()
         if row is None and preference.wait_s > 0:
-            await self._commands.decided(position, preference.wait_s)
+            await self._commands.await_decision(position, preference.wait_s)
             row = await self._find_decision(position)
-        headers = applied(preference)
+        headers = preference_applied(preference)
         if row is None:
-            exchange.answer(200, encode(PendingBody(str(position))), [RETRY_AFTER, *headers])
+            exchange.respond(200, encode(PendingBody(str(position))), [RETRY_AFTER, *headers])
             return
         command_bytes, answer = row
         decision = decode_decision(answer)
-        if not (caller.staff or _asked_by(command_bytes, caller.user_id)):
+        if not (caller.staff or _is_sent_by(command_bytes, caller.user_id)):
             raise Problem("not_found", "There is no such command of yours; take the address from Location.")
         if (booking := decision.booking) is not None:
-            self._pictures.decided(booking.show_id, (decision.repeats or position).offset)
-        body = _fate_body(position, decision)
-        exchange.answer(200, encode(body), headers)
+            self._seat_maps.require_version(booking.show_id, (decision.repeats or position).offset)
+        body = _status_body(position, decision)
+        exchange.respond(200, encode(body), headers)
 
     async def _find_decision(self, position: Position) -> tuple[bytes, bytes] | None:
-        """Command and answer at a position, or None while there is none. Raises Problem when there never will be."""
-        row = await self._pool.fetchrow(_DECISION, position.partition, position.offset)
+        """Returns the command and decision at a position, or None while it is undecided. Raises Problem `not_found`."""
+        row = await self._pool.fetchrow(_DECISION_SQL, position.partition, position.offset)
         if row["answer"] is not None:
             return row["command"], row["answer"]
         if position.offset < row["next_offset"]:
@@ -90,13 +92,13 @@ class LookRoutes:
         """GET /api/bookings/{id}"""
         caller = self._tokens.verify(exchange.authorization, time.time())
         exchange.parameters()
-        row = await self._pool.fetchrow(_BOOKING, booking_id)
+        row = await self._pool.fetchrow(_BOOKING_SQL, booking_id)
         if row is None:
             raise no_booking(booking_id)
         if row["user_id"] != caller.user_id and not caller.staff:
             raise Problem("not_yours", "This booking is somebody else's; only its owner and staff see it.")
-        self._pictures.decided(row["show_id"], row["log_offset"])
-        exchange.answer(200, encode(_from_row(row)))
+        self._seat_maps.require_version(row["show_id"], row["log_offset"])
+        exchange.respond(200, encode(_body_of(row)))
 
     async def bookings_of(self, exchange: Exchange, user_id: int | None) -> None:
         """GET /api/me/bookings and, with a user's number, GET /api/users/{id}/bookings"""
@@ -112,18 +114,18 @@ class LookRoutes:
         limit = _limit(parameters.get("limit"))
         before = read_cursor(parameters["cursor"], tuple[UUID])[0] if "cursor" in parameters else _LAST_ID
         rows = await self._pool.fetch(
-            _BOOKINGS, caller.user_id if user_id is None else user_id, before, status, limit + 1
+            _BOOKINGS_SQL, caller.user_id if user_id is None else user_id, before, status, limit + 1
         )
-        page, cursor = cut(rows, limit, lambda row: (row["booking_id"],))
+        page, cursor = split_page(rows, limit, lambda row: (row["booking_id"],))
         for row in page:
-            self._pictures.decided(row["show_id"], row["log_offset"])
-        exchange.answer(200, encode(BookingsPage([_from_row(row) for row in page], cursor)))
+            self._seat_maps.require_version(row["show_id"], row["log_offset"])
+        exchange.respond(200, encode(BookingsPage([_body_of(row) for row in page], cursor)))
 
 
 _STATUSES = tuple(status.value for status in BookingStatus)
 
 
-def _fate_body(position: Position, decision: Decision) -> AcceptedBody | RefusedBody:
+def _status_body(position: Position, decision: Decision) -> AcceptedBody | RefusedBody:
     if decision.reason is not None:
         return RefusedBody(str(position), problem_of(decision, position).document())
     if decision.booking is None:
@@ -131,12 +133,12 @@ def _fate_body(position: Position, decision: Decision) -> AcceptedBody | Refused
     return AcceptedBody(str(position), booking_body(decision.booking, decision.repeats or position))
 
 
-def _asked_by(command_bytes: bytes, user_id: int) -> bool:
+def _is_sent_by(command_bytes: bytes, user_id: int) -> bool:
     try:
         command = decode_command(command_bytes)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
-    return command.user_id == user_id or (isinstance(command, SeatsAsked) and command.owner_id == user_id)
+    return command.user_id == user_id or (isinstance(command, SeatsCommand) and command.owner_id == user_id)
 
 
 def _no_command() -> Problem:
@@ -146,21 +148,11 @@ def _no_command() -> Problem:
 def _limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_LIMIT):
+    limit = read_integer(text, MAX_LIMIT, max_digits=3)
+    if limit is None:
         raise invalid(("limit", f"a whole number from 1 to {MAX_LIMIT} is wanted"))
-    return int(text)
+    return limit
 
 
-def _from_row(row: Any) -> BookingBody:
-    booking = Booking(
-        booking_id=row["booking_id"],
-        show_id=row["show_id"],
-        user_id=row["user_id"],
-        status=BookingStatus(row["status"]),
-        seats=tuple(row["seats"]),
-        total=row["total"],
-        currency=row["currency"],
-        created_ms=row["created_ms"],
-        expires_ms=row["expires_ms"],
-    )
-    return booking_body(booking, Position(row["partition"], row["log_offset"]))
+def _body_of(row: Any) -> BookingBody:
+    return booking_body(booking_of_row(row), Position(row["partition"], row["log_offset"]))

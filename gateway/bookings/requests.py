@@ -1,4 +1,4 @@
-"""From what a client asks for to the command that goes into the log; the same over HTTP and over a socket."""
+"""Commands for the log made from clients' requests; the same over HTTP and WebSockets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schemas.ids import new_booking_id, show_of_booking
 
 
 def book_command(caller: Caller, show_id: int, request: BookRequest, command_id: UUID) -> BookSeats:
-    """To book seats. Raises Problem for a request that cannot be meant."""
+    """Returns the command to book seats. Raises Problem for an invalid request."""
     return BookSeats(
         command_id=command_id,
         show_id=show_id,
@@ -32,7 +32,7 @@ def book_command(caller: Caller, show_id: int, request: BookRequest, command_id:
 
 
 def hold_command(caller: Caller, show_id: int, request: HoldRequest, command_id: UUID) -> HoldSeats:
-    """To hold seats. Raises Problem for a request that cannot be meant."""
+    """Returns the command to hold seats. Raises Problem for an invalid request."""
     return HoldSeats(
         command_id=command_id,
         show_id=show_id,
@@ -48,10 +48,10 @@ def hold_command(caller: Caller, show_id: int, request: HoldRequest, command_id:
     )
 
 
-def move_command(
+def change_command(
     kind: type[ConfirmBooking | CancelBooking], caller: Caller, booking_id: UUID, command_id: UUID
 ) -> ConfirmBooking | CancelBooking:
-    """To confirm or cancel a booking. Raises Problem `not_found` for an id that cannot be one."""
+    """Returns the command to confirm or cancel a booking. Raises Problem `not_found` for an impossible id."""
     try:
         show_id = show_of_booking(booking_id)
     except ValueError:
@@ -70,7 +70,7 @@ def _booking_id(show_id: int) -> UUID:
 
 
 def _checked_seats(request: BookRequest | HoldRequest, caller: Caller) -> tuple[str, ...]:
-    """The labels asked for; none where a quantity is."""
+    """Returns the labels of the request; none when it has a quantity."""
     if request.user_id is not None and not caller.staff:
         raise Problem("forbidden", "Only staff can book for somebody else; leave user_id out.")
     if request.user_id == 0:
@@ -108,5 +108,5 @@ def _too_many(field: str, count: int) -> Problem:
 
 
 def no_booking(booking_id: UUID) -> Problem:
-    """There is no such booking."""
+    """Returns the problem of a booking that does not exist."""
     return Problem("not_found", f"There is no booking {booking_id}; yours are at /api/me/bookings.")

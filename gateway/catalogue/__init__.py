@@ -1,1 +1,1 @@
-"""Movies and shows: read by everybody, from memory; written by staff, a show's terms through its writer."""
+"""Movies and shows: cached reads for everybody, changes for staff; a show's terms change through its seat worker."""

@@ -1,4 +1,4 @@
-"""Days and instants, as clients give them."""
+"""Parsing of days and instants in requests."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _FIRST, _LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UT
 
 
 def read_day(field: str, text: str) -> date:
-    """The day in `2026-11-21`. Raises Problem `validation`."""
+    """Parses a day such as `2026-11-21`. Raises Problem `validation`."""
     try:
         if not _DAY.match(text):
             raise ValueError
         return date.fromisoformat(text)
     except ValueError:
-        raise invalid((field, "a day such as 2026-11-21 is wanted")) from None
+        raise invalid((field, "must be a day such as 2026-11-21")) from None
 
 
 def read_day_or_instant(field: str, text: str) -> tuple[date | None, datetime | None]:
-    """A day, or an instant in RFC 3339 with an offset; the other is None. Raises Problem `validation`."""
+    """Parses a day or an RFC 3339 instant with an offset; the other value is None. Raises Problem `validation`."""
     if _DAY.match(text):
         return read_day(field, text), None
     try:
@@ -32,27 +32,27 @@ def read_day_or_instant(field: str, text: str) -> tuple[date | None, datetime | 
     except msgspec.ValidationError:
         instant = None
     if instant is None or instant.tzinfo is None or not text[:1].isdigit() or "T" not in text.upper():
-        raise invalid((field, "a day such as 2026-11-21, or a time such as 2026-11-21T09:30:00Z, is wanted"))
+        raise invalid((field, "must be a day such as 2026-11-21, or a time such as 2026-11-21T09:30:00Z"))
     return None, in_range(field, instant)
 
 
 def in_range(field: str, instant: datetime) -> datetime:
-    """The instant in UTC, to the millisecond. Raises Problem `validation` for one that is out of this world."""
+    """The instant in UTC, to the millisecond. Raises Problem `validation` for an unreasonable year."""
     try:
         instant = instant.astimezone(UTC)
     except OverflowError:
         instant = _LAST
     if not _FIRST <= instant < _LAST:
-        raise invalid((field, f"a time from {_FIRST.year} to {_LAST.year - 1} is wanted"))
+        raise invalid((field, f"must be a time from {_FIRST.year} to {_LAST.year - 1}"))
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
 def optional_in_range(field: str, instant: datetime | None) -> datetime | None:
-    """`in_range`, where there is an instant."""
+    """`in_range` for an optional instant."""
     return None if instant is None else in_range(field, instant)
 
 
 def to_ms(instant: datetime) -> int:
-    """Unix milliseconds, without the rounding of a float."""
+    """Unix milliseconds, without floating-point rounding."""
     delta = instant - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000

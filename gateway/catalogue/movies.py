@@ -1,4 +1,4 @@
-"""Movies as they are stored."""
+"""Movies in the database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.catalogue.zones import Zones, local_day
 from gateway.http.bodies import invalid
-from gateway.http.pagination import cut, read_cursor
+from gateway.http.pagination import read_cursor, split_page
 from gateway.http.problems import Problem
 from schemas.api_catalogue import ChangeMovieBody, MovieBody, MoviesPage, NewMovieBody
 from schemas.ids import MAX_SHOW_ID
@@ -33,7 +33,7 @@ UPDATE movies m
  WHERE movie_id = $1 RETURNING {MOVIE_COLUMNS}
 """
 _DELETE_SQL = "DELETE FROM movies WHERE movie_id = $1 RETURNING movie_id"
-# A day begins in the show's own time zone, of which the earliest is 14 hours ahead of UTC, the last 12 behind.
+# A day is one in the show's own time zone, which is at most 14 hours ahead of UTC and 12 behind.
 _LIST_SQL = f"""
 SELECT {MOVIE_COLUMNS}, lower(m.title) AS sort_title FROM movies m
  WHERE ($1::text IS NULL OR (lower(m.title), m.movie_id) > ($1, $2))
@@ -51,7 +51,7 @@ SELECT {MOVIE_COLUMNS}, lower(m.title) AS sort_title FROM movies m
 
 
 class MovieFilter(msgspec.Struct, frozen=True):
-    """Which movies to list; None leaves a criterion out. Words count whatever their case and accents."""
+    """Filter for the list of movies; None leaves a criterion out. Text matches regardless of case and accents."""
 
     search: str | None = None
     genre: str | None = None
@@ -72,21 +72,25 @@ class Movies:
 
     async def get(self, movie_id: int) -> MovieBody:
         """One movie. Raises Problem `not_found`."""
-        return movie_body(_found(await self._pool.fetchrow(_GET_SQL, _known(movie_id))))
+        return movie_body(_found(await self._pool.fetchrow(_GET_SQL, _checked_id(movie_id))))
 
     async def change(self, movie_id: int, change: ChangeMovieBody) -> MovieBody:
-        """Changes what is given. Raises Problem `not_found`."""
-        return movie_body(_found(await self._pool.fetchrow(_CHANGE_SQL, _known(movie_id), *_values(change))))
+        """Changes the given fields. Raises Problem `not_found`."""
+        return movie_body(
+            _found(await self._pool.fetchrow(_CHANGE_SQL, _checked_id(movie_id), *_values(change)))
+        )
 
     async def delete(self, movie_id: int) -> None:
         """Deletes a movie that has no shows. Raises Problem `not_found` or `in_use`."""
         try:
-            _found(await self._pool.fetchrow(_DELETE_SQL, _known(movie_id)))
+            _found(await self._pool.fetchrow(_DELETE_SQL, _checked_id(movie_id)))
         except asyncpg.ForeignKeyViolationError:
-            raise Problem("in_use", "This movie has shows, past ones included, so it has to stay.") from None
+            raise Problem(
+                "in_use", "This movie has shows, possibly past ones, so it cannot be deleted."
+            ) from None
 
-    async def page(self, wanted: MovieFilter, limit: int, cursor: str | None) -> MoviesPage:
-        """Movies by title."""
+    async def page(self, criteria: MovieFilter, limit: int, cursor: str | None) -> MoviesPage:
+        """A page of movies by title."""
         title, movie_id = read_cursor(cursor, tuple[str, int]) if cursor is not None else (None, 0)
         if not 0 <= movie_id <= MAX_SHOW_ID or "\0" in (title or ""):
             raise invalid(("cursor", "take it unchanged from next_cursor of the page before"))
@@ -94,20 +98,20 @@ class Movies:
             _LIST_SQL,
             title,
             movie_id,
-            wanted.search,
-            wanted.genre,
-            wanted.language,
-            wanted.on,
+            criteria.search,
+            criteria.genre,
+            criteria.language,
+            criteria.on,
             limit + 1,
-            [] if wanted.on is None else self._zones.known,
-            self._zones.house,
+            [] if criteria.on is None else self._zones.known,
+            self._zones.default,
         )
-        page, next_cursor = cut(rows, limit, lambda row: (row["sort_title"], row["movie_id"]))
+        page, next_cursor = split_page(rows, limit, lambda row: (row["sort_title"], row["movie_id"]))
         return MoviesPage([movie_body(row) for row in page], next_cursor)
 
 
 def movie_body(row: asyncpg.Record) -> MovieBody:
-    """A movie in the form that clients get, from a row with MOVIE_COLUMNS."""
+    """The response body of a movie, from a row with MOVIE_COLUMNS."""
     return MovieBody(
         id=row["movie_id"],
         title=row["title"],
@@ -120,7 +124,8 @@ def movie_body(row: asyncpg.Record) -> MovieBody:
     )
 
 
-def no_movie() -> Problem:
+def movie_not_found() -> Problem:
+    """The problem for an unknown movie."""
     return Problem("not_found", "There is no such movie: GET /api/movies lists them.")
 
 
@@ -128,13 +133,13 @@ def _values(movie: NewMovieBody | ChangeMovieBody) -> list[Any]:
     return [None if value is msgspec.UNSET else value for value in msgspec.structs.astuple(movie)]
 
 
-def _known(movie_id: int) -> int:
+def _checked_id(movie_id: int) -> int:
     if not 0 < movie_id <= MAX_SHOW_ID:
-        raise no_movie()
+        raise movie_not_found()
     return movie_id
 
 
 def _found(row: asyncpg.Record | None) -> asyncpg.Record:
     if row is None:
-        raise no_movie()
+        raise movie_not_found()
     return row

@@ -1,4 +1,4 @@
-"""How a show comes into being: a stored layout, a row with its partition, and the command that opens it."""
+"""Storage of new shows: the layout, the row with its partition, and the command that opens the show."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schemas.ids import keyed_command_id
 from schemas.layout import Layout, encode_layout, layout_digest
 
 LISTED_PRICES = 20
-"""Prices of a show in a list; the show itself has those of all sections."""
+"""Maximum number of prices of a show in a list; the show itself has the prices of all sections."""
 
 _LAYOUT_SQL = """
 WITH given AS (
@@ -25,7 +25,7 @@ WITH given AS (
 )
 SELECT layout_id FROM given UNION ALL SELECT layout_id FROM layouts WHERE digest = $1 LIMIT 1
 """
-# One at a time, so that shows created at once do not all choose the same partition.
+# Serialised, so that shows created concurrently do not all choose the same partition.
 _PLACING = 0x4149534C45
 _LOCK_SQL = "SELECT pg_advisory_xact_lock($1)"
 _PARTITION_SQL = """
@@ -58,7 +58,7 @@ DELETE FROM shows s WHERE show_id = $1 AND NOT EXISTS (SELECT 1 FROM show_states
 
 
 class NewShow(msgspec.Struct, frozen=True, kw_only=True):
-    """A show to be made, checked. Times in UTC, to the millisecond."""
+    """A validated new show. Times are in UTC, to the millisecond."""
 
     movie_id: int
     screen_name: str
@@ -73,7 +73,7 @@ class NewShow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """A show that has its row: where its command goes, and the command."""
+    """A stored show: its partition, and the command that opens it."""
 
     partition: int
     command: OpenShow
@@ -88,7 +88,7 @@ async def insert_show(connection: Any, show: NewShow, partitions: Sequence[int])
     listed = None if len(prices) <= LISTED_PRICES else _json(listed_prices(prices))
     layout = (digest, total_seats, body, _json(prices), listed)
     layout_id = await connection.fetchval(_LAYOUT_SQL, *layout)
-    if layout_id is None:  # stored by another transaction between our two looks
+    if layout_id is None:  # stored by another transaction between the two parts of the statement
         layout_id = await connection.fetchval(_LAYOUT_SQL, *layout)
     await connection.execute(_LOCK_SQL, _PLACING)
     partition = await connection.fetchval(_PARTITION_SQL, list(partitions))
@@ -120,7 +120,7 @@ async def insert_show(connection: Any, show: NewShow, partitions: Sequence[int])
 
 
 def listed_prices(prices: Sequence[PriceBody]) -> list[PriceBody]:
-    """The prices as lists have them: the first section of each price, at most LISTED_PRICES of them."""
+    """The prices for lists: the first section of each price, at most LISTED_PRICES of them."""
     first: dict[tuple[int, str], PriceBody] = {}
     for section in prices:
         first.setdefault((section.price.amount, section.price.currency), section)
@@ -128,23 +128,23 @@ def listed_prices(prices: Sequence[PriceBody]) -> list[PriceBody]:
 
 
 async def unopened(connection: Any, older_than_s: float, limit: int) -> list[Placed]:
-    """Shows whose writer has not opened them, created at least this long ago."""
+    """Shows that their seat worker has not opened, at least `older_than_s` after their creation."""
     rows = await connection.fetch(_UNOPENED_SQL, older_than_s, limit)
     return [Placed(partition, _open_show(show_id, *rest)) for show_id, partition, *rest in rows]
 
 
 async def opened(connection: Any, show_id: int) -> bool:
-    """Whether the show's writer has opened it."""
+    """Whether the show's seat worker has opened it."""
     return bool(await connection.fetchval("SELECT 1 FROM show_states WHERE show_id = $1", show_id))
 
 
 async def remove_unopened(connection: Any, show_id: int) -> None:
-    """Removes a show that its writer will never open."""
+    """Deletes a show that its seat worker will never open."""
     await connection.execute(_REMOVE_SQL, show_id)
 
 
 async def placed(connection: Any, show_id: int) -> Placed:
-    """A show that was stored before."""
+    """A show from an earlier request."""
     show_id, partition, *rest = await connection.fetchrow(_ONE_SQL, show_id)
     return Placed(partition, _open_show(show_id, *rest))
 
@@ -159,9 +159,9 @@ def _open_show(
     sales_start_at: datetime | None,
     sales_end_at: datetime | None,
 ) -> OpenShow:
-    """The command that opens a show: the same one, with the same id, however often it is made.
+    """The command that opens a show; repeats of it have the same id.
 
-    With an Idempotency-Key it has the key's id, so that the writer takes no other command with that key.
+    With an Idempotency-Key the id is the key's, so that the seat worker accepts no other command with that key.
     """
     return OpenShow(
         command_id=request_id or keyed_command_id(0, f"open-{show_id}"),

@@ -1,4 +1,4 @@
-"""The queries of the catalogue's lists: which movies, which shows, which page."""
+"""Parsing of the query parameters of the catalogue's lists."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from gateway.catalogue.days import read_day, read_day_or_instant
 from gateway.catalogue.movies import MovieFilter
 from gateway.catalogue.shows import ShowFilter
 from gateway.http.bodies import invalid
+from gateway.http.integers import read_integer
 from gateway.http.pagination import DEFAULT_LIMIT, MAX_CURSOR, MAX_LIMIT
 from gateway.http.problems import Problem
 from gateway.http.query import read_query
@@ -25,13 +26,13 @@ _SHOWS = ("movie", "available", *_SHOWS_OF_MOVIE)
 
 
 class Page(NamedTuple):
-    """How many to list at most, and after what."""
+    """Maximum number of items, and the cursor."""
 
     limit: int
     cursor: str | None
 
 
-def movies_wanted(raw: bytes) -> tuple[MovieFilter, Page]:
+def movies_query(raw: bytes) -> tuple[MovieFilter, Page]:
     """The query of GET /api/movies. Raises Problem `validation`."""
     fields = _Fields(raw, _MOVIES)
     language = fields.text("language", MAX_WORD)
@@ -44,13 +45,13 @@ def movies_wanted(raw: bytes) -> tuple[MovieFilter, Page]:
     return wanted, fields.page()
 
 
-def shows_wanted(raw: bytes) -> tuple[ShowFilter, Page]:
+def shows_query(raw: bytes) -> tuple[ShowFilter, Page]:
     """The query of GET /api/shows. Raises Problem `validation`."""
     fields = _Fields(raw, _SHOWS)
     return _shows(fields, fields.number("movie", MAX_SHOW_ID)), fields.page()
 
 
-def shows_of_movie_wanted(raw: bytes, movie_id: int) -> tuple[ShowFilter, Page]:
+def shows_of_movie_query(raw: bytes, movie_id: int) -> tuple[ShowFilter, Page]:
     """The query of GET /api/movies/{id}/shows. Raises Problem `validation`."""
     fields = _Fields(raw, _SHOWS_OF_MOVIE)
     return _shows(fields, movie_id), fields.page()
@@ -63,7 +64,7 @@ def _shows(fields: _Fields, movie_id: int | None) -> ShowFilter:
 
 
 class _Fields:
-    """A query being read; `page`, which is read last, raises what was found wrong on the way."""
+    """Parser of a query string. It collects errors; `page`, called last, raises them."""
 
     def __init__(self, raw: bytes, known: tuple[str, ...]) -> None:
         self._given = read_query(raw, known) if raw else {}
@@ -79,15 +80,15 @@ class _Fields:
         value = self._given.get(name)
         if value is None:
             return None
-        if value.isascii() and value.isdigit() and len(value) <= 16 and 1 <= int(value) <= largest:
-            return int(value)
-        self._errors.append((name, f"a whole number from 1 to {largest} is wanted"))
-        return None
+        number = read_integer(value, largest)
+        if number is None:
+            self._errors.append((name, f"must be a whole number from 1 to {largest}"))
+        return number
 
     def flag(self, name: str) -> bool | None:
         value = self._given.get(name)
         if value not in (None, "true", "false"):
-            self._errors.append((name, "true or false is wanted"))
+            self._errors.append((name, "must be true or false"))
         return None if value is None else value == "true"
 
     def read(self, name: str, reader: Callable[[str, str], T]) -> T | None:

@@ -1,6 +1,6 @@
-"""Reading the catalogue: movies and shows out of memory, with entity tags, in front of the framework.
+"""Read endpoints of the catalogue: cached responses with entity tags, on the fast path.
 
-The key of an answer is the call as it came, so that one that is known is not even taken apart.
+The cache key is the raw request, so a cached response needs no parsing.
 """
 
 from __future__ import annotations
@@ -11,109 +11,104 @@ from typing import Any
 
 import msgspec
 
-from gateway.catalogue.movies import Movies, no_movie
-from gateway.catalogue.queries import movies_wanted, shows_of_movie_wanted, shows_wanted
+from gateway.catalogue.movies import Movies, movie_not_found
+from gateway.catalogue.queries import movies_query, shows_of_movie_query, shows_query
 from gateway.catalogue.response_cache import (
-    ON_EVERYTHING,
-    ON_MOVIES,
-    Answer,
-    CatalogueMemory,
-    Found,
+    DEPENDS_ON_ALL_SHOWS,
+    DEPENDS_ON_CATALOGUE,
+    CachedResponse,
     Key,
     Read,
+    ReadResult,
+    ResponseCache,
 )
-from gateway.catalogue.shows import Shows, no_show
-from gateway.http.etags import has
+from gateway.catalogue.shows import Shows, show_not_found
+from gateway.http.etags import not_modified
 from gateway.http.exchange import Exchange
+from gateway.http.integers import read_integer
 from schemas.ids import MAX_SHOW_ID
 
 _CACHE = (b"cache-control", b"public, no-cache")
-"""Whoever keeps an answer asks whether it still holds, each time."""
+"""Clients may cache a response, but revalidate it each time."""
 
-Rest = Coroutine[Any, Any, None]
-"""To be awaited until there is an answer."""
+Continuation = Coroutine[Any, Any, None]
+"""The rest of a request that has to wait for a read."""
 
 
 class CatalogueRoutes:
-    """What anybody may see of the catalogue; each handler takes the exchange and what its path names."""
+    """Public read endpoints. Each handler takes the exchange and the parameter of its path."""
 
-    def __init__(self, memory: CatalogueMemory, movies: Movies, shows: Shows) -> None:
-        self._memory = memory
+    def __init__(self, response_cache: ResponseCache, movies: Movies, shows: Shows) -> None:
+        self._response_cache = response_cache
         self._movies = movies
         self._shows = shows
 
-    def movies(self, exchange: Exchange) -> Rest | None:
+    def movies(self, exchange: Exchange) -> Continuation | None:
         """GET /api/movies"""
-        return self._answer(exchange, ("movies", exchange.query), partial(self._read_movies, exchange.query))
+        return self._respond(exchange, ("movies", exchange.query), partial(self._read_movies, exchange.query))
 
-    def movie(self, exchange: Exchange, number: str) -> Rest | None:
+    def movie(self, exchange: Exchange, number: str) -> Continuation | None:
         """GET /api/movies/{id}"""
-        if (movie_id := _number(number)) is None:
-            raise no_movie()
+        if (movie_id := read_integer(number, MAX_SHOW_ID, max_digits=10)) is None:
+            raise movie_not_found()
         exchange.parameters()
-        return self._answer(exchange, ("movie", movie_id), partial(self._read_movie, movie_id))
+        return self._respond(exchange, ("movie", movie_id), partial(self._read_movie, movie_id))
 
-    def shows(self, exchange: Exchange) -> Rest | None:
+    def shows(self, exchange: Exchange) -> Continuation | None:
         """GET /api/shows"""
-        return self._answer(exchange, ("shows", exchange.query), partial(self._read_shows, exchange.query))
+        return self._respond(exchange, ("shows", exchange.query), partial(self._read_shows, exchange.query))
 
-    def shows_of_movie(self, exchange: Exchange, number: str) -> Rest | None:
+    def shows_of_movie(self, exchange: Exchange, number: str) -> Continuation | None:
         """GET /api/movies/{id}/shows"""
-        if (movie_id := _number(number)) is None:
-            raise no_movie()
+        if (movie_id := read_integer(number, MAX_SHOW_ID, max_digits=10)) is None:
+            raise movie_not_found()
         key = ("shows of movie", movie_id, exchange.query)
-        return self._answer(exchange, key, partial(self._read_shows_of_movie, exchange.query, movie_id))
+        return self._respond(exchange, key, partial(self._read_shows_of_movie, exchange.query, movie_id))
 
-    def show(self, exchange: Exchange, number: str) -> Rest | None:
+    def show(self, exchange: Exchange, number: str) -> Continuation | None:
         """GET /api/shows/{id}"""
-        if (show_id := _number(number)) is None:
-            raise no_show()
+        if (show_id := read_integer(number, MAX_SHOW_ID, max_digits=10)) is None:
+            raise show_not_found()
         exchange.parameters()
-        return self._answer(exchange, ("show", show_id), partial(self._read_show, show_id), show_id)
+        return self._respond(exchange, ("show", show_id), partial(self._read_show, show_id), show_id)
 
-    def _answer(self, exchange: Exchange, key: Key, read: Read, show_id: int = 0) -> Rest | None:
-        known = self._memory.at_hand(key)
+    def _respond(self, exchange: Exchange, key: Key, read: Read, show_id: int = 0) -> Continuation | None:
+        known = self._response_cache.get_fresh(key)
         if known is None:
-            return self._answer_soon(exchange, key, read, show_id)
-        _tell(exchange, known)
+            return self._read_and_respond(exchange, key, read, show_id)
+        _send(exchange, known)
         return None
 
-    async def _answer_soon(self, exchange: Exchange, key: Key, read: Read, show_id: int) -> None:
-        _tell(exchange, await self._memory.answer(key, read, show_id))
+    async def _read_and_respond(self, exchange: Exchange, key: Key, read: Read, show_id: int) -> None:
+        _send(exchange, await self._response_cache.get(key, read, show_id))
 
-    async def _read_movies(self, raw: bytes) -> Found:
-        wanted, page = movies_wanted(raw)
-        body = msgspec.json.encode(await self._movies.page(wanted, *page))
-        # Whether a movie is shown on a day depends on shows that are called off.
-        return Found(body, ON_MOVIES if wanted.on is None else ON_EVERYTHING)
+    async def _read_movies(self, raw: bytes) -> ReadResult:
+        criteria, page = movies_query(raw)
+        body = msgspec.json.encode(await self._movies.page(criteria, *page))
+        # The movies of a day depend on which of its shows are cancelled.
+        return ReadResult(body, DEPENDS_ON_CATALOGUE if criteria.on is None else DEPENDS_ON_ALL_SHOWS)
 
-    async def _read_movie(self, movie_id: int) -> Found:
-        return Found(msgspec.json.encode(await self._movies.get(movie_id)), ON_MOVIES)
+    async def _read_movie(self, movie_id: int) -> ReadResult:
+        return ReadResult(msgspec.json.encode(await self._movies.get(movie_id)), DEPENDS_ON_CATALOGUE)
 
-    async def _read_shows(self, raw: bytes) -> Found:
-        wanted, page = shows_wanted(raw)
-        seen = await self._shows.see_page(wanted, *page)
-        return Found(msgspec.json.encode(seen.page), ON_EVERYTHING, seen.lasts_s)
+    async def _read_shows(self, raw: bytes) -> ReadResult:
+        criteria, page = shows_query(raw)
+        found = await self._shows.cacheable_page(criteria, *page)
+        return ReadResult(msgspec.json.encode(found.page), DEPENDS_ON_ALL_SHOWS, found.max_age_s)
 
-    async def _read_shows_of_movie(self, raw: bytes, movie_id: int) -> Found:
-        wanted, page = shows_of_movie_wanted(raw, movie_id)
-        seen = await self._shows.see_page_of_movie(wanted, *page)
-        return Found(msgspec.json.encode(seen.page), ON_EVERYTHING, seen.lasts_s)
+    async def _read_shows_of_movie(self, raw: bytes, movie_id: int) -> ReadResult:
+        criteria, page = shows_of_movie_query(raw, movie_id)
+        found = await self._shows.cacheable_page_of_movie(criteria, *page)
+        return ReadResult(msgspec.json.encode(found.page), DEPENDS_ON_ALL_SHOWS, found.max_age_s)
 
-    async def _read_show(self, show_id: int) -> Found:
-        seen = await self._shows.see(show_id)
-        return Found(msgspec.json.encode(seen.body), seen.partition, seen.lasts_s)
+    async def _read_show(self, show_id: int) -> ReadResult:
+        found = await self._shows.cacheable(show_id)
+        return ReadResult(msgspec.json.encode(found.body), found.partition, found.max_age_s)
 
 
-def _tell(exchange: Exchange, answer: Answer) -> None:
+def _send(exchange: Exchange, answer: CachedResponse) -> None:
     headers = [(b"etag", answer.etag), _CACHE]
-    if has(exchange.headers.get(b"if-none-match"), answer.etag):
-        exchange.answer_kept(304, b"", headers)
+    if not_modified(exchange.headers.get(b"if-none-match"), answer.etag):
+        exchange.respond_cacheable(304, b"", headers)
     else:
-        exchange.answer_kept(200, answer.body, headers)
-
-
-def _number(text: str) -> int | None:
-    if text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= MAX_SHOW_ID:
-        return int(text)
-    return None
+        exchange.respond_cacheable(200, answer.body, headers)

@@ -1,13 +1,12 @@
-"""What the catalogue's calls answered, kept as final bytes for as long as nothing has changed.
+"""Cache of catalogue responses: encoded bodies with entity tags, valid while nothing they depend on has changed.
 
-Every gateway asks twice a second, in one small query, how often movies and shows have changed and how far each
-partition is decided; whatever a show's writer changes moves its partition on. An answer stands while what it was
-made of has not moved: so it is right within a second of a change made anywhere. What this gateway itself was told
-or has written counts at once: after a booking through it a show is read again, and so is everything after a
-change of the catalogue.
+Every POLL_EVERY_S a gateway reads, in one small query, the change counter of the catalogue and the committed offset of
+each partition; any change of a show moves its partition. A cached response is fresh while the versions that it depends
+on are unchanged, so it is at most a second older than a change made through any gateway. Changes made through this
+gateway count at once: a decision invalidates the responses about its show, a change of the catalogue all of them.
 
-What was seen of the marks before reading belongs to the answer: a change in between makes it be read again, never
-lost. While the database is away the last answers stand, for a minute.
+The versions belong to the response from before it was read: a change during the read makes the response stale, so no
+change is lost. Without the database the last responses are served for up to a minute.
 """
 
 from __future__ import annotations
@@ -18,211 +17,206 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
-import asyncpg
-import structlog
-
 from gateway.http.etags import etag_of
 from gateway.http.problems import Problem
-from runtime.postgres import AWAY
+from runtime.polling import poll
 
 POLL_EVERY_S = 0.4
-MAX_ANSWERS = 5_000
+MAX_RESPONSES = 5_000
 MAX_BYTES = 64 * 2**20
-ON_MOVIES = -1
-"""The answer is made of the catalogue's tables alone."""
-ON_EVERYTHING = -2
-"""The answer is made of shows of any partition."""
+DEPENDS_ON_CATALOGUE = -1
+"""The response depends on the catalogue's tables alone."""
+DEPENDS_ON_ALL_SHOWS = -2
+"""The response depends on shows of any partition."""
 
-_STANDS_WITHOUT_DATABASE_S = 60.0
-# A show that is booked and looked at all the time is read this often at most; who asks waits for the next time.
-_READ_EVERY_S = 0.05
-_MAX_READING = 500
+_MAX_STALE_S = 60.0
+# A busy show is read once in this interval; requests in between wait for the next read.
+_MIN_READ_INTERVAL_S = 0.05
+_MAX_PENDING_READS = 500
 
-_MARKS_SQL = """
+_VERSIONS_SQL = """
 SELECT (SELECT changes FROM catalogue_changes) AS changes,
        array_agg(partition) AS partitions, array_agg(ARRAY[epoch, next_offset]) AS heads FROM partitions
 """
 
-_log = structlog.get_logger()
 
-
-class Found(NamedTuple):
-    """What was read to answer a call."""
+class ReadResult(NamedTuple):
+    """A response body that was read, with its dependency."""
 
     body: bytes
-    made_of: int
-    """ON_MOVIES, ON_EVERYTHING, or the partition of the one show that it is about."""
-    lasts_s: float = math.inf
-    """Seconds until the clock alone changes it."""
+    depends_on: int
+    """DEPENDS_ON_CATALOGUE, DEPENDS_ON_ALL_SHOWS, or the partition of the one show that it is about."""
+    max_age_s: float = math.inf
+    """Seconds until the body changes by the passage of time alone."""
 
 
-class Answer(NamedTuple):
-    """An answer that is kept, and what has to be the case for it to stand."""
+class CachedResponse(NamedTuple):
+    """A cached response, with the versions under which it is fresh."""
 
     body: bytes
     etag: bytes
-    made_of: int
+    depends_on: int
     show_id: int
-    own: int
-    mark: object
-    told: int
+    generation: int
+    version: object
+    decided: int
     read_at: float
     until: float
 
 
 Key = Hashable
-Read = Callable[[], Awaitable[Found]]
+Read = Callable[[], Awaitable[ReadResult]]
 
 
-class CatalogueMemory:
-    """Answers by key. `told`: show → the newest offset that this gateway heard of being decided about it."""
+class ResponseCache:
+    """Responses by key. `decided`: show → newest offset of a decision about it that this gateway has received."""
 
-    def __init__(self, pool: Any, told: Mapping[int, int]) -> None:
+    def __init__(self, pool: Any, decided: Mapping[int, int]) -> None:
         self._pool = pool
-        self._told = told
-        self._answers: OrderedDict[Key, Answer] = OrderedDict()
+        self._decided = decided
+        self._responses: OrderedDict[Key, CachedResponse] = OrderedDict()
         self._bytes = 0
-        self._marks: dict[int, object] = {}
-        self._own = 0
-        self._asked_at = -math.inf
-        self._asking = asyncio.Lock()
-        self._reading: dict[Key, _Reading] = {}
+        self._versions: dict[int, object] = {}
+        self._generation = 0
+        self._polled_at = -math.inf
+        self._polling = asyncio.Lock()
+        self._pending: dict[Key, _PendingRead] = {}
 
-    async def answer(self, key: Key, read: Read, show_id: int = 0) -> Answer:
-        """The answer under this key, read if it has to be: once, for all who ask meanwhile.
+    async def get(self, key: Key, read: Read, show_id: int = 0) -> CachedResponse:
+        """The response under this key. A stale one is read again; concurrent requests share one read.
 
-        `show_id`: the one show that it is about. Raises what `read` raises, or Problem `overloaded`.
+        `show_id`: the one show that it is about, if any. Raises what `read` raises, or Problem `overloaded`.
         """
-        known = self.at_hand(key)
+        known = self.get_fresh(key)
         if known is not None:
             return known
-        known = self._answers.get(key)
-        reading = self._reading.get(key)
-        if reading is None or not reading.sees(self._own, self._marks, self._told.get(show_id, -1)):
-            if len(self._reading) >= _MAX_READING:
-                raise Problem("overloaded", "Too many ask at once; try again in a moment.", retry_after_s=1)
-            pause_s = 0.0 if known is None else known.read_at + _READ_EVERY_S - _now()
-            reading = self._reading[key] = _Reading()
-            reading.task = asyncio.create_task(self._read(key, read, show_id, pause_s, reading))
-        return await asyncio.shield(reading.task)
+        known = self._responses.get(key)
+        pending = self._pending.get(key)
+        if pending is None or not pending.is_current(
+            self._generation, self._versions, self._decided.get(show_id, -1)
+        ):
+            if len(self._pending) >= _MAX_PENDING_READS:
+                raise Problem(
+                    "overloaded", "Too many requests at once: try again in a moment.", retry_after_s=1
+                )
+            pause_s = 0.0 if known is None else known.read_at + _MIN_READ_INTERVAL_S - _now()
+            pending = self._pending[key] = _PendingRead()
+            pending.task = asyncio.create_task(self._read(key, read, show_id, pause_s, pending))
+        return await asyncio.shield(pending.task)
 
-    def at_hand(self, key: Key) -> Answer | None:
-        """The answer under this key where it stands as it is."""
-        known = self._answers.get(key)
-        if known is None or not self._stands(known):
+    def get_fresh(self, key: Key) -> CachedResponse | None:
+        """The cached response under this key, if it is fresh."""
+        known = self._responses.get(key)
+        if known is None or not self._is_fresh(known):
             return None
-        self._answers.move_to_end(key)
+        self._responses.move_to_end(key)
         return known
 
-    def changed_here(self) -> None:
-        """Something was changed through this gateway: nothing read before counts any more."""
-        self._own += 1
+    def invalidate(self) -> None:
+        """Makes all cached responses stale, after a change through this gateway."""
+        self._generation += 1
 
     async def refresh(self) -> None:
-        """Asks once what has changed anywhere."""
-        async with self._asking:  # one after the other, so that an older answer never comes last
-            row = await self._pool.fetchrow(_MARKS_SQL)
+        """Reads the current versions."""
+        async with self._polling:  # one at a time, so that older versions never overwrite newer ones
+            row = await self._pool.fetchrow(_VERSIONS_SQL)
             catalogue = row["changes"]
             heads = zip(row["partitions"] or (), row["heads"] or (), strict=True)
-            marks: dict[int, object] = {partition: (catalogue, *head) for partition, head in heads}
-            marks[ON_EVERYTHING] = (catalogue, tuple(sorted(marks.items())))
-            marks[ON_MOVIES] = catalogue
-            if marks != self._marks:
-                self._marks = marks
-            self._asked_at = _now()
+            versions: dict[int, object] = {partition: (catalogue, *head) for partition, head in heads}
+            versions[DEPENDS_ON_ALL_SHOWS] = (catalogue, tuple(sorted(versions.items())))
+            versions[DEPENDS_ON_CATALOGUE] = catalogue
+            if versions != self._versions:
+                self._versions = versions
+            self._polled_at = _now()
 
     async def watch(self) -> None:
-        """Asks for ever."""
-        failing = False
-        while True:
-            await asyncio.sleep(POLL_EVERY_S)
-            try:
-                await self.refresh()
-                failing = False
-            except (*AWAY, asyncpg.PostgresError) as error:
-                if not failing:
-                    _log.warning(
-                        "changes of the catalogue cannot be read", error=str(error) or type(error).__name__
-                    )
-                failing = True
+        """Polls the versions until it is cancelled."""
+        await poll("catalogue changes", self.refresh, every_s=POLL_EVERY_S)
 
-    def _stands(self, answer: Answer) -> bool:
+    def _is_fresh(self, response: CachedResponse) -> bool:
         now = _now()
         return (
-            answer.own == self._own
-            and answer.mark == _mark(self._marks, answer.made_of)
-            and answer.told == self._told.get(answer.show_id, -1)
-            and now < answer.until
-            and now < self._asked_at + _STANDS_WITHOUT_DATABASE_S
+            response.generation == self._generation
+            and response.version == _version(self._versions, response.depends_on)
+            and response.decided == self._decided.get(response.show_id, -1)
+            and now < response.until
+            and now < self._polled_at + _MAX_STALE_S
         )
 
-    async def _read(self, key: Key, read: Read, show_id: int, pause_s: float, reading: _Reading) -> Answer:
+    async def _read(
+        self, key: Key, read: Read, show_id: int, pause_s: float, pending: _PendingRead
+    ) -> CachedResponse:
         try:
             if pause_s > 0:
                 await asyncio.sleep(pause_s)
-            own, marks, told, now = self._own, self._marks, self._told.get(show_id, -1), _now()
-            reading.begin(own, marks, told)
+            generation, versions, decided, now = (
+                self._generation,
+                self._versions,
+                self._decided.get(show_id, -1),
+                _now(),
+            )
+            pending.begin(generation, versions, decided)
             found = await read()
-            answer = Answer(
+            response = CachedResponse(
                 body=found.body,
                 etag=etag_of(found.body),
-                made_of=found.made_of,
+                depends_on=found.depends_on,
                 show_id=show_id,
-                own=own,
-                mark=_mark(marks, found.made_of),
-                told=told,
+                generation=generation,
+                version=_version(versions, found.depends_on),
+                decided=decided,
                 read_at=now,
-                until=now + found.lasts_s,
+                until=now + found.max_age_s,
             )
-            self._keep(key, answer)
-            return answer
+            self._keep(key, response)
+            return response
         finally:
-            if self._reading.get(key) is reading:
-                del self._reading[key]
+            if self._pending.get(key) is pending:
+                del self._pending[key]
 
-    def _keep(self, key: Key, answer: Answer) -> None:
-        before = self._answers.pop(key, None)
+    def _keep(self, key: Key, response: CachedResponse) -> None:
+        before = self._responses.pop(key, None)
         if before is not None:
             self._bytes -= len(before.body)
-            if before.read_at > answer.read_at:  # a reading that was begun later has come first
-                answer = before
-        self._answers[key] = answer
-        self._bytes += len(answer.body)
-        while len(self._answers) > MAX_ANSWERS or self._bytes > MAX_BYTES:
-            self._bytes -= len(self._answers.popitem(last=False)[1].body)
+            if before.read_at > response.read_at:  # a read that began later has finished first
+                response = before
+        self._responses[key] = response
+        self._bytes += len(response.body)
+        while len(self._responses) > MAX_RESPONSES or self._bytes > MAX_BYTES:
+            self._bytes -= len(self._responses.popitem(last=False)[1].body)
 
 
-class _Reading:
-    """An answer that is being read, for all who may share it."""
+class _PendingRead:
+    """A read in progress, shared by concurrent requests."""
 
     def __init__(self) -> None:
         self._seen: tuple[int, object, int] | None = None
-        self._task: asyncio.Task[Answer] | None = None
+        self._task: asyncio.Task[CachedResponse] | None = None
 
     @property
-    def task(self) -> asyncio.Task[Answer]:
+    def task(self) -> asyncio.Task[CachedResponse]:
         assert self._task is not None
         return self._task
 
     @task.setter
-    def task(self, task: asyncio.Task[Answer]) -> None:
+    def task(self, task: asyncio.Task[CachedResponse]) -> None:
         self._task = task
-        # Who waited for it may have gone: then nobody is left to look at what went wrong.
+        # All requests may have been cancelled: then nothing else retrieves the exception.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    def begin(self, own: int, marks: object, told: int) -> None:
-        self._seen = (own, marks, told)
+    def begin(self, generation: int, versions: object, decided: int) -> None:
+        self._seen = (generation, versions, decided)
 
-    def sees(self, own: int, marks: object, told: int) -> bool:
-        """Whether what is known now will be in it: it has not begun, or nothing has moved since."""
+    def is_current(self, generation: int, versions: object, decided: int) -> bool:
+        """Whether the read includes the current state: it has not begun, or nothing has changed since."""
         if self._seen is None:
             return True
-        return self._seen[0] == own and self._seen[1] is marks and self._seen[2] == told
+        return self._seen[0] == generation and self._seen[1] is versions and self._seen[2] == decided
 
 
-def _mark(marks: Mapping[int, object], made_of: int) -> object:
-    # A partition that no worker has taken yet has no row.
-    return marks[made_of] if made_of in marks else marks.get(ON_MOVIES)
+def _version(versions: Mapping[int, object], depends_on: int) -> object:
+    # A partition that no worker has owned yet has no row.
+    return versions[depends_on] if depends_on in versions else versions.get(DEPENDS_ON_CATALOGUE)
 
 
 def _now() -> float:

@@ -1,4 +1,4 @@
-"""What staff do to the catalogue: movies, and new shows. Reading it is in `catalogue_reading`."""
+"""Staff endpoints of the catalogue: movies and new shows. The read endpoints are in `reading`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from litestar.params import FromPath, JSONBody
 from gateway.auth.access_tokens import Caller
 from gateway.auth.guards import staff_only
 from gateway.catalogue.movies import Movies
-from gateway.catalogue.response_cache import CatalogueMemory
+from gateway.catalogue.response_cache import ResponseCache
 from gateway.catalogue.show_commands import SHOW_COMMANDS
 from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import list_show_notes
 from gateway.catalogue.shows import Shows
-from gateway.commands.sender import Pending
-from gateway.commands.stored_answers import Answer, StoredAnswers
-from gateway.http.command_headers import command_id_for, preference_of
-from gateway.http.exchange import Fields
+from gateway.commands.outcomes import Pending
+from gateway.commands.stored_responses import StoredResponse, StoredResponses
+from gateway.http.command_headers import command_id_for, read_preference
+from gateway.http.exchange import Headers
 from gateway.http.framework_requests import json_accepted, query_known
 from gateway.openapi.annotations import BEARER, problem_responses
 from schemas.api_catalogue import (
@@ -49,18 +49,18 @@ async def add_movie(
     data: JSONBody[NewMovieBody],
     caller: NamedDependency[Caller],
     movies: NamedDependency[Movies],
-    memory: NamedDependency[CatalogueMemory],
-    stored_answers: NamedDependency[StoredAnswers],
-    fields: NamedDependency[Fields],
+    response_cache: NamedDependency[ResponseCache],
+    stored_responses: NamedDependency[StoredResponses],
+    request_headers: NamedDependency[Headers],
 ) -> Response[MovieBody]:
-    """Add a movie. Takes an Idempotency-Key, which counts for this call alone."""
+    """Add a movie. Accepts an Idempotency-Key, whose scope is this endpoint."""
 
-    async def add(connection: Any) -> Answer:
+    async def add(connection: Any) -> StoredResponse:
         movie = await movies.add(data, connection)
-        return Answer(201, f"/api/movies/{movie.id}", encode(movie))
+        return StoredResponse(201, f"/api/movies/{movie.id}", encode(movie))
 
-    answer = await stored_answers.once(caller.user_id, "POST /api/movies", fields, data, add)
-    memory.changed_here()
+    answer = await stored_responses.once(caller.user_id, "POST /api/movies", request_headers, data, add)
+    response_cache.invalidate()
     headers = {"Location": answer.location or ""}
     if answer.replayed:
         headers["Idempotency-Replayed"] = "true"
@@ -76,11 +76,11 @@ async def change_movie(
     movie_id: FromPath[int],
     data: JSONBody[ChangeMovieBody],
     movies: NamedDependency[Movies],
-    memory: NamedDependency[CatalogueMemory],
+    response_cache: NamedDependency[ResponseCache],
 ) -> MovieBody:
     """Change a movie."""
     movie = await movies.change(movie_id, data)
-    memory.changed_here()
+    response_cache.invalidate()
     return movie
 
 
@@ -92,11 +92,11 @@ async def change_movie(
     responses=problem_responses("in_use"),
 )
 async def delete_movie(
-    movie_id: FromPath[int], movies: NamedDependency[Movies], memory: NamedDependency[CatalogueMemory]
+    movie_id: FromPath[int], movies: NamedDependency[Movies], response_cache: NamedDependency[ResponseCache]
 ) -> None:
     """Delete a movie that never had a show."""
     await movies.delete(movie_id)
-    memory.changed_here()
+    response_cache.invalidate()
 
 
 @post(
@@ -111,16 +111,18 @@ async def create_show(
     caller: NamedDependency[Caller],
     shows: NamedDependency[Shows],
     show_maker: NamedDependency[ShowMaker],
-    memory: NamedDependency[CatalogueMemory],
-    fields: NamedDependency[Fields],
+    response_cache: NamedDependency[ResponseCache],
+    request_headers: NamedDependency[Headers],
 ) -> Response[ShowBody | PendingShowBody]:
-    """Create a show. 201 once its writer has opened it; 202 when that takes longer than the client waits."""
-    preference = preference_of(fields)
-    request_id = command_id_for(fields, caller.user_id) if b"idempotency-key" in fields else None
+    """Create a show. 201 once its seat worker has opened it; 202 if that takes longer than the client waits."""
+    preference = read_preference(request_headers)
+    request_id = (
+        command_id_for(request_headers, caller.user_id) if b"idempotency-key" in request_headers else None
+    )
     try:
         made = await show_maker.create(data, request_id, preference.wait_s)
     finally:
-        memory.changed_here()
+        response_cache.invalidate()
     headers = {"Location": f"/api/shows/{made.show_id}"}
     if preference.applied is not None:
         headers["Preference-Applied"] = preference.applied.decode()
@@ -134,7 +136,7 @@ async def create_show(
 
 
 def catalogue_routes() -> Router:
-    """All of the above; what they take has to be provided."""
+    """The router of all staff endpoints. Their parameters must be provided as dependencies."""
     handlers: list[Any] = [
         add_movie,
         change_movie,

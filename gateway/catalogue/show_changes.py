@@ -1,28 +1,30 @@
-"""What staff do to a show: changing, closing, reopening and cancelling it, blocking and unblocking seats.
+"""Changes of shows by staff: times, closing, reopening, cancelling, blocking and unblocking seats.
 
-Each is a command that its writer decides in log order, like a booking.
+Each is a command that the show's seat worker decides in log order, like a booking.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import structlog
 
 from gateway.catalogue.days import optional_in_range, to_ms
-from gateway.catalogue.response_cache import CatalogueMemory
+from gateway.catalogue.response_cache import ResponseCache
 from gateway.catalogue.show_requests import ShowRequest, ShowRequests
 from gateway.catalogue.show_terms import past_errors, term_errors
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import Zones
-from gateway.commands.sender import Commands, Outcome, Pending
+from gateway.commands.outcomes import Outcome, Pending
+from gateway.commands.sender import CommandSender
 from gateway.http.bodies import invalid
-from runtime.postgres import AWAY
+from runtime.polling import poll
+from runtime.postgres import DATABASE_ERRORS
 from schemas.api_catalogue import ChangeShowBody, ShowBody, WithheldSeatsBody
 from schemas.commands import (
     BlockSeats,
@@ -36,9 +38,9 @@ from schemas.commands import (
 StaffCommand = ChangeShow | CloseShow | ReopenShow | CancelShow | BlockSeats | UnblockSeats
 
 _SWEEP_EVERY_S = 5.0
-_LEFT_AFTER_S = 10.0
-_FORGET_EVERY = 720
-_FOLLOW_S = 60.0
+_ABANDONED_AFTER_S = 10.0
+_DELETE_EVERY = 720
+_FOLLOW_TIMEOUT_S = 60.0
 _MAX_FOLLOWED = 1_000
 _MAX_ERRORS = 20
 
@@ -46,20 +48,20 @@ _log = structlog.get_logger()
 
 
 class ShowChanges:
-    """Sends staff's commands and puts what they change into the catalogue."""
+    """Sends the commands of staff and copies accepted changes into the catalogue."""
 
     def __init__(
         self,
-        commands: Commands,
+        commands: CommandSender,
         requests: ShowRequests,
         shows: Shows,
-        memory: CatalogueMemory,
+        response_cache: ResponseCache,
         zones: Zones,
     ) -> None:
         self._commands = commands
         self._requests = requests
         self._shows = shows
-        self._memory = memory
+        self._response_cache = response_cache
         self._zones = zones
         self._following: set[asyncio.Task[None]] = set()
 
@@ -74,16 +76,16 @@ class ShowChanges:
         self, command: BlockSeats | UnblockSeats, body: WithheldSeatsBody, wait_s: float
     ) -> Outcome:
         """Blocks or unblocks seats. Raises Problem."""
-        await asyncio.to_thread(check_labels, body.seats)  # there may be 100,000
+        await asyncio.to_thread(check_labels, body.seats)  # up to 100,000 labels
         await self._commands.partition_of(command.show_id)
         return await self.submit(command, wait_s, _request(command, note=body.note))
 
     async def submit(
         self, command: StaffCommand, wait_s: float, request: ShowRequest | None = None
     ) -> Outcome:
-        """Sends a command and waits for its decision, accepted or refused. Raises Problem."""
+        """Sends a command and waits for its decision, accepted or rejected. Raises Problem."""
         if request is not None:
-            await self._requests.note(request)
+            await self._requests.store(request)
         outcome = await self._commands.submit(command, wait_s=wait_s)
         if isinstance(outcome, Pending):
             if request is not None:
@@ -92,7 +94,7 @@ class ShowChanges:
             if request is not None:
                 await self._requests.settle(command.command_id)
             if outcome.decision.reason is None:
-                self._memory.changed_here()
+                self._response_cache.invalidate()
         return outcome
 
     async def show(self, show_id: int) -> ShowBody:
@@ -100,27 +102,26 @@ class ShowChanges:
         return await self._shows.get(show_id)
 
     async def watch(self) -> None:
-        """Puts accepted changes into the catalogue that the gateway which sent them did not, for ever."""
-        turn = 0
-        while True:
-            await asyncio.sleep(_SWEEP_EVERY_S)
-            try:
-                if changes := await self._requests.settle_left(_LEFT_AFTER_S):
-                    _log.warning("show_changes_recovered", changes=changes)
-                if turn % _FORGET_EVERY == 0:
-                    await self._requests.forget()
-            except (*AWAY, asyncpg.PostgresError) as error:
-                _log.warning("changes of shows stay undone for now", error=str(error) or type(error).__name__)
-            turn += 1
+        """Copies accepted changes that another gateway has not copied into the catalogue, until it is cancelled."""
+        turns = itertools.count()
+
+        async def sweep() -> None:
+            turn = next(turns)
+            if changes := await self._requests.settle_abandoned(_ABANDONED_AFTER_S):
+                _log.warning("show_changes_recovered", changes=changes)
+            if turn % _DELETE_EVERY == 0:
+                await self._requests.delete_expired()
+
+        await poll("show changes", sweep, every_s=_SWEEP_EVERY_S)
 
     async def close(self) -> None:
-        """Lets go of what is still pending; another gateway will see to it."""
+        """Cancels what is still pending; another gateway completes it."""
         for task in self._following:
             task.cancel()
         await asyncio.gather(*self._following, return_exceptions=True)
 
     def _follow(self, pending: Pending, command_id: UUID) -> None:
-        """Settles the request once it is decided, with nobody waiting; what is too much is left to `watch`."""
+        """Settles the request in the background once it is decided. Beyond a limit `watch` settles it instead."""
         if len(self._following) < _MAX_FOLLOWED:
             task = asyncio.create_task(self._settle_later(pending, command_id))
             self._following.add(task)
@@ -128,11 +129,11 @@ class ShowChanges:
 
     async def _settle_later(self, pending: Pending, command_id: UUID) -> None:
         try:
-            if await self._commands.decided(pending.position, _FOLLOW_S) is not None:
+            if await self._commands.await_decision(pending.position, _FOLLOW_TIMEOUT_S) is not None:
                 await self._requests.settle(command_id)
-                self._memory.changed_here()
-        except (*AWAY, asyncpg.PostgresError) as error:
-            _log.warning("a change of a show is put off", error=str(error) or type(error).__name__)
+                self._response_cache.invalidate()
+        except DATABASE_ERRORS as error:
+            _log.warning("show_change_deferred", error=str(error) or type(error).__name__)
 
     async def _change(
         self, show_id: int, body: ChangeShowBody, command_id: UUID, user_id: int
@@ -153,8 +154,8 @@ class ShowChanges:
             errors += self._zones.errors(given["timezone"])
         if not past_allowed and terms[0] != datetime.fromisoformat(show.starts_at):
             errors += past_errors(terms[0], datetime.now(UTC))
-        # What was wrong before may be put right in two steps; what is given now has to fit. A repeat of a request
-        # that did fit gets its first answer.
+        # An existing inconsistency may be corrected in two steps; the fields of this request must be valid. A repeat of
+        # an accepted request gets its first response.
         wrong = [error for error in errors if error[0] in given or "starts_at" in given]
         if wrong and not await self._requests.known(command_id):
             raise invalid(*wrong)
@@ -174,21 +175,21 @@ class ShowChanges:
 
 
 def check_labels(labels: tuple[str, ...]) -> None:
-    """Raises Problem `validation` unless these are a set of labels."""
+    """Raises Problem `validation` for duplicate labels or control characters."""
     errors: list[tuple[str, str]] = []
     seen: set[str] = set()
     for n, label in enumerate(labels):
         if label in seen:
-            errors.append((f"seats[{n}]", "named before"))
+            errors.append((f"seats[{n}]", "named twice"))
         elif not label.isprintable():
-            errors.append((f"seats[{n}]", "a label has no control characters"))
+            errors.append((f"seats[{n}]", "must not contain control characters"))
         seen.add(label)
     if errors:
         raise invalid(*errors[:_MAX_ERRORS])
 
 
 def _terms_after(show: ShowBody, given: dict[str, Any]) -> tuple[datetime, datetime | None, datetime | None]:
-    """Start, begin and end of sales, as they will be."""
+    """Start of the show, start and end of sales after the change."""
 
     def instant(name: str) -> datetime | None:
         if name in given:
@@ -203,7 +204,7 @@ def _terms_after(show: ShowBody, given: dict[str, Any]) -> tuple[datetime, datet
 
 
 def _sales_ms(given: dict[str, Any], name: str) -> int | None:
-    """As ChangeShow has it: None leaves it, 0 takes it away."""
+    """The value for ChangeShow: None keeps the time, 0 removes it."""
     if name not in given:
         return None
     return 0 if given[name] is None else to_ms(given[name])

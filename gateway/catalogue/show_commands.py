@@ -1,4 +1,4 @@
-"""Staff's calls on a show. They wait for its writer and take keys, like those of bookings."""
+"""Staff endpoints for a show. Like those for bookings, they wait for the decision and accept idempotency keys."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from litestar.params import FromPath, JSONBody
 
 from gateway.auth.access_tokens import Caller
 from gateway.auth.guards import staff_only
-from gateway.bookings.routes import applied
+from gateway.bookings.routes import preference_applied
 from gateway.catalogue.show_changes import ShowChanges
-from gateway.catalogue.shows import no_show
+from gateway.catalogue.shows import show_not_found
+from gateway.commands.outcomes import Outcome, Pending
 from gateway.commands.refusals import problem_of
-from gateway.commands.sender import Outcome, Pending
-from gateway.http.command_headers import Preference, command_id_for, preference_of
-from gateway.http.exchange import Fields
+from gateway.http.command_headers import Preference, command_id_for, read_preference
+from gateway.http.exchange import Headers
 from gateway.http.framework_requests import JsonRequest
 from gateway.http.problems import Problem
 from gateway.openapi.annotations import BEARER, problem_responses
@@ -39,12 +39,12 @@ async def change_show(
     data: JSONBody[ChangeShowBody],
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    fields: NamedDependency[Fields],
+    request_headers: NamedDependency[Headers],
 ) -> Answer:
-    """Change times, screen or limit of a show. What has been booked stays as it is."""
-    preference = preference_of(fields)
-    _known(show_id)
-    command_id = command_id_for(fields, caller.user_id)
+    """Change times, screen or limit of a show. Existing bookings do not change."""
+    preference = read_preference(request_headers)
+    _checked_id(show_id)
+    command_id = command_id_for(request_headers, caller.user_id)
     outcome = await show_changes.change(show_id, data, command_id, caller.user_id, preference.wait_s)
     return await _answer(show_changes, show_id, outcome, preference)
 
@@ -55,10 +55,10 @@ async def close_show(
     request: JsonRequest,
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    fields: NamedDependency[Fields],
+    request_headers: NamedDependency[Headers],
 ) -> Answer:
-    """Take no more bookings for a show. Bookings stay; one that is closed already stays closed."""
-    return await _move(CloseShow, show_id, request, caller, show_changes, fields)
+    """Close a show for new bookings. Existing bookings stay. Closing a closed show has no effect."""
+    return await _move(CloseShow, show_id, request, caller, show_changes, request_headers)
 
 
 @post("/shows/{show_id:int}/reopen", status_code=200, operation_id="ReopenShow", responses=_REFUSED, **_STAFF)
@@ -67,10 +67,10 @@ async def reopen_show(
     request: JsonRequest,
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    fields: NamedDependency[Fields],
+    request_headers: NamedDependency[Headers],
 ) -> Answer:
-    """Take bookings for a closed show again."""
-    return await _move(ReopenShow, show_id, request, caller, show_changes, fields)
+    """Reopen a closed show for bookings."""
+    return await _move(ReopenShow, show_id, request, caller, show_changes, request_headers)
 
 
 @post("/shows/{show_id:int}/cancel", status_code=200, operation_id="CancelShow", responses=_REFUSED, **_STAFF)
@@ -79,10 +79,10 @@ async def cancel_show(
     request: JsonRequest,
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    fields: NamedDependency[Fields],
+    request_headers: NamedDependency[Headers],
 ) -> Answer:
-    """Call a show off, for good. Every booking is cancelled, soon after this answer, and its customer told."""
-    return await _move(CancelShow, show_id, request, caller, show_changes, fields)
+    """Cancel a show for good. Every booking is cancelled soon after this response, and its customer gets an e-mail."""
+    return await _move(CancelShow, show_id, request, caller, show_changes, request_headers)
 
 
 @post(
@@ -97,10 +97,10 @@ async def block_seats(
     data: JSONBody[WithheldSeatsBody],
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    fields: NamedDependency[Fields],
+    request_headers: NamedDependency[Headers],
 ) -> Answer:
-    """Withhold seats from sale, all or none. Those that are blocked already stay so; sold ones are refused."""
-    return await _withhold(BlockSeats, show_id, data, caller, show_changes, fields)
+    """Block seats, all or none. Seats that are already blocked stay blocked; sold seats are rejected."""
+    return await _withhold(BlockSeats, show_id, data, caller, show_changes, request_headers)
 
 
 @post(
@@ -115,14 +115,14 @@ async def unblock_seats(
     data: JSONBody[WithheldSeatsBody],
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
-    fields: NamedDependency[Fields],
+    request_headers: NamedDependency[Headers],
 ) -> Answer:
-    """Put blocked seats back on sale, all or none. Those that are available already stay so."""
-    return await _withhold(UnblockSeats, show_id, data, caller, show_changes, fields)
+    """Unblock seats, all or none. Seats that are already available stay available."""
+    return await _withhold(UnblockSeats, show_id, data, caller, show_changes, request_headers)
 
 
 SHOW_COMMANDS: list[Any] = [change_show, close_show, reopen_show, cancel_show, block_seats, unblock_seats]
-"""The handlers; `show_changes`, `caller` and `fields` have to be provided."""
+"""The handlers. Dependencies to provide: `show_changes`, `caller` and `request_headers`."""
 
 
 async def _move(
@@ -131,13 +131,13 @@ async def _move(
     request: JsonRequest,
     caller: Caller,
     show_changes: ShowChanges,
-    fields: Fields,
+    request_headers: Headers,
 ) -> Answer:
     await request.check_no_fields()
-    preference = preference_of(fields)
+    preference = read_preference(request_headers)
     command = kind(
-        command_id=command_id_for(fields, caller.user_id),
-        show_id=_known(show_id),
+        command_id=command_id_for(request_headers, caller.user_id),
+        show_id=_checked_id(show_id),
         user_id=caller.user_id,
         staff=True,
     )
@@ -151,12 +151,12 @@ async def _withhold(
     body: WithheldSeatsBody,
     caller: Caller,
     show_changes: ShowChanges,
-    fields: Fields,
+    request_headers: Headers,
 ) -> Answer:
-    preference = preference_of(fields)
+    preference = read_preference(request_headers)
     command = kind(
-        command_id=command_id_for(fields, caller.user_id),
-        show_id=_known(show_id),
+        command_id=command_id_for(request_headers, caller.user_id),
+        show_id=_checked_id(show_id),
         user_id=caller.user_id,
         staff=True,
         seats=body.seats,
@@ -168,7 +168,7 @@ async def _withhold(
 async def _answer(
     show_changes: ShowChanges, show_id: int, outcome: Outcome, preference: Preference
 ) -> Answer:
-    headers = applied(preference)
+    headers = preference_applied(preference)
     if isinstance(outcome, Pending):
         position = str(outcome.position)
         pending = {"Location": f"/api/commands/{position}", "Retry-After": "1"}
@@ -184,9 +184,9 @@ async def _answer(
     return Response(await show_changes.show(show_id), status_code=200, headers=_text(headers))
 
 
-def _known(show_id: int) -> int:
+def _checked_id(show_id: int) -> int:
     if not 0 < show_id <= MAX_SHOW_ID:
-        raise no_show()
+        raise show_not_found()
     return show_id
 
 

@@ -1,4 +1,4 @@
-"""Creating shows: checked, stored with its partition, and opened by its writer."""
+"""Creation of shows: validation, storage with a partition, and the command that opens the show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from gateway.catalogue.days import in_range, optional_in_range
-from gateway.catalogue.movies import no_movie
+from gateway.catalogue.movies import movie_not_found
 from gateway.catalogue.new_shows import (
     NewShow,
     Placed,
@@ -25,13 +25,15 @@ from gateway.catalogue.new_shows import (
 )
 from gateway.catalogue.show_terms import past_errors, term_errors
 from gateway.catalogue.zones import Zones
+from gateway.commands.outcomes import Outcome, StoredDecision
 from gateway.commands.refusals import key_reused
-from gateway.commands.sender import Commands, Decided, Outcome
+from gateway.commands.sender import CommandSender
 from gateway.commands.used_keys import KEY_LIFETIME_S, is_used
 from gateway.http.bodies import invalid
 from gateway.http.problems import Problem
 from runtime.log import Appender, LogUnavailable
-from runtime.postgres import AWAY
+from runtime.polling import poll
+from runtime.postgres import DATABASE_ERRORS
 from schemas.api_catalogue import NewShowBody
 from schemas.commands import OpenShow, request_of
 from schemas.events import Reason
@@ -58,22 +60,22 @@ SELECT d.command FROM command_ids c
 _log = structlog.get_logger()
 
 
-class Made(msgspec.Struct, frozen=True):
-    """A show that was created, just now or by the same request before, and what became of its opening."""
+class CreatedShow(msgspec.Struct, frozen=True):
+    """A created show, with the outcome of its opening. `replayed`: an earlier, identical request created it."""
 
     show_id: int
     outcome: Outcome | None
-    """None: it is open already."""
+    """None if the show was already open."""
     replayed: bool
 
 
 class ShowMaker:
-    """Creates shows and sees to it that each is opened, whatever stops in between."""
+    """Creates shows and makes sure that each is opened, even if its gateway stops in between."""
 
     def __init__(
         self,
         pool: asyncpg.Pool,
-        commands: Commands,
+        commands: CommandSender,
         appender: Appender,
         partitions: Sequence[int],
         zones: Zones,
@@ -89,15 +91,15 @@ class ShowMaker:
         self._clock = clock
         self._again: dict[int, tuple[float, float]] = {}
 
-    async def create(self, wanted: NewShowBody, request_id: UUID | None, wait_s: float) -> Made:
-        """Creates a show and waits for its writer to open it.
+    async def create(self, body: NewShowBody, request_id: UUID | None, wait_s: float) -> CreatedShow:
+        """Creates a show and waits for its seat worker to open it.
 
-        The same request with the same id again gives the show that the first one made. Raises Problem.
+        A repeat of a request with the same id returns the show that the first one created. Raises Problem.
         """
         before = None if request_id is None else await self._by_key(request_id)
-        # A repeat may come after the start that was ahead when the show was created.
-        past_allowed = wanted.past or before is not None
-        show = await asyncio.to_thread(self._checked, wanted, past_allowed=past_allowed)
+        # A repeat may arrive after the start of a show that was in the future at its creation.
+        past_allowed = body.past or before is not None
+        show = await asyncio.to_thread(self._checked, body, past_allowed=past_allowed)
         if request_id is not None:
             digest = hashlib.sha256(msgspec.json.encode(show)).digest()
             show = msgspec.structs.replace(show, request_id=request_id, request_digest=digest)
@@ -106,14 +108,14 @@ class ShowMaker:
             if await is_used(self._pool, request_id):
                 raise key_reused()
         try:
-            made = await self._place(show)
+            created = await self._place(show)
         except asyncpg.ForeignKeyViolationError:
-            raise no_movie() from None
+            raise movie_not_found() from None
         except asyncpg.UniqueViolationError:
             return await self._repeat(show, wait_s)
-        return Made(made.command.show_id, await self._open(made, wait_s), replayed=False)
+        return CreatedShow(created.command.show_id, await self._open(created, wait_s), replayed=False)
 
-    async def open_forgotten(self) -> None:
+    async def open_abandoned(self) -> None:
         """Asks again for the opening of shows whose creator stopped before the log had the command.
 
         Every gateway does so: the command's id is the show's, so that a repeat changes nothing. The pause
@@ -132,16 +134,16 @@ class ShowMaker:
             if now_s >= due_s:
                 await self._appender.append(show.partition, encode(show.command))
                 self._again[show_id] = (now_s + pause_s, min(2 * pause_s, _OPEN_AGAIN_AT_MOST_EVERY_S))
-                _log.warning("opening a show again", show=show_id, partition=show.partition)
+                _log.warning("show_opening_retried", show=show_id, partition=show.partition)
 
     async def watch(self) -> None:
-        """Calls `open_forgotten` for ever."""
-        while True:
-            await asyncio.sleep(_SWEEP_EVERY_S)
-            try:
-                await self.open_forgotten()
-            except (*AWAY, asyncpg.PostgresError, LogUnavailable) as error:
-                _log.warning("shows cannot be opened just now", error=str(error) or type(error).__name__)
+        """Calls `open_abandoned` until it is cancelled."""
+        await poll(
+            "unopened shows",
+            self.open_abandoned,
+            every_s=_SWEEP_EVERY_S,
+            errors=(*DATABASE_ERRORS, LogUnavailable),
+        )
 
     async def _place(self, show: NewShow) -> Placed:
         async with self._pool.acquire() as connection, connection.transaction():
@@ -149,61 +151,63 @@ class ShowMaker:
                 await connection.execute(_FORGET_KEY_SQL, show.request_id, float(KEY_LIFETIME_S))
             return await insert_show(connection, show, self._partitions)
 
-    async def _open(self, made: Placed, wait_s: float) -> Outcome:
-        outcome = await self._commands.submit(made.command, wait_s=wait_s)
-        if isinstance(outcome, Decided):
+    async def _open(self, created: Placed, wait_s: float) -> Outcome:
+        outcome = await self._commands.submit(created.command, wait_s=wait_s)
+        if isinstance(outcome, StoredDecision):
             reason = outcome.decision.reason
             if reason is Reason.KEY_REUSED:  # a booking with this key was decided in the meantime
-                await remove_unopened(self._pool, made.command.show_id)
+                await remove_unopened(self._pool, created.command.show_id)
                 raise key_reused()
             if reason not in (None, Reason.ALREADY_OPEN):
-                _log.error("a show was not opened", show=made.command.show_id, reason=reason)
+                _log.error("show_opening_rejected", show=created.command.show_id, reason=reason)
                 raise Problem(
-                    "internal_error", "The show was stored but could not be opened: tell the operator."
+                    "internal_error", "The show was stored but could not be opened: contact the operator."
                 )
         return outcome
 
     async def _by_key(self, request_id: UUID) -> asyncpg.Record | None:
         return await self._pool.fetchrow(_BY_KEY_SQL, request_id, float(KEY_LIFETIME_S))
 
-    async def _repeat(self, show: NewShow, wait_s: float) -> Made:
-        """The show that the same request made before, which may not be open yet. Raises Problem `key_reused`."""
+    async def _repeat(self, show: NewShow, wait_s: float) -> CreatedShow:
+        """The show that an earlier, identical request created; it may not be open yet. Raises Problem `key_reused`."""
         assert show.request_id is not None
         row = await self._by_key(show.request_id)
         if row is None or row["request_digest"] != show.request_digest:
             raise key_reused()
         show_id: int = row["show_id"]
-        # Once it is open its terms may change, and the command that opens it would be another one.
+        # Once a show is open its terms may change, and the command that opens it would differ.
         if await opened(self._pool, show_id):
-            return Made(show_id, None, replayed=True)
-        return Made(show_id, await self._open(await placed(self._pool, show_id), wait_s), replayed=True)
+            return CreatedShow(show_id, None, replayed=True)
+        return CreatedShow(
+            show_id, await self._open(await placed(self._pool, show_id), wait_s), replayed=True
+        )
 
     async def _used_by_another(self, command: OpenShow) -> bool:
-        """Whether the id of a command that opens a show was used for something else, so that it never will."""
+        """Whether the command id was used for something else, so that this command will never open the show."""
         stored = await self._pool.fetchval(_FIRST_USE_SQL, command.command_id, KEY_LIFETIME_S * 1000)
         return stored is not None and request_of(decode_command(stored)) != request_of(command)
 
-    def _checked(self, wanted: NewShowBody, *, past_allowed: bool) -> NewShow:
+    def _checked(self, body: NewShowBody, *, past_allowed: bool) -> NewShow:
         errors: list[tuple[str, str]] = []
-        layout: Layout | None = wanted.layout
-        if (wanted.total_seats is None) == (layout is None):
-            errors.append(("total_seats", "either total_seats or a layout is wanted"))
+        layout: Layout | None = body.layout
+        if (body.total_seats is None) == (layout is None):
+            errors.append(("total_seats", "give either total_seats or a layout"))
         if layout is not None:
             errors += [(f"layout.{field}", message) for field, message in problems(layout)]
-            if wanted.price is not None:
+            if body.price is not None:
                 errors.append(("price", "a layout has its own prices"))
-        elif wanted.total_seats is not None:
-            price: Money = wanted.price or Money(0, self._currency)
-            layout = numbered(wanted.total_seats, price)
+        elif body.total_seats is not None:
+            price: Money = body.price or Money(0, self._currency)
+            layout = numbered(body.total_seats, price)
             errors += [
                 ("price.currency" if field.endswith(".currency") else "price", message)
                 for field, message in problems(layout)
                 if ".price" in field
             ]
-        starts_at = in_range("starts_at", wanted.starts_at)
-        sales_start_at = optional_in_range("sales_start_at", wanted.sales_start_at)
-        sales_end_at = optional_in_range("sales_end_at", wanted.sales_end_at)
-        timezone = wanted.timezone or self._zones.house
+        starts_at = in_range("starts_at", body.starts_at)
+        sales_start_at = optional_in_range("sales_start_at", body.sales_start_at)
+        sales_end_at = optional_in_range("sales_end_at", body.sales_end_at)
+        timezone = body.timezone or self._zones.default
         errors += term_errors(starts_at, sales_start_at, sales_end_at)
         errors += self._zones.errors(timezone)
         if not past_allowed:
@@ -211,12 +215,12 @@ class ShowMaker:
         if errors or layout is None:
             raise invalid(*errors)
         return NewShow(
-            movie_id=wanted.movie_id,
-            screen_name=wanted.screen_name,
+            movie_id=body.movie_id,
+            screen_name=body.screen_name,
             starts_at=starts_at,
             timezone=timezone,
             layout=layout,
-            seats_per_customer=wanted.seats_per_customer,
+            seats_per_customer=body.seats_per_customer,
             sales_start_at=sales_start_at,
             sales_end_at=sales_end_at,
         )

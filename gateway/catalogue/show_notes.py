@@ -1,4 +1,4 @@
-"""Which seats staff have blocked and unblocked in a show, and what they noted."""
+"""The history of blocked and unblocked seats of a show, with notes of staff."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from gateway.auth.guards import staff_only
-from gateway.catalogue.shows import no_show
+from gateway.catalogue.shows import show_not_found
 from gateway.http.bodies import invalid
-from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, cut, read_cursor
+from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, read_cursor, split_page
 from gateway.openapi.annotations import BEARER
 from schemas.api import timestamp
 from schemas.api_catalogue import SeatsNoteBody, SeatsNotesPage
@@ -31,7 +31,7 @@ SELECT r.note, r.user_id, r.log_offset, d.at_ms, d.command
 
 
 class ShowNotes:
-    """Reads notes on seats."""
+    """Reads the notes on blocked and unblocked seats."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -39,12 +39,12 @@ class ShowNotes:
     async def page(self, show_id: int, limit: int, cursor: str | None) -> SeatsNotesPage:
         """Notes on a show, newest first. Raises Problem `not_found`."""
         if not (0 < show_id <= MAX_SHOW_ID and await self._pool.fetchval(_SHOW_SQL, show_id)):
-            raise no_show()
+            raise show_not_found()
         before = MAX_OFFSET if cursor is None else read_cursor(cursor, tuple[int])[0]
         if not 0 <= before <= MAX_OFFSET:
             raise invalid(("cursor", "take it unchanged from next_cursor of the page before"))
         rows = await self._pool.fetch(_NOTES_SQL, show_id, before, limit + 1)
-        page, next_cursor = cut(rows, limit, lambda row: (row["log_offset"],))
+        page, next_cursor = split_page(rows, limit, lambda row: (row["log_offset"],))
         return SeatsNotesPage([_note(row) for row in page], next_cursor)
 
 
@@ -67,5 +67,5 @@ async def list_show_notes(
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, QueryParameter(max_length=2000)] = None,
 ) -> SeatsNotesPage:
-    """What staff blocked and unblocked in a show, newest first, with their notes."""
+    """List the seats that staff blocked and unblocked in a show, newest first, with notes."""
     return await show_notes.page(show_id, limit, cursor)

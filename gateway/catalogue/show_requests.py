@@ -1,7 +1,7 @@
-"""What staff ask of a show beyond what its command carries: screen and time zone, and notes on blocked seats.
+"""Parts of a staff request that its command does not carry: screen, time zone, and notes on blocked seats.
 
-It is written down before the command is sent and put into the catalogue once that is accepted, by the gateway
-that sent it or, should that stop, by whichever comes by. Names and remarks stay out of the log in this way.
+A request is stored before its command is sent. Once the command is accepted, the gateway that sent it copies the change
+into the catalogue; if that gateway stops, another does. This keeps names and notes out of the log.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SELECT r.kind, r.show_id, r.screen_name, r.timezone, d.log_offset, d.command, d.
   JOIN decisions d ON d.partition = c.partition AND d.log_offset = c.log_offset
  WHERE r.command_id = $1 AND r.accepted IS NULL FOR UPDATE OF r
 """
-# Taken before the show's state is read, so that of two gateways the one that comes last knows the latest.
+# Locked before the show's state is read, so that the last of two gateways copies the latest state.
 _LOCK_SHOW_SQL = "SELECT 1 FROM shows WHERE show_id = $1 FOR UPDATE"
 _COPY_SQL = """
 UPDATE shows s
@@ -56,17 +56,17 @@ UPDATE shows s
   FROM show_states st WHERE s.show_id = $1 AND st.show_id = s.show_id
 """
 _SETTLED_SQL = "UPDATE show_requests SET accepted = $2, log_offset = $3 WHERE command_id = $1"
-_LEFT_SQL = """
+_ABANDONED_SQL = """
 SELECT r.command_id FROM show_requests r JOIN command_ids c ON c.command_id = r.command_id
  WHERE r.accepted IS NULL AND r.asked_at < now() - make_interval(secs => $1) ORDER BY r.asked_at LIMIT 100
 """
-_FORGET_SQL = """
+_DELETE_SQL = """
 DELETE FROM show_requests WHERE accepted IS NOT TRUE AND asked_at < now() - make_interval(secs => $1)
 """
 
 
 class _Head(msgspec.Struct):
-    """What every command has, those of a later release too."""
+    """The fields that every command has, also in later releases."""
 
     type: str
     show_id: int
@@ -76,7 +76,7 @@ _head_of = msgspec.json.Decoder(_Head).decode
 
 
 class ShowRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One request of staff. `kind` is the type of its command."""
+    """A staff request. `kind` is the type of its command."""
 
     command_id: UUID
     kind: str
@@ -88,13 +88,13 @@ class ShowRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShowRequests:
-    """Writes requests down and puts them into the catalogue."""
+    """Stores staff requests and copies accepted ones into the catalogue."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
 
-    async def note(self, request: ShowRequest) -> None:
-        """Before the command is sent. Raises Problem `key_reused` where its id stands for something else."""
+    async def store(self, request: ShowRequest) -> None:
+        """Stores a request, before its command is sent. Raises Problem `key_reused` if its id has another request."""
         values = msgspec.structs.astuple(request)
         if await self._pool.fetchval(_NOTE_SQL, *values, float(KEY_LIFETIME_S)) is not None:
             return
@@ -102,16 +102,16 @@ class ShowRequests:
             raise key_reused()
 
     async def known(self, command_id: UUID) -> bool:
-        """Whether a request with this id was noted within the lifetime of a key."""
+        """Whether a request with this id was stored within the lifetime of a key."""
         return bool(await self._pool.fetchval(_KNOWN_SQL, command_id, float(KEY_LIFETIME_S)))
 
     async def settle(self, command_id: UUID) -> bool:
-        """Puts a request into the catalogue if its command is decided. Returns whether it was accepted."""
+        """Copies a request into the catalogue if its command is decided. Returns whether it was accepted."""
         async with self._pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(_DECIDED_SQL, command_id, KEY_LIFETIME_S * 1000)
             if row is None:
                 return False
-            # The id may be that of another kind of request, sent with the same key.
+            # The id may belong to another kind of request, sent with the same key.
             command = _head_of(row["command"])
             same = command.type == row["kind"] and command.show_id == row["show_id"]
             accepted = same and decode_decision(row["answer"]).reason is None
@@ -123,14 +123,14 @@ class ShowRequests:
                 await connection.execute(_SETTLED_SQL, command_id, accepted, row["log_offset"])
             return accepted
 
-    async def settle_left(self, older_than_s: float) -> int:
-        """Settles what was asked at least this long ago and has been decided since.
+    async def settle_abandoned(self, older_than_s: float) -> int:
+        """Settles requests that are at least `older_than_s` old and decided.
 
-        Returns how many were accepted; a refused one has nothing for the catalogue.
+        Returns the number of accepted ones.
         """
-        rows = await self._pool.fetch(_LEFT_SQL, older_than_s)
+        rows = await self._pool.fetch(_ABANDONED_SQL, older_than_s)
         return sum([await self.settle(row["command_id"]) for row in rows])
 
-    async def forget(self) -> None:
-        """Removes requests that came to nothing and whose keys have run out."""
-        await self._pool.execute(_FORGET_SQL, KEY_LIFETIME_S + 3600)
+    async def delete_expired(self) -> None:
+        """Deletes requests that were not accepted and whose keys have expired."""
+        await self._pool.execute(_DELETE_SQL, KEY_LIFETIME_S + 3600)

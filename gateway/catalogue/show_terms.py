@@ -1,4 +1,4 @@
-"""What has to hold of a show's times, whether it is created or changed."""
+"""Validation of a show's times, for new and changed shows. Pure."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from datetime import datetime
 def term_errors(
     starts_at: datetime, sales_start_at: datetime | None, sales_end_at: datetime | None
 ) -> Iterator[tuple[str, str]]:
-    """What is wrong, as (field, message)."""
+    """The errors as (field, message)."""
     if sales_start_at and sales_start_at >= starts_at:
-        yield "sales_start_at", "sales start before the show does"
+        yield "sales_start_at", "must be before the start of the show"
     if sales_end_at and sales_start_at and sales_end_at <= sales_start_at:
-        yield "sales_end_at", "sales end after they have started"
+        yield "sales_end_at", "must be after sales_start_at"
 
 
 def past_errors(starts_at: datetime, now: datetime) -> Iterator[tuple[str, str]]:
-    """What is wrong with a new start, as (field, message). `now`: the gateway's clock, without a tolerance.
+    """The errors of a new start, as (field, message). `now` is the gateway's clock, without tolerance.
 
-    Between two clocks that differ, a start of this very moment may be refused or not; a show that starts now
-    can be booked by nobody.
+    With clocks that differ, a start at this moment may or may not be rejected; a show that starts now cannot be booked
+    anyway.
     """
     if starts_at <= now:
-        yield "starts_at", "this is in the past; say past: true to take over old data"
+        yield "starts_at", "is in the past; use past: true to import old data"

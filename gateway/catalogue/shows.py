@@ -1,4 +1,4 @@
-"""Shows as clients see them: the catalogue's row, what the writer says, and the clock."""
+"""Shows as clients see them: the catalogue's row, the seat worker's state, and the clock."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import asyncpg
 import msgspec
 
 from gateway.catalogue.days import to_ms
-from gateway.catalogue.movies import MOVIE_COLUMNS, movie_body, no_movie
+from gateway.catalogue.movies import MOVIE_COLUMNS, movie_body, movie_not_found
 from gateway.catalogue.zones import Zones, local_day
 from gateway.http.bodies import invalid
-from gateway.http.pagination import cut, read_cursor
+from gateway.http.pagination import read_cursor, split_page
 from gateway.http.problems import Problem
 from schemas.api import timestamp
 from schemas.api_catalogue import PriceBody, ShowBody, ShowsPage
 from schemas.ids import MAX_SHOW_ID
 
-# The one rule for a show's status, and for whose terms count: its writer's, once it has opened the show; until
-# then there is no row in show_states. Lists go by the catalogue's copy of the start, which has the index.
+# The rule for a show's status and terms: the seat worker's state counts once it has opened the show; until then there
+# is no row in show_states. Lists are ordered by the catalogue's copy of the start, which is indexed.
 _SHOWS_SQL = f"""
 SELECT s.show_id, s.partition, s.screen_name, s.timezone, s.starts_at AS listed_at, l.total_seats, {{prices}} AS prices,
        coalesce(st.available, l.total_seats) AS available, coalesce(st.version, -1) AS version, clock.ms AS now_ms,
@@ -47,7 +47,7 @@ SELECT s.show_id, s.partition, s.screen_name, s.timezone, s.starts_at AS listed_
 """
 _GET_SQL = f"{_SHOWS_SQL.format(prices='l.prices')} WHERE s.show_id = $1"
 # Days are those of the show's own time zone, at most 14 hours ahead of UTC and 12 behind: only starts within a day of
-# the bounds need a look at the zone. What is available has not begun: that spares reading all that is past.
+# the bounds need the zone. An available show has not started, so past shows are not read for that filter.
 _DAY = local_day("s.starts_at", "s.timezone", "$10", "$11")
 _LIST_SQL = f"""
 SELECT * FROM ({_SHOWS_SQL.format(prices="coalesce(l.listed_prices, l.prices)")}
@@ -64,15 +64,15 @@ SELECT * FROM ({_SHOWS_SQL.format(prices="coalesce(l.listed_prices, l.prices)")}
 """
 _MOVIE_SQL = "SELECT 1 FROM movies WHERE movie_id = $1"
 
-_ON_SALE_LASTS_S = 0.5
+_ON_SALE_MAX_AGE_S = 0.5
 
 _read_prices = msgspec.json.Decoder(list[PriceBody]).decode
 
 
 class ShowFilter(msgspec.Struct, frozen=True):
-    """Which shows to list; None leaves a criterion out.
+    """Filter for the list of shows; None leaves a criterion out.
 
-    Days count in each show's own time zone, `to_day` included; instants from `from_at` to before `to_at`.
+    Days are in each show's own time zone and include `to_day`; instants are from `from_at` to before `to_at`.
     """
 
     movie_id: int | None = None
@@ -81,22 +81,22 @@ class ShowFilter(msgspec.Struct, frozen=True):
     to_day: date | None = None
     to_at: datetime | None = None
     available: bool | None = None
-    """Whether seats can be booked just now."""
+    """Whether seats can be booked now."""
 
 
-class SeenShow(NamedTuple):
-    """A show, where its writer is, and for how many seconds it stays so unless somebody does something."""
+class CacheableShow(NamedTuple):
+    """A show, its partition, and the seconds until it changes by the passage of time alone."""
 
     body: ShowBody
     partition: int
-    lasts_s: float
+    max_age_s: float
 
 
-class SeenShows(NamedTuple):
-    """A page of shows, and for how many seconds it stays so unless somebody does something."""
+class CacheableShows(NamedTuple):
+    """A page of shows, and the seconds until it changes by the passage of time alone."""
 
     page: ShowsPage
-    lasts_s: float
+    max_age_s: float
 
 
 class Shows:
@@ -108,21 +108,21 @@ class Shows:
 
     async def get(self, show_id: int) -> ShowBody:
         """One show. Raises Problem `not_found`."""
-        return (await self.see(show_id)).body
+        return (await self.cacheable(show_id)).body
 
-    async def see(self, show_id: int) -> SeenShow:
-        """One show, and how long that is good for. Raises Problem `not_found`."""
+    async def cacheable(self, show_id: int) -> CacheableShow:
+        """One show, for the response cache. Raises Problem `not_found`."""
         row = await self._pool.fetchrow(_GET_SQL, show_id) if 0 < show_id <= MAX_SHOW_ID else None
         if row is None:
-            raise no_show()
-        return SeenShow(self._body(row), row["partition"], _lasts_s([row]))
+            raise show_not_found()
+        return CacheableShow(self._body(row), row["partition"], _max_age_s([row]))
 
-    async def page(self, wanted: ShowFilter, limit: int, cursor: str | None) -> ShowsPage:
-        """Shows by the time they start."""
-        return (await self.see_page(wanted, limit, cursor)).page
+    async def page(self, criteria: ShowFilter, limit: int, cursor: str | None) -> ShowsPage:
+        """A page of shows by start."""
+        return (await self.cacheable_page(criteria, limit, cursor)).page
 
-    async def see_page(self, wanted: ShowFilter, limit: int, cursor: str | None) -> SeenShows:
-        """Shows by the time they start, and how long that is good for."""
+    async def cacheable_page(self, criteria: ShowFilter, limit: int, cursor: str | None) -> CacheableShows:
+        """A page of shows by start, for the response cache."""
         starts_ms, show_id = read_cursor(cursor, tuple[int, int]) if cursor is not None else (0, 0)
         if not (0 <= starts_ms < 2**43 and 0 <= show_id <= MAX_SHOW_ID):
             raise invalid(("cursor", "take it unchanged from next_cursor of the page before"))
@@ -131,36 +131,38 @@ class Shows:
             _LIST_SQL,
             after,
             show_id,
-            wanted.movie_id,
-            wanted.from_day,
-            wanted.from_at,
-            wanted.to_day,
-            wanted.to_at,
-            wanted.available,
+            criteria.movie_id,
+            criteria.from_day,
+            criteria.from_at,
+            criteria.to_day,
+            criteria.to_at,
+            criteria.available,
             limit + 1,
-            [] if wanted.from_day is None and wanted.to_day is None else self._zones.known,
-            self._zones.house,
+            [] if criteria.from_day is None and criteria.to_day is None else self._zones.known,
+            self._zones.default,
         )
-        page, next_cursor = cut(rows, limit, lambda row: (to_ms(row["listed_at"]), row["show_id"]))
-        # Which shows are on sale goes by the clock, too, of those that are not on this page as well.
-        longest_s = math.inf if wanted.available is None else _ON_SALE_LASTS_S
-        return SeenShows(
-            ShowsPage([self._body(row) for row in page], next_cursor), min(_lasts_s(page), longest_s)
+        page, next_cursor = split_page(rows, limit, lambda row: (to_ms(row["listed_at"]), row["show_id"]))
+        # The clock also decides which shows are on sale, including those that are not on this page.
+        longest_s = math.inf if criteria.available is None else _ON_SALE_MAX_AGE_S
+        return CacheableShows(
+            ShowsPage([self._body(row) for row in page], next_cursor), min(_max_age_s(page), longest_s)
         )
 
-    async def see_page_of_movie(self, wanted: ShowFilter, limit: int, cursor: str | None) -> SeenShows:
-        """Shows of one movie. Raises Problem `not_found` when there is no such movie."""
-        movie_id = wanted.movie_id or 0
+    async def cacheable_page_of_movie(
+        self, criteria: ShowFilter, limit: int, cursor: str | None
+    ) -> CacheableShows:
+        """A page of the shows of one movie, for the response cache. Raises Problem `not_found`."""
+        movie_id = criteria.movie_id or 0
         if not (0 < movie_id <= MAX_SHOW_ID and await self._pool.fetchval(_MOVIE_SQL, movie_id)):
-            raise no_movie()
-        return await self.see_page(wanted, limit, cursor)
+            raise movie_not_found()
+        return await self.cacheable_page(criteria, limit, cursor)
 
     def _body(self, row: asyncpg.Record) -> ShowBody:
         return _show_body(row, self._zones.shown(row["timezone"]))
 
 
-def no_show() -> Problem:
-    """There is no such show."""
+def show_not_found() -> Problem:
+    """The problem for an unknown show."""
     return Problem("not_found", "There is no such show: GET /api/shows lists them.")
 
 
@@ -181,8 +183,8 @@ def _show_body(row: asyncpg.Record, timezone: str) -> ShowBody:
     )
 
 
-def _lasts_s(rows: Sequence[asyncpg.Record]) -> float:
-    """Until the first of these shows starts, goes on sale or off sale."""
+def _max_age_s(rows: Sequence[asyncpg.Record]) -> float:
+    """Seconds until the first of these shows starts, goes on sale or goes off sale."""
     ahead = (
         row[name] - row["now_ms"]
         for row in rows

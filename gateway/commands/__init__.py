@@ -1,1 +1,1 @@
-"""Commands on their way: into the log, and back with a decision."""
+"""Commands: sent through the log, decided by seat workers, and answered to their clients."""

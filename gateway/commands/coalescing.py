@@ -1,13 +1,12 @@
-"""One answer for all who ask for the same seats in the same moment.
+"""Request coalescing: one command for requests that ask for the same seats in the same iteration of the event loop.
 
-In a rush many want the same few seats, and all but one are refused. Of the requests that a gateway reads in one go,
-one for each wish is sent into the log. When it is refused for a reason that holds for everybody, so are the others,
-with the same words: each came before that command was appended, so that the refusal is not older than the request;
-sent right behind it, each would have been refused alike. When it is accepted, the next one is sent; when it is
-refused for a reason of its own, all the others are.
+In a rush many requests want the same few seats, and all but one are refused. Of the equal requests that a gateway
+reads in one iteration, one is sent. When it is refused for a reason that does not depend on the customer, the others
+get the same refusal: each arrived before that command was appended, so the refusal is not older than the request.
+When it is accepted, the next one is sent. When it is refused for a reason of its own, all the others are sent.
 
-Only for requests without an Idempotency-Key, whose answer would have to be stored, that name their seats and wait for
-their answer.
+Only for requests that name their seats, wait for the decision and have no Idempotency-Key, whose response would have
+to be stored.
 """
 
 from __future__ import annotations
@@ -19,11 +18,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from gateway.commands.sender import Commands, Decided, Outcome, Tell
+from gateway.commands.outcomes import OnOutcome, Outcome, StoredDecision
+from gateway.commands.sender import CommandSender
 from schemas.commands import BookSeats, HoldSeats
 from schemas.events import Reason
 
-HOLDS_FOR_ALL = frozenset(
+SHARED_REASONS = frozenset(
     {
         Reason.NOT_FOUND,
         Reason.SHOW_CLOSED,
@@ -35,68 +35,69 @@ HOLDS_FOR_ALL = frozenset(
         Reason.SEAT_BLOCKED,
     }
 )
-"""Reasons that do not depend on who asks. They come before the others: see decide."""
+"""Reasons that do not depend on the customer. A seat worker checks them before all others: see decide."""
 
 
-class _Asked(NamedTuple):
+class _Request(NamedTuple):
     command: BookSeats | HoldSeats
-    tell: Tell
+    on_outcome: OnOutcome
 
 
-_Wish = tuple[type, int, tuple[str, ...], float]
-"""What is asked for: booking or holding, of which show, which seats as a set; and for how long it may be waited."""
+_RequestKey = tuple[type, int, tuple[str, ...], float]
+"""What equal requests share: the kind of command, the show, the sorted seats, and the wait in seconds."""
 
 
-class Together:
-    """Sends commands for seats, one for all that want the same. `clock` tells seconds."""
+class RequestCoalescer:
+    """Sends commands for seats, one for equal requests. `clock` returns seconds."""
 
-    def __init__(self, commands: Commands, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, commands: CommandSender, clock: Callable[[], float] = time.monotonic) -> None:
         self._commands = commands
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._came: dict[_Wish, deque[_Asked]] = {}
+        self._batch: dict[_RequestKey, deque[_Request]] = {}
 
-    def send(self, command: BookSeats | HoldSeats, *, wait_s: float, tell: Tell) -> None:
-        """As Commands.send."""
+    def send(self, command: BookSeats | HoldSeats, *, wait_s: float, on_outcome: OnOutcome) -> None:
+        """Sends a command as CommandSender.send does, together with equal ones."""
         self._commands.admit(command)
-        if not self._came:
-            self._loop.call_soon(self._send_all)
+        if not self._batch:
+            self._loop.call_soon(self._send_batch)
         seats = command.seats if len(command.seats) == 1 else tuple(sorted(command.seats))
-        wish = (type(command), command.show_id, seats, wait_s)
-        came = self._came.get(wish)
-        if came is None:
-            came = self._came[wish] = deque()
-        came.append(_Asked(command, tell))
+        key = (type(command), command.show_id, seats, wait_s)
+        requests = self._batch.get(key)
+        if requests is None:
+            requests = self._batch[key] = deque()
+        requests.append(_Request(command, on_outcome))
 
-    def _send_all(self) -> None:
-        """Everything that was there to be read has been read."""
-        all_came, self._came = self._came, {}
+    def _send_batch(self) -> None:
+        """Sends the requests that were read in this iteration of the event loop."""
+        batch, self._batch = self._batch, {}
         now_s = self._clock()
-        for (_, _, _, wait_s), came in all_came.items():
-            self._send_first(came, now_s + wait_s)
+        for (_, _, _, wait_s), requests in batch.items():
+            self._send_first(requests, now_s + wait_s)
 
-    def _send_first(self, came: deque[_Asked], until_s: float) -> None:
-        first = came.popleft()
-        self._send(first, until_s, partial(self._told, first, came, until_s))
+    def _send_first(self, requests: deque[_Request], deadline_s: float) -> None:
+        first = requests.popleft()
+        self._send(first, deadline_s, partial(self._on_first_outcome, first, requests, deadline_s))
 
-    def _send(self, one: _Asked, until_s: float, tell: Tell) -> None:
-        """`until_s`: who wants the same waits no longer than that, however often another one had to be sent first."""
-        self._commands.send_admitted(one.command, wait_s=max(0.0, until_s - self._clock()), tell=tell)
+    def _send(self, request: _Request, deadline_s: float, on_outcome: OnOutcome) -> None:
+        """Sends one request. Equal requests share a deadline, even when several are sent one after the other."""
+        wait_s = max(0.0, deadline_s - self._clock())
+        self._commands.send_admitted(request.command, wait_s=wait_s, on_outcome=on_outcome)
 
-    def _told(
-        self, first: _Asked, others: deque[_Asked], until_s: float, outcome: Outcome | BaseException
+    def _on_first_outcome(
+        self, first: _Request, others: deque[_Request], deadline_s: float, outcome: Outcome | BaseException
     ) -> None:
-        first.tell(outcome)
+        first.on_outcome(outcome)
         if not others:
             return
-        decision = outcome.decision if isinstance(outcome, Decided) else None
+        decision = outcome.decision if isinstance(outcome, StoredDecision) else None
         if decision is not None and decision.reason is None:
-            self._send_first(others, until_s)
-        elif decision is not None and decision.reason in HOLDS_FOR_ALL:
-            for one in others:
-                self._commands.dismiss(one.command)
-                one.tell(outcome)
+            self._send_first(others, deadline_s)
+        elif decision is not None and decision.reason in SHARED_REASONS:
+            for request in others:
+                self._commands.dismiss(request.command)
+                request.on_outcome(outcome)
         else:
-            # Nothing is known of the others' fate, also where the first is not decided: each is sent for itself.
-            for one in others:
-                self._send(one, until_s, one.tell)
+            # The outcome says nothing about the others, also when the first is not decided.
+            for request in others:
+                self._send(request, deadline_s, request.on_outcome)

@@ -1,94 +1,87 @@
-"""Holds of one customer in one show: 30 at once, 30 more an hour, so that others get a turn.
+"""Rate limit of holds, per customer and show: 30 at once, 30 more an hour, so that others can get seats.
 
-A hold costs a token when it is sent. The token comes back where no seat was taken from anybody: the writer refused
-(in a rush most are), it was a repeat, or it certainly did not reach the log. So at any time the tokens that are gone
-stand for holds that were had, or may still be. Staff have no such limit.
+A hold costs a token when it is sent. The token is refunded when the hold took no seats: the seat worker refused it
+(in a rush most are refused), it was a repeat, or it certainly did not reach the log. So the tokens spent always stand
+for holds that were accepted, or may still be. Staff have no such limit.
 
-Refusals are written down for staff, in one statement every few seconds.
+Rejections are recorded for staff, in one statement every few seconds.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import Any
 
-import asyncpg
-import structlog
-
-from gateway.commands.pending import Decided
+from gateway.commands.outcomes import StoredDecision
 from gateway.http.problems import Problem
-from gateway.limits.rate_limits import Limit
-from runtime.postgres import AWAY
+from gateway.limits.rate_limits import RateLimit
+from runtime.polling import poll
 from schemas.commands import HoldSeats
 
 _WRITE_EVERY_S = 2.0
-_MAX_NOTED = 10_000
+_MAX_UNWRITTEN = 10_000
 
-_NOTE_SQL = """
+_REJECTIONS_SQL = """
 INSERT INTO hold_refusals AS old (show_id, user_id, refused)
 SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[]) n (show_id, user_id, refused) ORDER BY show_id, user_id
     ON CONFLICT (show_id, user_id) DO UPDATE
    SET refused = old.refused + excluded.refused, refused_at = now()
 """
 
-_log = structlog.get_logger()
-
 
 class HoldLimit:
-    """The holds of customers, over all gateways."""
+    """The limit of holds over all gateways."""
 
-    def __init__(self, limit: Limit, pool: Any) -> None:
+    def __init__(self, limit: RateLimit, pool: Any) -> None:
         self._limit = limit
         self._pool = pool
-        self._noted: Counter[tuple[int, int]] = Counter()
+        self._unwritten: Counter[tuple[int, int]] = Counter()
+        """(show, user) → rejections that are not in the database yet."""
 
-    def spent(self, hold: HoldSeats) -> bool:
+    def try_spend(self, hold: HoldSeats) -> bool:
         """Takes the token for a hold. Returns whether there was one."""
-        return hold.staff or self._limit.spent(_key(hold))
+        return hold.staff or self._limit.try_spend(_key(hold))
 
-    def owe(self, hold: HoldSeats) -> None:
-        """Takes the token for a hold whether there is one or not: it is a repeat, and will give it back."""
+    def overdraw(self, hold: HoldSeats) -> None:
+        """Takes the token for a repeated hold even if there is none: it will be refunded."""
         if not hold.staff:
-            self._limit.change(_key(hold), -1.0)
+            self._limit.adjust(_key(hold), -1.0)
 
-    def give_back(self, hold: HoldSeats) -> None:
+    def refund(self, hold: HoldSeats) -> None:
         """Returns the token of a hold that took no seats."""
         if not hold.staff:
-            self._limit.change(_key(hold), 1.0)
+            self._limit.adjust(_key(hold), 1.0)
 
-    def decided(self, hold: HoldSeats, decided: Decided) -> None:
-        """Returns the token unless the hold was accepted, and for the first time."""
-        if decided.refused or _REPEATS in decided.answer:
-            self.give_back(hold)
+    def settle(self, hold: HoldSeats, stored: StoredDecision) -> None:
+        """Refunds the token of a decided hold unless it was accepted for the first time."""
+        if stored.refused or _REPEATS in stored.answer:
+            self.refund(hold)
 
-    def refused(self, hold: HoldSeats) -> Problem:
-        """The problem of a hold for which there is no token; it is counted, and noted for staff."""
-        pair = hold.show_id, hold.user_id
-        if pair in self._noted or len(self._noted) < _MAX_NOTED:
-            self._noted[pair] += 1
-        return self._limit.refused(_key(hold))
+    def rejection(self, hold: HoldSeats) -> Problem:
+        """Returns the problem for a hold without a token, and counts it."""
+        key = hold.show_id, hold.user_id
+        if key in self._unwritten or len(self._unwritten) < _MAX_UNWRITTEN:
+            self._unwritten[key] += 1
+        return self._limit.rejection(_key(hold))
 
-    async def keep_writing(self) -> None:
-        """Writes down what was refused, for ever."""
-        while True:
-            await asyncio.sleep(_WRITE_EVERY_S)
-            try:
-                await self.write()
-            except (*AWAY, asyncpg.PostgresError) as error:
-                _log.warning("hold_refusals_not_written", error=str(error) or type(error).__name__)
+    async def run(self) -> None:
+        """Writes rejections to the database until cancelled."""
+        await poll("hold rejections", self.write_rejections, every_s=_WRITE_EVERY_S)
 
-    async def write(self) -> None:
-        """Writes down what was refused since the last time; what cannot be written is kept for the next."""
-        noted, self._noted = self._noted, Counter()
-        if not noted:
+    async def write_rejections(self) -> None:
+        """Writes the rejections counted since the last call; on an error they are kept for the next."""
+        counts, self._unwritten = self._unwritten, Counter()
+        if not counts:
             return
         try:
             await self._pool.execute(
-                _NOTE_SQL, [show for show, _ in noted], [user for _, user in noted], [*noted.values()]
+                _REJECTIONS_SQL,
+                [show for show, _ in counts],
+                [user for _, user in counts],
+                [*counts.values()],
             )
         except BaseException:
-            self._noted += noted
+            self._unwritten += counts
             raise
 
 

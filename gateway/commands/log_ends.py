@@ -1,7 +1,7 @@
-"""Ends of the log's partitions: whether a position has been written.
+"""End offsets of the log's partitions, to find out whether a position has been written.
 
-A position below an end that was seen once exists for good, so the log is asked only about positions past it. A
-question is never answered by a look-up that began before it: whatever was appended by then is seen.
+A position below an end offset that was read once exists for good, so the log is asked only about positions past it. A
+question is never answered by a read that began before it: everything appended by then is included.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ class _Bounded(Protocol):
 
 
 class LogEnds:
-    """Answers whether the commands' log has a position; one look-up at a time, shared by concurrent callers."""
+    """End offsets of the topic of commands. One read at a time, shared by concurrent callers."""
 
     def __init__(self, log: _Bounded) -> None:
         self._log = log
         self._ends: dict[int, int] = {}
         self._one_at_a_time = asyncio.Lock()
-        self._next: asyncio.Task[None] | None = None
-        """The look-up that has not begun yet."""
+        self._next_read: asyncio.Task[None] | None = None
+        """The read that has not begun yet."""
 
-    def given(self, position: Position) -> None:
-        """Notes a position that an append returned: it exists, also while the log does not answer."""
-        if not self._seen(position):
+    def add(self, position: Position) -> None:
+        """Notes a position that an append returned: it exists, even while the log does not answer."""
+        if not self._is_known(position):
             self._ends[position.partition] = position.offset + 1
 
     async def has(self, position: Position) -> bool:
-        """Whether the log has this position. Raises LogUnavailable."""
-        if not self._seen(position):
-            if self._next is None:
-                self._next = asyncio.create_task(self._look(), name="log ends")
-            await asyncio.shield(self._next)
-        return self._seen(position)
+        """Returns whether the log has this position. Raises LogUnavailable."""
+        if not self._is_known(position):
+            if self._next_read is None:
+                self._next_read = asyncio.create_task(self._read(), name="log ends")
+            await asyncio.shield(self._next_read)
+        return self._is_known(position)
 
-    def _seen(self, position: Position) -> bool:
+    def _is_known(self, position: Position) -> bool:
         return position.offset < self._ends.get(position.partition, 0)
 
-    async def _look(self) -> None:
+    async def _read(self) -> None:
         async with self._one_at_a_time:
-            self._next = None
+            self._next_read = None
             try:
                 async with asyncio.timeout(_TIMEOUT_S):
                     bounds = await self._log.bounds(COMMANDS_TOPIC)

@@ -1,4 +1,4 @@
-"""What a refused decision is told as: the problem of its reason, in words that say what to do next."""
+"""Problems of refused decisions: one for each reason, with a detail that says what to do next."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from gateway.http.problems import Problem, Refusal
+from gateway.http.problems import EncodedProblem, Problem
 from schemas.api import MAX_SEATS_PER_REQUEST, timestamp
 from schemas.events import Decision, Reason
 from schemas.ids import Position
 from schemas.wire import decode_decision
 
 REPLAYED = (b"idempotency-replayed", b"true")
-"""Sent with an answer that was given before."""
+"""Header of a response that repeats an earlier one."""
 
 _DETAILS = {
     Reason.NOT_FOUND: "There is no such show or booking.",
@@ -41,7 +41,7 @@ _DETAILS = {
 
 
 def key_reused() -> Problem:
-    """The key stands for another request."""
+    """Returns the problem of an Idempotency-Key that was used for another request."""
     return Problem("key_reused", _DETAILS[Reason.KEY_REUSED])
 
 
@@ -49,7 +49,7 @@ _KNOWN = frozenset(Reason)
 
 
 class _LaterRefusal(Problem):
-    """A refusal for a reason that a seat worker of a later release has given."""
+    """A refusal for a reason that only seat workers of a later release know."""
 
     def __init__(self, code: str, seats: Sequence[str], extra: dict[str, Any]) -> None:
         detail = f"This was refused: {code.replace('_', ' ')}."
@@ -57,33 +57,33 @@ class _LaterRefusal(Problem):
         self.code, self.status, self.title = code, 409, code.replace("_", " ").capitalize()
 
 
-def refusal_of(answer: bytes, position: Position) -> Refusal:
-    """A refused decision in the form in which it is sent, from its stored form and its position."""
-    refusal, repeats = _refusal_anywhere(answer)
+def refusal_of(answer: bytes, position: Position) -> EncodedProblem:
+    """Returns the encoded problem of a refused decision, from its stored form and its position."""
+    refusal, repeats = _refusal_without_position(answer)
     return decided_at(refusal, repeats or position)
 
 
-def decided_at(refusal: Refusal, position: Position) -> Refusal:
-    """The refusal with the position of its decision."""
+def decided_at(refusal: EncodedProblem, position: Position) -> EncodedProblem:
+    """Returns a refusal with the position of its decision."""
     decided = b',"decided":{"partition":%d,"offset":%d}}' % (position.partition, position.offset)
     return refusal._replace(body=refusal.body[:-1] + decided)
 
 
 @lru_cache(maxsize=4_096)
-def _refusal_anywhere(answer: bytes) -> tuple[Refusal, Position | None]:
-    """A refusal without its position, and the position of the first decision where it repeats one.
+def _refusal_without_position(answer: bytes) -> tuple[EncodedProblem, Position | None]:
+    """Returns a refusal without its position, and the position of the decision that it repeats, if any.
 
-    Cached, since in a rush many requests are refused the same seats.
+    Cached, because in a rush many requests are refused the same seats.
     """
     decision = decode_decision(answer)
     problem = problem_of(decision)
     if decision.repeats is not None:
         problem.add_headers([REPLAYED])
-    return problem.refusal(), decision.repeats
+    return problem.encoded(), decision.repeats
 
 
 def problem_of(decision: Decision, position: Position | None = None) -> Problem:
-    """The problem of a refused decision; of one that went through the log, with its position."""
+    """Returns the problem of a refused decision, with its position if the command went through the log."""
     reason = decision.reason
     assert reason is not None
     if reason is Reason.LIMIT_EXCEEDED:

@@ -1,9 +1,9 @@
-"""Commands on their way: to the partition of their show, into the log, and back with a decision."""
+"""Sending of commands: admission, append to the partition of the show, and the callback with the outcome."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 from uuid import UUID
 
@@ -12,139 +12,120 @@ import msgspec
 from gateway.commands.customers import check_customer
 from gateway.commands.hold_limit import HoldLimit
 from gateway.commands.log_ends import LogEnds
-from gateway.commands.pending import Awaited, Decided, Replies, Waiting
+from gateway.commands.outcomes import OnOutcome, Outcome, StoredDecision
+from gateway.commands.pending import AwaitedDecision, PendingRequests
+from gateway.commands.sent_command import SentCommand
+from gateway.commands.show_partitions import MAX_SHOWS, ShowPartitions
 from gateway.commands.used_keys import is_used
-from gateway.http.problems import Problem, Refusal
-from gateway.limits.admission import InFlight
-from gateway.limits.rate_limits import Limit
-from runtime.log import Appender, LogUnavailable
-from schemas.commands import Command, HoldSeats, ReplyTo, SeatsAsked
+from gateway.http.problems import EncodedProblem, Problem
+from gateway.limits.admission import AdmissionControl
+from gateway.limits.rate_limits import RateLimit
+from runtime.log import Appender
+from schemas.commands import Command, HoldSeats, ReplyTo, SeatsCommand
 from schemas.ids import Position, is_keyed
 from schemas.wire import encode
 
-__all__ = ["Commands", "Decided", "Outcome", "Pending"]
 
-_PARTITION = "SELECT partition FROM shows WHERE show_id = $1"
-_MAX_SHOWS_KNOWN = 200_000
-
-
-class Pending(msgspec.Struct, frozen=True):
-    """A command that is in the log and will be decided, but was not in time."""
-
-    position: Position
-
-
-Outcome = Decided | Pending
-Tell = Callable[[Outcome | BaseException], None]
-"""Takes what became of a command, or why nothing is known of it. Called once; raises nothing."""
-
-
-class Commands:
+class CommandSender:
     """Sends commands of this gateway through the log.
 
-    `limit` is how often a customer may, `hold_limit` how often they may hold seats of one show; None: always.
+    `limit` bounds the commands of a customer, `hold_limit` a customer's holds of seats of one show; None: unbounded.
     """
 
     def __init__(
         self,
         pool: Any,
         appender: Appender,
-        replies: Replies,
-        in_flight: InFlight,
-        ends: LogEnds,
-        limit: Limit | None = None,
+        pending: PendingRequests,
+        admission: AdmissionControl,
+        log_ends: LogEnds,
+        limit: RateLimit | None = None,
         hold_limit: HoldLimit | None = None,
     ) -> None:
         self._pool = pool
         self._appender = appender
-        self._replies = replies
-        self._in_flight = in_flight
+        self._pending = pending
+        self._admission = admission
         self._limit = limit
         self._hold_limit = hold_limit
         self._keyed_holds: set[UUID] = set()
-        """Ids of holds with a key that are not decided yet."""
-        self.ends = ends
-        self._partitions: dict[int, int] = {}
+        """Command ids of undecided holds that have an Idempotency-Key."""
+        self.log_ends = log_ends
+        self._partitions = ShowPartitions(pool)
         self._loop = asyncio.get_running_loop()
-        self._looking: set[asyncio.Task[None]] = set()
-        self.told: dict[int, int] = {}
-        """Show → the offset of the last decision on it that somebody here waited for."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.answered_offsets: dict[int, int] = {}
+        """Show → offset of the last decision on it that was sent to a waiting client."""
 
-    def refused_for_now(self, show_id: int) -> Refusal | None:
-        """What is answered to whoever wants seats of this show while too many wait; None: there is room.
+    def overload_problem(self, show_id: int) -> EncodedProblem | None:
+        """Returns the rejection of a new request for seats while the gateway is overloaded, otherwise None.
 
-        Confirming and cancelling have none of this: they end what was begun.
+        Confirmations and cancellations are not rejected: they complete what was started.
         """
-        return self._in_flight.refused_for_now(show_id)
+        return self._admission.overload_problem(show_id)
 
     async def partition_of(self, show_id: int) -> int:
-        """The partition that a show has for good. Raises Problem `not_found`."""
-        partition = self._partitions.get(show_id)
-        if partition is None:
-            partition = await self._pool.fetchval(_PARTITION, show_id)
-            if partition is None:
-                raise Problem("not_found", f"There is no show {show_id}; GET /api/shows lists them.")
-            if len(self._partitions) >= _MAX_SHOWS_KNOWN:
-                self._partitions.clear()
-            self._partitions[show_id] = partition
-        return partition
+        """Returns the partition of a show. Raises Problem `not_found`."""
+        return await self._partitions.find(show_id)
 
     async def check_customer(self, command: Command) -> None:
-        """Passes a command whose customer, where staff name one, has an account. Raises Problem."""
-        if isinstance(command, SeatsAsked) and command.customer_id:
+        """Checks the customer that staff name in a command. Raises Problem `validation`."""
+        if isinstance(command, SeatsCommand) and command.customer_id:
             await check_customer(self._pool, command.customer_id, command.command_id)
 
     def admit(self, command: Command) -> None:
-        """Counts a command as under way. Raises Problem, where it is not to be sent: `overloaded`, `rate_limited`."""
+        """Counts a command as in flight. Raises Problem `overloaded` or `rate_limited` when it is rejected."""
         self._spend(command)
         hold_limit = self._hold_limit
-        if isinstance(command, HoldSeats) and hold_limit is not None and not hold_limit.spent(command):
-            raise hold_limit.refused(command)
+        if isinstance(command, HoldSeats) and hold_limit is not None and not hold_limit.try_spend(command):
+            raise hold_limit.rejection(command)
         self._enter(command)
 
     def dismiss(self, command: Command) -> None:
-        """An admitted command is not sent: its question was answered otherwise."""
-        self._in_flight.leave(command.show_id, command.user_id)
-        self._give_back(command)
+        """Releases an admitted command that is not sent."""
+        self._admission.release(command.show_id, command.user_id)
+        self._refund(command)
 
-    def send(self, command: Command, *, wait_s: float, tell: Tell) -> None:
-        """Appends a command and tells its decision, or after `wait_s` seconds that it has none yet.
+    def send(self, command: Command, *, wait_s: float, on_outcome: OnOutcome) -> None:
+        """Appends a command, and calls back with its decision, or with Pending after `wait_s` seconds.
 
-        Raises Problem, and tells nothing, where nothing was taken: `overloaded`, `rate_limited`. Tells Problem
-        `not_found` for an unknown show, `log_unavailable` with `outcome: "unknown"` where the log may have it
-        all the same.
+        Raises Problem `overloaded` or `rate_limited`, without a callback, when the command is rejected. Calls back
+        with Problem `not_found` for an unknown show, and with `log_unavailable` and `outcome: "unknown"` when the
+        log may have the command.
         """
         if isinstance(command, HoldSeats) and self._hold_limit is not None and is_keyed(command.command_id):
-            self._send_keyed_hold(command, self._hold_limit, wait_s, tell)
+            self._send_keyed_hold(command, self._hold_limit, wait_s, on_outcome)
         else:
             self.admit(command)
-            self.send_admitted(command, wait_s=wait_s, tell=tell)
+            self.send_admitted(command, wait_s=wait_s, on_outcome=on_outcome)
 
-    def _send_keyed_hold(self, command: HoldSeats, hold_limit: HoldLimit, wait_s: float, tell: Tell) -> None:
-        """A repeat gets its answer also where there is no token: only then the key is looked up."""
+    def _send_keyed_hold(
+        self, command: HoldSeats, hold_limit: HoldLimit, wait_s: float, on_outcome: OnOutcome
+    ) -> None:
+        """Sends a hold that may be a repeat. A repeat needs no token; the key is looked up only without one."""
         self._spend(command)
         repeats = command.command_id in self._keyed_holds
         if repeats:
-            hold_limit.owe(command)
-        elif not hold_limit.spent(command):
-            self._in_flight.enter(command.show_id, command.user_id)
-            self._start(self._send_if_repeat(command, hold_limit, wait_s, tell))
+            hold_limit.overdraw(command)
+        elif not hold_limit.try_spend(command):
+            self._admission.admit(command.show_id, command.user_id)
+            self._start(self._send_if_repeat(command, hold_limit, wait_s, on_outcome))
             return
         self._enter(command)
-        self.send_admitted(command, wait_s=wait_s, tell=tell)
+        self.send_admitted(command, wait_s=wait_s, on_outcome=on_outcome)
 
     async def _send_if_repeat(
-        self, command: HoldSeats, hold_limit: HoldLimit, wait_s: float, tell: Tell
+        self, command: HoldSeats, hold_limit: HoldLimit, wait_s: float, on_outcome: OnOutcome
     ) -> None:
         try:
             if not await is_used(self._pool, command.command_id):
-                raise hold_limit.refused(command)
+                raise hold_limit.rejection(command)
         except Exception as error:
-            self._in_flight.leave(command.show_id, command.user_id, decided=False)
-            tell(error)
+            self._admission.release(command.show_id, command.user_id, decided=False)
+            on_outcome(error)
             return
-        hold_limit.owe(command)
-        self.send_admitted(command, wait_s=wait_s, tell=tell)
+        hold_limit.overdraw(command)
+        self.send_admitted(command, wait_s=wait_s, on_outcome=on_outcome)
 
     def _spend(self, command: Command) -> None:
         if self._limit is not None and not command.staff:
@@ -152,173 +133,103 @@ class Commands:
 
     def _enter(self, command: Command) -> None:
         try:
-            self._in_flight.enter(command.show_id, command.user_id)
+            self._admission.admit(command.show_id, command.user_id)
         except Problem:
-            self._give_back(command)
+            self._refund(command)
             raise
 
-    def _give_back(self, command: Command) -> None:
-        """A command certainly took nothing."""
+    def _refund(self, command: Command) -> None:
+        """Returns the token of a command that certainly took no seats."""
         if isinstance(command, HoldSeats) and self._hold_limit is not None:
-            self._hold_limit.give_back(command)
+            self._hold_limit.refund(command)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
-        self._looking.add(task)
-        task.add_done_callback(self._looking.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    def send_admitted(self, command: Command, *, wait_s: float, tell: Tell) -> None:
-        """As `send`, for a command that is admitted."""
-        partition = self._partitions.get(command.show_id)
+    def send_admitted(self, command: Command, *, wait_s: float, on_outcome: OnOutcome) -> None:
+        """Sends a command that was admitted before, as `send` does."""
+        partition = self._partitions.known.get(command.show_id)
         if partition is not None:
-            self._append(command, partition, wait_s, tell)
+            self._append(command, partition, wait_s, on_outcome)
             return
-        self._start(self._find_and_append(command, wait_s, tell))
+        self._start(self._find_and_append(command, wait_s, on_outcome))
 
     async def submit(self, command: Command, *, wait_s: float) -> Outcome:
-        """As `send`, for who awaits the outcome. Raises Problem."""
-        told: asyncio.Future[Outcome] = self._loop.create_future()
+        """Sends a command and awaits its outcome. Raises Problem."""
+        result: asyncio.Future[Outcome] = self._loop.create_future()
 
-        def tell(outcome: Outcome | BaseException) -> None:
-            if told.done():
-                return  # who waited has gone
+        def on_outcome(outcome: Outcome | BaseException) -> None:
+            if result.done():
+                return  # the caller was cancelled
             if isinstance(outcome, BaseException):
-                told.set_exception(outcome)
+                result.set_exception(outcome)
             else:
-                told.set_result(outcome)
+                result.set_result(outcome)
 
-        self.send(command, wait_s=wait_s, tell=tell)
-        return await told
+        self.send(command, wait_s=wait_s, on_outcome=on_outcome)
+        return await result
 
-    async def decided(self, position: Position, wait_s: float) -> Decided | None:
-        """The decision at a position, waited for; None when it was not there in time."""
-        awaited = Awaited()
-        self._replies.expect(awaited, wait_s)
-        self._replies.placed(awaited, position)
+    async def await_decision(self, position: Position, wait_s: float) -> StoredDecision | None:
+        """Awaits the decision at a position; None when it does not arrive within `wait_s` seconds."""
+        awaited = AwaitedDecision()
+        self._pending.add(awaited, wait_s)
+        self._pending.set_position(awaited, position)
         try:
             return await awaited.outcome
         finally:
-            self._replies.forget(awaited)
+            self._pending.remove(awaited)
 
-    async def _find_and_append(self, command: Command, wait_s: float, tell: Tell) -> None:
+    async def _find_and_append(self, command: Command, wait_s: float, on_outcome: OnOutcome) -> None:
         try:
-            partition = await self.partition_of(command.show_id)
+            partition = await self._partitions.find(command.show_id)
         except Exception as error:
-            self._in_flight.leave(command.show_id, command.user_id, decided=False)
-            self._give_back(command)
-            tell(error)
+            self._admission.release(command.show_id, command.user_id, decided=False)
+            self._refund(command)
+            on_outcome(error)
         else:
-            self._append(command, partition, wait_s, tell)
+            self._append(command, partition, wait_s, on_outcome)
 
-    def _append(self, command: Command, partition: int, wait_s: float, tell: Tell) -> None:
-        sent = _Sent(self, command, partition, tell, waits=wait_s > 0)
+    def _append(self, command: Command, partition: int, wait_s: float, on_outcome: OnOutcome) -> None:
+        sent = SentCommand(self, command, partition, on_outcome, waits=wait_s > 0)
         if isinstance(command, HoldSeats) and self._hold_limit is not None and is_keyed(command.command_id):
             self._keyed_holds.add(command.command_id)
-        self._replies.expect(sent, wait_s)
-        reply_to = ReplyTo(self._replies.gateway, sent.number)
+        self._pending.add(sent, wait_s)
+        reply_to = ReplyTo(self._pending.gateway_id, sent.number)
         body = encode(msgspec.structs.replace(command, reply_to=reply_to))
-        self._appender.append(partition, body).add_done_callback(sent.appended)
+        self._appender.append(partition, body).add_done_callback(sent.on_appended)
 
-    def decided_for(self, sent: _Sent, decided: Decided, *, awaited: bool) -> None:
-        """A command is decided, and maybe somebody is about to be told."""
-        self._in_flight.leave(sent.show_id, sent.user_id)
-        command, offset = sent.command, decided.position.offset
+    # --- callbacks of SentCommand ---
+
+    def command_appended(self, sent: SentCommand, position: Position) -> None:
+        """Notes the position of a command in the log."""
+        self._pending.set_position(sent, position)
+
+    def command_decided(self, sent: SentCommand, stored: StoredDecision, *, awaited: bool) -> None:
+        """Settles a decided command. `awaited`: its outcome is about to be sent to a client."""
+        command, offset = sent.command, stored.position.offset
+        self._admission.release(command.show_id, command.user_id)
         if isinstance(command, HoldSeats) and self._hold_limit is not None:
-            self._hold_limit.decided(command, decided)
+            self._hold_limit.settle(command, stored)
             self._keyed_holds.discard(command.command_id)
         if awaited:
-            if len(self.told) >= _MAX_SHOWS_KNOWN:
-                self.told.clear()
-            self.told[sent.show_id] = offset
+            if len(self.answered_offsets) >= MAX_SHOWS:
+                self.answered_offsets.clear()
+            self.answered_offsets[command.show_id] = offset
 
-    def placed(self, sent: _Sent, position: Position) -> None:
-        """A command stands in the log."""
-        self._replies.placed(sent, position)
+    def command_timed_out(self, position: Position) -> None:
+        """Notes a position whose client is about to be answered that it is pending."""
+        self.log_ends.add(position)
 
-    def lost(self, sent: _Sent, *, certainly: bool) -> bool:
-        """A command is not in the log, or nobody knows. Says whether it is also not decided."""
-        lost = self._replies.forget(sent)
-        if lost:
-            self._in_flight.leave(sent.show_id, sent.user_id, decided=False)
-            if isinstance(sent.command, HoldSeats):
-                self._keyed_holds.discard(sent.command.command_id)
-                if certainly:
-                    self._give_back(sent.command)
-        return lost
-
-
-class _Sent(Waiting):
-    """A command between append and decision, and whom to tell."""
-
-    __slots__ = ("_commands", "_late", "_partition", "_tell", "_waits", "command")
-
-    def __init__(
-        self, commands: Commands, command: Command, partition: int, tell: Tell, *, waits: bool
-    ) -> None:
-        super().__init__()
-        self._commands = commands
-        self.command = command
-        self._partition = partition
-        self._tell: Tell | None = tell
-        self._waits = waits
-        self._late = not waits
-
-    @property
-    def show_id(self) -> int:
-        return self.command.show_id
-
-    @property
-    def user_id(self) -> int:
-        return self.command.user_id
-
-    def appended(self, answer: asyncio.Future[int]) -> None:
-        """The log has answered."""
-        error = _unanswered() if answer.cancelled() else answer.exception()
-        if error is None:
-            self._commands.placed(self, Position(self._partition, answer.result()))
-            if self._late:
-                self.time_is_up()
-        elif self._commands.lost(
-            self, certainly=isinstance(error, LogUnavailable) and not error.outcome_unknown
-        ):
-            self._say(_not_appended(error, self.command) if isinstance(error, LogUnavailable) else error)
-
-    def decided(self, decided: Decided) -> None:
-        awaited = self._waits and self._tell is not None
-        self._commands.decided_for(self, decided, awaited=awaited)
-        # Who does not wait is told alike, also where the decision is quicker than the log's answer.
-        self._say(decided if self._waits else Pending(decided.position))
-
-    def time_is_up(self) -> None:
-        if self.position is None:
-            self._late = True
-        else:
-            self._commands.ends.given(self.position)
-            self._say(Pending(self.position))
-
-    def _say(self, outcome: Outcome | BaseException) -> None:
-        tell, self._tell = self._tell, None
-        if tell is not None:
-            tell(outcome)
-
-
-def _unanswered() -> LogUnavailable:
-    return LogUnavailable("the log was closed before it answered", outcome_unknown=True)
-
-
-def _not_appended(error: LogUnavailable, command: Command) -> Problem:
-    if not error.outcome_unknown:
-        return Problem(
-            "log_unavailable", "Not taken: the log does not answer. Try again in a moment.", retry_after_s=2
-        )
-    extra: dict[str, Any] = {"outcome": "unknown"}
-    booking_id = getattr(command, "booking_id", None)
-    if booking_id is not None:
-        extra["booking_id"] = str(booking_id)
-    return Problem(
-        "log_unavailable",
-        "The log may or may not have taken this. Send it again with the same Idempotency-Key: it is never"
-        " done twice. Without a key, look at your bookings first.",
-        retry_after_s=2,
-        extra=extra,
-    )
+    def command_not_appended(self, sent: SentCommand, *, certain: bool) -> bool:
+        """Settles a command whose append failed. Returns False when it has been decided all the same."""
+        undecided = self._pending.remove(sent)
+        if undecided:
+            command = sent.command
+            self._admission.release(command.show_id, command.user_id, decided=False)
+            if isinstance(command, HoldSeats):
+                self._keyed_holds.discard(command.command_id)
+                if certain:
+                    self._refund(command)
+        return undecided

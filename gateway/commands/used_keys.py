@@ -1,4 +1,4 @@
-"""Ids of decided commands: whether an Idempotency-Key stands for a command already."""
+"""Look-up of command ids, to find out whether an Idempotency-Key was used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 KEY_LIFETIME_S = 48 * 3600
-"""How long a key counts. The writer measures it in log time, which is near the clock's."""
+"""Lifetime of an Idempotency-Key. Seat workers measure it in log time, which is close to the clock's."""
 
 _USED_SQL = """
 SELECT EXISTS (SELECT 1 FROM command_ids
@@ -15,5 +15,5 @@ SELECT EXISTS (SELECT 1 FROM command_ids
 
 
 async def is_used(pool: Any, command_id: UUID) -> bool:
-    """Whether a command with this id was decided within the lifetime of a key."""
+    """Returns whether a command with this id was decided within the lifetime of a key."""
     return bool(await pool.fetchval(_USED_SQL, command_id, KEY_LIFETIME_S * 1000))

@@ -1,1 +1,1 @@
-"""HTTP as every route has it: exchanges, bodies, queries, headers, errors. Knows no feature."""
+"""HTTP for every route: exchanges, bodies, queries, headers and errors. Imports no feature."""

@@ -1,4 +1,4 @@
-"""Bodies of requests: strictly decoded, with every field at fault named."""
+"""Request bodies: decoded strictly, with an error for every invalid field."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def decode_body(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """The body as the decoder's type. Raises Problem: `invalid_json`, or `validation` with the fields."""
+    """Decodes a body into the decoder's type. Raises Problem: `invalid_json`, or `validation` with the fields."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
@@ -32,24 +32,24 @@ def decode_body(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         first = (field or "body", message)
     except _NOT_JSON as error:
         raise _invalid_json(error) from None
-    # The decoder stopped at the first error; a form wants them all, at least one of each field. What follows
-    # the first error was not looked at yet, so it may turn out not to be JSON.
+    # The decoder stops at the first error. Clients with forms need one error per field, so the body is decoded
+    # again without a type; the part after the first error may turn out not to be JSON.
     try:
         given = msgspec.json.decode(body)
     except msgspec.ValidationError:
-        raise invalid(first) from None  # a number that no type holds
+        raise invalid(first) from None  # a number outside of every type
     except _NOT_JSON as error:
         raise _invalid_json(error) from None
     raise invalid(*(_every_error(decoder.type, given) or [first]))
 
 
 def has_content(body: bytes) -> bool:
-    """Whether a body is more than white space and a byte order mark."""
+    """True unless a body consists of white space and a byte order mark only."""
     return bool(body) and bool(body.removeprefix(_BYTE_ORDER_MARK).strip(b" \t\r\n"))
 
 
 def check_no_fields(body: bytes) -> None:
-    """Passes the body of a call without fields: an empty one, null, or an empty object.
+    """Checks the body of a call without fields: it may be empty, `null` or `{}`.
 
     Raises Problem: `invalid_json`, or `validation` with the fields.
     """
@@ -58,7 +58,7 @@ def check_no_fields(body: bytes) -> None:
     try:
         given = msgspec.json.decode(body.removeprefix(_BYTE_ORDER_MARK))
     except msgspec.ValidationError:
-        given = body  # a number that no type holds
+        given = body  # a number outside of every type
     except _NOT_JSON as error:
         raise _invalid_json(error) from None
     if given is None or given == {}:
@@ -69,7 +69,7 @@ def check_no_fields(body: bytes) -> None:
 
 
 def invalid(*errors: tuple[str, str]) -> Problem:
-    """The problem `validation` about these fields, as (field, message)."""
+    """The problem `validation` with these errors, as (field, message)."""
     fields = ", ".join(dict.fromkeys(field for field, _ in errors))
     return Problem("validation", f"Correct {fields} and send the request again.", errors=errors)
 

@@ -1,7 +1,7 @@
-"""Where a request comes from, so that limits can be kept per address.
+"""Client addresses, by which rate limits are kept.
 
-`X-Forwarded-For` counts only where a proxy of AISLE_TRUSTED_PROXIES wrote it. It is read from the right: each
-trusted proxy has added the address that it was asked from, and whatever stands further left may be invented.
+`X-Forwarded-For` is used only on connections from AISLE_TRUSTED_PROXIES. It is read from the right: each trusted
+proxy appended the address of its own client, and anything further left may be forged.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 UNKNOWN = "unknown"
-"""The address of who has none, as behind a Unix socket."""
+"""The address of a client without one, as behind a Unix socket."""
 
-ADDRESS = "aisle.address"
-"""Where the address stands in the scope of a request."""
+ADDRESS_KEY = "aisle.address"
+"""Key of the client address in a request's ASGI scope."""
 
 _LONGEST_ENTRY = 64
 _MOST_HOPS = 16
@@ -24,16 +24,16 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Addresses:
-    """Finds the address that a request or a socket counts for."""
+class ClientAddresses:
+    """Determines the client address of requests and WebSockets."""
 
     def __init__(self, trusted_proxies: Iterable[_Network]) -> None:
         self._trusted = tuple(trusted_proxies)
 
     def client_address(self, client: tuple[str, int] | None, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """The client's IPv4 address, or the /64 network of its IPv6 address, of which one client has all.
+        """The client's IPv4 address, or the /64 network of its IPv6 address, since one client owns all of it.
 
-        `client`: who the connection comes from, as ASGI has it.
+        `client` is the peer of the connection, as in ASGI.
         """
         peer: str = client[0] if client else ""
         if not self._trusted or not self._is_trusted(_parsed(peer)):
@@ -44,7 +44,7 @@ class Addresses:
                 break  # not even remembered as what is none
             address = _parsed(entry)
             if address is None:
-                break  # a proxy wrote nonsense, or somebody else did: the last one that can be believed counts
+                break  # invalid or forged: the last trustworthy address counts
             nearest = entry
             if not self._is_trusted(address):
                 break
@@ -64,7 +64,7 @@ class Addresses:
 
 
 def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
-    """The entries of X-Forwarded-For, the nearest hop first."""
+    """The entries of X-Forwarded-For, nearest hop first, at most _MOST_HOPS."""
     values = [value for name, value in headers if name == b"x-forwarded-for"]
     entries = b",".join(values).rsplit(b",", _MOST_HOPS)[-_MOST_HOPS:]
     return [entry.strip().decode("latin-1") for entry in reversed(entries)]
@@ -82,7 +82,7 @@ def _counted(text: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def _parsed(text: str) -> _Address | None:
-    """An address, also with a port or in brackets as some proxies write it; None for what is none."""
+    """Parses an address, also with a port or in brackets as some proxies write it; None if it is invalid."""
     if len(text) > _LONGEST_ENTRY:
         return None
     if text.startswith("["):

@@ -1,4 +1,4 @@
-"""Lets pages of other sites call the API from a browser, where their origins were listed."""
+"""CORS: browsers may call the API from pages of the configured origins."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _EXPOSED = (
 
 
 class Cors:
-    """Wraps an application; access is by token, never by cookie, so credentials need no leave.
+    """ASGI middleware. Access is by token, never by cookie, so Access-Control-Allow-Credentials is not sent.
 
-    That answers vary by Origin is said on all of them (gateway/http/security_headers.py).
+    `Vary: Origin` is added to every response by security_headers.py.
     """
 
     def __init__(self, app: App, origins: Sequence[str]) -> None:
@@ -45,9 +45,9 @@ class Cors:
             await send({"type": "http.response.body", "body": b""})
             return
 
-        async def answer(message: dict[str, Any]) -> None:
+        async def send_with_headers(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *allowed, _EXPOSED]
             await send(message)
 
-        await self._app(scope, receive, answer)
+        await self._app(scope, receive, send_with_headers)

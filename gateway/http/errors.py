@@ -1,4 +1,4 @@
-"""What went wrong behind the framework, told as problems."""
+"""Exceptions as problems: one mapping for the framework and for fast routes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from litestar.exceptions import (
 )
 
 from gateway.http.bodies import invalid
-from gateway.http.methods import not_allowed
+from gateway.http.methods import method_not_allowed
 from gateway.http.problems import Problem
 from runtime.log import LogUnavailable
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 
 _BY_STATUS = {
     401: ("unauthenticated", "Log in at /api/login and send 'Authorization: Bearer <access token>'."),
@@ -31,65 +31,61 @@ _log = structlog.get_logger()
 
 
 def problem_for(error: BaseException, request_id: str, method: str, path: str) -> Problem:
-    """The problem that tells of an error. One that nobody expected is logged under the request's id."""
+    """The problem of an exception. An unexpected one is logged with its request id."""
     match error:
         case Problem():
             return error
         case ValidationException():
-            return _not_valid(error)
+            return _validation_problem(error)
         case NotFoundException():
-            return nothing_here()
+            return unknown_path()
         case MethodNotAllowedException():
-            return not_allowed((error.headers or {}).get("allow", "").split(", "))
+            return method_not_allowed((error.headers or {}).get("allow", "").split(", "))
         case HTTPException() if error.status_code in _BY_STATUS:
             return Problem(*_BY_STATUS[error.status_code])
         case HTTPException() if 400 <= error.status_code < 500:
             return Problem("validation", error.detail)
         case LogUnavailable():
             return Problem(
-                "log_unavailable", "The log does not answer: try again in a moment.", retry_after_s=2
+                "log_unavailable", "The log is unavailable: try again in a moment.", retry_after_s=2
             )
-        case _ if isinstance(error, AWAY):
-            _log.warning("the database does not answer", error=str(error) or type(error).__name__, path=path)
+        case _ if isinstance(error, UNAVAILABLE):
+            _log.warning("database_call_failed", error=str(error) or type(error).__name__, path=path)
             return Problem(
                 "database_unavailable",
-                "The database does not answer: try again in a moment.",
+                "The database is unavailable: try again in a moment.",
                 retry_after_s=2,
             )
         case _:
-            _log.error("a request failed", request_id=request_id, method=method, path=path, exc_info=error)
+            _log.error("request_failed", request_id=request_id, method=method, path=path, exc_info=error)
             return Problem(
                 "internal_error",
-                f"Something went wrong that nobody expected: tell the operator the request id {request_id}.",
+                f"An unexpected error occurred: report the request id {request_id} to the operator.",
                 extra={"request_id": request_id},
             )
 
 
-def nothing_here() -> Problem:
-    """The problem of an address that nothing answers at."""
-    return Problem("not_found", "There is nothing at this address: /docs lists what there is.")
+def unknown_path() -> Problem:
+    """The problem of a path without a route."""
+    return Problem("not_found", "There is no such path: /docs lists all of them.")
 
 
-def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """The framework's exception handler for everything."""
+def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Exception handler of the framework, for every exception."""
     problem = problem_for(error, request.scope["aisle.request_id"], request.method, request.url.path)  # type: ignore[typeddict-item]
     headers = {name.decode(): value.decode() for name, value in problem.headers()}
     media_type = headers.pop("content-type")
     return Response(problem.body(), status_code=problem.status, headers=headers, media_type=media_type)
 
 
-def _not_valid(error: ValidationException) -> Problem:
-    told: Any = error.extra if isinstance(error.extra, list) else []
-    errors = [(str(part.get("key", "query")), str(part.get("message", ""))) for part in told]
-    if any(part.get("source") == "path" for part in told):
-        return nothing_here()
-    return (
-        invalid(*(_shown(field, message) for field, message in errors))
-        if errors
-        else invalid(("query", error.detail))
-    )
+def _validation_problem(error: ValidationException) -> Problem:
+    parts: Any = error.extra if isinstance(error.extra, list) else []
+    if any(part.get("source") == "path" for part in parts):
+        return unknown_path()
+    errors = [_public(str(part.get("key", "query")), str(part.get("message", ""))) for part in parts]
+    return invalid(*errors) if errors else invalid(("query", error.detail))
 
 
-def _shown(field: str, message: str) -> tuple[str, str]:
-    # Handlers name a parameter with a trailing _ where its own name is a word of the language.
+def _public(field: str, message: str) -> tuple[str, str]:
+    # A parameter whose name is a Python keyword has a trailing _ in its handler.
     return field.rstrip("_"), message.replace("`", "").replace("Expected", "expected", 1)

@@ -1,4 +1,4 @@
-"""Entity tags: naming the bytes of an answer, and finding out that a client has them already."""
+"""Entity tags: a strong tag per response body, and the check of If-None-Match."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 
 
 def etag_of(*parts: bytes) -> bytes:
-    """A strong tag: the same parts, the same tag."""
+    """The strong tag of a body that is made from these parts."""
     digest = hashlib.blake2b(digest_size=12)
     for part in parts:
         digest.update(b"%d:" % len(part))
@@ -14,8 +14,8 @@ def etag_of(*parts: bytes) -> bytes:
     return b'"%b"' % digest.hexdigest().encode()
 
 
-def has(if_none_match: bytes | None, etag: bytes) -> bool:
-    """Whether the header If-None-Match names this tag, so that 304 is the answer."""
+def not_modified(if_none_match: bytes | None, etag: bytes) -> bool:
+    """True if If-None-Match contains this tag, so that the response is 304."""
     if if_none_match is None:
         return False
     if if_none_match == etag:

@@ -1,4 +1,4 @@
-"""Checks that a framework request passes before its handler: its query, its body, the Accept header."""
+"""Checks of framework requests before their handler: query, body and Accept header."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from litestar.exceptions import InternalServerException
 from litestar.handlers import BaseRouteHandler
 
 from gateway.http.bodies import decode_body, invalid
-from gateway.http.exchange import check_empty, check_json, half_a_body, no_body
+from gateway.http.exchange import check_body_has_no_fields, check_json, incomplete_body, missing_body
 from gateway.http.negotiation import check_accept
 from gateway.http.query import read_query
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
-_GIVEN_BY_US = frozenset({"request", "data", "state", "scope", "headers", "cookies", "body", "socket"})
+_FRAMEWORK_PARAMETERS = frozenset(
+    {"request", "data", "state", "scope", "headers", "cookies", "body", "socket"}
+)
 
 
-def provide_fields(request: Request[Any, Any, Any]) -> dict[bytes, bytes]:
-    """The request's headers as the hot routes see them, for calls that wait and take keys as those do."""
+def provide_request_headers(request: Request[Any, Any, Any]) -> dict[bytes, bytes]:
+    """The request's headers as on fast routes, for handlers that read Prefer and Idempotency-Key."""
     return dict(cast("list[tuple[bytes, bytes]]", request.scope["headers"]))
 
 
 def json_accepted(connection: Connection, _: BaseRouteHandler) -> None:
-    """Guard: the answer is JSON, so that has to be acceptable."""
+    """Guard: Accept has to allow JSON."""
     check_accept(connection.headers.get("accept", ""), "application/json")
 
 
 def query_known(connection: Connection, handler: BaseRouteHandler) -> None:
-    """Guard: a query has only fields that the call knows, each once, in UTF-8 and without NUL."""
+    """Guard: a query has only parameters of the handler, each once, in UTF-8 and without NUL."""
     raw = connection.scope["query_string"]
     if raw:
         fields = _query_fields(handler)
         given = read_query(raw, set(fields) - set(connection.path_params))
-        # The framework would also take 1e1 for a number and on for true.
+        # The framework alone would also accept 1e1 as a number and on as true.
         wrong = [
             (name, form[1]) for name, value in given.items() if (form := fields[name]) and not form[0](value)
         ]
@@ -53,11 +55,11 @@ _YES_OR_NO: _Form = (("true", "false").__contains__, "true or false is wanted")
 
 
 def _query_fields(handler: BaseRouteHandler) -> dict[str, _Form | None]:
-    """The query's fields that a call knows, each with the form of its values where that is not any text."""
+    """The query parameters of a handler, each with the form of its values; None where any text is valid."""
     fields: dict[str, _Form | None] = {}
     provided = handler.resolve_dependencies()
     for name, field in handler.parsed_fn_signature.parameters.items():
-        if name not in _GIVEN_BY_US and name not in provided:
+        if name not in _FRAMEWORK_PARAMETERS and name not in provided:
             kinds = {field.annotation, *(inner.annotation for inner in field.inner_types)}
             form = _YES_OR_NO if bool in kinds else _WHOLE if int in kinds else None
             fields[getattr(field.kwarg_definition, "name", None) or name] = form
@@ -65,33 +67,33 @@ def _query_fields(handler: BaseRouteHandler) -> dict[str, _Form | None]:
 
 
 class JsonRequest(Request[Any, Any, Any]):
-    """A request whose body, where one is read, has to be there and to be declared as JSON."""
+    """A request whose body, if the handler reads it, has to be present and declared as JSON."""
 
     async def body(self) -> bytes:
         check_json(self._declared_type)
-        body = await self._whole_body()
+        body = await self._complete_body()
         if not body:
-            raise no_body("content-length" in self.headers or "transfer-encoding" in self.headers)
+            raise missing_body("content-length" in self.headers or "transfer-encoding" in self.headers)
         return body
 
     async def check_no_fields(self) -> None:
-        """Passes the body of a call without fields. Raises Problem."""
-        check_empty(await self._whole_body(), self._declared_type)
+        """Checks the body of a call without fields. Raises Problem."""
+        check_body_has_no_fields(await self._complete_body(), self._declared_type)
 
     @property
     def _declared_type(self) -> bytes:
         return self.headers.get("content-type", "application/json").encode()
 
-    async def _whole_body(self) -> bytes:
+    async def _complete_body(self) -> bytes:
         try:
             return await super().body()
         except InternalServerException:
-            # The framework's word for a client that has gone.
-            raise half_a_body() from None
+            # Raised by the framework when the client has disconnected.
+            raise incomplete_body() from None
 
 
 class JsonBody(AbstractDTO[Any]):
-    """Decodes bodies strictly, as their struct says, and says every field at fault."""
+    """Decodes bodies strictly into the handler's struct, with an error for every invalid field."""
 
     model_type = object
     _decoders: ClassVar[dict[str, msgspec.json.Decoder[Any]]] = {}
@@ -108,7 +110,7 @@ class JsonBody(AbstractDTO[Any]):
 
     @classmethod
     def generate_field_definitions(cls, model_type: Any) -> Any:
-        raise NotImplementedError  # only for DTOs that make a model of their own
+        raise NotImplementedError  # only called for DTOs with generated models
 
     @classmethod
     def detect_nested_field(cls, field_definition: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Which methods an address takes: 405 and OPTIONS say it alike, whichever part answers there."""
+"""Allowed methods of a path: the Allow header of 405 and OPTIONS responses."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from gateway.http.problems import Problem
 _ORDER = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
 
 
-def allow(methods: Iterable[str]) -> tuple[bytes, bytes]:
-    """The header Allow for these methods. Whoever has GET has HEAD, and all have OPTIONS."""
-    taken = {*methods, "OPTIONS"}
-    if "GET" in taken:
-        taken.add("HEAD")
-    return b"allow", ", ".join(method for method in _ORDER if method in taken).encode()
+def allow_header(methods: Iterable[str]) -> tuple[bytes, bytes]:
+    """The header Allow for these methods. GET implies HEAD; OPTIONS is always allowed."""
+    allowed = {*methods, "OPTIONS"}
+    if "GET" in allowed:
+        allowed.add("HEAD")
+    return b"allow", ", ".join(method for method in _ORDER if method in allowed).encode()
 
 
-def not_allowed(methods: Iterable[str]) -> Problem:
-    """The problem of a method that is not one of these."""
-    header = allow(methods)
+def method_not_allowed(methods: Iterable[str]) -> Problem:
+    """The problem of a request with another method than these."""
+    header = allow_header(methods)
     return Problem("method_not_allowed", f"Use {header[1].decode()} here.", headers=[header])

@@ -1,4 +1,4 @@
-"""The header Accept: whether a client takes what a call answers with."""
+"""Content negotiation: the Accept header against a response's media type."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from gateway.http.problems import Problem
 
 
 def check_accept(accept: str, media_type: str) -> None:
-    """Passes where the header allows this type, or problems alone. Raises Problem `not_acceptable`."""
+    """Checks that Accept allows this media type, or problem documents. Raises Problem `not_acceptable`."""
     if accept in ("", "*/*", media_type):
         return
     ranges = [part.partition(";") for part in accept.lower().split(",") if part.strip()]
-    fitting = (media_type, "application/problem+json", f"{media_type.partition('/')[0]}/*", "*/*")
-    if ranges and not any(kind.strip() in fitting and not _refused(options) for kind, _, options in ranges):
-        raise Problem("not_acceptable", f"The answer is {media_type}: allow that in Accept.")
+    acceptable = (media_type, "application/problem+json", f"{media_type.partition('/')[0]}/*", "*/*")
+    if ranges and not any(
+        kind.strip() in acceptable and not _excluded(options) for kind, _, options in ranges
+    ):
+        raise Problem("not_acceptable", f"The response is {media_type}: allow it in Accept.")
 
 
-def _refused(options: str) -> bool:
+def _excluded(options: str) -> bool:
     return any(option.strip() in ("q=0", "q=0.0", "q=0.00", "q=0.000") for option in options.split(";"))

@@ -1,4 +1,4 @@
-"""Lists in pages: cursors that say where the next page starts."""
+"""Keyset pagination: cursors that contain the key of a page's last row."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Key = TypeVar("Key")
 
 DEFAULT_LIMIT = 20
 MAX_CURSOR = 2000
-"""Characters of a cursor."""
+"""Length limit of a cursor, in characters."""
 MAX_LIMIT = 100
 
 
 def write_cursor(key: Sequence[Any]) -> str:
-    """The cursor that stands for the last row's key. Clients are not to look into it."""
+    """The cursor of a page that ends with this key. It is opaque to clients."""
     return base64.urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()
 
 
 def read_cursor(cursor: str, key: type[Key]) -> Key:
-    """The key in a cursor. Raises Problem `validation` for what is none."""
+    """The key in a cursor. Raises Problem `validation` for an invalid one."""
     try:
         body = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         return msgspec.json.decode(body, type=key)
@@ -34,10 +34,10 @@ def read_cursor(cursor: str, key: type[Key]) -> Key:
         raise invalid(("cursor", "take it unchanged from next_cursor of the page before")) from None
 
 
-def cut(
+def split_page(
     rows: Sequence[Row], limit: int, key: Callable[[Row], Sequence[Any]]
 ) -> tuple[Sequence[Row], str | None]:
-    """Of `limit + 1` rows asked for, the page and the cursor of the next one, if there is more."""
+    """Splits up to `limit + 1` rows into the page and the cursor of the next page, None on the last page."""
     if len(rows) <= limit:
         return rows, None
     return rows[:limit], write_cursor(key(rows[limit - 1]))

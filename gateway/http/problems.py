@@ -1,6 +1,6 @@
-"""Errors as RFC 9457 problem details: one table of codes, one exception, one way to write them.
+"""RFC 9457 problem details: the table of codes, the exception and its encoding.
 
-Every problem says what to do next in its `detail`.
+The `detail` of every problem says what to do next.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "log_unavailable": (503, "The log does not answer"),
     "database_unavailable": (503, "The database does not answer"),
 }
-"""code → (HTTP status, title). A code, once given out, keeps its meaning."""
+"""Code → (HTTP status, title). A published code keeps its meaning."""
 
 
-class Refusal(NamedTuple):
-    """A problem in the form in which it is sent, for one that is sent over and over."""
+class EncodedProblem(NamedTuple):
+    """A problem document as status, headers and body, so that a frequent one is encoded once."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -72,7 +72,7 @@ class Refusal(NamedTuple):
 
 
 class Problem(Exception):
-    """An error that a client is told about. `code` is one of PROBLEMS."""
+    """An error that is reported to the client. `code` is one of PROBLEMS."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Problem(Exception):
         return document | self.extra
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers that belong to this problem, without Content-Length."""
+        """The headers of this problem, without Content-Length."""
         headers = [(b"content-type", CONTENT_TYPE), *self._headers]
         if self.status == 401:
             wrong = b', error="invalid_token"' if self.code.startswith("token_") else b""
@@ -123,12 +123,12 @@ class Problem(Exception):
         return headers
 
     def add_headers(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Sends these headers along with the problem."""
+        """Adds headers to the response."""
         self._headers += tuple(headers)
 
     def body(self) -> bytes:
         return msgspec.json.encode(self.document())
 
-    def refusal(self) -> Refusal:
-        """The problem as it is sent, without Content-Length."""
-        return Refusal(self.status, tuple(self.headers()), self.body())
+    def encoded(self) -> EncodedProblem:
+        """The problem as status, headers without Content-Length, and body."""
+        return EncodedProblem(self.status, tuple(self.headers()), self.body())

@@ -1,8 +1,8 @@
-"""`/inbox`: the letters of embedded mode, as pages and as JSON.
+"""`/inbox`: the e-mails of embedded mode, as pages and as JSON.
 
-The e-mails hold links that set passwords, so the inbox is shown to this machine alone: to requests from a loopback
-address, not through a proxy, and under a name that is this machine's, so that no other site's name can be made to point
-here (DNS rebinding). What an e-mail contains is shown in a frame that can do nothing.
+The e-mails contain links that set passwords, so the inbox serves only this machine: requests from a loopback address,
+not through a proxy, and with a host name of this machine, against DNS rebinding. The HTML of an e-mail is shown in a
+sandboxed frame without scripts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from litestar.params import FromPath, QueryParameter
 
 from gateway.http.bodies import invalid
 from gateway.http.problems import Problem
-from gateway.inbox.store import ID, StoredLetters
+from gateway.inbox.store import ID, StoredEmails
 
 _STYLE = (files("gateway.inbox") / "templates" / "inbox.css").read_text()
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -40,7 +40,7 @@ _BODY_CSP = (
     "sandbox allow-popups allow-popups-to-escape-sandbox"
 )
 _OWN_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-_OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+_PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 _PRIVATE = {"Cache-Control": "no-store"}
 
 _templates = jinja2.Environment(
@@ -59,10 +59,10 @@ Format = Annotated[
 
 
 class FromThisMachine:
-    """Guard: the request comes from this machine, and asks for it by name.
+    """Guard: accepts requests from this machine that name it as their host.
 
-    `public_url` is Aisle's own address, whose host may be asked for, too; connections from `trusted_proxies` carry the
-    requests of others.
+    The host of `public_url` is accepted as well. Connections from `trusted_proxies` are rejected, since they carry
+    requests of other machines.
     """
 
     def __init__(self, public_url: str, trusted_proxies: Iterable[_Network] = ()) -> None:
@@ -70,19 +70,19 @@ class FromThisMachine:
         self._trusted = tuple(trusted_proxies)
 
     def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        """Raises Problem `forbidden` for all other requests."""
+        """Raises Problem `forbidden` for any other request."""
         client = connection.client
         address = None if client is None else _address(client.host)
         if (
             address is None
             or not address.is_loopback
-            or any(name in connection.headers for name in _OF_PROXIES)
+            or any(name in connection.headers for name in _PROXY_HEADERS)
             or any(address in network for network in self._trusted)
             or _host(connection.headers.get("host", "")) not in self._hosts
         ):
             raise Problem(
                 "forbidden",
-                "The inbox holds everybody's e-mails and is shown to the machine itself only: open it there as "
+                "The inbox holds the e-mails of all users, so it can be opened only on the machine itself, as "
                 "http://127.0.0.1, or set AISLE_SMTP_URL to a real mail server.",
             )
 
@@ -103,81 +103,81 @@ def _host(header: str) -> str | None:
 
 
 @get("/", sync_to_thread=True)
-def list_letters(
+def list_emails(
     request: Request[Any, Any, Any],
-    letters: NamedDependency[StoredLetters],
+    emails: NamedDependency[StoredEmails],
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, QueryParameter(max_length=40)] = None,
     to: Annotated[str | None, QueryParameter(max_length=320)] = None,
     format: Format = None,  # noqa: A002
 ) -> Response[bytes]:
-    """The letters, newest first."""
+    """The e-mails, newest first."""
     if cursor is not None and not ID.match(cursor):
         raise invalid(("cursor", "take it unchanged from next_cursor of the page before"))
-    page = letters.page(limit, cursor, to)
+    page = emails.page(limit, cursor, to)
     if _wants_json(request, format):
         return _json(page)
     older = None
     if page.next_cursor is not None:
         older = f"/inbox?limit={limit}&cursor={page.next_cursor}" + (f"&to={quote(to)}" if to else "")
-    return _page("inbox.html", letters=page.items, older=older, to=to, first=cursor is None)
+    return _page("inbox.html", emails=page.items, older=older, to=to, first=cursor is None)
 
 
-@get("/{letter_id:str}", sync_to_thread=True)
-def show_letter(
+@get("/{email_id:str}", sync_to_thread=True)
+def show_email(
     request: Request[Any, Any, Any],
-    letters: NamedDependency[StoredLetters],
-    letter_id: FromPath[str],
+    emails: NamedDependency[StoredEmails],
+    email_id: FromPath[str],
     format: Format = None,  # noqa: A002
 ) -> Response[bytes]:
-    """One letter."""
-    letter = _found(letters.letter(letter_id))
-    return _json(letter) if _wants_json(request, format) else _page("inbox_email.html", letter=letter)
+    """One e-mail."""
+    email = _found(emails.get(email_id))
+    return _json(email) if _wants_json(request, format) else _page("inbox_email.html", email=email)
 
 
-@get("/{letter_id:str}/body", sync_to_thread=True)
-def show_body(letters: NamedDependency[StoredLetters], letter_id: FromPath[str]) -> Response[bytes]:
-    """The HTML of a letter, for the frame on its page."""
-    html = '<base target="_blank">' + _found(letters.html(letter_id))
+@get("/{email_id:str}/body", sync_to_thread=True)
+def show_body(emails: NamedDependency[StoredEmails], email_id: FromPath[str]) -> Response[bytes]:
+    """The HTML of an e-mail, for the frame on its page."""
+    html = '<base target="_blank">' + _found(emails.html(email_id))
     return Response(
         html.encode(), media_type="text/html", headers=_PRIVATE | {"Content-Security-Policy": _BODY_CSP}
     )
 
 
-@get("/{letter_id:str}/raw", sync_to_thread=True)
-def download_raw(letters: NamedDependency[StoredLetters], letter_id: FromPath[str]) -> Response[bytes]:
-    """A letter as it went over the wire."""
-    return _download(f"{letter_id}.eml", "message/rfc822", _found(letters.raw(letter_id)))
+@get("/{email_id:str}/raw", sync_to_thread=True)
+def download_raw(emails: NamedDependency[StoredEmails], email_id: FromPath[str]) -> Response[bytes]:
+    """The source of an e-mail."""
+    return _download(f"{email_id}.eml", "message/rfc822", _found(emails.raw(email_id)))
 
 
-@get("/{letter_id:str}/attachments/{number:int}", sync_to_thread=True)
+@get("/{email_id:str}/attachments/{number:int}", sync_to_thread=True)
 def download_attachment(
-    letters: NamedDependency[StoredLetters], letter_id: FromPath[str], number: FromPath[int]
+    emails: NamedDependency[StoredEmails], email_id: FromPath[str], number: FromPath[int]
 ) -> Response[bytes]:
-    """An attachment of a letter."""
-    return _download(*_found(letters.attachment(letter_id, number)))
+    """An attachment of an e-mail."""
+    return _download(*_found(emails.attachment(email_id, number)))
 
 
 def inbox_routes(home: Path, allowed: FromThisMachine) -> list[Any]:
-    """The inbox over the folder that the notifier's mail server fills. For embedded mode only."""
-    letters = StoredLetters(home / "inbox")
+    """The routes of the inbox over the folder of the notifier's mail server. For embedded mode only."""
+    emails = StoredEmails(home / "inbox")
     return [
         Router(
             "/inbox",
-            route_handlers=[list_letters, show_letter, show_body, download_raw, download_attachment],
-            dependencies={"letters": Provide(lambda: letters, sync_to_thread=False)},
+            route_handlers=[list_emails, show_email, show_body, download_raw, download_attachment],
+            dependencies={"emails": Provide(lambda: emails, sync_to_thread=False)},
             guards=[allowed],
             include_in_schema=False,
         )
     ]
 
 
-def _found(thing: Any) -> Any:
-    if thing is None:
+def _found(value: Any) -> Any:
+    if value is None:
         raise Problem(
-            "not_found", "There is no such letter, or not any more; see /inbox for those there are."
+            "not_found", "There is no such e-mail, or it has been deleted: /inbox lists the e-mails."
         )
-    return thing
+    return value
 
 
 def _wants_json(request: Request[Any, Any, Any], format: str | None) -> bool:  # noqa: A002

@@ -1,7 +1,7 @@
-"""The letters that the embedded mail server has stored, one file each, as the inbox pages show them.
+"""The e-mails that the embedded mail server has stored, one file each.
 
-A letter's id is its file's name: milliseconds and 8 hex digits, so that ids sort by time. Nothing else is
-ever made into a path.
+The id of an e-mail is its file name: milliseconds and 8 hex digits, so that ids sort by time. No other text is used in
+a path.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _HEADER_BYTES = 16 * 1024
 _parser = BytesParser(policy=default)
 
 
-class LetterHead(msgspec.Struct, frozen=True):
-    """A letter in the list. `at` is when it arrived."""
+class EmailSummary(msgspec.Struct, frozen=True):
+    """An e-mail in the list. `at` is its time of arrival."""
 
     id: str
     at: str
@@ -34,7 +34,7 @@ class LetterHead(msgspec.Struct, frozen=True):
 
 
 class StoredAttachment(msgspec.Struct, frozen=True):
-    """A file in a letter. `size` in bytes."""
+    """An attachment. `size` is in bytes."""
 
     name: str
     content_type: str
@@ -42,8 +42,8 @@ class StoredAttachment(msgspec.Struct, frozen=True):
     url: str
 
 
-class StoredLetter(msgspec.Struct, frozen=True):
-    """A whole letter."""
+class StoredEmail(msgspec.Struct, frozen=True):
+    """A whole e-mail."""
 
     id: str
     at: str
@@ -58,42 +58,42 @@ class StoredLetter(msgspec.Struct, frozen=True):
     attachments: list[StoredAttachment]
 
 
-class LettersPage(msgspec.Struct, frozen=True):
-    """Letters, newest first."""
+class EmailsPage(msgspec.Struct, frozen=True):
+    """E-mails, newest first."""
 
-    items: list[LetterHead]
+    items: list[EmailSummary]
     next_cursor: str | None
 
 
-class StoredLetters:
-    """Reads the folder. Blocking: for a thread. A letter that is pruned meanwhile is just not there."""
+class StoredEmails:
+    """Reads the folder. The methods block, so call them in a thread. A file deleted meanwhile counts as missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def page(self, limit: int, before: str | None, to: str | None) -> LettersPage:
-        """The newest letters older than the id `before`, those to one address if `to` is given."""
-        found: list[LetterHead] = []
-        for letter_id in self._ids():
-            if before is not None and letter_id >= before:
+    def page(self, limit: int, before: str | None, to: str | None) -> EmailsPage:
+        """The newest e-mails older than the id `before`, those to one address if `to` is given."""
+        found: list[EmailSummary] = []
+        for email_id in self._ids():
+            if before is not None and email_id >= before:
                 continue
-            if (head := self._head(letter_id)) is None:
+            if (summary := self._summary(email_id)) is None:
                 continue
-            if to is not None and to.lower() not in head.to.lower():
+            if to is not None and to.lower() not in summary.to.lower():
                 continue
             if len(found) == limit:
-                return LettersPage(found, found[-1].id)
-            found.append(head)
-        return LettersPage(found, None)
+                return EmailsPage(found, found[-1].id)
+            found.append(summary)
+        return EmailsPage(found, None)
 
-    def letter(self, letter_id: str) -> StoredLetter | None:
-        """A whole letter; None for an id that is none."""
-        if (message := self._message(letter_id)) is None:
+    def get(self, email_id: str) -> StoredEmail | None:
+        """A whole e-mail; None for an unknown id."""
+        if (message := self._message(email_id)) is None:
             return None
-        url = f"/inbox/{letter_id}"
-        return StoredLetter(
-            id=letter_id,
-            at=_at(letter_id),
+        url = f"/inbox/{email_id}"
+        return StoredEmail(
+            id=email_id,
+            at=_at(email_id),
             sender=str(message.get("From", "")),
             to=str(message.get("To", "")),
             subject=str(message.get("Subject", "")),
@@ -113,26 +113,26 @@ class StoredLetters:
             ],
         )
 
-    def html(self, letter_id: str) -> str | None:
-        """The HTML of a letter, empty where it has none."""
-        message = self._message(letter_id)
+    def html(self, email_id: str) -> str | None:
+        """The HTML of an e-mail; empty if it has none."""
+        message = self._message(email_id)
         return None if message is None else _body(message, "html")
 
-    def attachment(self, letter_id: str, number: int) -> tuple[str, str, bytes] | None:
-        """An attachment, counted from 1, as (name, media type, content)."""
-        if (message := self._message(letter_id)) is None:
+    def attachment(self, email_id: str, number: int) -> tuple[str, str, bytes] | None:
+        """An attachment as (name, media type, content). `number` counts from 1."""
+        if (message := self._message(email_id)) is None:
             return None
         for count, part in enumerate(message.iter_attachments(), 1):
             if count == number:
                 return part.get_filename() or f"attachment-{number}", part.get_content_type(), _content(part)
         return None
 
-    def raw(self, letter_id: str) -> bytes | None:
-        """A letter as the mail server got it."""
-        if not ID.match(letter_id):
+    def raw(self, email_id: str) -> bytes | None:
+        """An e-mail as the mail server received it."""
+        if not ID.match(email_id):
             return None
         try:
-            return (self._folder / f"{letter_id}.eml").read_bytes()
+            return (self._folder / f"{email_id}.eml").read_bytes()
         except FileNotFoundError:
             return None
 
@@ -141,33 +141,33 @@ class StoredLetters:
             names = [
                 path.name.removesuffix(".eml") for path in self._folder.iterdir() if path.suffix == ".eml"
             ]
-        except FileNotFoundError:  # no notifier has been up yet
+        except FileNotFoundError:  # no notifier has run yet
             return []
         return sorted((name for name in names if ID.match(name)), reverse=True)
 
-    def _head(self, letter_id: str) -> LetterHead | None:
+    def _summary(self, email_id: str) -> EmailSummary | None:
         try:
-            with (self._folder / f"{letter_id}.eml").open("rb") as file:
+            with (self._folder / f"{email_id}.eml").open("rb") as file:
                 start = file.read(_HEADER_BYTES)
         except FileNotFoundError:
             return None
         message = _parser.parsebytes(start, headersonly=True)
-        return LetterHead(
-            id=letter_id,
-            at=_at(letter_id),
+        return EmailSummary(
+            id=email_id,
+            at=_at(email_id),
             sender=str(message.get("From", "")),
             to=str(message.get("To", "")),
             subject=str(message.get("Subject", "")),
-            url=f"/inbox/{letter_id}",
+            url=f"/inbox/{email_id}",
         )
 
-    def _message(self, letter_id: str) -> EmailMessage | None:
-        raw = self.raw(letter_id)
+    def _message(self, email_id: str) -> EmailMessage | None:
+        raw = self.raw(email_id)
         return None if raw is None else _parser.parsebytes(raw)
 
 
-def _at(letter_id: str) -> str:
-    return timestamp(int(letter_id[:13]))
+def _at(email_id: str) -> str:
+    return timestamp(int(email_id[:13]))
 
 
 def _body(message: EmailMessage, kind: str) -> str:

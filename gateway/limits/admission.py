@@ -1,13 +1,13 @@
-"""How many commands may be on their way at once: in all, for a show, of a customer.
+"""Admission control: bounds on commands in flight, and load shedding while more arrive than can be decided.
 
-A command counts until it is decided, also when its client was answered 202 long ago. What is refused here
-has certainly not been taken.
+A command is in flight from its append to its decision, also after its client was answered 202. A rejected command
+has certainly not been appended.
 
-There are two kinds of bounds. Those of the settings are hard. Below them, while more comes than can be done, no
-more new wishes for seats are taken than are decided within QUEUE_S, as the gateway finds out by counting: what is
-past that would only wait, be given up and asked for again, and the service would be busy with what nobody wants any
-more. It is turned away at once, for next to nothing, so that what is taken is done as fast as ever. A crowd that
-comes in one moment is no overload: only a queue that stays too long for a while is.
+There are two kinds of bounds. Those of the settings are hard: in all, per show, per customer. Below them, load
+shedding rejects new bookings and holds under sustained overload: no more are admitted than are decided within
+TARGET_QUEUE_DELAY_S, by the measured throughput. A longer queue would only add latency until clients time out and
+retry, and the service would spend its time on requests whose clients have given up. A rejection costs next to
+nothing, so admitted requests stay fast. A burst is no overload; a queue that stays too long is.
 """
 
 from __future__ import annotations
@@ -19,89 +19,94 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gateway.http.problems import Problem, Refusal
+from gateway.http.problems import EncodedProblem, Problem
 
-QUEUE_S = 0.2
-"""So long may what is taken wait for its decision, while more comes than can be done."""
-MEASURE_EVERY_S = 0.1
-MEASURED_OVER = 5
-"""Measurements that count."""
-PATIENCE = 3
-"""So many measurements in a row have to find too many waiting before any are turned away."""
-RELIEF = 10
-"""So many in a row have to find the queue half empty before all are taken again."""
-FIRST_GUESS = 8_000.0
-"""Decisions a second, before any were counted under load."""
-LEAST = 256
-"""So many may always wait."""
-BUSY = 64
-"""With fewer under way, what is decided says nothing about what could be."""
-
-
-def full() -> Problem:
-    """Too many wait."""
-    return Problem("overloaded", "Not taken; try again in a moment.", retry_after_s=1)
+TARGET_QUEUE_DELAY_S = 0.2
+"""Queueing delay that load shedding aims for, in seconds."""
+SAMPLE_INTERVAL_S = 0.1
+"""Seconds between two samples of throughput and queue length."""
+WINDOW_SAMPLES = 5
+"""Samples over which throughput is averaged."""
+OVERLOAD_SAMPLES = 3
+"""Consecutive samples over the limit after which load shedding starts."""
+RECOVERY_SAMPLES = 10
+"""Consecutive samples below half of the limit after which load shedding ends."""
+INITIAL_DECISIONS_PER_S = 8_000.0
+"""Throughput that is assumed until one was measured under load."""
+MIN_QUEUE_LIMIT = 256
+"""Lower bound of the queue limit, in commands."""
+MIN_COMMANDS_UNDER_LOAD = 64
+"""With fewer commands in flight, the throughput says nothing about the capacity."""
 
 
-def full_show() -> Problem:
-    """Too many wait for the same show."""
-    return Problem("overloaded", "Too many ask for this show; not taken. Try again soon.", retry_after_s=1)
+def overloaded() -> Problem:
+    """Returns the problem of a request that is rejected because of load."""
+    return Problem("overloaded", "Rejected under load, not executed: try again in a moment.", retry_after_s=1)
 
 
-_FULL, _FULL_SHOW = full().refusal(), full_show().refusal()
+def _show_overloaded() -> Problem:
+    return Problem(
+        "overloaded",
+        "Too many requests for this show; rejected, not executed. Try again soon.",
+        retry_after_s=1,
+    )
 
 
-class _Counted(NamedTuple):
-    """What happened since the measurement before."""
+_OVERLOADED, _SHOW_OVERLOADED = overloaded().encoded(), _show_overloaded().encoded()
+
+
+class _Sample(NamedTuple):
+    """Counts of one sampling interval."""
 
     decided: int
-    under_way: int
+    in_flight: int
     seconds: float
     looked_up: int
 
 
-class Queue:
-    """How many commands may wait so that none waits for long. Pure: told every tenth of a second what happened."""
+class LoadShedder:
+    """Derives the limit of the request queue from sampled throughput. Pure: `sample` is called every interval."""
 
     def __init__(self) -> None:
-        self.bound = math.inf
-        self._a_second = FIRST_GUESS
-        self._counted: deque[_Counted] = deque(maxlen=MEASURED_OVER)
-        self._too_long = 0
-        self._relieved = 0
+        self.queue_limit = math.inf
+        """Commands that may be in flight; infinite while no load is shed."""
+        self._decisions_per_s = INITIAL_DECISIONS_PER_S
+        self._window: deque[_Sample] = deque(maxlen=WINDOW_SAMPLES)
+        self._samples_over = 0
+        self._samples_relieved = 0
 
-    def measure(self, decided: int, under_way: int, seconds: float, looked_up: int = 0) -> None:
-        """So many were decided in the seconds since the last measurement, and so many are under way now.
+    def sample(self, decided: int, in_flight: int, seconds: float, looked_up: int = 0) -> None:
+        """Adds one sample: commands decided in the last `seconds`, and commands in flight now.
 
-        `looked_up`: of how many the decision had to be looked up, since no reply came.
+        `looked_up` counts the decisions that had to be read from the database because no reply arrived.
         """
-        counted, before = self._counted, self._counted[-1].decided if self._counted else 0
-        counted.append(_Counted(decided, under_way, seconds, looked_up))
-        total = sum(one.decided for one in counted)
-        if len(counted) == MEASURED_OVER and min(one.under_way for one in counted) >= BUSY:
-            self._a_second = total / sum(one.seconds for one in counted)
-        bound = max(float(LEAST), self._a_second * QUEUE_S)
-        self._too_long = self._too_long + 1 if under_way >= bound else 0
-        self._relieved = self._relieved + 1 if under_way < bound / 2 else 0
-        # Where nothing is decided at all, a writer is being replaced: it is waited for, up to the hard bounds.
-        stalled = under_way > 0 and not (decided or before)
-        # Without Redis each decision takes longer than QUEUE_S, however few wait for one.
-        without_replies = 2 * sum(one.looked_up for one in counted) > total
-        if stalled or without_replies or self._relieved >= RELIEF:
-            self.bound = math.inf
-        elif self._too_long >= PATIENCE or self.bound != math.inf:
-            self.bound = bound
+        window, before = self._window, self._window[-1].decided if self._window else 0
+        window.append(_Sample(decided, in_flight, seconds, looked_up))
+        total = sum(one.decided for one in window)
+        if len(window) == WINDOW_SAMPLES and min(one.in_flight for one in window) >= MIN_COMMANDS_UNDER_LOAD:
+            self._decisions_per_s = total / sum(one.seconds for one in window)
+        limit = max(float(MIN_QUEUE_LIMIT), self._decisions_per_s * TARGET_QUEUE_DELAY_S)
+        self._samples_over = self._samples_over + 1 if in_flight >= limit else 0
+        self._samples_relieved = self._samples_relieved + 1 if in_flight < limit / 2 else 0
+        # No decisions at all: a writer is being replaced. Requests wait for it, up to the hard bounds.
+        stalled = in_flight > 0 and not (decided or before)
+        # Without Redis every decision takes longer than the target delay, however short the queue.
+        without_replies = 2 * sum(one.looked_up for one in window) > total
+        if stalled or without_replies or self._samples_relieved >= RECOVERY_SAMPLES:
+            self.queue_limit = math.inf
+        elif self._samples_over >= OVERLOAD_SAMPLES or self.queue_limit != math.inf:
+            self.queue_limit = limit
 
 
-class InFlight:
-    """Counts of commands between append and decision, of this gateway."""
+class AdmissionControl:
+    """Counts this gateway's commands in flight and rejects those over a bound."""
 
     def __init__(self, in_all: int, of_show: int, of_customer: int) -> None:
         self._in_all, self._of_show, self._of_customer = in_all, of_show, of_customer
         self._total = 0
         self._shows: defaultdict[int, int] = defaultdict(int)
         self._customers: defaultdict[int, int] = defaultdict(int)
-        self.queue = Queue()
+        self.load_shedder = LoadShedder()
         self._decided = 0
 
     @property
@@ -109,35 +114,35 @@ class InFlight:
         """Commands that are not decided yet."""
         return self._total
 
-    def refused_for_now(self, show_id: int) -> Refusal | None:
-        """The refusal of a new wish for seats; None where there is room for one."""
-        bound = self.queue.bound
-        if self._total >= LEAST:
-            if self._total >= bound:
-                return _FULL
-            # One show may have half of the room: the others are not to wait for it.
-            if self._shows.get(show_id, 0) >= bound / 2:
-                return _FULL_SHOW
+    def overload_problem(self, show_id: int) -> EncodedProblem | None:
+        """The response that sheds a new booking or hold; None where it may be admitted."""
+        limit = self.load_shedder.queue_limit
+        if self._total >= MIN_QUEUE_LIMIT:
+            if self._total >= limit:
+                return _OVERLOADED
+            # One show gets at most half of the queue, so that it cannot starve the others.
+            if self._shows.get(show_id, 0) >= limit / 2:
+                return _SHOW_OVERLOADED
         return None
 
-    def enter(self, show_id: int, user_id: int) -> None:
-        """Counts one more. Raises Problem: `overloaded`, or `rate_limited` for one customer's own."""
+    def admit(self, show_id: int, user_id: int) -> None:
+        """Counts one more command. Raises Problem: `overloaded`, or `rate_limited` past the customer's bound."""
         if self._total >= self._in_all:
-            raise full()
+            raise overloaded()
         if self._shows.get(show_id, 0) >= self._of_show:
-            raise full_show()
+            raise _show_overloaded()
         if self._customers.get(user_id, 0) >= self._of_customer:
             raise Problem(
                 "rate_limited",
-                f"You have {self._of_customer} requests that are not decided yet; wait for their answers.",
+                f"You have {self._of_customer} undecided requests: wait for their decisions.",
                 retry_after_s=1,
             )
         self._total += 1
         self._shows[show_id] += 1
         self._customers[user_id] += 1
 
-    def leave(self, show_id: int, user_id: int, *, decided: bool = True) -> None:
-        """Counts one less, which is decided or did not get into the log."""
+    def release(self, show_id: int, user_id: int, *, decided: bool = True) -> None:
+        """Counts one command less: it is decided, or was not appended to the log."""
         self._total -= 1
         self._decided += decided
         for counts, key in ((self._shows, show_id), (self._customers, user_id)):
@@ -145,12 +150,14 @@ class InFlight:
             if not counts[key]:
                 del counts[key]
 
-    async def measure(self, looked_up: Callable[[], int]) -> None:
-        """Finds out how many may wait, for ever. `looked_up` counts the decisions that no reply has brought."""
-        looked, found = time.monotonic(), looked_up()
+    async def watch_load(self, looked_up: Callable[[], int]) -> None:
+        """Samples throughput for the load shedder, until cancelled. `looked_up` counts decisions without a reply."""
+        sampled_s, looked_up_total = time.monotonic(), looked_up()
         while True:
-            await asyncio.sleep(MEASURE_EVERY_S)
+            await asyncio.sleep(SAMPLE_INTERVAL_S)
             decided, self._decided = self._decided, 0
-            looked_before, looked = looked, time.monotonic()
-            found_before, found = found, looked_up()
-            self.queue.measure(decided, self._total, looked - looked_before, found - found_before)
+            sampled_before_s, sampled_s = sampled_s, time.monotonic()
+            looked_up_before, looked_up_total = looked_up_total, looked_up()
+            self.load_shedder.sample(
+                decided, self._total, sampled_s - sampled_before_s, looked_up_total - looked_up_before
+            )

@@ -1,19 +1,19 @@
-"""How often somebody may ask: token buckets per address, customer and account, shared by all gateways in Redis.
+"""Rate limits: token buckets per address, customer and account, shared by all gateways in Redis.
 
 There are two ways to take a token:
 
-- `spend` is for what happens thousands of times a second. It asks this process alone, at the price of a
-  dictionary look-up. What was taken is told to Redis ten times a second, all keys in one call, once it is a tenth
-  of a burst, and what Redis answers counts from then on. Whoever goes to G gateways at once may get G bursts
-  within the first tenth of a second, and after it up to a tenth of a burst more from each; in the long run the rate
-  holds, since what was had too much is owed.
-- `take` asks Redis each time and is exact. It is for calls that cost so much more than a round trip.
+- `spend` is for requests that arrive thousands of times a second. It takes from the local bucket, at the price of a
+  dictionary look-up. Ten times a second the tokens taken are reported to Redis, all keys in one call, for buckets
+  with at least a tenth of a burst to report; the reply replaces the local value. A client that uses G gateways at
+  once may get G bursts within the first tenth of a second, and up to a tenth of a burst more from each afterwards. The
+  long-run rate holds, since buckets go into debt for the excess.
+- `take` asks Redis every time and is exact. It is for calls that cost far more than a round trip.
 
-A limit that is `announced` is stricter, for what is rare and lasts long: a gateway reports each token once few are
-left, and Redis announces what is left to all gateways. So over G gateways at most two tokens for each further one are
-had too many, and what is asked for within the same tenth of a second.
+A limit that is `announced` is stricter, for actions that are rare and have lasting effects: a gateway reports every
+single token once few are left, and publishes the shared value to all gateways. With G gateways the excess is at most
+two tokens for each gateway after the first, and what is requested within the same tenth of a second.
 
-Without Redis each gateway keeps the limits for itself.
+Without Redis each gateway keeps the limits by itself.
 """
 
 from __future__ import annotations
@@ -29,23 +29,24 @@ import redis.exceptions
 import structlog
 
 from gateway.http.problems import Problem
-from gateway.limits.limit_refusals import Refusals
+from gateway.limits.rejections import Rejections
 from gateway.limits.token_bucket import Bucket, Buckets, Rate
 from runtime.settings import Settings
 from schemas.wire import encode
 
-HOLDS = 30.0
-"""Holds of a customer in a show at once; as many come back in an hour."""
+HOLDS_PER_HOUR = 30.0
+"""Holds of a customer in a show: the burst, and the refill in an hour."""
 
-TELL_EVERY_S = 0.1
+REPORT_INTERVAL_S = 0.1
+"""Seconds between two reports to Redis."""
 _HOLDS_CHANNEL = "aisle.limit.holds"
-_TOLD_AT_ONCE = 1_000
-_ANSWER_S = 0.25
-_LET_ALONE_S = 1.0
+_MAX_REPORT_BUCKETS = 1_000
+_REDIS_TIMEOUT_S = 0.25
+_RETRY_INTERVAL_S = 1.0
 _AWAY = (redis.exceptions.RedisError, OSError, TimeoutError)
 
-# Takes `cost` from every bucket; asked to "take", only where each of them has as much. A bucket is kept as
-# "tokens:time" until it would be full again.
+# Takes `cost` from every bucket. The operation "take" does so only if every bucket has enough; "report" always. A
+# bucket is stored as "tokens:time" and expires when it would be full again.
 _SCRIPT = """
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
@@ -61,7 +62,7 @@ for i, key in ipairs(KEYS) do
   left[i] = tokens
   if tokens < tonumber(ARGV[3 * i + 1]) then enough = false end
 end
-if ARGV[1] == 'tell' or enough then
+if ARGV[1] == 'report' or enough then
   for i, key in ipairs(KEYS) do
     local burst, per_s = tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
     left[i] = math.min(burst, left[i] - tonumber(ARGV[3 * i + 1]))
@@ -78,93 +79,95 @@ _log = structlog.get_logger()
 _decode_left = msgspec.json.Decoder(list[tuple[str, float]]).decode
 
 
-class Limit:
-    """One rate, kept for many keys. Of one that is `announced` each gateway hears what the others spend."""
+class RateLimit:
+    """One limit, with a bucket per key. If `announced`, the shared value of a bucket is published to all gateways."""
 
     def __init__(self, rate: Rate, limits: RateLimits, *, announced: bool = False) -> None:
         self.rate = rate
         self.buckets = Buckets(rate)
         self.announced = announced
         self._limits = limits
-        self._on = limits.on
-        self._worth_telling = rate.burst / 10
+        self._enabled = limits.enabled
+        self._report_threshold = rate.burst / 10
 
     def spend(self, key: Hashable) -> None:
-        """Takes one token here and now. Raises Problem `rate_limited`."""
-        if not self._on:
+        """Takes one token from the local bucket. Raises Problem `rate_limited`."""
+        if not self._enabled:
             return
-        if not self.spent(key):
-            raise self.refused(key)
+        if not self.try_spend(key):
+            raise self.rejection(key)
 
-    def spent(self, key: Hashable) -> bool:
-        """Takes one token here and now. Returns whether there was one."""
-        if not self._on:
+    def try_spend(self, key: Hashable) -> bool:
+        """Takes one token from the local bucket. Returns whether there was one."""
+        if not self._enabled:
             return True
         bucket = self.buckets.spend(key, self._limits.clock())
         if bucket is None:
             return False
-        self._note(key, bucket)
+        self._note_unreported(key, bucket)
         return True
 
-    def change(self, key: Hashable, tokens: float) -> None:
-        """Takes tokens, into debt where there are none, or gives them back."""
-        if self._on:
-            bucket = self.buckets.filled(key, self._limits.clock())
-            bucket.change(tokens)
-            self._note(key, bucket)
+    def adjust(self, key: Hashable, tokens: float) -> None:
+        """Adds tokens, or takes them where `tokens` is negative; the bucket may go into debt."""
+        if self._enabled:
+            bucket = self.buckets.refilled(key, self._limits.clock())
+            bucket.adjust(tokens)
+            self._note_unreported(key, bucket)
 
-    def refused(self, key: Hashable) -> Problem:
-        """The problem of a request that is refused now; it is counted and logged."""
-        self._limits.refusals.count(self.rate.name, key)
-        return refusal(self.rate, self.buckets.filled(key, self._limits.clock()).tokens)
+    def rejection(self, key: Hashable) -> Problem:
+        """The problem `rate_limited` for a request with this key. Counts and logs the rejection."""
+        self._limits.rejections.count(self.rate.name, key)
+        return rate_limited(self.rate, self.buckets.refilled(key, self._limits.clock()).tokens)
 
-    def _note(self, key: Hashable, bucket: Bucket) -> None:
-        worth = max(1.0, bucket.tokens / 10) if self.announced else self._worth_telling
-        if abs(bucket.untold) >= worth:
-            self._limits.untold[self, key] = bucket
+    def _note_unreported(self, key: Hashable, bucket: Bucket) -> None:
+        threshold = max(1.0, bucket.tokens / 10) if self.announced else self._report_threshold
+        if abs(bucket.unreported) >= threshold:
+            self._limits.unreported[self, key] = bucket
 
 
 class RateLimits:
-    """The limits of one gateway, as the settings have them. `clock` gives seconds and never runs backwards."""
+    """The rate limits of one gateway, as configured. `clock` gives seconds and never runs backwards."""
 
     def __init__(
         self, redis_client: Any, settings: Settings, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.on = settings.rate_limits
+        self.enabled = settings.rate_limits
         self.clock = clock
-        self.untold: dict[tuple[Limit, Hashable], Bucket] = {}
-        """Buckets of which the other gateways have to hear."""
-        self.refusals = Refusals(clock)
+        self.unreported: dict[tuple[RateLimit, Hashable], Bucket] = {}
+        """Buckets with tokens to report to the other gateways."""
+        self.rejections = Rejections(clock)
         self._redis = redis_client
         self._script = redis_client.register_script(_SCRIPT)
-        self._let_alone_until = 0.0
+        self._retry_at_s = 0.0
         per_s, commands_per_s = settings.rate_limit_address, settings.rate_limit_customer
         accounts, logins = settings.rate_limit_accounts, settings.rate_limit_logins
-        self.requests = Limit(Rate("address", 5.0 * per_s, per_s, "requests from this address"), self)
-        """Any request, by address."""
-        self.commands = Limit(
+        self.requests = RateLimit(Rate("address", 5.0 * per_s, per_s, "requests from this address"), self)
+        """Requests of any kind, by address."""
+        self.commands = RateLimit(
             Rate("customer", 2.5 * commands_per_s, commands_per_s, "booking requests of this account"), self
         )
-        """Booking, holding, confirming and cancelling, by customer; staff have no such limit."""
-        self.accounts = Limit(
+        """Commands that book, hold, confirm or cancel, by customer; staff are exempt."""
+        self.accounts = RateLimit(
             Rate("accounts", 2.0 * accounts, accounts / 60, "such requests from this address"), self
         )
-        """Signing up, logging in and what else costs a password's hash or a letter, by address."""
-        self.logins = Limit(Rate("logins", logins, logins / 60, "tries for this account"), self)
-        """The same by account."""
-        self.holds = Limit(
-            Rate("holds", HOLDS, HOLDS / 3600, "holds of this show by this account"), self, announced=True
+        """Sign-ups, failed log-ins and other calls that cost a password hash or an e-mail, by address."""
+        self.logins = RateLimit(Rate("logins", logins, logins / 60, "tries for this account"), self)
+        """The same calls, by account."""
+        self.holds = RateLimit(
+            Rate("holds", HOLDS_PER_HOUR, HOLDS_PER_HOUR / 3600, "holds of this show by this account"),
+            self,
+            announced=True,
         )
-        """Holding seats, by customer and show."""
+        """Holds, by customer and show."""
 
-    async def take(self, *wanted: tuple[Limit, str]) -> None:
-        """Takes one token for each limit and its key, or none at all. Raises Problem `rate_limited`."""
-        if not self.on:
+    async def take(self, *wanted: tuple[RateLimit, str]) -> None:
+        """Takes one token from each limit for its key, or none at all. Raises Problem `rate_limited`."""
+        if not self.enabled:
             return
-        buckets = [limit.buckets.filled(key, self.clock()) for limit, key in wanted]
-        answer = await self._ask("take", wanted, [1.0] * len(wanted))
-        if answer is not None:
-            enough, left = answer
+        buckets = [limit.buckets.refilled(key, self.clock()) for limit, key in wanted]
+        reply = await self._run_script("take", wanted, [1.0] * len(wanted))
+        if reply is not None:
+            enough, left = reply
             for bucket, tokens in zip(buckets, left, strict=True):
                 bucket.tokens, bucket.at_s = tokens, self.clock()
         else:
@@ -173,109 +176,115 @@ class RateLimits:
                 for bucket in buckets:
                     bucket.tokens -= 1.0
         if not enough:
-            short = [(limit, key, has) for (limit, key), has in zip(wanted, left, strict=True) if has < 1.0]
-            limit, key, has = max(short, key=lambda one: one[0].rate.wait_s(one[2]))
-            self.refusals.count(limit.rate.name, key)
-            raise refusal(limit.rate, has)
+            exhausted = [
+                (limit, key, tokens)
+                for (limit, key), tokens in zip(wanted, left, strict=True)
+                if tokens < 1.0
+            ]
+            limit, key, tokens = max(exhausted, key=lambda one: one[0].rate.wait_s(one[2]))
+            self.rejections.count(limit.rate.name, key)
+            raise rate_limited(limit.rate, tokens)
 
-    async def give_back(self, *taken: tuple[Limit, str]) -> None:
-        """Undoes a `take`."""
-        if not self.on:
+    async def refund(self, *taken: tuple[RateLimit, str]) -> None:
+        """Gives back the tokens of a `take`."""
+        if not self.enabled:
             return
-        answer = await self._ask("tell", taken, [-1.0] * len(taken))
-        if answer is None:
+        reply = await self._run_script("report", taken, [-1.0] * len(taken))
+        if reply is None:
             for limit, key in taken:
-                limit.buckets.filled(key, self.clock()).tokens += 1.0
+                limit.buckets.refilled(key, self.clock()).tokens += 1.0
 
-    async def tell(self) -> None:
-        """Tells the other gateways what was spent here and hears what they spent, for ever."""
+    async def report(self) -> None:
+        """Reports tokens taken here and applies the shared values, until cancelled."""
         while True:
-            await asyncio.sleep(TELL_EVERY_S)
-            while self.untold:
-                await self.tell_once()
+            await asyncio.sleep(REPORT_INTERVAL_S)
+            while self.unreported:
+                await self.report_once()
 
-    async def tell_once(self) -> None:
-        """Tells of some buckets. What Redis cannot be told now of an announced limit is told with its next token, of
-        the others not at all."""
-        told = [self.untold.popitem() for _ in range(min(len(self.untold), _TOLD_AT_ONCE))]
-        costs = [bucket.untold for _, bucket in told]
-        for _, bucket in told:
-            bucket.untold = 0.0
-        answer = await self._ask("tell", [of for of, _ in told], costs)
-        if answer is None:
-            for ((limit, _), bucket), cost in zip(told, costs, strict=True):
+    async def report_once(self) -> None:
+        """Reports one batch of buckets. Without Redis the report of an announced limit is repeated with its next token,
+        that of any other is dropped."""
+        batch = [self.unreported.popitem() for _ in range(min(len(self.unreported), _MAX_REPORT_BUCKETS))]
+        costs = [bucket.unreported for _, bucket in batch]
+        for _, bucket in batch:
+            bucket.unreported = 0.0
+        reply = await self._run_script("report", [limit_and_key for limit_and_key, _ in batch], costs)
+        if reply is None:
+            for ((limit, _), bucket), cost in zip(batch, costs, strict=True):
                 if limit.announced:
-                    bucket.untold += cost
+                    bucket.unreported += cost
         else:
             now_s = self.clock()
-            for (_, bucket), tokens in zip(told, answer[1], strict=True):
-                # What was spent while the question was on its way will be told of next.
-                bucket.tokens, bucket.at_s = tokens - bucket.untold, now_s
+            for (_, bucket), tokens in zip(batch, reply[1], strict=True):
+                # Tokens taken during the round trip belong to the next report.
+                bucket.tokens, bucket.at_s = tokens - bucket.unreported, now_s
             await self._announce(
                 [
                     (str(key), tokens)
-                    for ((limit, key), _), tokens in zip(told, answer[1], strict=True)
+                    for ((limit, key), _), tokens in zip(batch, reply[1], strict=True)
                     if limit is self.holds
                 ]
             )
 
     async def _announce(self, left: list[tuple[str, float]]) -> None:
-        """Sends all gateways what is left of some buckets of holds. Who does not hear it learns it from its own."""
+        """Publishes the shared value of buckets of holds. A gateway that misses it learns it from its next report."""
         if left:
             try:
-                async with asyncio.timeout(_ANSWER_S):
+                async with asyncio.timeout(_REDIS_TIMEOUT_S):
                     await self._redis.publish(_HOLDS_CHANNEL, encode(left))
             except _AWAY:
-                pass  # the next report to Redis says so
+                pass  # the next report logs it
 
     async def listen(self) -> None:
-        """Hears what the other gateways announce, for ever."""
+        """Applies the announcements of all gateways, until cancelled."""
         while True:
             pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
             try:
                 await pubsub.subscribe(_HOLDS_CHANNEL)
                 async for message in pubsub.listen():
-                    self.hear(message["data"])
+                    self.apply_announcement(message["data"])
             except _AWAY:
-                await asyncio.sleep(_LET_ALONE_S)  # others say that Redis is away
+                await asyncio.sleep(_RETRY_INTERVAL_S)  # a failed report logs that Redis is unavailable
             except msgspec.MsgspecError as error:
-                _log.error("announcement_not_readable", error=str(error))
+                _log.error("announcement_not_decoded", error=str(error))
             finally:
                 with contextlib.suppress(*_AWAY):
                     await pubsub.aclose()
 
-    def hear(self, message: bytes) -> None:
-        """Takes over what is left of some buckets of holds. Raises msgspec.MsgspecError."""
+    def apply_announcement(self, message: bytes) -> None:
+        """Applies announced values to the local buckets of holds. Raises msgspec.MsgspecError."""
         now_s = self.clock()
         for key, tokens in _decode_left(message):
             self.holds.buckets.lower(key, tokens, now_s)
 
-    async def _ask(
-        self, what: str, of: Sequence[tuple[Limit, Hashable]], costs: Sequence[float]
+    async def _run_script(
+        self, operation: str, of: Sequence[tuple[RateLimit, Hashable]], costs: Sequence[float]
     ) -> tuple[bool, list[float]] | None:
-        """Whether there was enough, and what is left of each; None while Redis is away."""
-        if self.clock() < self._let_alone_until:
+        """Whether every bucket had enough, and the tokens left in each; None while Redis is unavailable."""
+        if self.clock() < self._retry_at_s:
             return None
-        arguments: list[str | float] = [what]
+        arguments: list[str | float] = [operation]
         for (limit, _), cost in zip(of, costs, strict=True):
             arguments += (limit.rate.burst, limit.rate.per_s, cost)
         try:
-            async with asyncio.timeout(_ANSWER_S):
+            async with asyncio.timeout(_REDIS_TIMEOUT_S):
                 enough, *left = await self._script(
                     keys=[f"aisle.limit.{limit.rate.name}.{key}" for limit, key in of], args=arguments
                 )
         except _AWAY as error:
-            if not self._let_alone_until:
-                _log.warning("rate limits are each gateway's own for now", error=str(error) or "no answer")
-            self._let_alone_until = self.clock() + _LET_ALONE_S
+            if not self._retry_at_s:
+                _log.warning("rate_limits_not_shared", error=str(error) or "no reply")
+            self._retry_at_s = self.clock() + _RETRY_INTERVAL_S
             return None
-        self._let_alone_until = 0.0
+        self._retry_at_s = 0.0
         return enough == b"1", [float(tokens) for tokens in left]
 
 
-def refusal(rate: Rate, tokens: float) -> Problem:
-    """The problem that tells to come back later."""
+def rate_limited(rate: Rate, tokens: float) -> Problem:
+    """The problem `rate_limited`, with the time until a token is available."""
     wait_s = rate.wait_s(tokens)
     return Problem(
-        "rate_limited", f"Too many {rate.told}: not done. Try again in {wait_s} s.", retry_after_s=wait_s
+        "rate_limited",
+        f"Too many {rate.description}: rejected. Try again in {wait_s} s.",
+        retry_after_s=wait_s,
     )

@@ -1,4 +1,4 @@
-"""PURE: token buckets of one process. A bucket fills at a steady rate up to its burst; each request takes one.
+"""PURE: token buckets of one process. A bucket refills at a steady rate up to its burst; each request takes one token.
 
 Time is an argument, in seconds of a clock that never runs backwards.
 """
@@ -10,52 +10,52 @@ from collections.abc import Hashable
 
 import msgspec
 
-GENERATION = 25_000
-"""Buckets of one rate are kept in two generations of so many: what was not asked for in either is forgotten,
-and is full when it comes again."""
+GENERATION_SIZE = 25_000
+"""Buckets in each of the two generations that are kept. A key that was used in neither is evicted, and starts with
+a full bucket when it comes back."""
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """How often something may be done: `burst` times at once, `per_s` times a second in the long run."""
+    """The rate and burst of a limit: `burst` requests at once, `per_s` a second in the long run."""
 
     name: str
     burst: float
     per_s: float
-    told: str
-    """What the one who is refused is told to have done."""
+    description: str
+    """The limited requests in words, for the error message."""
 
     def wait_s(self, tokens: float) -> int:
-        """Whole seconds until a bucket with so many tokens, fewer than one, has one again; at least 1."""
+        """Whole seconds until a bucket with `tokens` left, fewer than one, has one again; at least 1."""
         return max(1, math.ceil((1.0 - tokens) / self.per_s))
 
 
 class Bucket:
-    """The tokens that one key has left, as far as this process knows."""
+    """The tokens that one key has left, as this process knows them."""
 
-    __slots__ = ("at_s", "tokens", "untold")
+    __slots__ = ("at_s", "tokens", "unreported")
 
     def __init__(self, tokens: float, at_s: float) -> None:
         self.tokens = tokens
         self.at_s = at_s
-        self.untold = 0.0
-        """Tokens taken here that the other gateways have not been told of."""
+        self.unreported = 0.0
+        """Tokens taken here that have not been reported to the other gateways."""
 
-    def change(self, tokens: float) -> None:
-        """Takes tokens (below zero: into debt where there are none), or gives them back."""
+    def adjust(self, tokens: float) -> None:
+        """Adds tokens, or takes them where `tokens` is negative; the bucket may go into debt."""
         self.tokens += tokens
-        self.untold -= tokens
+        self.unreported -= tokens
 
 
 class Buckets:
-    """The buckets of one rate by their key: a customer's number, an address."""
+    """The buckets of one rate, by key: a customer's id, an address."""
 
     def __init__(self, rate: Rate) -> None:
         self.rate = rate
         self._young: dict[Hashable, Bucket] = {}
         self._old: dict[Hashable, Bucket] = {}
 
-    def filled(self, key: Hashable, now_s: float) -> Bucket:
-        """The bucket of a key with what has flowed in until now."""
+    def refilled(self, key: Hashable, now_s: float) -> Bucket:
+        """The bucket of a key, refilled up to now."""
         bucket = self._young.get(key)
         if bucket is None:
             bucket = self._admit(key, now_s)
@@ -66,23 +66,23 @@ class Buckets:
 
     def _admit(self, key: Hashable, now_s: float) -> Bucket:
         bucket = self._old.pop(key, None) or Bucket(self.rate.burst, now_s)
-        if len(self._young) >= GENERATION:
+        if len(self._young) >= GENERATION_SIZE:
             self._old, self._young = self._young, {}
         self._young[key] = bucket
         return bucket
 
     def spend(self, key: Hashable, now_s: float) -> Bucket | None:
-        """Takes one token of a key. Returns its bucket, or None where there is no whole token."""
-        bucket = self.filled(key, now_s)
+        """Takes one token of a key. Returns its bucket, or None without a whole token."""
+        bucket = self.refilled(key, now_s)
         if bucket.tokens < 1.0:
             return None
-        bucket.change(-1.0)
+        bucket.adjust(-1.0)
         return bucket
 
     def lower(self, key: Hashable, tokens: float, now_s: float) -> None:
-        """Takes over what all gateways together have left, if it is less than what this one knows of."""
-        bucket = self.filled(key, now_s)
-        bucket.tokens = min(bucket.tokens, tokens - bucket.untold)
+        """Lowers a bucket to `tokens`, the shared value, less what is not reported yet; never raises it."""
+        bucket = self.refilled(key, now_s)
+        bucket.tokens = min(bucket.tokens, tokens - bucket.unreported)
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

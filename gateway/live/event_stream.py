@@ -1,8 +1,7 @@
-"""What happens in the whole house, read from the topic of events while somebody on this gateway listens.
+"""Stream of all events, read from the topic of events while this gateway has readers.
 
-Only the log has every event, in order, also while Redis is away; so it is the one source. What is published
-after a follower came is told to it: nothing is left out and nothing told twice, and events of one show come in
-log order. A gateway without followers reads nothing.
+The log is the only source, because only it has every event, in order, and also while Redis is away. A reader gets every
+event published after it began, each once, those of one show in log order. Without readers nothing is read.
 """
 
 from __future__ import annotations
@@ -16,25 +15,26 @@ import msgspec
 import structlog
 
 from runtime.log import Log, LogUnavailable, Reader, Record
-from runtime.postgres import AWAY
+from runtime.polling import OutageLog
+from runtime.postgres import UNAVAILABLE
 from schemas.wire import EVENTS_TOPIC
 
 MAX_RECORDS = 100
-"""Of one partition at a time: others have their turn in between."""
+"""Records of one partition that are processed before the event loop runs other tasks."""
 _POLL_S = 0.1
 _RETRY_S = 0.5
 _LINGER_S = 30.0
-"""How long reading goes on when the last follower has left: joining a group anew takes Kafka a while."""
+"""How long reading goes on without readers, because joining a consumer group again takes Kafka seconds."""
 
 _log = structlog.get_logger()
 
 
-class Heard(msgspec.Struct, frozen=True):
-    """An event as far as it has to be read to know who is to hear of it."""
+class StreamEvent(msgspec.Struct, frozen=True):
+    """An event, decoded only as far as needed to find its receivers."""
 
     show_id: int
     user_id: int | None
-    """Whose booking it is about, if it is about one."""
+    """The owner of the booking, if the event is about one."""
     body: bytes
     """The JSON of the PublishedEvent."""
 
@@ -58,105 +58,103 @@ _decode = msgspec.json.Decoder(_Published).decode
 
 
 class EventStream:
-    """The events of all partitions, to whoever hears them on this gateway."""
+    """The events of all partitions, for the subscribers on this gateway."""
 
     def __init__(self, log: Log) -> None:
-        self._opened_log = log
-        self._hearers: list[Callable[[Heard], None]] = []
-        self._followers = 0
+        self._source = log
+        self._subscribers: list[Callable[[StreamEvent], None]] = []
+        self._readers = 0
         self._wanted = asyncio.Event()
-        self._finding_end = asyncio.Lock()
+        self._end_lock = asyncio.Lock()
         self._next: dict[int, int] = {}
-        """Where to read on; empty while nobody listens."""
-        self._told: dict[int, tuple[int, int]] = {}
-        """The last event told of each partition: its decision's offset and its number there."""
+        """The next offset of each partition; empty while there are no readers."""
+        self._last_sent: dict[int, tuple[int, int]] = {}
+        """The last event sent of each partition: the offset of its decision and its number there."""
 
-    def to(self, hear: Callable[[Heard], None]) -> None:
-        """Calls `hear` with every event; it must not wait."""
-        self._hearers.append(hear)
+    def subscribe(self, on_event: Callable[[StreamEvent], None]) -> None:
+        """Calls `on_event` with every event. It must not block."""
+        self._subscribers.append(on_event)
 
     @contextlib.asynccontextmanager
-    async def followed(self) -> AsyncIterator[None]:
-        """Inside, all that is published from now on is told. Raises LogUnavailable."""
-        self._followers += 1
+    async def reading(self) -> AsyncIterator[None]:
+        """Inside this context, every event published from now on is sent. Raises LogUnavailable."""
+        self._readers += 1
         try:
-            async with self._finding_end:
+            async with self._end_lock:
                 if not self._next:
-                    bounds = await self._opened_log.bounds(EVENTS_TOPIC)
+                    bounds = await self._source.bounds(EVENTS_TOPIC)
                     self._next = {partition: end for partition, (_, end) in bounds.items()}
             self._wanted.set()
             yield
         finally:
-            self._followers -= 1
+            self._readers -= 1
 
     async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        """Where the log is read on; a partition that was added meanwhile, from its start."""
+        """Returns the offsets to read from; of a partition that was added meanwhile, its first."""
         if not self._next.keys() >= set(partitions):
-            for partition, (first, _) in (await self._opened_log.bounds(EVENTS_TOPIC)).items():
+            for partition, (first, _) in (await self._source.bounds(EVENTS_TOPIC)).items():
                 self._next.setdefault(partition, first)
         return {partition: self._next[partition] for partition in partitions}
 
     async def revoked(self, partitions: Sequence[int]) -> None:
-        """Nothing is kept between two polls."""
+        """Does nothing: no state is kept between two polls."""
 
     async def run(self) -> None:
-        """Reads while there are followers, for ever. Raises WrongLog."""
+        """Reads while there are readers, until cancelled. Raises WrongLog."""
         while True:
             await self._wanted.wait()
-            # A group of its own each time: every gateway hears everything, and nobody's old session is waited for.
-            reader = self._opened_log.reader(EVENTS_TOPIC, f"live-{secrets.token_hex(6)}", self)
+            # A new group each time: every gateway reads everything, and waits for no session of an earlier group.
+            reader = self._source.reader(EVENTS_TOPIC, f"live-{secrets.token_hex(6)}", self)
             try:
                 await self._read(reader)
             finally:
-                with contextlib.suppress(*AWAY):
+                with contextlib.suppress(*UNAVAILABLE):
                     await reader.close()
-            if not self._followers:
+            if not self._readers:
                 self._wanted.clear()
                 self._next.clear()
 
     async def _read(self, reader: Reader) -> None:
         loop = asyncio.get_running_loop()
-        followed_at = loop.time()
-        failing = False
-        while self._followers or loop.time() < followed_at + _LINGER_S:
-            if self._followers:
-                followed_at = loop.time()
+        last_reader_at = loop.time()
+        outage = OutageLog("live events")
+        while self._readers or loop.time() < last_reader_at + _LINGER_S:
+            if self._readers:
+                last_reader_at = loop.time()
             try:
                 given = await reader.poll(max_records=MAX_RECORDS, wait_s=_POLL_S)
             except LogUnavailable as error:
-                if not failing:
-                    _log.warning("live events cannot be read now", error=str(error))
-                failing = True
+                outage.failed(error)
                 await asyncio.sleep(_RETRY_S)
                 continue
-            failing = False
+            outage.succeeded()
             for partition, records in given.items():
-                if self._followers:
+                if self._readers:
                     for record in records:
-                        self._tell(record)
+                        self._send(record)
                 self._next[partition] = records[-1].offset + 1
                 await asyncio.sleep(0)
 
-    def _tell(self, record: Record) -> None:
+    def _send(self, record: Record) -> None:
         try:
             published = _decode(record.body)
             partition, offset, number = map(int, published.event_id.split("-"))
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
             _log.error(
-                "an event that cannot be read is passed over",
+                "invalid_event_skipped",
                 partition=record.partition,
                 offset=record.offset,
                 error=str(error),
             )
             return
-        # What a worker publishes again after a crash repeats the last events in their order.
-        if (offset, number) <= self._told.get(partition, (-1, -1)):
+        # Events that a seat worker publishes again after a crash repeat the last ones in their order.
+        if (offset, number) <= self._last_sent.get(partition, (-1, -1)):
             return
-        self._told[partition] = (offset, number)
+        self._last_sent[partition] = (offset, number)
         booking = published.event.booking
         if booking is None:
-            heard = Heard(published.event.show_id, None, record.body)
+            event = StreamEvent(published.event.show_id, None, record.body)
         else:
-            heard = Heard(booking.show_id, booking.user_id, record.body)
-        for hear in self._hearers:
-            hear(heard)
+            event = StreamEvent(booking.show_id, booking.user_id, record.body)
+        for on_event in self._subscribers:
+            on_event(event)

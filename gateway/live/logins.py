@@ -1,7 +1,7 @@
-"""Who a live socket speaks for: told at its handshake or by its first message, and true at every moment.
+"""Authentication of live sockets, by the handshake or the first message, and continuously while they are open.
 
-A token that runs out without being renewed, an account that is deactivated or whose role or password changes:
-the socket is closed with 4401 within a second.
+When a token expires without renewal, or its account is deactivated or changes its role or password, the socket is
+closed with 4401 within a second.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _AUTH = msgspec.json.Decoder(AuthMessage)
 
 
 class SocketLogin:
-    """One socket and whose it is now."""
+    """A socket with its token and its caller."""
 
     __slots__ = ("authorization", "caller", "ref", "socket")
 
@@ -36,7 +36,7 @@ class SocketLogin:
         self.authorization = authorization
         self.caller = caller
         self.ref = ref
-        """Of the first message, where that logged in and wants to be answered."""
+        """The ref of the first message, if that logged in and asked for a response."""
 
 
 class SocketLogins:
@@ -45,12 +45,12 @@ class SocketLogins:
     def __init__(self, tokens: Tokens, revocations: Revocations) -> None:
         self._tokens = tokens
         self._revocations = revocations
-        self._kept: set[SocketLogin] = set()
+        self._monitored: set[SocketLogin] = set()
 
     async def log_in(self, socket: Socket) -> SocketLogin:
-        """By the header Authorization; without one, accepts the socket and waits for its first message.
+        """Logs in by the header Authorization; without one, accepts the socket and awaits its first message.
 
-        Raises Problem as `Tokens.verify` does, and `unauthenticated` when no such message comes.
+        Raises Problem as `Tokens.verify` does, and `unauthenticated` when no such message arrives.
         """
         if socket.authorization is not None:
             await self._revocations.ensure_fresh()
@@ -62,11 +62,11 @@ class SocketLogins:
             async with asyncio.timeout(FIRST_MESSAGE_S):
                 text = await socket.receive_text()
         if text is None:
-            raise _not_first()
+            raise _no_auth_message()
         try:
             message = read_auth(text.encode())
         except Problem:
-            raise _not_first() from None
+            raise _no_auth_message() from None
         authorization = _bearer(message)
         await self._revocations.ensure_fresh()
         return SocketLogin(
@@ -74,7 +74,7 @@ class SocketLogins:
         )
 
     async def renew(self, login: SocketLogin, message: AuthMessage) -> None:
-        """Another token of the same account. Raises Problem, whereupon the socket is to be closed."""
+        """Replaces the token by another one of the same account. Raises Problem; the socket must then be closed."""
         authorization = _bearer(message)
         await self._revocations.ensure_fresh()
         caller = self._tokens.verify(authorization, time.time())
@@ -83,35 +83,35 @@ class SocketLogins:
         login.authorization, login.caller = authorization, caller
 
     async def verify(self, login: SocketLogin) -> Caller:
-        """Who the socket speaks for at this moment. Raises Problem when its token no longer holds."""
+        """Verifies the token again and returns the caller. Raises Problem when it is no longer valid."""
         await self._revocations.ensure_fresh()
         login.caller = self._tokens.verify(login.authorization, time.time())
         return login.caller
 
     @contextlib.contextmanager
-    def kept(self, login: SocketLogin) -> Iterator[None]:
-        """Inside, the socket is closed as soon as its token no longer holds."""
-        self._kept.add(login)
+    def monitored(self, login: SocketLogin) -> Iterator[None]:
+        """Inside this context, the socket is closed as soon as its token is no longer valid."""
+        self._monitored.add(login)
         try:
             yield
         finally:
-            self._kept.remove(login)
+            self._monitored.remove(login)
 
     async def watch(self) -> None:
-        """Closes the sockets whose tokens no longer hold, for ever."""
+        """Closes sockets whose tokens are no longer valid, until cancelled."""
         while True:
             await asyncio.sleep(_CHECK_EVERY_S)
-            for login in list(self._kept):
+            for login in list(self._monitored):
                 try:
                     login.caller = self._tokens.verify(login.authorization, time.time())
                 except RevocationsOutdated:
-                    break  # what a socket asks for meanwhile is verified, or refused
+                    break  # requests of sockets are verified one by one meanwhile, or rejected
                 except Problem as problem:
                     login.socket.close(close_code(problem), problem.code)
 
 
 def read_auth(body: bytes) -> AuthMessage:
-    """A message of the type `auth`. Raises Problem `validation` or `invalid_json`."""
+    """Decodes a message of the type `auth`. Raises Problem `validation` or `invalid_json`."""
     return decode_body(_AUTH, body)
 
 
@@ -119,7 +119,7 @@ def _bearer(message: AuthMessage) -> bytes:
     return b"Bearer " + message.access.encode()
 
 
-def _not_first() -> Problem:
+def _no_auth_message() -> Problem:
     return Problem(
         "unauthenticated",
         f'Send {{"type": "auth", "access": …}} as the first message, within {FIRST_MESSAGE_S:g} s.',

@@ -1,4 +1,4 @@
-"""Which sites' pages may open a live socket: browsers send an Origin, and ask nobody before they connect."""
+"""Check of the Origin header of WebSocket handshakes, for which browsers send no preflight request."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from runtime.addresses.web_address import DEFAULT_PORTS, read_public_url
 
 
 class Origins:
-    """The site's own origin and those in AISLE_CORS_ORIGINS."""
+    """Allowed origins: the site's own and those in AISLE_CORS_ORIGINS."""
 
     def __init__(self, public_url: str, others: Iterable[str]) -> None:
         self._allowed = {read_public_url(url) for url in (public_url, *others)}
 
     def check(self, headers: Mapping[bytes, bytes]) -> None:
-        """Raises Problem `forbidden` for the page of a site that is not listed.
+        """Raises Problem `forbidden` for an origin that is not allowed.
 
-        Who sends no Origin is no browser. A page that came from the very host it now connects to is ours.
+        A client without an Origin header is not a browser. An origin that equals the Host header is the site's own.
         """
         given = headers.get(b"origin")
         if given is None:

@@ -1,15 +1,16 @@
-"""The live sockets: found by their path, let in by origin and limits, ended in good order. Plain ASGI."""
+"""ASGI application of the live sockets: routing by path, check of origin and limits, and the close code."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from gateway.http.client_address import ADDRESS
+from gateway.http.client_address import ADDRESS_KEY
 from gateway.http.errors import problem_for
 from gateway.http.exchange import Receive, Scope, Send
+from gateway.http.integers import read_integer
 from gateway.http.problems import Problem
-from gateway.limits.rate_limits import Limit
+from gateway.limits.rate_limits import RateLimit
 from gateway.live.origins import Origins
 from gateway.live.socket_limits import SocketLimits
 from gateway.live.sockets import Socket, close_code
@@ -17,17 +18,17 @@ from gateway.server.uvicorn_private import ClientDisconnected
 from schemas.ids import MAX_SHOW_ID
 
 Handler = Callable[[Socket], Awaitable[None]]
-"""Accepts a socket and serves it to its end. A Problem that it raises before is the answer to the handshake,
-one that it raises later closes the socket with the code that goes with it."""
+"""Accepts a socket and serves it to its end. A Problem raised before the socket is accepted rejects the handshake;
+one raised later closes the socket with the code for it."""
 ShowHandler = Callable[[Socket, int], Awaitable[None]]
 
 _NORMAL = 1000
 
 
 class LiveRoutes:
-    """What is at ws://…/api/…/live. Each handler is given the socket before it is accepted.
+    """The sockets at ws://…/api/…/live. Each handler gets the socket before it is accepted.
 
-    A handshake counts as a request of its address (`rate`).
+    A handshake counts as a request of its client address (`rate`).
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class LiveRoutes:
         events: Handler,
         origins: Origins,
         limits: SocketLimits,
-        rate: Limit,
+        rate: RateLimit,
     ) -> None:
         self._show = show
         self._mine = mine
@@ -50,7 +51,7 @@ class LiveRoutes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = Socket(scope, receive, send)
         try:
-            await self._serve(socket, scope[ADDRESS])
+            await self._serve(socket, scope[ADDRESS_KEY])
         except ClientDisconnected:
             return
         except Exception as error:
@@ -72,15 +73,14 @@ class LiveRoutes:
             socket.close(_NORMAL)
 
     def serves(self, path: str) -> bool:
-        """Whether there is a live socket at this address."""
+        """Returns whether there is a live socket at this path."""
         return self._find(path) is not None
 
     def _find(self, path: str) -> Handler | None:
         match path.split("/"):
             case ["", "api", "shows", number, "live"]:
-                digits = number.isascii() and number.isdigit() and len(number) <= 16
-                if digits and 1 <= int(number) <= MAX_SHOW_ID:
-                    return partial(_of_show, self._show, int(number))
+                if (show_id := read_integer(number, MAX_SHOW_ID)) is not None:
+                    return partial(_of_show, self._show, show_id)
             case ["", "api", "me", "live"]:
                 return self._mine
             case ["", "api", "events", "live"]:
@@ -89,7 +89,7 @@ class LiveRoutes:
 
 
 def not_http() -> Problem:
-    """The answer to a plain request for the address of a live socket."""
+    """Returns the problem of a plain HTTP request for the path of a live socket."""
     return Problem(
         "upgrade_required",
         "Open a WebSocket here: docs/api.md tells what is said on it.",

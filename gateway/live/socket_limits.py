@@ -1,4 +1,4 @@
-"""How many live sockets there may be at once: of an account, from an address, in all; in each gateway."""
+"""Limits of concurrent live sockets in each gateway: per account, per client address, and in total."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ MAX_FROM_ADDRESS = 20
 
 
 class SocketLimits:
-    """Counts of open sockets. `limited` false (AISLE_RATE_LIMITS=off) lifts all but the bound in all."""
+    """Counts of open sockets. `limited` false (AISLE_RATE_LIMITS=off) lifts all limits but the total."""
 
-    def __init__(self, *, limited: bool, in_all: int = MAX_SOCKETS) -> None:
+    def __init__(self, *, limited: bool, max_total: int = MAX_SOCKETS) -> None:
         self._limited = limited
-        self._in_all = in_all
+        self._max_total = max_total
         self._total = 0
         self._addresses: Counter[str] = Counter()
         self._customers: Counter[int] = Counter()
 
     @contextlib.contextmanager
     def from_address(self, address: str) -> Iterator[None]:
-        """Counts one more socket while it is open. Raises Problem `overloaded` or `rate_limited`."""
-        if self._total >= self._in_all:
+        """Counts a socket while it is open. Raises Problem `overloaded` or `rate_limited`."""
+        if self._total >= self._max_total:
             raise Problem("overloaded", "There are too many live connections; try again.", retry_after_s=5)
         if self._limited and self._addresses[address] >= MAX_FROM_ADDRESS:
             raise Problem(
@@ -44,7 +44,7 @@ class SocketLimits:
 
     @contextlib.contextmanager
     def of_customer(self, user_id: int) -> Iterator[None]:
-        """Counts one more socket of an account while it is open. Raises Problem `rate_limited`."""
+        """Counts a socket of an account while it is open. Raises Problem `rate_limited`."""
         if self._limited and self._customers[user_id] >= MAX_OF_CUSTOMER:
             raise Problem(
                 "rate_limited",

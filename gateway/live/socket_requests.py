@@ -1,8 +1,8 @@
-"""What a customer asks for over its socket: read, sent through the log, each ref answered once.
+"""Requests of a customer over a socket: read, sent through the log, and answered once for each ref.
 
-The steps are those of the HTTP calls, and so are limits, keys and refusals. At most AT_ONCE messages of a
-socket are on their way; while they are, nothing more is read from it. What is not decided after 10 s is told to
-be pending and answered later; then it counts as the in-flight commands of its customer do.
+Steps, limits, keys and refusals are those of the HTTP calls. A socket has at most MAX_CONCURRENT requests in progress;
+then nothing more is read from it. A request that is undecided after 10 s is answered as pending and again when it is
+decided; meanwhile it counts only towards the customer's commands in flight.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 import msgspec
 
 from gateway.auth.access_tokens import Caller
-from gateway.bookings.requests import book_command, hold_command, move_command, no_booking
+from gateway.bookings.requests import book_command, change_command, hold_command, no_booking
+from gateway.commands.outcomes import Outcome, Pending, StoredDecision
 from gateway.commands.refusals import problem_of
-from gateway.commands.sender import Commands, Decided, Outcome, Pending
+from gateway.commands.sender import CommandSender
 from gateway.http.bodies import decode_body, invalid
-from gateway.http.command_headers import command_id_of
+from gateway.http.command_headers import DEFAULT_WAIT_S, command_id_of
 from gateway.http.errors import problem_for
-from gateway.http.preferences import DEFAULT_WAIT_S
 from gateway.http.problems import Problem
-from gateway.limits.admission import full
+from gateway.limits.admission import overloaded
 from gateway.live.logins import SocketLogin, SocketLogins, read_auth
-from gateway.live.sockets import NOT_WANTED, close_code
+from gateway.live.sockets import POLICY_VIOLATION, close_code
 from schemas.api import booking_body
 from schemas.api_sockets import (
     AcceptedMessage,
@@ -36,12 +36,12 @@ from schemas.api_sockets import (
 from schemas.commands import CancelBooking, Command, ConfirmBooking
 from schemas.wire import encode
 
-AT_ONCE = 16
+MAX_CONCURRENT = 16
 _FOLLOW_S = 60.0
 _FOLLOW_AGAIN_S = 0.1
 _FINISH_S = 10.0
-_MAX_UNREADABLE = 100
-"""Messages in a row that are none; then the socket is closed with 1008."""
+_MAX_INVALID = 100
+"""Consecutive invalid messages after which the socket is closed with 1008."""
 _MAX_REF = 64
 _TYPES = ("auth", "book", "hold", "confirm", "cancel")
 
@@ -54,58 +54,58 @@ _MOVE = msgspec.json.Decoder(MoveMessage)
 class SocketRequests:
     """The requests of one logged-in socket."""
 
-    def __init__(self, login: SocketLogin, logins: SocketLogins, commands: Commands) -> None:
+    def __init__(self, login: SocketLogin, logins: SocketLogins, commands: CommandSender) -> None:
         self._login = login
         self._logins = logins
         self._commands = commands
         self._socket = login.socket
-        self._room = asyncio.Semaphore(AT_ONCE)
-        self._open: dict[str, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
+        self._in_progress: dict[str, asyncio.Task[None]] = {}
         self._pending: set[str] = set()
-        """Refs of `_open` that were told to be pending."""
-        self._unreadable = 0
+        """Refs of `_in_progress` that were answered as pending."""
+        self._invalid = 0
 
     async def read(self) -> None:
-        """Takes messages until the socket ends; closes it when it no longer speaks for its customer."""
+        """Reads messages until the socket ends; closes it when its token is no longer valid."""
         if self._login.ref is not None:
-            self._answer(AcceptedMessage(self._login.ref))
+            self._send(AcceptedMessage(self._login.ref))
         while True:
-            await self._room.acquire()
+            await self._slots.acquire()
             text = await self._socket.receive_text()
             if text is None:
                 return
             try:
                 await self._logins.verify(self._login)
-                if not await self._take(text):
-                    self._room.release()
+                if not await self._handle(text):
+                    self._slots.release()
             except Problem as problem:
                 self._socket.close(close_code(problem), problem.code)
                 return
-            await asyncio.sleep(0)  # many messages may have come at once, and others have a turn too
+            await asyncio.sleep(0)  # many messages may have arrived at once: lets other tasks run in between
 
     async def finish(self) -> None:
-        """Waits a little for what was asked to get into the log: who is gone hears of it no more."""
-        waited = [task for ref, task in self._open.items() if ref not in self._pending]
+        """Waits up to 10 s until the requests are in the log. Their responses are dropped."""
+        waited = [task for ref, task in self._in_progress.items() if ref not in self._pending]
         try:
             if waited:
                 await asyncio.wait(waited, timeout=_FINISH_S)
         finally:
-            tasks = list(self._open.values())
+            tasks = list(self._in_progress.values())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _take(self, text: str) -> bool:
-        """Begins what a message asks for; says whether anything is on its way now.
+    async def _handle(self, text: str) -> bool:
+        """Handles one message. Returns whether a request is in progress now.
 
-        Raises Problem when the socket no longer speaks for its customer.
+        Raises Problem when the token of an `auth` message is invalid.
         """
         body = text.encode()
         ref: str | None = None
         try:
             head = self._head(body)
             given, kind = _ref_of(head), head.get("type")
-            if given in self._open:
+            if given in self._in_progress:
                 raise invalid(("ref", "this one is not answered yet; take another"))
             ref = given
             if kind == "auth":
@@ -116,74 +116,74 @@ class SocketRequests:
                 raise invalid(("ref", "this field is missing"))
             else:
                 command = _command(kind, body, self._login.caller)
-                if kind in ("book", "hold") and self._commands.refused_for_now(command.show_id):
-                    raise full()
-                self._open[ref] = asyncio.create_task(self._carry_out(ref, command))
+                if kind in ("book", "hold") and self._commands.overload_problem(command.show_id):
+                    raise overloaded()
+                self._in_progress[ref] = asyncio.create_task(self._execute(ref, command))
                 return True
         except Problem as problem:
             self._refuse(ref, problem)
             return False
         await self._logins.renew(self._login, auth)
         if ref is not None:
-            self._answer(AcceptedMessage(ref))
+            self._send(AcceptedMessage(ref))
         return False
 
     def _head(self, body: bytes) -> dict[str, Any]:
         try:
             head = decode_body(_HEAD, body)
         except Problem:
-            self._unreadable += 1
-            if self._unreadable == _MAX_UNREADABLE:
-                self._socket.close(NOT_WANTED, "these are no messages: see docs/api.md")
+            self._invalid += 1
+            if self._invalid == _MAX_INVALID:
+                self._socket.close(POLICY_VIOLATION, "these are no messages: see docs/api.md")
             raise
-        self._unreadable = 0
+        self._invalid = 0
         return head
 
-    async def _carry_out(self, ref: str, command: Command) -> None:
-        has_room = True
+    async def _execute(self, ref: str, command: Command) -> None:
+        has_slot = True
         try:
             await self._commands.check_customer(command)
             outcome: Outcome | None = await self._commands.submit(command, wait_s=DEFAULT_WAIT_S)
             if isinstance(outcome, Pending):
-                self._answer(PendingMessage(ref, str(outcome.position)))
+                self._send(PendingMessage(ref, str(outcome.position)))
                 self._pending.add(ref)
-                has_room = False
-                self._room.release()
+                has_slot = False
+                self._slots.release()
                 outcome = await self._follow(outcome)
             if outcome is not None:
-                self._decided(ref, outcome)
+                self._respond(ref, outcome)
         except Exception as error:
             problem = problem_for(error, self._socket.request_id.decode(), "message", self._socket.path)
             if problem.code == "not_found" and isinstance(command, ConfirmBooking | CancelBooking):
                 problem = no_booking(command.booking_id)
             self._refuse(ref, problem)
         finally:
-            del self._open[ref]
+            del self._in_progress[ref]
             self._pending.discard(ref)
-            if has_room:
-                self._room.release()
+            if has_slot:
+                self._slots.release()
 
-    async def _follow(self, pending: Pending) -> Decided | None:
-        """The decision, however late it comes; None when the socket has ended before."""
+    async def _follow(self, pending: Pending) -> StoredDecision | None:
+        """Awaits the decision, however late it arrives; None when the socket has ended before."""
         while self._socket.open:
-            decided = await self._commands.decided(pending.position, _FOLLOW_S)
+            decided = await self._commands.await_decision(pending.position, _FOLLOW_S)
             if decided is not None:
                 return decided
-            await asyncio.sleep(_FOLLOW_AGAIN_S)  # a gateway that stops lets nobody wait
+            await asyncio.sleep(_FOLLOW_AGAIN_S)  # during shutdown await_decision returns at once
         return None
 
-    def _decided(self, ref: str, outcome: Decided) -> None:
+    def _respond(self, ref: str, outcome: StoredDecision) -> None:
         decision = outcome.decision
         if decision.reason is not None:
             raise problem_of(decision, outcome.position)
-        assert decision.booking is not None, "a booking command that is accepted is about a booking"
+        assert decision.booking is not None, "an accepted booking command has a booking"
         booking = booking_body(decision.booking, decision.repeats or outcome.position)
-        self._answer(AcceptedMessage(ref, booking, replayed=decision.repeats is not None))
+        self._send(AcceptedMessage(ref, booking, replayed=decision.repeats is not None))
 
     def _refuse(self, ref: str | None, problem: Problem) -> None:
-        self._answer(RefusedMessage(ref, problem.document()))
+        self._send(RefusedMessage(ref, problem.document()))
 
-    def _answer(self, message: msgspec.Struct) -> None:
+    def _send(self, message: msgspec.Struct) -> None:
         self._socket.push_text(encode(message))
 
 
@@ -204,5 +204,7 @@ def _command(kind: str, body: bytes, caller: Caller) -> Command:
             return hold_command(caller, hold.show_id, hold, command_id_of(hold.key, caller.user_id))
         case _:
             move = decode_body(_MOVE, body)
-            what = ConfirmBooking if move.type == "confirm" else CancelBooking
-            return move_command(what, caller, move.booking_id, command_id_of(move.key, caller.user_id))
+            command_type = ConfirmBooking if move.type == "confirm" else CancelBooking
+            return change_command(
+                command_type, caller, move.booking_id, command_id_of(move.key, caller.user_id)
+            )

@@ -1,33 +1,34 @@
-"""One live socket as its handler sees it: accepted or refused, text in, text out, closed with a code.
+"""A live socket as its handler sees it: accepted or rejected, text messages, closed with a code.
 
-The codes: 1003 for a binary message, 1007 for one that is not UTF-8, 1008 for one that does not belong here,
-1009 for one that is too long, 1011 for a fault of ours or a client that answers no ping, 1012 when the gateway
-stops, 1013 for a client that does not read, or to come back later, 4401 for a token that is missing, wrong or
-has run out, 4403 for an account that may not, 4429 past a limit.
+The codes: 1003 for a binary message, 1007 for a message that is not UTF-8, 1008 for one that is not expected, 1009 for
+one that is too long, 1011 for an internal error or a client that answers no ping, 1012 when the gateway stops, 1013 for
+a client that does not read or should retry later, 4401 for a token that is missing, invalid or expired, 4403 for an
+account without permission, 4429 past a limit.
 """
 
 from __future__ import annotations
 
-from gateway.http.exchange import Receive, Scope, Send, query_parameters, request_id_of
+from gateway.http.exchange import Receive, Scope, Send, request_id_of
 from gateway.http.problems import Problem
+from gateway.http.query import query_parameters
 from gateway.server.websocket_protocol import CONNECTION, BoundedWebSocket, text_frame
 
-__all__ = ["NOT_WANTED", "Socket", "close_code", "text_frame"]
+__all__ = ["POLICY_VIOLATION", "Socket", "close_code", "text_frame"]
 
-NOT_TEXT = 1003
-NOT_WANTED = 1008
-OUR_FAULT = 1011
+UNSUPPORTED_DATA = 1003
+POLICY_VIOLATION = 1008
+INTERNAL_ERROR = 1011
 _CODES = {401: 4401, 403: 4403, 429: 4429, 503: 1013}
 _MAX_REASON = 120
 
 
 def close_code(problem: Problem) -> int:
-    """The code with which an accepted socket ends because of a problem."""
-    return _CODES.get(problem.status, OUR_FAULT)
+    """Returns the code that closes an accepted socket because of a problem."""
+    return _CODES.get(problem.status, INTERNAL_ERROR)
 
 
 class Socket:
-    """A WebSocket of one client. It is refused or accepted first; what is sent after its end is dropped."""
+    """A WebSocket of one client. It is accepted or rejected first; what is sent after its end is dropped."""
 
     __slots__ = ("_connection", "_query", "_receive", "_send", "accepted", "headers", "path", "request_id")
 
@@ -55,13 +56,13 @@ class Socket:
         return query_parameters(self._query, known)
 
     async def accept(self) -> None:
-        """Answers the handshake: from now on messages go both ways."""
+        """Accepts the handshake."""
         self.accepted = True
-        await self._receive()  # that it connects
+        await self._receive()  # the event websocket.connect
         await self._send({"type": "websocket.accept", "headers": [(b"x-request-id", self.request_id)]})
 
     async def refuse(self, problem: Problem) -> None:
-        """Answers the handshake with a problem, as HTTP would; instead of `accept`."""
+        """Rejects the handshake with a problem, as an HTTP response."""
         body = problem.body()
         headers = [
             *problem.headers(),
@@ -75,33 +76,33 @@ class Socket:
         await self._send({"type": "websocket.http.response.body", "body": body})
 
     async def receive_text(self) -> str | None:
-        """The client's next message; None once it is gone. A client is not read from until this is called."""
+        """Returns the client's next message; None once it has disconnected. Nothing is read before this is called."""
         if self._connection.close_sent:
-            return None  # what it said meanwhile no longer counts
+            return None  # messages received meanwhile are dropped
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             return None
         text: str | None = message.get("text")
         if text is None:
-            self.close(NOT_TEXT, "send JSON as text, not as binary")
+            self.close(UNSUPPORTED_DATA, "send JSON as text, not as binary")
         return text
 
     def push(self, frame: bytes) -> None:
-        """Sends a frame, made by `text_frame`, without waiting; one frame can go to many sockets.
+        """Sends a frame made by `text_frame`, without waiting. One frame can be sent to many sockets.
 
         Frames arrive in the order of these calls. A client that does not read is dropped with 1013.
         """
         self._connection.push(frame)
 
     def push_text(self, text: bytes) -> None:
-        """Sends one message, from its UTF-8, without waiting."""
+        """Sends one message, given as UTF-8, without waiting."""
         self._connection.push(text_frame(text))
 
     async def send_text(self, text: str | bytes) -> None:
-        """Sends one message once the client has read most of what was sent before."""
+        """Sends one message after the client has read most of the earlier ones."""
         await self._connection.writable.wait()
         self.push_text(text.encode() if isinstance(text, str) else text)
 
     def close(self, code: int, reason: str = "") -> None:
-        """Says goodbye; `receive_text` gives None from then on. Past the first, calls do nothing."""
+        """Closes the socket; `receive_text` returns None from then on. Only the first call has an effect."""
         self._connection.end(code, reason[:_MAX_REASON])

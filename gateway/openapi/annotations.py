@@ -1,4 +1,4 @@
-"""What handlers say about themselves for the OpenAPI document."""
+"""Annotations of handlers for the OpenAPI document: problem responses and security."""
 
 from __future__ import annotations
 
@@ -17,54 +17,54 @@ BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 
 
 class FieldError(msgspec.Struct, frozen=True):
-    """A field at fault, as a path such as `layout.sections[0].name`, and what would do."""
+    """An invalid field, as a path such as `layout.sections[0].name`, and the expected value."""
 
     field: str
     message: str
 
 
 class ProblemBody(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An RFC 9457 problem. `code` is stable and says what is the case, `detail` says what to do next."""
+    """An RFC 9457 problem. `code` is stable and names the error, `detail` says what to do next."""
 
     type: Annotated[str, msgspec.Meta(extra_json_schema={"format": "uri-reference"})]
-    """The address of a page about the code."""
+    """The address of a page that explains the code."""
     title: str
     status: int
     detail: str
     code: str
     errors: list[FieldError] = []
-    """With `validation`: the fields at fault."""
+    """With `validation`: the invalid fields."""
     seats: list[str] = []
-    """The seats at fault."""
+    """The seats that caused the problem."""
     retry_after_s: int | msgspec.UnsetType = msgspec.UNSET
-    """The header Retry-After."""
+    """Seconds, as in the header Retry-After."""
     request_id: str | msgspec.UnsetType = msgspec.UNSET
-    """With `internal_error`: what to tell the operator."""
+    """With `internal_error`: the id to report to the operator."""
     decided: PositionBody | msgspec.UnsetType = msgspec.UNSET
-    """Of a refusal that came through the log: the position of its decision."""
+    """For a decided command: the position of the decision in the log."""
     sales_start_at: Timestamp | msgspec.UnsetType = msgspec.UNSET
     """With `not_on_sale`: when sales start."""
     outcome: Literal["unknown"] | msgspec.UnsetType = msgspec.UNSET
-    """With `log_unavailable`: the log may have taken the request."""
+    """With `log_unavailable`: the request may have been appended to the log."""
     booking_id: UUID | msgspec.UnsetType = msgspec.UNSET
-    """With `outcome`: the id of the booking, should it have been made."""
+    """With `outcome`: the id that the booking has if it was made."""
     missing: list[str] = []
-    """With `not_ready`: what bookings need."""
+    """With `not_ready`: the prerequisites of bookings that are missing."""
 
 
-def described(*codes: str) -> str:
-    """The problems that an answer may be, in words."""
+def describe_problems(*codes: str) -> str:
+    """The description of a response that is one of these problems, with links to their pages."""
     return "; ".join(f"[`{code}`](/problems/{code}): {PROBLEMS[code][1]}" for code in codes)
 
 
 def problem_responses(*codes: str) -> dict[int, ResponseSpec]:
-    """The answers of a handler that raises these problems."""
+    """The OpenAPI responses of a handler that raises these problems, by status."""
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(PROBLEMS[code][0], []).append(code)
     return {
         status: ResponseSpec(
-            ProblemBody, generate_examples=False, description=described(*codes), media_type=_PROBLEM
+            ProblemBody, generate_examples=False, description=describe_problems(*codes), media_type=_PROBLEM
         )
         for status, codes in by_status.items()
     }

@@ -1,14 +1,14 @@
-"""The catalogue's calls in the OpenAPI document: those that read it, which the framework does not know, and
-what the framework does not say about the others."""
+"""The catalogue in the OpenAPI document: its read operations, which are fast routes, and additions to the operations
+of the framework."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from gateway.http.pagination import DEFAULT_LIMIT, MAX_CURSOR, MAX_LIMIT
-from gateway.openapi.annotations import described
+from gateway.openapi.annotations import describe_problems
 from gateway.openapi.examples import BODIES, MOVIE, PENDING, PENDING_SHOW, SHOW
-from gateway.openapi.fast_routes import KEY_PARAMETER, PROBLEM_SCHEMA, WAITING_PARAMETERS
+from gateway.openapi.fast_routes import COMMAND_PARAMETERS, KEY_PARAMETER, PROBLEM_SCHEMA
 from schemas.api_catalogue import MAX_SEARCH, MAX_WORD
 from schemas.ids import MAX_SHOW_ID
 
@@ -19,16 +19,16 @@ _IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
     "schema": {"type": "string"},
-    "description": "The `ETag` of the answer one has: 304 while it still holds.",
+    "description": "The `ETag` of a stored response: 304 while it is still current.",
 }
 _ETAG = {
-    "ETag": {"description": "Names exactly these bytes.", "schema": {"type": "string"}},
+    "ETag": {"description": "Identifies exactly these bytes.", "schema": {"type": "string"}},
     "Cache-Control": {
-        "description": "`no-cache`: keep it, and ask each time whether it still holds.",
+        "description": "`no-cache`: store it, and revalidate it before each use.",
         "schema": {"type": "string"},
     },
 }
-_STAFF_CALLS = {
+_STAFF_COMMANDS = {
     "/api/shows/{show_id}": "patch",
     "/api/shows/{show_id}/close": "post",
     "/api/shows/{show_id}/reopen": "post",
@@ -36,17 +36,20 @@ _STAFF_CALLS = {
     "/api/shows/{show_id}/block": "post",
     "/api/shows/{show_id}/unblock": "post",
 }
-_LOCATION = {"description": "Where it is, or where to ask for its fate.", "schema": {"type": "string"}}
+_LOCATION = {
+    "description": "The address of the resource, or of the command's status.",
+    "schema": {"type": "string"},
+}
 _RETRY_AFTER = {"description": "Seconds.", "schema": {"type": "integer"}}
 _REPLAYED = {
-    "description": "`true`: the key has been used before, this is the fate of the first request.",
+    "description": "`true`: the key was used before, this is the response to the first request.",
     "schema": {"type": "string", "enum": ["true"]},
 }
-_APPLIED = {"description": "What was understood of `Prefer`.", "schema": {"type": "string"}}
+_APPLIED = {"description": "The part of `Prefer` that was applied.", "schema": {"type": "string"}}
 
 
 def catalogue_paths() -> dict[str, dict[str, Any]]:
-    """Paths of the calls that read the catalogue, each with its operation."""
+    """The read operations of the catalogue, by path and method."""
     pages = [
         _query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
         _query("cursor", _text(MAX_CURSOR), "`next_cursor` of the page before, unchanged."),
@@ -56,10 +59,10 @@ def catalogue_paths() -> dict[str, dict[str, Any]]:
         _query("from", _text(40), "A day in each show's time zone, or an instant.", "2026-11-21"),
         _query("to", _text(40), "A day, itself included, or an instant, itself not.", "2026-11-22T00:00:00Z"),
     ]
-    words = "Whatever the case and accents."
+    words = "Case and accents are ignored."
     return {
         "/api/movies": {
-            "get": _reading(
+            "get": _read_operation(
                 "ListMovies",
                 "Movies by title.",
                 [
@@ -76,10 +79,10 @@ def catalogue_paths() -> dict[str, dict[str, Any]]:
             )
         },
         "/api/movies/{movie_id}": {
-            "get": _reading("GetMovie", "One movie.", [_MOVIE_ID, _IF_NONE_MATCH], "MovieBody", MOVIE)
+            "get": _read_operation("GetMovie", "One movie.", [_MOVIE_ID, _IF_NONE_MATCH], "MovieBody", MOVIE)
         },
         "/api/movies/{movie_id}/shows": {
-            "get": _reading(
+            "get": _read_operation(
                 "ListShowsOfMovie",
                 "Shows of a movie, by the time they start.",
                 [_MOVIE_ID, *days, *pages],
@@ -88,7 +91,7 @@ def catalogue_paths() -> dict[str, dict[str, Any]]:
             )
         },
         "/api/shows": {
-            "get": _reading(
+            "get": _read_operation(
                 "ListShows",
                 "Shows by the time they start.",
                 [
@@ -106,37 +109,42 @@ def catalogue_paths() -> dict[str, dict[str, Any]]:
             )
         },
         "/api/shows/{show_id}": {
-            "get": _reading("GetShow", "One show.", [_SHOW_ID, _IF_NONE_MATCH], "ShowBody", SHOW)
+            "get": _read_operation("GetShow", "One show.", [_SHOW_ID, _IF_NONE_MATCH], "ShowBody", SHOW)
         },
     }
 
 
 def complete_catalogue(paths: dict[str, dict[str, Any]]) -> None:
-    """Adds to the framework's operations how they wait, what they answer, and examples."""
+    """Adds headers, responses and examples to the catalogue operations of the framework."""
     add_movie = paths["/api/movies"]["post"]
     add_movie["parameters"] = [*add_movie.get("parameters", []), KEY_PARAMETER]
     add_movie["responses"]["201"]["headers"] = {"Location": _LOCATION, "Idempotency-Replayed": _REPLAYED}
     create_show = paths["/api/shows"]["post"]
-    create_show["parameters"] = [*create_show.get("parameters", []), *WAITING_PARAMETERS]
+    create_show["parameters"] = [*create_show.get("parameters", []), *COMMAND_PARAMETERS]
     create_show["responses"] |= {
-        "201": _json("ShowBody", "Created, and opened by its writer; Location is the show.", SHOW, _made()),
+        "201": _json(
+            "ShowBody",
+            "Created and opened by its seat worker; Location is the show.",
+            SHOW,
+            _command_headers(),
+        ),
         "202": _json(
             "PendingShowBody",
-            "Created, and to be opened; Location is where to ask.",
+            "Created, not opened yet; Location is the command's status.",
             PENDING_SHOW,
-            _made("Retry-After"),
+            _command_headers("Retry-After"),
         ),
     }
-    for path, method in _STAFF_CALLS.items():
+    for path, method in _STAFF_COMMANDS.items():
         operation = paths[path][method]
-        operation["parameters"] = [*operation["parameters"], *WAITING_PARAMETERS]
+        operation["parameters"] = [*operation["parameters"], *COMMAND_PARAMETERS]
         operation["responses"] |= {
-            "200": _json("ShowBody", "Done; the show as it is now.", SHOW, _waited()),
+            "200": _json("ShowBody", "Done; the show as it is now.", SHOW, _wait_headers()),
             "202": _json(
                 "PendingBody",
-                "In the log and not decided yet; Location is where to ask.",
+                "Appended to the log, not decided yet; Location is the command's status.",
                 PENDING,
-                _made("Retry-After"),
+                _command_headers("Retry-After"),
             ),
         }
         operation["responses"]["503"] = _problems("overloaded", "log_unavailable", "database_unavailable")
@@ -147,7 +155,7 @@ def complete_catalogue(paths: dict[str, dict[str, Any]]) -> None:
                 operation["requestBody"]["content"]["application/json"]["example"] = example
 
 
-def _reading(
+def _read_operation(
     operation_id: str, summary: str, parameters: list[dict[str, Any]], schema: str, example: Any
 ) -> dict[str, Any]:
     return {
@@ -157,7 +165,7 @@ def _reading(
         "parameters": parameters,
         "responses": {
             "200": _json(schema, "As of at most a second ago.", example, _ETAG),
-            "304": {"description": "What the client has still holds.", "headers": _ETAG},
+            "304": {"description": "The client's stored response is still current.", "headers": _ETAG},
         },
         "security": [],
     }
@@ -172,8 +180,8 @@ def _query(name: str, schema: dict[str, Any], description: str = "", example: st
     return parameter
 
 
-def _text(longest: int) -> dict[str, Any]:
-    return {"type": "string", "maxLength": longest}
+def _text(max_length: int) -> dict[str, Any]:
+    return {"type": "string", "maxLength": max_length}
 
 
 def _json(
@@ -189,15 +197,15 @@ def _json(
 
 def _problems(*codes: str) -> dict[str, Any]:
     return {
-        "description": described(*codes),
+        "description": describe_problems(*codes),
         "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}},
     }
 
 
-def _waited() -> dict[str, Any]:
+def _wait_headers() -> dict[str, Any]:
     return {"Preference-Applied": _APPLIED, "Idempotency-Replayed": _REPLAYED}
 
 
-def _made(*more: str) -> dict[str, Any]:
-    headers = {"Location": _LOCATION} | _waited()
+def _command_headers(*more: str) -> dict[str, Any]:
+    headers = {"Location": _LOCATION} | _wait_headers()
     return headers | {"Retry-After": _RETRY_AFTER} if more else headers

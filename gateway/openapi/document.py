@@ -1,4 +1,4 @@
-"""The OpenAPI document, with the hot routes in it, and Swagger UI to read and try it, without the internet."""
+"""The OpenAPI document, including the fast routes, and Swagger UI served without internet access."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath
 
-from gateway.http.errors import nothing_here
-from gateway.openapi.annotations import described
+from gateway.http.errors import unknown_path
+from gateway.openapi.annotations import describe_problems
 from gateway.openapi.catalogue import catalogue_paths, complete_catalogue
-from gateway.openapi.fast_routes import PROBLEM_SCHEMA, body_schemas, hot_paths
-from gateway.openapi.plain_schemas import plain
+from gateway.openapi.fast_routes import PROBLEM_SCHEMA, body_schemas, fast_route_paths
+from gateway.openapi.plain_schemas import simplify
 
-_ASSETS = {
+_SWAGGER_ASSETS = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
-_OURS = {"docs.css": "text/css", "docs.js": "text/javascript"}
-# Swagger UI sets styles on elements; nothing else of it needs an exception.
+_OWN_ASSETS = {"docs.css": "text/css", "docs.js": "text/javascript"}
+# Swagger UI sets inline styles; it needs no other exception.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_OUTCOMES = {"201": "Made; Location says where.", "204": "Done."}
-_FRAMEWORKS_OWN_400 = "Bad request syntax or unsupported method"
-_ANYWHERE = described(
+_OUTCOMES = {"201": "Created; Location is its address.", "204": "Done."}
+_FRAMEWORK_400 = "Bad request syntax or unsupported method"
+_ANY_OPERATION = describe_problems(
     "method_not_allowed",
     "not_acceptable",
     "request_timeout",
@@ -47,7 +47,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 class OpenApiDocument(JsonRenderPlugin):
-    """Serves the framework's document completed by what the framework does not know."""
+    """Serves the framework's document, completed by the fast routes and by the problems of each operation."""
 
     def __init__(self) -> None:
         super().__init__(path="/", media_type="application/json")  # type: ignore[arg-type]
@@ -60,20 +60,20 @@ class OpenApiDocument(JsonRenderPlugin):
 
 
 def document_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Guard: the framework adds pages of its own below the document's address; they do not exist here."""
+    """Guard: hides the pages that the framework adds below the document's path."""
     if connection.url.path.rstrip("/") != "/openapi.json":
-        raise nothing_here()
+        raise unknown_path()
 
 
 def docs_routes() -> list[Any]:
-    """`/docs` and the files it is made of."""
+    """The route of `/docs` and of its assets."""
     return [_page, _asset]
 
 
 @get("/docs", include_in_schema=False, sync_to_thread=False)
 def _page() -> Response[bytes]:
     return Response(
-        _our_file("docs.html"),
+        _own_asset("docs.html"),
         media_type="text/html",
         headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"},
     )
@@ -81,21 +81,23 @@ def _page() -> Response[bytes]:
 
 @get("/docs/{name:str}", include_in_schema=False, sync_to_thread=True)
 def _asset(name: FromPath[str]) -> Response[bytes]:
-    if name in _OURS:
-        return Response(_our_file(name), media_type=_OURS[name], headers={"Cache-Control": "no-cache"})
-    if name not in _ASSETS:
+    if name in _OWN_ASSETS:
+        return Response(_own_asset(name), media_type=_OWN_ASSETS[name], headers={"Cache-Control": "no-cache"})
+    if name not in _SWAGGER_ASSETS:
         raise NotFoundException
-    return Response(_swagger_file(name), media_type=_ASSETS[name], headers={"Cache-Control": "max-age=86400"})
+    return Response(
+        _swagger_asset(name), media_type=_SWAGGER_ASSETS[name], headers={"Cache-Control": "max-age=86400"}
+    )
 
 
 @lru_cache
-def _our_file(name: str) -> bytes:
+def _own_asset(name: str) -> bytes:
     return resources.files("gateway.openapi").joinpath("web", name).read_bytes()
 
 
 @lru_cache
-def _swagger_file(name: str) -> bytes:
-    # Found, not imported: the package is an extension of Flask, of which only the files are wanted.
+def _swagger_asset(name: str) -> bytes:
+    # Located, not imported: the package is a Flask extension, and only its files are used.
     spec = importlib.util.find_spec("flask_swagger_ui")
     assert spec is not None
     assert spec.origin is not None
@@ -104,37 +106,37 @@ def _swagger_file(name: str) -> bytes:
 
 def _complete(document: dict[str, Any]) -> dict[str, Any]:
     paths = {path: dict(item) for path, item in document["paths"].items()}
-    for path, item in (*hot_paths().items(), *catalogue_paths().items()):
+    for path, item in (*fast_route_paths().items(), *catalogue_paths().items()):
         paths.setdefault(path, {}).update(item)
     for path, item in paths.items():
         for method in _METHODS:
             if method in item:
-                item[method] = _told(path, item[method])
+                item[method] = _completed(path, item[method])
     complete_catalogue(paths)
-    # msgspec knows more about its own types than the framework, what they are for among it.
+    # msgspec's schemas of its own types are more complete than the framework's; they have descriptions, for example.
     schemas = {**document["components"]["schemas"], **body_schemas()}
     components = {**document["components"], "schemas": dict(sorted(schemas.items()))}
     complete = {
         **document,
         "paths": dict(sorted(paths.items())),
         "components": components,
-        "externalDocs": {"description": "What each problem code means", "url": "/problems"},
+        "externalDocs": {"description": "Explanation of each problem code", "url": "/problems"},
     }
-    return plain(complete)
+    return simplify(complete)
 
 
-def _told(path: str, operation: dict[str, Any]) -> dict[str, Any]:
-    """An operation with a readable summary, and with the problems that follow from what it takes."""
+def _completed(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    """An operation with a short summary, and with the problems that follow from its parameters and body."""
     summary, _, rest = operation.get("description", operation["summary"]).partition(".")
     responses = {
         status: {**response, "description": _OUTCOMES.get(status, response["description"])}
         for status, response in operation["responses"].items()
-        if response["description"] != _FRAMEWORKS_OWN_400
+        if response["description"] != _FRAMEWORK_400
     }
     for status, codes in _problems_of(path, operation).items():
-        told = responses.get(status, {}).get("description")
-        responses[status] = _problem("; ".join(filter(None, (told, described(*codes)))))
-    responses.setdefault("default", _problem(f"Any other problem; its `code` says which. {_ANYWHERE}."))
+        described = responses.get(status, {}).get("description")
+        responses[status] = _problem("; ".join(filter(None, (described, describe_problems(*codes)))))
+    responses.setdefault("default", _problem(f"Any other problem; its `code` says which. {_ANY_OPERATION}."))
     return {**operation, "summary": summary, "description": rest.strip(), "responses": responses}
 
 
@@ -157,8 +159,8 @@ def _problems_of(path: str, operation: dict[str, Any]) -> dict[str, list[str]]:
     if not probe:
         codes["429"] = ["rate_limited"]
         if "503" not in operation["responses"]:
-            taken = ["overloaded", "log_unavailable"] if "Idempotency-Key" in names else []
-            codes["503"] = [*taken, "database_unavailable"]
+            for_commands = ["overloaded", "log_unavailable"] if "Idempotency-Key" in names else []
+            codes["503"] = [*for_commands, "database_unavailable"]
     return codes
 
 

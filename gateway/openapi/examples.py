@@ -63,4 +63,4 @@ BODIES: dict[str, Any] = {
     "BlockSeats": {"seats": ["A1", "A2"], "note": "Camera position"},
     "UnblockSeats": {"seats": ["A1", "A2"]},
 }
-"""Operation id → what a client may send."""
+"""Operation id → an example of its request body."""

@@ -1,4 +1,4 @@
-"""The hot routes in the OpenAPI document; the framework does not know them."""
+"""The fast routes in the OpenAPI document. The framework generates only its own routes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.openapi.annotations import BEARER, ProblemBody, described
+from gateway.openapi.annotations import BEARER, ProblemBody, describe_problems
 from schemas import api, api_accounts, api_catalogue, api_reports, api_seats
 
 _SCHEMAS = (api, api_accounts, api_catalogue, api_reports, api_seats)
@@ -40,13 +40,13 @@ KEY_PARAMETER: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
-    "description": "The same key and request get the stored first answer, for 48 hours.",
+    "description": "The same key with the same request returns the stored first response, for 48 hours.",
 }
-WAITING_PARAMETERS: list[dict[str, Any]] = [_PREFER, KEY_PARAMETER]
-"""Headers of every call that is a command."""
+COMMAND_PARAMETERS: list[dict[str, Any]] = [_PREFER, KEY_PARAMETER]
+"""Headers of every command request."""
 
 _BYTES = {"type": "string", "format": "binary"}
-_LIST: list[dict[str, Any]] = [
+_LIST_PARAMETERS: list[dict[str, Any]] = [
     {
         "name": "status",
         "in": "query",
@@ -59,19 +59,19 @@ _LIST: list[dict[str, Any]] = [
     },
     {"name": "cursor", "in": "query", "schema": {"type": "string"}},
 ]
-_OPEN_TO_ALL: list[dict[str, list[str]]] = []
+_PUBLIC: list[dict[str, list[str]]] = []
 
 
 def body_schemas() -> dict[str, Any]:
-    """The components that all bodies are made of."""
+    """The component schemas of all request and response bodies."""
     bodies = [ProblemBody]
     for module in _SCHEMAS:
         bodies += [kind for name, kind in vars(module).items() if name.endswith(("Body", "Page", "Request"))]
     return msgspec.json.schema_components(bodies, ref_template=_REF)[1]
 
 
-def hot_paths() -> dict[str, dict[str, Any]]:
-    """Paths of the hot routes, each with its operations."""
+def fast_route_paths() -> dict[str, dict[str, Any]]:
+    """The operations of the fast routes, by path and method."""
     return {
         "/api/shows/{show_id}/seats": {
             "get": _operation(
@@ -79,14 +79,14 @@ def hot_paths() -> dict[str, dict[str, Any]]:
                 "The seat map: the layout, and one letter per seat in layout order.",
                 [_SHOW, {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}],
                 {"200": _json("SeatMapBody", "The map; ETag is its version."), "304": _plain("Unchanged.")},
-                security=_OPEN_TO_ALL,
+                security=_PUBLIC,
             )
         },
         "/api/shows/{show_id}/bookings": {
             "post": _operation(
                 "BookSeats",
                 "Book seats, all or none.",
-                [_SHOW, *WAITING_PARAMETERS],
+                [_SHOW, *COMMAND_PARAMETERS],
                 {"201": _json("BookingBody", "Booked; Location is the booking.")}
                 | _pending()
                 | _refused(*_SEATS),
@@ -96,9 +96,9 @@ def hot_paths() -> dict[str, dict[str, Any]]:
         "/api/shows/{show_id}/holds": {
             "post": _operation(
                 "HoldSeats",
-                "Keep seats for a while, all or none; confirm the booking before it expires."
+                "Hold seats for a limited time, all or none; confirm the booking before it expires."
                 " At most 30 an hour for each customer and show; refused and repeated ones do not count.",
-                [_SHOW, *WAITING_PARAMETERS],
+                [_SHOW, *COMMAND_PARAMETERS],
                 {"201": _json("BookingBody", "Held until `expires_at`; Location is the booking.")}
                 | _pending()
                 | _refused(*_SEATS),
@@ -109,8 +109,8 @@ def hot_paths() -> dict[str, dict[str, Any]]:
             "post": _operation(
                 "ConfirmBooking",
                 "Make a held booking a confirmed one.",
-                [_BOOKING, *WAITING_PARAMETERS],
-                {"200": _json("BookingBody", "The booking as it is now.")}
+                [_BOOKING, *COMMAND_PARAMETERS],
+                {"200": _json("BookingBody", "The current booking.")}
                 | _pending()
                 | _refused("hold_expired", "already_confirmed", "already_cancelled"),
             )
@@ -120,7 +120,7 @@ def hot_paths() -> dict[str, dict[str, Any]]:
                 "GetBooking",
                 "One booking, for its owner and staff.",
                 [_BOOKING],
-                {"200": _json("BookingBody", "The booking as it is now.")},
+                {"200": _json("BookingBody", "The current booking.")},
             ),
             "delete": _cancel("DeleteBooking"),
         },
@@ -131,7 +131,7 @@ def hot_paths() -> dict[str, dict[str, Any]]:
                 [_BOOKING, {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}],
                 {
                     "200": {
-                        "description": "The tickets; ETag names these very bytes.",
+                        "description": "The tickets; ETag identifies exactly these bytes.",
                         "headers": {
                             "ETag": {"schema": {"type": "string"}},
                             "Content-Disposition": {"schema": {"type": "string"}},
@@ -151,8 +151,8 @@ def hot_paths() -> dict[str, dict[str, Any]]:
         "/api/me/bookings": {
             "get": _operation(
                 "ListMyBookings",
-                "One's own bookings, newest first.",
-                _LIST,
+                "The caller's own bookings, newest first.",
+                _LIST_PARAMETERS,
                 {"200": _json("BookingsPage", "A page.")},
             )
         },
@@ -160,14 +160,14 @@ def hot_paths() -> dict[str, dict[str, Any]]:
             "get": _operation(
                 "ListBookingsOfUser",
                 "A customer's bookings, newest first; for themselves and staff.",
-                [_USER, *_LIST],
+                [_USER, *_LIST_PARAMETERS],
                 {"200": _json("BookingsPage", "A page.")},
             )
         },
         "/api/commands/{position}": {
             "get": _operation(
                 "GetCommand",
-                "The fate of what was answered 202.",
+                "The status of a command that was answered 202.",
                 [_POSITION, _PREFER],
                 {
                     "200": _one_of(
@@ -195,8 +195,8 @@ def _cancel(name: str) -> dict[str, Any]:
     return _operation(
         name,
         "Cancel a booking; its seats are free again at once.",
-        [_BOOKING, *WAITING_PARAMETERS],
-        {"200": _json("BookingBody", "The booking as it is now.")}
+        [_BOOKING, *COMMAND_PARAMETERS],
+        {"200": _json("BookingBody", "The current booking.")}
         | _pending()
         | _refused("already_cancelled", "hold_expired", "show_started", "checked_in"),
     )
@@ -246,7 +246,9 @@ def _plain(description: str) -> dict[str, Any]:
 
 
 def _pending() -> dict[str, Any]:
-    return {"202": _json("PendingBody", "In the log and not decided yet; Location is where to ask.")}
+    return {
+        "202": _json("PendingBody", "Appended to the log, not decided yet; Location is the command's status.")
+    }
 
 
 def _refused(*codes: str) -> dict[str, Any]:
@@ -255,6 +257,6 @@ def _refused(*codes: str) -> dict[str, Any]:
 
 def _problems(*codes: str) -> dict[str, Any]:
     return {
-        "description": described(*codes),
+        "description": describe_problems(*codes),
         "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}},
     }

@@ -1,4 +1,4 @@
-"""Schemas of the OpenAPI document in the form that client generators take without loss."""
+"""Simplification of the OpenAPI document to constructs that client generators support."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from typing import Any
 from gateway.openapi.annotations import ProblemBody
 
 _OMITS_DEFAULTS = frozenset({ProblemBody.__name__})
-"""Bodies of answers that leave out fields with their default."""
+"""Response bodies that omit fields with their default value."""
 
 
-def plain(document: dict[str, Any]) -> dict[str, Any]:
-    """The document: enums with a type, no alternatives of one, no parameter that may be null, all answers whole."""
-    document = _walked(document)
+def simplify(document: dict[str, Any]) -> dict[str, Any]:
+    """Adds types to enums, unwraps single alternatives, removes null from parameters, and marks response fields as
+    required."""
+    document = _simplified(document)
     for item in document["paths"].values():
         for operation in item.values():
             for parameter in operation.get("parameters", []):
-                parameter["schema"] = _never_null(parameter["schema"])
+                parameter["schema"] = _without_null(parameter["schema"])
             for response in operation["responses"].values():
                 bodies = response.get("content", {}).values()
                 if bodies and all(body.get("schema") == {"type": "null"} for body in bodies):
-                    del response["content"]  # an answer without a body
+                    del response["content"]  # a response without a body
     schemas = document["components"]["schemas"]
     for name, schema in schemas.items():
-        # An answer has every field that has a default; only a request may leave them out.
+        # A response contains every field with a default; only a request may omit it.
         if name not in _OMITS_DEFAULTS and schema.get("additionalProperties") is not False:
             with_default = {field for field, one in schema.get("properties", {}).items() if "default" in one}
             required = {*schema.get("required", ()), *with_default}
@@ -31,30 +32,30 @@ def plain(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _walked(value: Any) -> Any:
+def _simplified(value: Any) -> Any:
     if isinstance(value, list):
-        return [_walked(one) for one in value]
+        return [_simplified(one) for one in value]
     if not isinstance(value, dict):
         return value
-    walked = {name: _walked(one) for name, one in value.items()}
-    if "$ref" in walked and "type" in walked:
-        return {"$ref": walked["$ref"]}
-    if isinstance(values := walked.get("enum"), list) and all(isinstance(one, str) for one in values):
-        walked.setdefault("type", "string")
-    if isinstance(choices := walked.get("oneOf"), list) and len(choices) == 1:
-        del walked["oneOf"]
-        walked = choices[0] | walked
-    return walked
+    simplified = {name: _simplified(one) for name, one in value.items()}
+    if "$ref" in simplified and "type" in simplified:
+        return {"$ref": simplified["$ref"]}
+    if isinstance(values := simplified.get("enum"), list) and all(isinstance(one, str) for one in values):
+        simplified.setdefault("type", "string")
+    if isinstance(choices := simplified.get("oneOf"), list) and len(choices) == 1:
+        del simplified["oneOf"]
+        simplified = choices[0] | simplified
+    return simplified
 
 
-def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     if isinstance(kinds := schema.get("type"), list):
         schema = schema | {"type": next(kind for kind in kinds if kind != "null")}
     if None in schema.get("enum", ()):
         schema = schema | {"enum": [one for one in schema["enum"] if one is not None]}
     for kind in ("oneOf", "anyOf"):
         if kind in schema:
-            choices = [_never_null(one) for one in schema[kind] if one != {"type": "null"}]
+            choices = [_without_null(one) for one in schema[kind] if one != {"type": "null"}]
             rest = {name: one for name, one in schema.items() if name != kind}
             return choices[0] | rest if len(choices) == 1 else rest | {kind: choices}
     return schema

@@ -11,11 +11,11 @@ import asyncio
 import time
 
 import asyncpg
-import structlog
 
 from gateway.catalogue.zones import Zones, local_day
 from gateway.http.problems import Problem
-from runtime.postgres import AWAY
+from runtime.polling import OutageLog
+from runtime.postgres import DATABASE_ERRORS
 
 _PORTION = 1_000
 """Decisions of each partition that are gathered at once."""
@@ -91,8 +91,6 @@ WITH portion AS MATERIALIZED (
 SELECT coalesce(max(decided), 0) FROM (SELECT count(*) AS decided FROM portion GROUP BY partition) counted
 """
 
-_log = structlog.get_logger()
-
 
 class ReportFigures:
     """Gathers figures. `pool` is the reports' own, so that bookings never wait for a connection of it."""
@@ -105,7 +103,7 @@ class ReportFigures:
         """Gathers one portion; says whether there may be more."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_LOCK_SQL)
-            most = await connection.fetchval(_GATHER_SQL, _PORTION, self._zones.known, self._zones.house)
+            most = await connection.fetchval(_GATHER_SQL, _PORTION, self._zones.known, self._zones.default)
         return bool(most >= _PORTION)
 
     async def catch_up(self) -> None:
@@ -121,12 +119,15 @@ class ReportFigures:
 
     async def keep_gathering(self) -> None:
         """Gathers for ever, in small portions with pauses."""
+        outage = OutageLog("report figures")
         while True:
             began = time.monotonic()
             more = False
             try:
                 more = await self.gather()
-            except (asyncpg.PostgresError, *AWAY) as error:
-                _log.warning("figures for reports wait", error=str(error) or type(error).__name__)
+            except DATABASE_ERRORS as error:
+                outage.failed(error)
+            else:
+                outage.succeeded()
             pause_s = _REST * (time.monotonic() - began)
             await asyncio.sleep(pause_s if more else max(pause_s, _EVERY_S))

@@ -70,7 +70,7 @@ def occupancy(movie_id: int | None, period: Period, zones: Zones) -> Query[Occup
         period=period,
         rows=_ROWS,
         totals=_TOTALS,
-        arguments=(movie_id, zones.known, zones.house),
+        arguments=(movie_id, zones.known, zones.default),
         cursor=tuple[datetime, int],
         key=lambda row: (row["starts_at"], row["show_id"]),
         page=page,

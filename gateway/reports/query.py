@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.catalogue.days import read_day
 from gateway.http.bodies import invalid
-from gateway.http.pagination import cut, read_cursor
+from gateway.http.pagination import read_cursor, split_page
 from gateway.http.problems import Problem
 from gateway.reports.figures import ReportFigures
 from gateway.reports.lines import BYTE_ORDER_MARK, Cell, lines
@@ -111,7 +111,7 @@ class ReportReader:
             except (asyncpg.DataError, ValueError, OverflowError):
                 raise _no_cursor() from None
             totals = await connection.fetch(query.totals, *query._values())
-        found, next_cursor = cut(rows, limit, query.key)
+        found, next_cursor = split_page(rows, limit, query.key)
         return query.page(list(found), totals, next_cursor)
 
     async def csv(self, query: Query[Any]) -> tuple[bytes, Table]:

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from litestar.response import Stream
 
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 
 PIECE_WITHIN_S = 30.0
 """A client that does not take the next piece within this time gets no more."""
@@ -93,7 +93,7 @@ class TableAnswer(Stream):
         async def send_table(scope: Any, receive: Any, send: Any) -> None:
             try:
                 await answer(scope, receive, send)
-            except* (TableCut, *AWAY) as errors:
+            except* (TableCut, *UNAVAILABLE) as errors:
                 # The answer stays incomplete, so the server closes the connection without the last chunk.
                 error = errors.exceptions[0]
                 _log.warning("a report is cut", error=str(error) or type(error).__name__, path=scope["path"])

@@ -1,1 +1,1 @@
-"""Seat maps: a snapshot of each show in memory, kept right by the writers' messages."""
+"""Seat maps: a snapshot of each show in memory, kept current by the messages of seat workers."""

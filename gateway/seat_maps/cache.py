@@ -1,11 +1,11 @@
-"""The gateway's pictures of the seats of shows, and what makes them right.
+"""Cache of seat-map snapshots, kept current by the seat changes that seat workers publish.
 
-A picture is read from PostgreSQL once, version and letters in one statement, and then moves on by the changes
-that seat workers publish over Redis. They come over the connection that brings the replies, in front of them:
-who was answered finds it in the picture. What was missed shows as a gap between versions, or when versions are
-compared, ten times a second for every show that somebody looks at; the picture is then read again. Without
-Redis the same comparison keeps pictures up to date, and an answer that came another way makes all of them
-doubtful: each is compared before it is shown again.
+A snapshot is read from PostgreSQL once, version and seats in one statement, and then moves on with the changes
+published over Redis. Changes arrive on the same connection as replies and before them, so a client that has received
+a response finds its booking in the seat map. A lost message shows as a gap between versions, or in the comparison of
+versions with PostgreSQL, ten times a second for every show in use; the snapshot is then read again. Without Redis the
+same comparison keeps snapshots current, and a decision that arrived in another way invalidates all of them: each is
+compared before it is used again.
 """
 
 from __future__ import annotations
@@ -15,248 +15,243 @@ import math
 import time
 from collections.abc import Callable
 
-import asyncpg
 import msgspec
-import structlog
 
 from gateway.http.problems import Problem
-from gateway.seat_maps.snapshot import NOT_OPENED, Picture, Watchers
-from gateway.seat_maps.store import StoredSeats
-from runtime.postgres import AWAY
+from gateway.seat_maps.snapshot import NOT_OPENED, SeatMapSnapshot, SnapshotListener
+from gateway.seat_maps.store import SeatMapStore
+from runtime.polling import poll
 from schemas.wire import ShowSeatChanges, decode_seat_changes
 
 COMPARE_EVERY_S = 0.1
-ALONE_S = 0.25
-"""How long a picture can be shown that no changes are heard for, after PostgreSQL has confirmed it."""
-FED_S = 1.0
-"""The same where changes are heard; also how long a change may be late while others are heard."""
-LOOKED_AT_S = 5.0
-"""How long after it was asked for a picture is still compared."""
-MAX_PICTURES = 1_000
+UNSUBSCRIBED_VALID_S = 0.25
+"""How long a snapshot is valid after PostgreSQL confirmed it, while no changes are received."""
+SUBSCRIBED_VALID_S = 1.0
+"""The same while changes are received; also how late a change may be while others arrive."""
+COMPARED_AFTER_USE_S = 5.0
+"""How long a snapshot is compared after its last use."""
+MAX_SNAPSHOTS = 1_000
 MAX_SEATS = 2_000_000
-"""Of all pictures together; those with watchers stay whatever their size."""
+"""Bound on the seats of all snapshots. Snapshots with a listener are kept regardless of it."""
 
 _NOTHING_READ = -2
-_READINGS_AT_ONCE = 4
-
-_log = structlog.get_logger()
+_CONCURRENT_READS = 4
 
 
-class _Reading(msgspec.Struct):
-    """One picture on its way from PostgreSQL, for all who wait for it."""
+class _Read(msgspec.Struct):
+    """A read of one snapshot from PostgreSQL, shared by concurrent callers."""
 
     task: asyncio.Task[None]
-    heard: list[ShowSeatChanges]
-    """What was published meanwhile: the statement may not have seen it."""
+    received: list[ShowSeatChanges]
+    """Changes received meanwhile: the statement may not have seen them."""
 
 
-class SeatPictures:
-    """Pictures by show. Not to be kept by who gets one: ask again."""
+class SeatMapCache:
+    """Snapshots by show. Callers must not keep a snapshot beyond one iteration of the event loop."""
 
-    def __init__(self, stored: StoredSeats, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stored = stored
+    def __init__(self, store: SeatMapStore, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
         self._clock = clock
-        self._pictures: dict[int, Picture] = {}
-        self._readings: dict[int, _Reading] = {}
+        self._snapshots: dict[int, SeatMapSnapshot] = {}
+        self._reads: dict[int, _Read] = {}
         self._seats = 0
-        self._room = asyncio.Semaphore(_READINGS_AT_ONCE)
-        self._fed = False
-        self._heard_at = -math.inf
-        self._doubted_at = -math.inf
-        """All pictures were doubtful then: what was asked of PostgreSQL before does not confirm any."""
+        self._read_slots = asyncio.Semaphore(_CONCURRENT_READS)
+        self._is_subscribed = False
+        self._received_at = -math.inf
+        self._invalidated_at = -math.inf
+        """When all snapshots were invalidated: a query that began before it confirms none of them."""
 
-    # --- looking ---
+    # --- use ---
 
-    def good(self, show_id: int) -> Picture | None:
-        """The picture, if it is in memory and can be shown as it is."""
-        picture = self._pictures.get(show_id)
-        if picture is None or (now := self._clock()) >= picture.good_until:
+    def get_if_valid(self, show_id: int) -> SeatMapSnapshot | None:
+        """Returns the snapshot if it is in memory and valid."""
+        snapshot = self._snapshots.get(show_id)
+        if snapshot is None or (now := self._clock()) >= snapshot.valid_until:
             return None
-        picture.asked_at = now
-        return picture
+        snapshot.used_at = now
+        return snapshot
 
-    async def current(self, show_id: int) -> Picture:
-        """The picture, not older than any answer given before. Raises Problem `not_found`; AWAY errors."""
-        asked_at = self._clock()
+    async def get(self, show_id: int) -> SeatMapSnapshot:
+        """Returns a snapshot no older than any response sent before. Raises Problem `not_found` and UNAVAILABLE errors."""
+        began_at = self._clock()
         while True:
-            picture = self._pictures.get(show_id)
-            if picture is not None and (picture.read_at >= asked_at or self._clock() < picture.good_until):
-                picture.asked_at = asked_at
-                return picture
-            await asyncio.shield(self._read_soon(show_id).task)
+            snapshot = self._snapshots.get(show_id)
+            if snapshot is not None and (
+                snapshot.read_at >= began_at or self._clock() < snapshot.valid_until
+            ):
+                snapshot.used_at = began_at
+                return snapshot
+            await asyncio.shield(self._start_read(show_id).task)
 
-    def watch(self, picture: Picture, watchers: Watchers) -> None:
-        """Keeps a picture right and tells of its changes, until `unwatch`. To be called as soon as one has it."""
-        self._pictures[picture.show_id].watchers = watchers
+    def set_listener(self, snapshot: SeatMapSnapshot, listener: SnapshotListener) -> None:
+        """Keeps a snapshot current and passes its changes on. Must be called as soon as the snapshot is returned."""
+        self._snapshots[snapshot.show_id].listener = listener
 
-    def unwatch(self, show_id: int) -> None:
-        """Nobody watches this show any more."""
-        if (picture := self._pictures.get(show_id)) is not None:
-            picture.watchers = None
+    def remove_listener(self, show_id: int) -> None:
+        """Removes the listener of a show."""
+        if (snapshot := self._snapshots.get(show_id)) is not None:
+            snapshot.listener = None
 
-    # --- being told ---
+    def require_version(self, show_id: int, version: int) -> None:
+        """Invalidates an older snapshot: a client is about to receive this version of a show from PostgreSQL."""
+        snapshot = self._snapshots.get(show_id)
+        if snapshot is not None:
+            if snapshot.version < version:
+                self._invalidate_one(snapshot)
+        elif show_id in self._reads:
+            self.invalidate()
 
-    def decided(self, show_id: int, version: int) -> None:
-        """Somebody is about to be told of this version of a show, as PostgreSQL has it."""
-        picture = self._pictures.get(show_id)
-        if picture is not None:
-            if picture.version < version:
-                self._doubt_one(picture)
-        elif show_id in self._readings:
-            self.doubt()
+    # --- seat changes ---
 
-    def doubt(self) -> None:
-        """Answers were found in another way than changes come."""
-        self._doubted_at = self._clock()
-        for picture in self._pictures.values():
-            picture.good_until = 0.0
+    def invalidate(self) -> None:
+        """Invalidates all snapshots: a decision was found in another way than changes arrive."""
+        self._invalidated_at = self._clock()
+        for snapshot in self._snapshots.values():
+            snapshot.valid_until = 0.0
 
-    def feed_began(self) -> None:
-        """From now on every change is heard."""
-        self._fed = True
-        self.doubt()
+    def subscribed(self) -> None:
+        """Every change is received from now on."""
+        self._is_subscribed = True
+        self.invalidate()
 
-    def feed_ended(self) -> None:
-        """Changes are not heard any more."""
-        self._fed = False
-        self.doubt()
+    def unsubscribed(self) -> None:
+        """Changes are no longer received."""
+        self._is_subscribed = False
+        self.invalidate()
 
-    def hear(self, message: bytes) -> None:
-        """Takes what a seat worker published. Raises msgspec.MsgspecError for what is not that."""
-        self._heard_at = self._clock()
-        if not self._pictures and not self._readings:
+    def receive(self, message: bytes) -> None:
+        """Applies a message that a seat worker published. Raises msgspec.MsgspecError for an invalid one."""
+        self._received_at = self._clock()
+        if not self._snapshots and not self._reads:
             return
         for change in decode_seat_changes(message):
-            if (reading := self._readings.get(change.show_id)) is not None:
-                reading.heard.append(change)
-            if (picture := self._pictures.get(change.show_id)) is not None:
-                self._move(picture, change)
+            if (read := self._reads.get(change.show_id)) is not None:
+                read.received.append(change)
+            if (snapshot := self._snapshots.get(change.show_id)) is not None:
+                self._apply(snapshot, change)
 
-    def _move(self, picture: Picture, change: ShowSeatChanges) -> None:
-        if not picture.hear(change):
-            self._doubt_one(picture)
-            if picture.watchers is not None:
-                self._read_soon(picture.show_id)
+    def _apply(self, snapshot: SeatMapSnapshot, change: ShowSeatChanges) -> None:
+        if not snapshot.apply(change):
+            self._invalidate_one(snapshot)
+            if snapshot.listener is not None:
+                self._start_read(snapshot.show_id)
 
-    def _doubt_one(self, picture: Picture) -> None:
-        picture.doubted_at = self._clock()
-        picture.good_until = 0.0
+    def _invalidate_one(self, snapshot: SeatMapSnapshot) -> None:
+        snapshot.invalidated_at = self._clock()
+        snapshot.valid_until = 0.0
 
-    # --- reading ---
+    # --- reads ---
 
-    def _read_soon(self, show_id: int) -> _Reading:
-        reading = self._readings.get(show_id)
-        if reading is None:
-            task = asyncio.create_task(self._read(show_id), name=f"picture of show {show_id}")
-            reading = self._readings[show_id] = _Reading(task, [])
-            task.add_done_callback(lambda ended: self._read_ended(show_id, ended))
-        return reading
+    def _start_read(self, show_id: int) -> _Read:
+        read = self._reads.get(show_id)
+        if read is None:
+            task = asyncio.create_task(self._read(show_id), name=f"seat map of show {show_id}")
+            read = self._reads[show_id] = _Read(task, [])
+            task.add_done_callback(lambda done: self._finish_read(show_id, done))
+        return read
 
-    def _read_ended(self, show_id: int, task: asyncio.Task[None]) -> None:
-        del self._readings[show_id]
+    def _finish_read(self, show_id: int, task: asyncio.Task[None]) -> None:
+        del self._reads[show_id]
         if not task.cancelled():
-            task.exception()  # whoever waits has it too
+            task.exception()  # retrieved here, because there may be no caller left to retrieve it
 
     async def _read(self, show_id: int) -> None:
-        async with self._room:
+        async with self._read_slots:
             began_at = self._clock()
-            picture = self._pictures.get(show_id)
-            known = _NOTHING_READ if picture is None else picture.version
-            stored = await self._stored.picture(show_id, known)
+            snapshot = self._snapshots.get(show_id)
+            known = _NOTHING_READ if snapshot is None else snapshot.version
+            stored = await self._store.read(show_id, known)
         if stored is None:
             raise Problem("not_found", f"There is no show {show_id}; GET /api/shows lists them.")
-        if picture is None:
-            layout = await self._stored.layout(stored.layout_id)
-            picture = Picture(show_id, layout, stored.version, stored.claims, stored.terms)
-            self._keep(picture)
-        elif stored.version != known and not known < stored.version <= picture.version:
-            # Newer than what was heard meanwhile; or older than what we had: another state was restored.
-            picture.replace(stored.version, stored.claims, stored.terms)
-        picture.missing = None
-        for change in self._readings[show_id].heard:
-            self._move(picture, change)
-        self._confirm(picture, began_at)
+        if snapshot is None:
+            layout = await self._store.layout(stored.layout_id)
+            snapshot = SeatMapSnapshot(show_id, layout, stored.version, stored.claims, stored.terms)
+            self._keep(snapshot)
+        elif stored.version != known and not known < stored.version <= snapshot.version:
+            # Newer than the changes received meanwhile, or older than before: another state was restored.
+            snapshot.replace(stored.version, stored.claims, stored.terms)
+        snapshot.awaited_version = None
+        for change in self._reads[show_id].received:
+            self._apply(snapshot, change)
+        self._confirm(snapshot, began_at)
 
-    def _confirm(self, picture: Picture, asked_at: float) -> None:
-        """PostgreSQL, asked then, had nothing newer."""
-        picture.read_at = max(picture.read_at, asked_at)
-        if asked_at > self._doubted_at and asked_at > picture.doubted_at:
-            picture.good_until = asked_at + (FED_S if self._fed else ALONE_S)
+    def _confirm(self, snapshot: SeatMapSnapshot, began_at: float) -> None:
+        """Extends the validity of a snapshot: a query that began at this time found no newer version."""
+        snapshot.read_at = max(snapshot.read_at, began_at)
+        if began_at > self._invalidated_at and began_at > snapshot.invalidated_at:
+            valid_s = SUBSCRIBED_VALID_S if self._is_subscribed else UNSUBSCRIBED_VALID_S
+            snapshot.valid_until = began_at + valid_s
 
-    def _keep(self, picture: Picture) -> None:
-        picture.asked_at = self._clock()
-        self._seats += len(picture.states)
-        self._pictures[picture.show_id] = picture
-        if len(self._pictures) <= MAX_PICTURES and self._seats <= MAX_SEATS:
+    def _keep(self, snapshot: SeatMapSnapshot) -> None:
+        """Adds a snapshot, and evicts the least recently used ones past the bounds."""
+        snapshot.used_at = self._clock()
+        self._seats += len(snapshot.states)
+        self._snapshots[snapshot.show_id] = snapshot
+        if len(self._snapshots) <= MAX_SNAPSHOTS and self._seats <= MAX_SEATS:
             return
-        for old in sorted(self._pictures.values(), key=lambda one: one.asked_at):
-            if old is not picture and old.watchers is None and old.show_id not in self._readings:
-                del self._pictures[old.show_id]
+        for old in sorted(self._snapshots.values(), key=lambda one: one.used_at):
+            if old is not snapshot and old.listener is None and old.show_id not in self._reads:
+                del self._snapshots[old.show_id]
                 self._seats -= len(old.states)
-                if len(self._pictures) <= MAX_PICTURES and self._seats <= MAX_SEATS:
+                if len(self._snapshots) <= MAX_SNAPSHOTS and self._seats <= MAX_SEATS:
                     return
 
-    # --- comparing ---
+    # --- comparison ---
 
     async def compare(self) -> None:
-        """Compares the versions of all shows that somebody looks at, in one query."""
+        """Compares the versions of all snapshots in use with PostgreSQL, in one query."""
         began_at = self._clock()
         known = {
-            picture.show_id: picture.version
-            for picture in self._pictures.values()
-            if picture.watchers is not None or picture.asked_at > began_at - LOOKED_AT_S
+            snapshot.show_id: snapshot.version
+            for snapshot in self._snapshots.values()
+            if snapshot.listener is not None or snapshot.used_at > began_at - COMPARED_AFTER_USE_S
         }
         if not known:
             return
-        stored = await self._stored.versions(known)
+        stored = await self._store.versions(known)
         for show_id, version_then in known.items():
-            if (picture := self._pictures.get(show_id)) is not None:
-                self._compare_one(picture, version_then, stored.get(show_id, NOT_OPENED), began_at)
+            if (snapshot := self._snapshots.get(show_id)) is not None:
+                self._compare_one(snapshot, version_then, stored.get(show_id, NOT_OPENED), began_at)
 
-    def _compare_one(self, picture: Picture, version_then: int, stored: int, began_at: float) -> None:
-        if picture.missing is not None and picture.version >= picture.missing:
-            picture.missing = None
-        if version_then <= stored <= picture.version:
-            self._confirm(picture, began_at)
-        elif stored > version_then and self._may_be_heard_yet(picture, began_at):
-            if picture.missing is None:
-                picture.missing, picture.missing_at = stored, began_at
-                if picture.good_until:  # it was right one comparison ago
-                    picture.good_until = began_at - COMPARE_EVERY_S + FED_S
+    def _compare_one(
+        self, snapshot: SeatMapSnapshot, version_then: int, stored: int, began_at: float
+    ) -> None:
+        if snapshot.awaited_version is not None and snapshot.version >= snapshot.awaited_version:
+            snapshot.awaited_version = None
+        if version_then <= stored <= snapshot.version:
+            self._confirm(snapshot, began_at)
+        elif stored > version_then and self._may_still_arrive(snapshot, began_at):
+            if snapshot.awaited_version is None:
+                snapshot.awaited_version, snapshot.awaited_since = stored, began_at
+                if snapshot.valid_until:  # it was current one comparison ago
+                    snapshot.valid_until = began_at - COMPARE_EVERY_S + SUBSCRIBED_VALID_S
         else:
-            picture.missing = None
-            self._doubt_one(picture)
-        if picture.watchers is not None and not picture.good_until:
-            self._read_soon(picture.show_id)
+            snapshot.awaited_version = None
+            self._invalidate_one(snapshot)
+        if snapshot.listener is not None and not snapshot.valid_until:
+            self._start_read(snapshot.show_id)
 
-    def _may_be_heard_yet(self, picture: Picture, now: float) -> bool:
-        """Whether a version that PostgreSQL has is likely on its way to us.
+    def _may_still_arrive(self, snapshot: SeatMapSnapshot, now: float) -> bool:
+        """Returns whether the message about a version in PostgreSQL is probably on its way.
 
-        One that was committed just now is. Later on, a feed that is silent has missed it; one that is not is
-        behind, and to read pictures again would only put it further behind.
+        One that was committed just now is. Later, if no messages arrived since, it was lost; if messages did arrive,
+        they are delayed, and reading snapshots again would only delay them further.
         """
-        if not self._fed:
+        if not self._is_subscribed:
             return False
-        if picture.missing is None:
+        if snapshot.awaited_version is None:
             return True
-        return self._heard_at > picture.missing_at and now < picture.missing_at + FED_S
+        return (
+            self._received_at > snapshot.awaited_since and now < snapshot.awaited_since + SUBSCRIBED_VALID_S
+        )
 
     async def run(self) -> None:
-        """Compares for ever."""
-        failing = False
-        while True:
-            await asyncio.sleep(COMPARE_EVERY_S)
-            try:
-                await self.compare()
-                failing = False
-            except (*AWAY, asyncpg.PostgresError) as error:
-                if not failing:
-                    _log.warning("seats cannot be compared", error=str(error) or type(error).__name__)
-                failing = True
+        """Compares versions until cancelled."""
+        await poll("seat-map comparison", self.compare, every_s=COMPARE_EVERY_S)
 
     async def close(self) -> None:
-        """Ends what is being read."""
-        tasks = [reading.task for reading in self._readings.values()]
+        """Cancels the reads in progress."""
+        tasks = [read.task for read in self._reads.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Layouts as seat maps show them."""
+"""Layouts in the form that seat maps need."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 from schemas.layout import Layout, Row, Seating, decode_layout
 
 
-class ShownLayout:
-    """The seats of a layout, and its sections and rows written out once."""
+class EncodedLayout:
+    """The seats of a layout, and the JSON of its sections and rows, encoded once."""
 
     __slots__ = ("__weakref__", "seating", "sections")
 
@@ -21,7 +21,7 @@ class ShownLayout:
         self.seating = Seating(layout)
         """Label ↔ index."""
         self.sections = msgspec.json.encode(list(_sections(layout)))
-        """The JSON list of sections that a seat map has."""
+        """The JSON of the list of sections of a seat map."""
 
 
 def _sections(layout: Layout) -> Iterable[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a gateway knows of one show's seats: a letter per seat, all as of one version. Pure."""
+"""Seat-map snapshot: the letter of each seat of one show, all as of one version. Pure."""
 
 from __future__ import annotations
 
@@ -7,39 +7,40 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from gateway.seat_maps.layout import ShownLayout
+from gateway.seat_maps.layout import EncodedLayout
+from schemas.seat_states import AVAILABLE, BLOCKED, HELD, SOLD
 from schemas.wire import ShowSeatChanges
 
 NOT_OPENED = -1
-"""The version of a show that its writer has not opened: every seat is available."""
+"""The version of a show that its seat worker has not opened: every seat is available."""
 
 
 Claims: TypeAlias = Sequence[tuple[int, int]]
-"""Of each seat that is not available, its index and letter."""
+"""Index and letter of each seat that is not available."""
 
 
-_LETTERS = frozenset("ahsb")
+_LETTERS = frozenset({AVAILABLE, HELD, SOLD, BLOCKED})
 
 
-class Watchers(Protocol):
-    """Those who are to be told of every change of a picture."""
+class SnapshotListener(Protocol):
+    """Receiver of the changes of one snapshot."""
 
     def changed(self, changes: dict[str, str]) -> None:
-        """The picture has moved on: label → letter. None where only the show's terms changed."""
+        """Called after a change, with label → letter; with nothing when only the show's terms changed."""
         ...
 
 
 class ShowTerms(msgspec.Struct, frozen=True):
-    """What a show's status follows from. Times in Unix milliseconds."""
+    """The terms that determine a show's status. Times in Unix milliseconds."""
 
     status: str | None
-    """As its writer keeps it; None until it has opened the show."""
+    """The status that the seat worker keeps; None until it has opened the show."""
     starts_ms: int
     sales_start_ms: int | None = None
     sales_end_ms: int | None = None
 
     def status_at(self, now_ms: float) -> str:
-        """The status as clients see it. The same rule as in gateway/catalogue/shows.py."""
+        """Returns the status that clients see. The same rule as in gateway/catalogue/shows.py."""
         if self.status == "cancelled":
             return "cancelled"
         if self.starts_ms <= now_ms:
@@ -55,59 +56,59 @@ class ShowTerms(msgspec.Struct, frozen=True):
         return "on_sale"
 
 
-class Picture:
-    """One show's seats, with what was written out of them as long as it stays true."""
+class SeatMapSnapshot:
+    """The seats of one show. Encoded forms are cached per version."""
 
     __slots__ = (
         "_body",
         "_message",
-        "asked_at",
-        "doubted_at",
+        "awaited_since",
+        "awaited_version",
         "etag",
-        "good_until",
+        "invalidated_at",
         "layout",
-        "missing",
-        "missing_at",
+        "listener",
         "read_at",
         "show_id",
         "states",
         "terms",
+        "used_at",
+        "valid_until",
         "version",
-        "watchers",
     )
 
     def __init__(
         self,
         show_id: int,
-        layout: ShownLayout,
+        layout: EncodedLayout,
         version: int,
         claims: Claims,
         terms: ShowTerms,
     ) -> None:
         self.show_id = show_id
         self.layout = layout
-        self.watchers: Watchers | None = None
-        self.asked_at = self.read_at = self.good_until = 0.0
-        self.doubted_at = -1.0
-        self.missing: int | None = None
-        """A version that PostgreSQL has and that has not been heard of yet; `missing_at`: since when."""
-        self.missing_at = 0.0
+        self.listener: SnapshotListener | None = None
+        self.used_at = self.read_at = self.valid_until = 0.0
+        self.invalidated_at = -1.0
+        self.awaited_version: int | None = None
+        """A version that is in PostgreSQL and whose changes have not arrived; `awaited_since`: since when."""
+        self.awaited_since = 0.0
         self._body: bytes | None = None
         self._message: bytes | None = None
-        self._take(version, _states(layout, claims), terms)
+        self._set(version, _states(layout, claims), terms)
 
-    def _take(self, version: int, states: bytearray, terms: ShowTerms) -> None:
+    def _set(self, version: int, states: bytearray, terms: ShowTerms) -> None:
         self.states = states
         self.terms = terms
-        self._move_to(version)
+        self._set_version(version)
 
-    def _move_to(self, version: int) -> None:
+    def _set_version(self, version: int) -> None:
         self.version = version
         self.etag = b'"%d.%d"' % (self.show_id, version)
         self._body = self._message = None
 
-    def hear(self, change: ShowSeatChanges) -> bool:
-        """Moves on by what was published; False when something before it is missing."""
+    def apply(self, change: ShowSeatChanges) -> bool:
+        """Applies a published change. Returns False when an earlier change is missing."""
         if change.to_version <= self.version:
             return True
         if change.from_version < 0 or change.from_version > self.version:
@@ -118,40 +119,40 @@ class Picture:
             if seat < 0 or letter not in _LETTERS:
                 return False
             states[seat] = ord(letter)
-        self._move_to(change.to_version)
-        if self.watchers is not None and change.changes:
-            self.watchers.changed(change.changes)
+        self._set_version(change.to_version)
+        if self.listener is not None and change.changes:
+            self.listener.changed(change.changes)
         return True
 
     def replace(self, version: int, claims: Claims, terms: ShowTerms) -> None:
-        """Becomes what was read; watchers are told the difference."""
+        """Replaces the seats by those read from PostgreSQL, and passes the difference to the listener."""
         before, after = self.states, _states(self.layout, claims)
-        self._take(version, after, terms)
-        if self.watchers is not None:
+        self._set(version, after, terms)
+        if self.listener is not None:
             label = self.layout.seating.label
-            self.watchers.changed(
+            self.listener.changed(
                 {label(seat): chr(now) for seat, now in enumerate(after) if now != before[seat]}
                 if before != after
                 else {}
             )
 
     def body(self) -> bytes:
-        """The seat map as it is answered."""
+        """Returns the JSON of the seat map."""
         if self._body is None:
             head = b'{"show_id":%d,"version":%d,"sections":' % (self.show_id, self.version)
             self._body = b"".join((head, self.layout.sections, b',"states":"', self.states, b'"}'))
         return self._body
 
     def message(self) -> bytes:
-        """The first message of a live socket."""
+        """Returns the first message of a live socket."""
         if self._message is None:
             head = b'{"type":"seats","version":%d,"states":"' % self.version
             self._message = b"".join((head, self.states, b'"}'))
         return self._message
 
 
-def _states(layout: ShownLayout, claims: Claims) -> bytearray:
-    states = bytearray(b"a" * len(layout.seating))
+def _states(layout: EncodedLayout, claims: Claims) -> bytearray:
+    states = bytearray(AVAILABLE.encode() * len(layout.seating))
     for seat, letter in claims:
         states[seat] = letter
     return states

@@ -1,4 +1,4 @@
-"""Seats as PostgreSQL has them: version and letters in one statement, so that they belong together."""
+"""Reads of seat maps from PostgreSQL: version and seats in one statement, so that they are consistent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from gateway.seat_maps.layout import ShownLayout
+from gateway.seat_maps.layout import EncodedLayout
 from gateway.seat_maps.snapshot import NOT_OPENED, Claims, ShowTerms
 
 _READ = f"""
@@ -21,35 +21,35 @@ _READ = f"""
            SELECT array_agg(seat) AS seats, string_agg(state::text, '') AS letters
              FROM claims WHERE show_id = s.show_id AND coalesce(t.version, {NOT_OPENED}) <> $2) c ON true
      WHERE s.show_id = $1"""
-"""Claims only when the version is another one than is known."""
+"""Reads claims only when the version differs from the known one."""
 
 _VERSIONS = "SELECT show_id, version FROM show_states WHERE show_id = ANY ($1::int[])"
 _LAYOUT = "SELECT body FROM layouts WHERE layout_id = $1"
 
 
-class StoredPicture(msgspec.Struct, frozen=True):
+class StoredSeatMap(msgspec.Struct, frozen=True):
     """A show's seats as of one version."""
 
     layout_id: int
     version: int
     terms: ShowTerms
     claims: Claims
-    """Empty where the version was known already."""
+    """Empty when the version was known."""
 
 
-class StoredSeats:
-    """Reads seats, versions and layouts."""
+class SeatMapStore:
+    """Reader of seats, versions and layouts."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._layouts: WeakValueDictionary[int, ShownLayout] = WeakValueDictionary()
+        self._layouts: WeakValueDictionary[int, EncodedLayout] = WeakValueDictionary()
 
-    async def picture(self, show_id: int, known_version: int) -> StoredPicture | None:
-        """The seats of a show, without them if the version is `known_version`; None for an unknown show."""
+    async def read(self, show_id: int, known_version: int) -> StoredSeatMap | None:
+        """Reads the seats of a show, without claims if the version is `known_version`; None for an unknown show."""
         row = await self._pool.fetchrow(_READ, show_id, known_version)
         if row is None:
             return None
-        return StoredPicture(
+        return StoredSeatMap(
             row["layout_id"],
             row["version"],
             ShowTerms(row["status"], row["starts_ms"], row["sales_start_ms"], row["sales_end_ms"]),
@@ -57,15 +57,15 @@ class StoredSeats:
         )
 
     async def versions(self, show_ids: Collection[int]) -> dict[int, int]:
-        """The versions of those of the shows that are opened."""
+        """Reads the versions of the given shows that have been opened."""
         return dict(await self._pool.fetch(_VERSIONS, list(show_ids)))
 
-    async def layout(self, layout_id: int) -> ShownLayout:
-        """The layout of a show. It never changes and is kept as long as somebody uses it."""
+    async def layout(self, layout_id: int) -> EncodedLayout:
+        """Returns a layout. It never changes, and is cached while a snapshot refers to it."""
         layout = self._layouts.get(layout_id)
         if layout is None:
             body = await self._pool.fetchval(_LAYOUT, layout_id)
-            # A house of 100,000 seats takes tens of milliseconds, for which others would have to wait.
-            layout = await asyncio.to_thread(ShownLayout, body)
+            # 100,000 seats take tens of milliseconds to decode, which would block the event loop.
+            layout = await asyncio.to_thread(EncodedLayout, body)
             self._layouts[layout_id] = layout
         return layout

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from gateway.http.exchange import MAX_BODY, Exchange
-from gateway.http.problems import Refusal
+from gateway.http.problems import EncodedProblem
 
 _BY_ASGI = frozenset((b"expect", b"upgrade", b"transfer-encoding", b"connection"))
 """Requests with one of these, other than `Connection: keep-alive`, do not go the fast path."""
@@ -23,7 +23,7 @@ class ShortWay(Protocol):
     def find(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Any | None:
         """The hot route of this request, to be given to `take`; None for any other request."""
 
-    def turned_away(self, route: Any) -> Refusal | None:
+    def turned_away(self, route: Any) -> EncodedProblem | None:
         """What is answered to a request at once, without looking into it; None: it is to be taken."""
 
     def take(self, route: Any, exchange: Exchange) -> None:

@@ -301,7 +301,7 @@ class BoundedHttp(HttpToolsProtocol):
                 headers=request.fields,
                 body=request.body,
                 client=self.client,
-                tell=self._tell,
+                respond=self._tell,
             ),
         )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from functools import lru_cache
 
-from gateway.http.exchange import NOT_KEPT, Header
-from gateway.http.problems import Refusal
+from gateway.http.exchange import NO_STORE, Header
+from gateway.http.problems import EncodedProblem
 from gateway.server.uvicorn_private import STATUS_LINE
 
 
@@ -38,7 +38,7 @@ def whole_answer(status: int, servers: list[Header], headers: list[Header], body
     return b"%b%b%b\r\n\r\n%b" % (STATUS_LINE[status], _servers_own.lines(servers), head, body)
 
 
-def refusal_as_sent(refusal: Refusal, servers: list[Header], request_id: bytes) -> bytes:
+def refusal_as_sent(refusal: EncodedProblem, servers: list[Header], request_id: bytes) -> bytes:
     """The same for a refusal that is sent over and over."""
     return b"%b%b%bx-request-id: %b\r\n\r\n%b" % (
         STATUS_LINE[refusal.status],
@@ -50,8 +50,8 @@ def refusal_as_sent(refusal: Refusal, servers: list[Header], request_id: bytes) 
 
 
 @lru_cache(maxsize=16)
-def _lines_of(refusal: Refusal) -> bytes:
-    headers = [*refusal.headers, (b"content-length", b"%d" % len(refusal.body)), NOT_KEPT]
+def _lines_of(refusal: EncodedProblem) -> bytes:
+    headers = [*refusal.headers, (b"content-length", b"%d" % len(refusal.body)), NO_STORE]
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 

@@ -13,9 +13,9 @@ import jinja2
 import msgspec
 from litestar import Response, get
 
-from gateway.catalogue.response_cache import ON_MOVIES, Answer, CatalogueMemory, Found
+from gateway.catalogue.response_cache import DEPENDS_ON_CATALOGUE, CachedResponse, ReadResult, ResponseCache
 from gateway.catalogue.shows import ShowFilter, Shows
-from gateway.http.etags import has
+from gateway.http.etags import not_modified
 from gateway.http.exchange import Exchange
 from schemas.api_catalogue import MovieBody, ShowBody
 
@@ -50,35 +50,35 @@ class Feature(msgspec.Struct, frozen=True):
 class FrontPage:
     """The front page: made once for all who ask, again when the catalogue changes or after REFRESH_S."""
 
-    def __init__(self, memory: CatalogueMemory, shows: Shows, embedded_inbox: bool) -> None:
-        self._memory = memory
+    def __init__(self, response_cache: ResponseCache, shows: Shows, embedded_inbox: bool) -> None:
+        self._response_cache = response_cache
         self._shows = shows
         self._inbox = embedded_inbox
 
     def __call__(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
         """GET /"""
-        known = self._memory.at_hand(_KEY)
+        known = self._response_cache.get_fresh(_KEY)
         if known is None:
             return self._answer_soon(exchange)
         _answer(exchange, known)
         return None
 
     async def _answer_soon(self, exchange: Exchange) -> None:
-        _answer(exchange, await self._memory.answer(_KEY, self._make))
+        _answer(exchange, await self._response_cache.get(_KEY, self._make))
 
-    async def _make(self) -> Found:
+    async def _make(self) -> ReadResult:
         upcoming = await self._shows.page(ShowFilter(from_at=datetime.now(UTC)), _SHOWS_ON_PAGE, None)
         html = _template().render(features=features(upcoming.items), inbox=self._inbox)
         # Seats are sold all the time: how many are left may be a moment old.
-        return Found(html.encode(), ON_MOVIES, REFRESH_S)
+        return ReadResult(html.encode(), DEPENDS_ON_CATALOGUE, REFRESH_S)
 
 
-def _answer(exchange: Exchange, page: Answer) -> None:
+def _answer(exchange: Exchange, page: CachedResponse) -> None:
     headers = [(b"etag", page.etag), *_HEADERS]
-    if has(exchange.headers.get(b"if-none-match"), page.etag):
-        exchange.answer_kept(304, b"", headers)
+    if not_modified(exchange.headers.get(b"if-none-match"), page.etag):
+        exchange.respond_cacheable(304, b"", headers)
     else:
-        exchange.answer_kept(200, page.body, headers, b"text/html; charset=utf-8")
+        exchange.respond_cacheable(200, page.body, headers, b"text/html; charset=utf-8")
 
 
 def site_routes() -> list[Any]:

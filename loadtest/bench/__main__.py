@@ -1,4 +1,4 @@
-"""`python -m loadtest.bench`: runs the benchmark, prints its table, keeps its results."""
+"""`python -m loadtest.bench`: runs the benchmark, prints its table, writes its results."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from loadtest.bench.full import EMPTY, FULL
+from loadtest.bench.comparison import EMPTY, FULL
 from loadtest.bench.processes import raise_open_files
 from loadtest.bench.report.pictures import draw
-from loadtest.bench.report.table import show
-from loadtest.bench.rounds import Plan, make
+from loadtest.bench.report.table import print_results
+from loadtest.bench.rounds import Plan, run_benchmark
 from loadtest.bench.scenarios import all_scenarios
 from loadtest.client import SetupError
 
@@ -24,7 +24,7 @@ SOLD, QUICK_SOLD = 1_000_000, 20_000
 
 
 class LogKind(StrEnum):
-    """Which log the benchmark's Aisle has."""
+    """The log of the instance that the benchmark starts."""
 
     POSTGRES = "postgres"
     KAFKA = "kafka"
@@ -38,9 +38,7 @@ def bench(
     quick: Annotated[bool, typer.Option(envvar="QUICK", help="Fewer and shorter runs.")] = False,
     log: Annotated[
         LogKind | None,
-        typer.Option(
-            help="Default: what AISLE_KAFKA says. kafka without AISLE_KAFKA starts one for the purpose."
-        ),
+        typer.Option(help="Default: as AISLE_KAFKA is set. kafka without AISLE_KAFKA starts a Kafka."),
     ] = None,
     rounds: Annotated[
         int | None, typer.Option(min=1, help="Runs of each case: 5, or 1 with --quick.")
@@ -55,13 +53,13 @@ def bench(
             min=1, help=f"Bookings sold before {FULL.case}: {SOLD:,}, or {QUICK_SOLD:,} with --quick."
         ),
     ] = None,
-    url: Annotated[str, typer.Option(help="Measure a service that runs already.")] = "",
+    url: Annotated[str, typer.Option(help="Measure a running service.")] = "",
     tokens: Annotated[
         Path | None, typer.Option(help='With --url: a file with {"staff": "…", "customers": ["…"]}.')
     ] = None,
-    keep: Annotated[bool, typer.Option(help="Do not remove the home afterwards.")] = False,
+    keep: Annotated[bool, typer.Option(help="Keep the home afterwards.")] = False,
 ) -> None:
-    """Measures confirmed bookings a second, their latency, and the CPU that each part spends on one."""
+    """Measures confirmed bookings per second, their latency, and the CPU that each part spends on one."""
     wanted = set(only or ())
     known = [
         (scenario, {column.case for column in scenario.columns}) for scenario in all_scenarios(quick=quick)
@@ -90,21 +88,21 @@ def bench(
         if unknown := sorted(wanted - in_two_homes - set().union(*(cases for _, cases in known))):
             names = [column.case for scenario, _ in known for column in scenario.columns]
             raise SetupError(
-                f"no case {unknown[0]!r}; there are {', '.join((*names, EMPTY.case, FULL.case))}"
+                f"unknown case {unknown[0]!r}; known: {', '.join((*names, EMPTY.case, FULL.case))}"
             )
         if compared and outside:
-            raise SetupError(f"{FULL.case} needs homes and logs of its own: neither --url nor AISLE_KAFKA")
+            raise SetupError(f"{FULL.case} needs its own homes and logs: without --url and AISLE_KAFKA")
         if log is LogKind.POSTGRES and os.environ.get("AISLE_KAFKA"):
             raise SetupError("--log postgres, but AISLE_KAFKA is set")
-        results = asyncio.run(make(plan, console))
+        results = asyncio.run(run_benchmark(plan, console))
     except SetupError as error:
         raise SystemExit(f"bench: {error}") from None
     console.print()
-    show(results, console)
+    print_results(results, console)
     path = results.write()
     drawn = draw([results], path.with_suffix(""))
-    console.print(f"kept in {os.path.relpath(path)}, {len(drawn)} pictures in the folder beside it")
-    if not results.well:
+    console.print(f"written to {os.path.relpath(path)}, {len(drawn)} pictures in the folder beside it")
+    if not results.passed:
         raise SystemExit(1)
 
 

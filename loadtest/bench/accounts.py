@@ -1,7 +1,7 @@
-"""Who books: customers of the benchmark's own and one of staff, with their access tokens.
+"""Accounts of the benchmark: customers and one of staff, with access tokens.
 
-Signing up is slow by design, so they are put into the database of the benchmark's home directly; they have a
-password nobody knows, an address at a domain that cannot exist, and get their letters like anybody else.
+They are inserted into the database directly, because signing up is slow by design. They have a random password and
+an address at a domain that cannot exist, and receive e-mails like all accounts.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _ADD_USERS = """
     RETURNING user_id"""
 
 
-class Audience(Protocol):
-    """Customers and one of staff."""
+class Accounts(Protocol):
+    """Access tokens of customers and of one of staff."""
 
     def staff(self) -> str:
-        """An access token that is good now."""
+        """A valid access token."""
         ...
 
     def customers(self) -> tuple[str, ...]:
-        """One access token for each customer, good now."""
+        """One valid access token for each customer."""
         ...
 
 
-class SignedAudience:
-    """Users in a database whose signing keys we have, so that their tokens never run out."""
+class SignedAccounts:
+    """Accounts in a database with known signing keys: their tokens are renewed at each call."""
 
     def __init__(self, tokens: Tokens, staff_id: int, customer_ids: tuple[int, ...]) -> None:
         self._tokens = tokens
@@ -58,26 +58,28 @@ class _TokensFile(msgspec.Struct, forbid_unknown_fields=True):
     customers: tuple[str, ...]
 
 
-class GivenAudience:
-    """Tokens from a file, `{"staff": "…", "customers": ["…", …]}`, for a service that is not ours."""
+class AccountsFile:
+    """Tokens from a file, `{"staff": "…", "customers": ["…", …]}`, for a service that already runs."""
 
     def __init__(self, path: Path) -> None:
         try:
-            self._given = msgspec.json.decode(path.read_bytes(), type=_TokensFile)
+            self._running_service = msgspec.json.decode(path.read_bytes(), type=_TokensFile)
         except (OSError, msgspec.DecodeError) as error:
-            raise SetupError(f"{path}: {error}; one staff token and a list of customers' is wanted") from None
-        if not self._given.customers:
-            raise SetupError(f"{path}: there are no customers in it")
+            raise SetupError(
+                f"{path}: {error}; expected one staff token and a list of customers' tokens"
+            ) from None
+        if not self._running_service.customers:
+            raise SetupError(f"{path}: it has no customers")
 
     def staff(self) -> str:
-        return self._given.staff
+        return self._running_service.staff
 
     def customers(self) -> tuple[str, ...]:
-        return self._given.customers
+        return self._running_service.customers
 
 
-async def settle(settings: Settings, customers: int) -> SignedAudience:
-    """Adds one of staff and some customers to the database that `settings` name."""
+async def add_accounts(settings: Settings, customers: int) -> SignedAccounts:
+    """Inserts one of staff and `customers` customers into the database of `settings`."""
     password = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1).hash(secrets.token_urlsafe())
     connection = await asyncpg.connect(settings.database_url)
     try:
@@ -86,4 +88,4 @@ async def settle(settings: Settings, customers: int) -> SignedAudience:
         rows = await connection.fetch(_ADD_USERS, names, "customer", password)
     finally:
         await connection.close()
-    return SignedAudience(Tokens(settings.jwt_keys, {}), staff, tuple(row["user_id"] for row in rows))
+    return SignedAccounts(Tokens(settings.jwt_keys, {}), staff, tuple(row["user_id"] for row in rows))

@@ -1,9 +1,8 @@
-"""A server that does nothing: `python -m loadtest.bench.do_nothing PORT asgi|short`.
+"""Do-nothing server: `python -m loadtest.bench.do_nothing PORT asgi|short`.
 
-It is the gateway's HTTP server with no work behind it: every request is read and answered 201 with a body of a
-booking's size. `asgi`: as any ASGI application on uvicorn would be asked; `short`: the short way of hot routes. What it
-reaches is the ceiling of this way to serve, generator included, and what the generator spends on it is what the
-generator costs.
+The gateway's HTTP server without any work: every request is read and gets 201 with a body of a booking's size.
+`asgi`: as an ASGI application on uvicorn; `short`: through the gateway's fast path. Its rate is the upper bound of
+the HTTP server, generator included.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ _START = {
 _END = {"type": "http.response.body", "body": _BODY}
 
 
-async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-    """An ASGI app that reads a request and answers it."""
+async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+    """ASGI application that reads a request and sends a response."""
     while (await receive()).get("more_body"):
         pass
     await send(dict(_START))
     await send(dict(_END))
 
 
-class AnswerAll:
-    """The short way, with nothing at its end."""
+class DoNothing:
+    """Fast path whose handler does nothing."""
 
     def find(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Any | None:
         return self
@@ -55,16 +54,16 @@ class AnswerAll:
         return None
 
     def take(self, route: Any, exchange: Exchange) -> None:
-        exchange.answer(201, _BODY)
+        exchange.respond(201, _BODY)
 
     def answered(self, route: Any, status: int, took_s: float) -> None:
         pass
 
 
 async def _serve(port: int, way: str) -> None:
-    http: Any = "httptools" if way == "asgi" else partial(BoundedHttp, AnswerAll(), Outbox(), Connections())
+    http: Any = "httptools" if way == "asgi" else partial(BoundedHttp, DoNothing(), Outbox(), Connections())
     config = uvicorn.Config(
-        answer, port=port, http=http, ws="none", lifespan="off", access_log=False,
+        respond, port=port, http=http, ws="none", lifespan="off", access_log=False,
         log_level="warning", server_header=False, timeout_keep_alive=75, backlog=2048,
     )  # fmt: skip
     gc.collect()

@@ -1,4 +1,4 @@
-"""The letters: how many bookings still wait for theirs, and what one costs when nothing else is going on."""
+"""E-mails about the benchmark's bookings: how many are pending, and what one costs on an idle machine."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import msgspec
 from loadtest.bench.processes import CpuMeter
 
 _BOOKED = "SELECT count(*) FROM bookings WHERE show_id = ANY ($1::int[])"
-_OWED = "SELECT count(*) FROM bookings WHERE show_id = ANY ($1::int[]) AND status = 'confirmed'"
+_CONFIRMED = "SELECT count(*) FROM bookings WHERE show_id = ANY ($1::int[]) AND status = 'confirmed'"
 _SENT = """
     SELECT count(*) FROM deliveries d JOIN bookings b USING (booking_id)
      WHERE d.status = 'sent' AND b.show_id = ANY ($1::int[])"""
 
 
-class Letters(msgspec.Struct, frozen=True):
-    """What became of the letters about the benchmark's bookings."""
+class Emails(msgspec.Struct, frozen=True):
+    """E-mails about the benchmark's bookings."""
 
     booked: int
-    """Bookings as the database has them; each that is confirmed is owed a letter."""
+    """Bookings in the database; each confirmed one gets an e-mail."""
     sent: int
-    left: int
-    """Owed and not sent yet when the last run was over."""
-    a_second: float | None
-    """How fast the notifier works when it has the machine to itself; None when it had nothing to do."""
+    pending: int = msgspec.field(name="left")
+    """Confirmed bookings whose e-mail was not sent when the last run ended."""
+    per_second: float | None = msgspec.field(name="a_second")
+    """Rate of the notifier alone on the machine; None when it sent nothing."""
     cpu_us: dict[str, float] | None
-    """CPU microseconds of each part for one letter, measured then."""
+    """CPU microseconds of each part per e-mail, measured at the same time."""
 
 
 async def count_booked(database_url: str, shows: list[int]) -> int:
-    """Bookings of `shows` in the database."""
+    """Returns the number of bookings of `shows` in the database."""
     connection = await asyncpg.connect(database_url)
     try:
         booked: int = await connection.fetchval(_BOOKED, shows)
@@ -40,12 +40,12 @@ async def count_booked(database_url: str, shows: list[int]) -> int:
         await connection.close()
 
 
-async def look_after(database_url: str, shows: list[int], cpu: CpuMeter, watch_s: float) -> Letters:
-    """Counts the letters about bookings of `shows`, then watches the notifier for `watch_s`."""
+async def measure_emails(database_url: str, shows: list[int], cpu: CpuMeter, watch_s: float) -> Emails:
+    """Counts the e-mails about bookings of `shows`, then measures the notifier for `watch_s` seconds."""
     connection = await asyncpg.connect(database_url)
     try:
         booked = await connection.fetchval(_BOOKED, shows)
-        owed = await connection.fetchval(_OWED, shows)
+        confirmed = await connection.fetchval(_CONFIRMED, shows)
         sent = await connection.fetchval(_SENT, shows)
         cpu_before = cpu.read()
         await asyncio.sleep(watch_s)
@@ -55,10 +55,10 @@ async def look_after(database_url: str, shows: list[int], cpu: CpuMeter, watch_s
         await connection.close()
     used.subtract(cpu_before)
     done = later - sent
-    return Letters(
+    return Emails(
         booked=booked,
         sent=sent,
-        left=owed - sent,
-        a_second=done / watch_s if done else None,
+        pending=confirmed - sent,
+        per_second=done / watch_s if done else None,
         cpu_us={part: seconds * 1e6 / done for part, seconds in used.items()} if done else None,
     )

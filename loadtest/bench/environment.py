@@ -1,4 +1,4 @@
-"""Where scenarios play: the service under load, its customers and seats, and the meters beside it."""
+"""Environment of a scenario: the service under load, its accounts and seats, and the CPU meter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import msgspec
 
-from loadtest.bench.generator.jobs import Begun, Ended, Failed, Mark, Order, Tally, decode_line, encode
+from loadtest.bench.generator.jobs import Failed, Finished, Job, Mark, Started, Tally, decode_message, encode
 from loadtest.bench.memory import memory_mib
 from loadtest.bench.processes import CpuMeter
 from loadtest.bench.report.columns import Column
@@ -21,45 +21,45 @@ SLACK_S = 60.0
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A stretch of a run, from one mark to the next."""
+    """A part of a run, from one mark to the next."""
 
     done: int
-    """Expected answers since the run began."""
+    """Expected responses since the start of the run."""
     seconds: float
-    """Since then."""
+    """Since the start of the run."""
     cpu_us: dict[str, float] | None
-    """Of each part but the generator, for one expected answer of this stretch."""
+    """CPU of each part but the generator, per expected response of this step."""
 
 
-class Measured(msgspec.Struct, frozen=True, kw_only=True):
+class CaseRun(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one case."""
 
     column: Column
     tally: Tally
     cpu_us: dict[str, float] | None
-    """CPU microseconds of each part for one expected answer; None where the processes cannot be seen."""
+    """CPU microseconds of each part per expected response; None where the processes are not visible."""
     memory_mib: dict[str, float] | None = None
     """Proportional memory of each part right after the run."""
     figures: dict[str, float] = {}
-    """What this case alone tells, by its name in the table."""
+    """Figures of this case alone, by their names in the table."""
     steps: tuple[Step, ...] = ()
-    """Where the order asked for marks."""
+    """Steps between marks, where the job has marks."""
 
 
-class Stage(msgspec.Struct, kw_only=True):
-    """What a scenario is given."""
+class Environment(msgspec.Struct, kw_only=True):
+    """The service under load, with all that a scenario needs."""
 
     host: str
     port: int
     tokens: Callable[[], tuple[str, ...]]
-    """Fresh access tokens, one for each of the benchmark's customers."""
+    """Returns valid access tokens, one for each customer."""
     seats: SeatSupply
     cpu: CpuMeter | None
     warm_up_s: float
     measured_s: float
 
-    async def drive(self, column: Column, order: Order, cpu: CpuMeter | None) -> Measured:
-        """Makes one run in a generator process of its own and reads the CPU meters at its edges."""
+    async def drive(self, column: Column, job: Job, cpu: CpuMeter | None) -> CaseRun:
+        """Runs one job in a new generator process and reads the CPU meter at its start and end."""
         generator = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -67,47 +67,47 @@ class Stage(msgspec.Struct, kw_only=True):
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=2**20,
-            process_group=0,  # Ctrl-C is for the benchmark alone
+            process_group=0,  # Ctrl-C reaches the benchmark alone
         )
         try:
-            after_s = order.due.after_s if order.due else 0.0
-            async with asyncio.timeout(order.warm_up_s + order.measured_s + after_s + SLACK_S):
-                measured = await self._follow(column, order, cpu, generator)
-                await generator.wait()  # by itself: it has said its last
-                return measured
+            recovery_s = job.due.recovery_s if job.due else 0.0
+            async with asyncio.timeout(job.warm_up_s + job.measured_s + recovery_s + SLACK_S):
+                case_run = await self._follow(column, job, cpu, generator)
+                await generator.wait()  # it ends by itself after its last message
+                return case_run
         except TimeoutError:
-            raise SetupError("the generator does not come to an end") from None
+            raise SetupError("the generator does not end") from None
         finally:
             if generator.returncode is None:
                 generator.kill()
             await generator.wait()
 
     async def _follow(
-        self, column: Column, order: Order, cpu: CpuMeter | None, generator: asyncio.subprocess.Process
-    ) -> Measured:
+        self, column: Column, job: Job, cpu: CpuMeter | None, generator: asyncio.subprocess.Process
+    ) -> CaseRun:
         assert generator.stdin is not None
         assert generator.stdout is not None
-        generator.stdin.write(encode(order))
+        generator.stdin.write(encode(job))
         await generator.stdin.drain()
         generator.stdin.close()
         before: Counter[str] = Counter()
         used: Counter[str] = Counter()
         marks: list[tuple[int, float, Counter[str]]] = []
         async for line in generator.stdout:
-            match decode_line.decode(line):
-                case Begun():
+            match decode_message.decode(line):
+                case Started():
                     before = cpu.read() if cpu else before
                     marks.append((0, 0.0, before))
                 case Mark(done, seconds):
                     marks.append((done, seconds, cpu.read() if cpu else before))
-                case Ended():
+                case Finished():
                     used = cpu.read() if cpu else used
                     used.subtract(before)
                 case Failed(message):
                     raise SetupError(message)
                 case Tally() as tally:
                     used.update({"generator": tally.cpu_s})
-                    return Measured(
+                    return CaseRun(
                         column=column,
                         tally=tally,
                         cpu_us=_each(used, tally.expected) if cpu else None,
@@ -117,12 +117,12 @@ class Stage(msgspec.Struct, kw_only=True):
         raise SetupError(f"the generator ended with status {await generator.wait()} and no tally")
 
 
-def _each(used: Counter[str], answers: int) -> dict[str, float]:
-    return {part: seconds * 1e6 / max(answers, 1) for part, seconds in used.items()}
+def _each(used: Counter[str], responses: int) -> dict[str, float]:
+    return {part: seconds * 1e6 / max(responses, 1) for part, seconds in used.items()}
 
 
 def _steps(marks: list[tuple[int, float, Counter[str]]], *, seen: bool) -> tuple[Step, ...]:
-    """`marks`: answers, seconds and CPU used, each since the beginning."""
+    """`marks`: responses, seconds and CPU used, each since the start."""
     steps = []
     for (done_before, _, cpu_before), (done, seconds, cpu) in pairwise(marks):
         used = Counter(cpu)

@@ -1,4 +1,4 @@
-"""Homes for the benchmark's Aisles, and the settings that hold there."""
+"""Homes for the instances of the benchmark, and their settings."""
 
 from __future__ import annotations
 
@@ -20,24 +20,22 @@ KEPT = (
     "AISLE_LOG_LEVEL",
     "AISLE_MAX_IN_FLIGHT",
 )
-"""Settings that reach the benchmark's Aisle from outside; all others are its own."""
+"""Settings that are taken from the environment; all others are set by the benchmark."""
 
 
 @contextmanager
 def new_home(*, keep: bool) -> Iterator[Path]:
-    """A new folder; removed at the end unless it is to be kept.
+    """Makes a new folder, and removes it at the end unless `keep`.
 
-    It is made beside the code and not in a folder for temporary files, which may have no disk under it. Raises
-    SetupError where that cannot be.
+    It is made in the checkout: a folder for temporary files may be in memory. Raises SetupError where the checkout
+    is not writable.
     """
     checkout = Path(__file__).parents[2]
     try:
         home = Path(tempfile.mkdtemp(prefix=".aisle-bench-", dir=checkout))
     except OSError as error:
-        raise SetupError(
-            f"{checkout}: {error.strerror}; the benchmark needs a checkout that can be written to"
-        ) from None
-    os.chmod(home, 0o755)  # embedded servers run as a user of their own, who has to come by
+        raise SetupError(f"{checkout}: {error.strerror}; the benchmark needs a writable checkout") from None
+    os.chmod(home, 0o755)  # embedded servers run as another user
     try:
         yield home
     finally:
@@ -46,7 +44,7 @@ def new_home(*, keep: bool) -> Iterator[Path]:
 
 
 def environment_of(home: Path) -> dict[str, str]:
-    """The environment of an Aisle on this home, with ports that are free now."""
+    """Environment variables for an instance on this home, with free ports."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AISLE_")}
     environment |= {name: os.environ[name] for name in KEPT if os.environ.get(name)}
     environment |= {

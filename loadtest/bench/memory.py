@@ -1,9 +1,10 @@
-"""Memory of processes, what they share counted in part (PSS), as the kernel tells it."""
+"""Proportional memory (PSS) of processes: their own pages, and their share of those shared with others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+
+import psutil
 
 from loadtest.bench.processes import PARTS, CpuMeter
 
@@ -11,23 +12,20 @@ MIB = 2**20
 
 
 class MemoryUnknown(Exception):
-    """The kernel does not tell: another user's process, one that has ended, or not Linux."""
+    """The memory cannot be read: another user's process, one that has ended, or not Linux."""
 
 
 def pss_bytes(pid: int) -> int:
-    """Proportional memory of a process. Raises MemoryUnknown."""
+    """Proportional memory of a process in bytes. Raises MemoryUnknown."""
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError as error:
-        raise MemoryUnknown(f"the memory of process {pid}: {error.strerror}") from None
-    for line in lines:
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    raise MemoryUnknown(f"the kernel does not tell the memory of process {pid}")
+        pss: int = psutil.Process(pid).memory_full_info().pss
+        return pss
+    except (psutil.Error, AttributeError) as error:
+        raise MemoryUnknown(f"memory of process {pid}: {error}") from None
 
 
 def memory_mib(meter: CpuMeter) -> dict[str, float]:
-    """MiB of each part, all its processes together; without parts of which it is not known."""
+    """MiB of each part, all its processes together; without parts whose memory is not known."""
     return parts_mib(meter.by_part())
 
 

@@ -1,4 +1,4 @@
-"""Shows for the benchmark: made over HTTP by staff, and every seat of them asked for once at most."""
+"""Shows for the benchmark, made over HTTP by staff; each of their seats is requested at most once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from loadtest.bench.generator.requests import FreshSeats
 from loadtest.client import Client, SetupError
 
-SEATS_A_SHOW = 5000
+SEATS_PER_SHOW = 5000
 SEATS_PER_CUSTOMER = 10_000
 OPENING_S = 30.0
 
 
 class SeatSupply:
-    """Hands out fresh seats, `among` shows at a time, and makes new shows when those are used up."""
+    """Supplies unused seats of `among` shows, and makes new shows when those are used up."""
 
     def __init__(self, client: Client, staff_token: Callable[[], str], *, among: int) -> None:
         self._client = client
@@ -28,35 +28,35 @@ class SeatSupply:
         self._shows: list[int] = []
         self._next_seat = 1
         self.all_shows: list[int] = []
-        """Every show that was made, the used-up ones too."""
+        """All shows that were made, including those used up."""
         self.booked = 0
-        """Bookings that were made by `book`."""
+        """Number of bookings made by `book`."""
 
     async def fresh(self, wanted: int) -> FreshSeats:
-        """At least `wanted` seats, evenly over the shows. Say with `used` how many were asked for."""
+        """Returns at least `wanted` unused seats, evenly over the shows. `used` reports how many were requested."""
         each = -(-wanted // self._among)
-        if not self._shows or self._next_seat + each - 1 > SEATS_A_SHOW:
-            self._shows = await self._make_shows(max(each, SEATS_A_SHOW), self._among)
+        if not self._shows or self._next_seat + each - 1 > SEATS_PER_SHOW:
+            self._shows = await self._make_shows(max(each, SEATS_PER_SHOW), self._among)
             self._next_seat = 1
-            last = max(each, SEATS_A_SHOW)
+            last = max(each, SEATS_PER_SHOW)
         else:
-            last = SEATS_A_SHOW
+            last = SEATS_PER_SHOW
         return FreshSeats(
             shows=tuple((show_id, self._next_seat, last) for show_id in self._shows),
             key_prefix=secrets.token_hex(8),
         )
 
     def used(self, requests: int) -> None:
-        """`requests` of the seats given last have been asked for."""
+        """Marks `requests` seats of the last supply as used."""
         self._next_seat += -(-requests // self._among)
 
     async def one_show(self, seats: int) -> int:
-        """A new show of its own, on sale."""
+        """Makes a new show, which is on sale."""
         (show_id,) = await self._make_shows(seats, 1)
         return show_id
 
     async def book(self, show_id: int, token: str, body: Mapping[str, Any]) -> int:
-        """One booking outside of all runs. Returns the partition that decided it."""
+        """Makes one booking outside of all runs. Returns the partition that decided it."""
         path = f"/api/shows/{show_id}/bookings"
         booking = await self._client.ask("POST", path, token=token, body=body)
         self.booked += 1

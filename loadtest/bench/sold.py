@@ -1,7 +1,7 @@
-"""A home in which a great many bookings have been sold: by its own log and its own seat worker, without a gateway.
+"""Fills a home with bookings through its own log and seat worker, without a gateway.
 
-So everything is there that is left of bookings, and fits together: `aisle verify` can decide all of it again. Letters
-count as sent and the reports' figures are gathered, as they would be by the time that so much has been sold.
+All rows of a booking exist and are consistent: `aisle verify` can decide all of it again. E-mails count as sent and
+the figures of the reports are gathered, as in a home that has run for long.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gateway.reports.figures import ReportFigures
 from loadtest.bench.homes import environment_of
 from loadtest.bench.processes import end_with_parent
 from loadtest.client import SetupError
-from loadtest.instance import kafka_on
+from loadtest.instance import start_kafka
 from notifier.deliveries import Deliveries
 from ops.local.embedded import run_servers
 from ops.local.embedded_postgres import EmbeddedPostgres
@@ -39,13 +39,13 @@ from schemas.ids import keyed_command_id, new_booking_id
 from schemas.layout import Money, numbered
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC, encode
 
-SEATS_A_SHOW = 5_000
+SEATS_PER_SHOW = 5_000
 CUSTOMERS = 200_000
-_AT_ONCE = 2_000
-"""Commands of one append. As many appends may be on their way as the appender takes."""
+_COMMANDS_PER_APPEND = 2_000
+"""Commands per append; up to `_APPENDS` appends run at once."""
 _APPENDS = 8
 _STALLED_S = 60.0
-_MANY_S = 1_800.0
+_VACUUM_S = 1_800.0
 
 _ADD_MOVIE = """
     INSERT INTO movies (title, duration_minutes, language) VALUES ('The Long Queue', 90, 'en') RETURNING movie_id"""
@@ -54,11 +54,11 @@ _BOOKINGS = "SELECT count(*) FROM bookings WHERE status = 'confirmed'"
 
 
 async def sell(home: Path, bookings: int, *, kafka: bool) -> None:
-    """Sells so many seats, one a booking, in a new home. Raises SetupError when it does not come to an end."""
+    """Sells `bookings` seats, one per booking, in a new home. Raises SetupError when the worker stalls."""
     environment = environment_of(home)
     async with AsyncExitStack() as stack:
         if kafka:
-            environment["AISLE_KAFKA"] = await stack.enter_async_context(kafka_on(home, environment))
+            environment["AISLE_KAFKA"] = await stack.enter_async_context(start_kafka(home, environment))
         settings = read_settings({k: v for k, v in environment.items() if k.startswith("AISLE_")})
         postgres, redis = EmbeddedPostgres(home), EmbeddedRedis(home)
         stack.enter_context(run_servers(postgres, redis))
@@ -99,7 +99,7 @@ async def _sell(pool: asyncpg.Pool, log: Log, bookings: int) -> None:
     try:
         async with pool.acquire() as connection:
             movie_id = await connection.fetchval(_ADD_MOVIE)
-            count = -(-bookings // SEATS_A_SHOW)
+            count = -(-bookings // SEATS_PER_SHOW)
             shows = [await insert_show(connection, _show(movie_id, n), partitions) for n in range(count)]
         opened = await appender.append_many([(show.partition, encode(show.command)) for show in shows])
         await _append(appender, _bookings(shows, bookings))
@@ -117,13 +117,13 @@ def _show(movie_id: int, number: int) -> NewShow:
         screen_name=f"Screen {number + 1}",
         starts_at=(datetime.now(UTC) + timedelta(days=30)).replace(microsecond=0),
         timezone="UTC",
-        layout=numbered(SEATS_A_SHOW, Money(1250, "EUR")),
-        seats_per_customer=SEATS_A_SHOW,
+        layout=numbered(SEATS_PER_SHOW, Money(1250, "EUR")),
+        seats_per_customer=SEATS_PER_SHOW,
     )
 
 
 def _bookings(shows: list[Placed], count: int) -> Iterator[tuple[int, bytes]]:
-    """Commands with their partitions: one seat each, going round the shows and the customers."""
+    """Commands with their partitions: one seat each, shows and customers in rotation."""
     key, now_ms = secrets.token_hex(8), int(time.time() * 1000)
     for number in range(count):
         turn, show = divmod(number, len(shows))
@@ -140,7 +140,7 @@ def _bookings(shows: list[Placed], count: int) -> Iterator[tuple[int, bytes]]:
 
 async def _append(appender: Appender, records: Iterator[tuple[int, bytes]]) -> None:
     under_way: set[asyncio.Task[list[int]]] = set()
-    while portion := list(islice(records, _AT_ONCE)):
+    while portion := list(islice(records, _COMMANDS_PER_APPEND)):
         under_way.add(asyncio.create_task(appender.append_many(portion)))
         if len(under_way) == _APPENDS:
             done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
@@ -161,7 +161,7 @@ async def _until_decided(pool: asyncpg.Pool, commands: int) -> None:
 
 
 async def _settle(pool: asyncpg.Pool, log: Log) -> None:
-    """What comes after sales and is not to run beside what is measured."""
+    """Finishes the background work of the sales, so that it does not run during the measurement."""
     read = {partition: end for partition, (_, end) in (await log.bounds(EVENTS_TOPIC)).items()}
     await Deliveries(pool, "bench").record([], read)
     figures = ReportFigures(pool, await read_zones(pool, "UTC"))
@@ -169,4 +169,4 @@ async def _settle(pool: asyncpg.Pool, log: Log) -> None:
         pass
     connection: Any
     async with pool.acquire() as connection:
-        await connection.execute("VACUUM ANALYZE", timeout=_MANY_S)
+        await connection.execute("VACUUM ANALYZE", timeout=_VACUUM_S)

@@ -1,4 +1,4 @@
-"""What `wrk`, which is written in C, spends on a request: the generator's cost beside it says what Python adds."""
+"""CPU of `wrk`, a load generator in C, per request, for comparison with the Python generator."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _REQUESTS = re.compile(r"^\s*(\d+) requests in ", re.MULTILINE)
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """Requests a second, and CPU microseconds of wrk for one."""
+    """Requests per second, and CPU microseconds of wrk per request."""
 
-    a_second: float
+    per_second: float
     request_us: float
 
 
 async def wrk_cost(port: int, token: str, connections: int, seconds: int) -> Cost | None:
-    """One run of wrk against 127.0.0.1 with one thread; None where it is not installed or does not do its work."""
+    """Runs wrk against 127.0.0.1 with one thread; None where it is not installed or fails."""
     program = shutil.which("wrk")
     if program is None:
         return None
@@ -54,6 +54,6 @@ def _run(command: list[str], seconds: int) -> Cost | None:
 
 
 def _cpu_s() -> float:
-    """CPU of children of this process that have ended: nothing else ends while wrk runs."""
+    """CPU of ended children of this process; no other child ends while wrk runs."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -1,7 +1,7 @@
-"""People who want seats, for Locust: what they do, what they saw, and whether it was true.
+"""Load test with Locust: simulated users, their observations, and a check against the service.
 
-`locustfile.py` is what Locust is given; `python -m loadtest.locust` (`make loadtest`) runs it without its web
-page, against an Aisle of its own or one that runs already. The pure parts know neither Locust nor a network:
-`shapes` says how many people there are when, `visits` what each has in mind, `seat_choice` which seats they
-want, `observations` what they saw, and `check` compares that with what the service says afterwards.
+`locustfile.py` is Locust's entry point; `python -m loadtest.locust` (`make loadtest`) runs it without the web page,
+against a new instance or a running service. The pure modules know neither Locust nor a network: `shapes` has the
+number of users over time, `visits` their intentions, `seat_choice` the seats they select, `observations` their
+results, and `check` compares these with the state of the service.
 """

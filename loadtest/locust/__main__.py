@@ -1,4 +1,4 @@
-"""`python -m loadtest.locust`, or `make loadtest`: a crowd without the web page, and whether all it saw was true."""
+"""`python -m loadtest.locust`, or `make loadtest`: runs Locust without its web page, then checks the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import msgspec
 import typer
 
 from loadtest.client import Client, SetupError
-from loadtest.instance import own_house, verify
+from loadtest.instance import new_instance, verify
 from loadtest.locust.shapes import Shape, sale_starts_s
 from loadtest.locust.shows_on_sale import make_shows
 
@@ -24,11 +24,11 @@ LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 TOKENS_LAST_S = 3600
 LOCUST_STARTS_S = 3.0
 STOPS_S = 600.0
-"""How long a run may take beyond its length: the last holds run out, everything is looked at."""
+"""Time limit of a run beyond its length: the last holds expire, and the service is read."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be run."""
+    """Parameters of a run."""
 
     users: int
     seconds: float
@@ -40,8 +40,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     shows: str
 
 
-class _Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a crowd goes."""
+class _Target(msgspec.Struct, frozen=True, kw_only=True):
+    """The service under load, its accounts and its shows."""
 
     url: str
     tokens: Path
@@ -54,15 +54,15 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 @app.command()
 def loadtest(
-    users: Annotated[int, typer.Option(envvar="USERS", min=1, help="How many people.")] = 200,
+    users: Annotated[int, typer.Option(envvar="USERS", min=1, help="Number of users.")] = 200,
     seconds: Annotated[float, typer.Option(envvar="SECONDS", min=0, help="Length of the run: 60.")] = 0,
     minutes: Annotated[float, typer.Option(envvar="MINUTES", min=0, help="The same, in minutes.")] = 0,
-    shape: Annotated[Shape, typer.Option(envvar="SHAPE", help="How they come.")] = Shape.SPIKE,
+    shape: Annotated[Shape, typer.Option(envvar="SHAPE", help="Number of users over time.")] = Shape.SPIKE,
     processes: Annotated[
-        int, typer.Option(envvar="PROCESSES", min=1, help="Of Locust: one for each core that is to drive.")
+        int, typer.Option(envvar="PROCESSES", min=1, help="Locust processes, one per core.")
     ] = 1,
     url: Annotated[
-        str, typer.Option(envvar="URL", help="A service that runs already; else one is started.")
+        str, typer.Option(envvar="URL", help="A running service; else an instance is started.")
     ] = "",
     tokens: Annotated[
         Path | None,
@@ -71,47 +71,47 @@ def loadtest(
     staff_tokens: Annotated[
         Path | None,
         typer.Option(
-            envvar="STAFF_TOKENS", help="With a URL: the same with --role staff --count 1; makes shows."
+            envvar="STAFF_TOKENS", help="With a URL: the same with --role staff --count 1, to make shows."
         ),
     ] = None,
     shows: Annotated[
-        str, typer.Option(envvar="SHOWS", help="With a URL: numbers of shows; else those on sale.")
+        str, typer.Option(envvar="SHOWS", help="With a URL: ids of shows; else those on sale.")
     ] = "",
 ) -> None:
-    """Sends people who browse, buy, watch and cancel; exit status 1 unless all is as they were told."""
+    """Runs users who browse, buy, watch and cancel; exit status 1 unless the check passes."""
     length_s = minutes * 60 + seconds or 60.0
     plan = Plan(
         users=users, seconds=length_s, shape=shape, processes=processes,
         url=url.rstrip("/"), tokens=tokens, staff_tokens=staff_tokens, shows=shows,
     )  # fmt: skip
     try:
-        well = asyncio.run(_run(plan))
+        passed = asyncio.run(_run(plan))
     except SetupError as error:
         raise SystemExit(f"loadtest: {error}") from None
-    raise SystemExit(0 if well else 1)
+    raise SystemExit(0 if passed else 1)
 
 
 async def _run(plan: Plan) -> bool:
     if plan.seconds > TOKENS_LAST_S - 300:
-        raise SetupError("55 minutes at most: test customers' tokens are good for an hour")
+        raise SetupError("at most 55 minutes: access tokens of test customers are valid for an hour")
     if plan.url:
-        return await _drive(plan, await _given(plan), os.environ)
-    print("starting an Aisle on a home of its own …", flush=True)
-    async with own_house(kafka=False, keep=False) as house:
-        with tempfile.TemporaryDirectory(prefix="aisle-people-") as folder:
+        return await _run_locust(plan, await _target(plan), os.environ)
+    print("starting Aisle on a new home …", flush=True)
+    async with new_instance(kafka=False, keep=False) as instance:
+        with tempfile.TemporaryDirectory(prefix="aisle-loadtest-") as folder:
             customers, staff = Path(folder, "customers"), Path(folder, "staff")
-            await _create(house.environment, "customer", plan.users, customers)
-            await _create(house.environment, "staff", 1, staff)
-            url = f"http://{house.host}:{house.port}"
-            given = msgspec.structs.replace(plan, url=url, tokens=customers, staff_tokens=staff)
-            well = await _drive(plan, await _given(given), house.environment)
+            await _create(instance.environment, "customer", plan.users, customers)
+            await _create(instance.environment, "staff", 1, staff)
+            url = f"http://{instance.host}:{instance.port}"
+            resolved = msgspec.structs.replace(plan, url=url, tokens=customers, staff_tokens=staff)
+            passed = await _run_locust(plan, await _target(resolved), instance.environment)
         print("aisle verify …", flush=True)
-        as_decided, said = await verify(house)
-        print(said)
-        return well and as_decided
+        verified, output = await verify(instance)
+        print(output)
+        return passed and verified
 
 
-async def _given(plan: Plan) -> _Scene:
+async def _target(plan: Plan) -> _Target:
     if plan.tokens is None:
         raise SetupError("a URL needs TOKENS=FILE: `aisle users create --count N --tokens FILE` writes it")
     shows, alone = plan.shows, False
@@ -119,7 +119,7 @@ async def _given(plan: Plan) -> _Scene:
         parts = urlsplit(plan.url)
         if parts.scheme != "http" or parts.hostname is None:
             raise SetupError(
-                "staff's calls go to http://host:port only; make the shows yourself and name them"
+                "STAFF_TOKENS needs an address http://host:port; for others, make the shows and set SHOWS"
             )
         try:
             (staff,) = plan.staff_tokens.read_text().split()[:1]
@@ -129,22 +129,22 @@ async def _given(plan: Plan) -> _Scene:
         async with Client(parts.hostname, parts.port or 80) as client:
             made = await make_shows(client, staff, plan.users, sale_in_s)
         shows, alone = ",".join(map(str, made)), True
-    return _Scene(url=plan.url, tokens=plan.tokens, shows=shows, alone=alone)
+    return _Target(url=plan.url, tokens=plan.tokens, shows=shows, alone=alone)
 
 
-async def _drive(plan: Plan, scene: _Scene, environment: Mapping[str, str]) -> bool:
-    """Runs Locust; whether it ended well."""
+async def _run_locust(plan: Plan, target: _Target, environment: Mapping[str, str]) -> bool:
+    """Runs Locust. Returns True when its exit status is 0."""
     options = ["--headless", "--only-summary", "--loglevel", "WARNING", "--locustfile", str(LOCUSTFILE)]
-    options += ["--host", scene.url, "--users", str(plan.users), "--seconds", str(plan.seconds)]
-    options += ["--shape", plan.shape, "--tokens", str(scene.tokens.absolute()), "--shows", scene.shows]
-    options += ["--alone"] if scene.alone else []
+    options += ["--host", target.url, "--users", str(plan.users), "--seconds", str(plan.seconds)]
+    options += ["--shape", plan.shape, "--tokens", str(target.tokens.absolute()), "--shows", target.shows]
+    options += ["--alone"] if target.alone else []
     options += ["--processes", str(plan.processes)] if plan.processes > 1 else []
-    print(f"{plan.users:,} people, {plan.shape}, {plan.seconds:g} s, at {scene.url} …", flush=True)
+    print(f"{plan.users:,} users, {plan.shape}, {plan.seconds:g} s, at {target.url} …", flush=True)
     async with _running(options, environment) as locust:
         try:
             return await asyncio.wait_for(locust.wait(), plan.seconds + STOPS_S) == 0
         except TimeoutError:
-            raise SetupError("Locust does not come to an end") from None
+            raise SetupError("Locust does not end") from None
 
 
 @asynccontextmanager
@@ -171,9 +171,9 @@ async def _create(environment: Mapping[str, str], role: str, count: int, file: P
         env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    said, _ = await process.communicate()
+    output, _ = await process.communicate()
     if process.returncode:
-        raise SetupError(said.decode(errors="replace").strip())
+        raise SetupError(output.decode(errors="replace").strip())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A person with an account, as far as all of them are alike: asks, repeats what was not answered, remembers."""
+"""Base Locust user: authenticated requests, idempotent retries, recorded outcomes."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from locust import FastHttpUser
 from locust.exception import StopUser
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
-from loadtest.locust.observations import Doubt, sighting
+from loadtest.locust.observations import UnknownOutcome, observe
 from loadtest.locust.seat_choice import Hall, hall
-from loadtest.locust.shared_state import NotReady, here
+from loadtest.locust.shared_state import NotReady, current_state
 from loadtest.locust.visits import Visit
 from schemas.api import BookingBody
 from schemas.api_seats import SeatMapBody
 
-COME_BACK = (429, 503)
-"""Not now: to be asked again after Retry-After, with the same key."""
-ASKS = 6
-"""How often one thing is asked for before somebody gives up."""
-ANSWER_S = 40.0
+RETRY_LATER = (429, 503)
+"""Statuses that are retried after Retry-After, with the same key."""
+MAX_ATTEMPTS = 6
+"""Number of attempts per request."""
+TIMEOUT_S = 40.0
 
 _booking = msgspec.json.Decoder(BookingBody)
-_MEANT = frozenset(
+_EXPECTED_REFUSALS = frozenset(
     {
         "seat_taken",
         "seat_blocked",
@@ -42,11 +42,11 @@ _MEANT = frozenset(
         "hold_expired",
     }
 )
-"""Refusals that people have to live with; any other is a fault of ours or of the service."""
+"""Refusals that are part of normal use; any other is a defect."""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What came back; status 0 where nothing did."""
+class Response(msgspec.Struct, frozen=True):
+    """A response; status 0 without one."""
 
     status: int
     body: bytes = b""
@@ -54,7 +54,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def code(self) -> str:
-        """The code of a problem."""
+        """Code of the problem in the body, if any."""
         try:
             return str(msgspec.json.decode(self.body, type=dict[str, Any]).get("code", ""))
         except msgspec.DecodeError:
@@ -62,14 +62,14 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of a wish: a booking, or why not; with neither, nobody knows."""
+    """Outcome of a command: a booking or a refusal code; unknown without both."""
 
     booking: BookingBody | None = None
     code: str = ""
 
 
-class Picture(msgspec.Struct, frozen=True):
-    """A seat map as somebody sees it."""
+class SeatMap(msgspec.Struct, frozen=True):
+    """Seat map of a show."""
 
     hall: Hall
     states: str
@@ -79,35 +79,35 @@ class _States(msgspec.Struct):
     states: str
 
 
-class _Fate(msgspec.Struct):
+class _CommandStatus(msgspec.Struct):
     status: str
     booking: BookingBody | None = None
     problem: dict[str, Any] | None = None
 
 
-class Customer(FastHttpUser):
-    """One of the crowd. What it asks for again after no answer, it asks for with the same Idempotency-Key."""
+class BaseUser(FastHttpUser):
+    """A user with an account. Retries use the same Idempotency-Key."""
 
     abstract = True
-    network_timeout = ANSWER_S
-    connection_timeout = ANSWER_S
+    network_timeout = TIMEOUT_S
+    connection_timeout = TIMEOUT_S
 
     def on_start(self) -> None:
         try:
-            self.town = here()
+            self.shared_state = current_state()
         except NotReady:
-            raise StopUser from None  # why has been said
-        self.number = self.town.next_customer()
-        self.authorization = {"Authorization": f"Bearer {self.town.tokens[self.number]}"}
+            raise StopUser from None  # the reason has been printed
+        self.number = self.shared_state.next_customer()
+        self.authorization = {"Authorization": f"Bearer {self.shared_state.tokens[self.number]}"}
         self.etags: dict[str, tuple[str, bytes]] = {}
 
     def wait_time(self) -> float:
-        """Tasks take their time themselves."""
+        """No wait between tasks: tasks pause themselves."""
         return 0.0
 
     @contextmanager
     def idle(self) -> Iterator[None]:
-        """Around waiting: whoever is told to go home goes here, and not with a request under way."""
+        """Marks the user as waiting, so that Locust stops it here and not during a request."""
         if self._state == LOCUST_STATE_STOPPING:
             raise StopUser
         self._state = LOCUST_STATE_WAITING
@@ -115,48 +115,48 @@ class Customer(FastHttpUser):
         self._state = LOCUST_STATE_RUNNING
 
     def pause(self, seconds: float) -> None:
-        """Does nothing for a while."""
+        """Waits for `seconds`."""
         with self.idle():
             gevent.sleep(seconds)
 
-    def look(self, path: str, name: str) -> Answer:
-        """GET, with what is remembered from last time; a 304 gives that again."""
+    def get(self, path: str, name: str) -> Response:
+        """GET with the ETag of the last response; after 304 the cached response is returned."""
         known = self.etags.get(path)
-        answer = self._ask("GET", path, name, {"If-None-Match": known[0]} if known else {})
-        if answer.status == 304 and known is not None:
-            return Answer(200, known[1], answer.headers)
-        if answer.status == 200 and (etag := answer.headers.get("etag")):
-            self.etags[path] = (etag, answer.body)
-        return answer
+        response = self._request("GET", path, name, {"If-None-Match": known[0]} if known else {})
+        if response.status == 304 and known is not None:
+            return Response(200, known[1], response.headers)
+        if response.status == 200 and (etag := response.headers.get("etag")):
+            self.etags[path] = (etag, response.body)
+        return response
 
-    def seats(self, show_id: int) -> Picture | None:
-        """The seat map of a show."""
-        answer = self.look(f"/api/shows/{show_id}/seats", "/api/shows/:id/seats")
-        if answer.status != 200:
+    def seats(self, show_id: int) -> SeatMap | None:
+        """Reads the seat map of a show."""
+        response = self.get(f"/api/shows/{show_id}/seats", "/api/shows/:id/seats")
+        if response.status != 200:
             return None
-        if (known := self.town.halls.get(show_id)) is None:
-            layout = msgspec.json.decode(answer.body, type=SeatMapBody)
+        if (known := self.shared_state.halls.get(show_id)) is None:
+            layout = msgspec.json.decode(response.body, type=SeatMapBody)
             known = hall([row.seats for section in layout.sections for row in section.rows])
-            self.town.halls[show_id] = known
-        return Picture(known, msgspec.json.decode(answer.body, type=_States).states)
+            self.shared_state.halls[show_id] = known
+        return SeatMap(known, msgspec.json.decode(response.body, type=_States).states)
 
     def book(self, show_id: int, seats: tuple[str, ...], visit: Visit) -> Outcome:
-        """Books seats, or holds them, as the visit says."""
+        """Books or holds seats, as the visit requires."""
         action = "holds" if visit.holds else "bookings"
         body: dict[str, Any] = {"seats": seats}
         if visit.holds:
-            body["hold_s"] = self.town.hold_s
+            body["hold_s"] = self.shared_state.hold_s
         twice = visit.impatient
         return self._command(action, f"/api/shows/{show_id}/{action}", body, show_id=show_id, twice=twice)
 
-    def move(self, booking: BookingBody, action: str) -> Outcome:
+    def change(self, booking: BookingBody, action: str) -> Outcome:
         """Confirms or cancels a booking."""
         path = f"/api/bookings/{booking.id}/{action}"
         return self._command(action, path, None, show_id=booking.show_id, booking_id=str(booking.id))
 
-    def told(self, outcome: str) -> None:
-        """Counts what came of somebody's wish."""
-        self.town.sightings.count(outcome)
+    def count(self, outcome: str) -> None:
+        """Counts one outcome."""
+        self.shared_state.observations.count(outcome)
 
     def _command(
         self,
@@ -171,75 +171,81 @@ class Customer(FastHttpUser):
         name = f"/api/{'bookings' if booking_id else 'shows'}/:id/{action}"
         headers = {"Idempotency-Key": uuid4().hex}
         content = None if body is None else msgspec.json.encode(body).decode()
-        outcome, doubtful = Outcome(), True
+        outcome, is_unknown = Outcome(), True
         try:
-            for _ in range(ASKS):
-                answer = self._ask("POST", path, name, headers, content)
-                if answer.status in COME_BACK:
-                    self.told("told to come back later")
-                    self.pause(float(answer.headers.get("retry-after") or 1))
+            for _ in range(MAX_ATTEMPTS):
+                response = self._request("POST", path, name, headers, content)
+                if response.status in RETRY_LATER:
+                    self.count("rejected, retried later")
+                    self.pause(float(response.headers.get("retry-after") or 1))
                     continue
-                if answer.status == 0 or answer.status >= 500:
+                if response.status == 0 or response.status >= 500:
                     self.pause(1.0)
                     continue
-                outcome = self._outcome(answer)
-                doubtful = outcome.booking is None and not outcome.code
+                outcome = self._outcome(response)
+                is_unknown = outcome.booking is None and not outcome.code
                 if not twice:
                     return outcome
                 twice = False
-                self.told("clicked twice")
+                self.count("sent twice")
             return outcome
         finally:
-            if doubtful:
-                self.town.sightings.doubts.append(Doubt(self.number, show_id, action, booking_id))
+            if is_unknown:
+                self.shared_state.observations.unknown.append(
+                    UnknownOutcome(self.number, show_id, action, booking_id)
+                )
 
-    def _outcome(self, answer: Answer) -> Outcome:
-        if answer.status == 202:
-            return self._fate(answer)
-        if answer.status < 300:
-            return self._acknowledged(_booking.decode(answer.body))
-        return Outcome(code=answer.code or str(answer.status))
+    def _outcome(self, response: Response) -> Outcome:
+        if response.status == 202:
+            return self._wait_for_decision(response)
+        if response.status < 300:
+            return self._acknowledged(_booking.decode(response.body))
+        return Outcome(code=response.code or str(response.status))
 
-    def _fate(self, answer: Answer) -> Outcome:
-        """What was answered 202 is asked for until it is decided."""
-        self.told("asked what became of it")
+    def _wait_for_decision(self, response: Response) -> Outcome:
+        """Polls the command of a 202 response until it is decided."""
+        self.count("polled a command")
         headers = {"Prefer": "wait=10"}
-        for _ in range(ASKS):
-            answered = self._ask("GET", answer.headers["location"], "/api/commands/:position", headers)
-            if answered.status != 200:
+        for _ in range(MAX_ATTEMPTS):
+            status_response = self._request(
+                "GET", response.headers["location"], "/api/commands/:position", headers
+            )
+            if status_response.status != 200:
                 self.pause(1.0)
                 continue
-            fate = msgspec.json.decode(answered.body, type=_Fate)
-            if fate.booking is not None:
-                return self._acknowledged(fate.booking)
-            if fate.problem is not None:
-                return Outcome(code=str(fate.problem["code"]))
+            command = msgspec.json.decode(status_response.body, type=_CommandStatus)
+            if command.booking is not None:
+                return self._acknowledged(command.booking)
+            if command.problem is not None:
+                return Outcome(code=str(command.problem["code"]))
         return Outcome()
 
     def _acknowledged(self, booking: BookingBody) -> Outcome:
-        self.town.sightings.seen.append(sighting(self.number, booking))
+        self.shared_state.observations.acknowledged.append(observe(self.number, booking))
         return Outcome(booking)
 
-    def _ask(
+    def _request(
         self,
         method: str,
         path: str,
         name: str,
         headers: Mapping[str, str] = {},
         content: str | None = None,
-    ) -> Answer:
-        """One request and its answer. A failure in Locust's table is an answer that nobody should get."""
+    ) -> Response:
+        """Sends one request. Failures in Locust's table are responses that no user should receive."""
         sent = {**self.authorization, **headers}
         if content is not None:
             sent["Content-Type"] = "application/json"
-        self.town.sightings.requests += 1
+        self.shared_state.observations.requests += 1
         with self.client.request(
             method, path, name=name, data=content, headers=sent, catch_response=True, allow_redirects=False
-        ) as response:
-            status = response.status_code
-            answer = Answer(status, response.content or b"", response.headers or {})
-            if status in (200, 201, 202, 204, 304, *COME_BACK) or (status == 409 and answer.code in _MEANT):
-                response.success()
+        ) as received:
+            status = received.status_code
+            response = Response(status, received.content or b"", received.headers or {})
+            if status in (200, 201, 202, 204, 304, *RETRY_LATER) or (
+                status == 409 and response.code in _EXPECTED_REFUSALS
+            ):
+                received.success()
             elif status:
-                response.failure(f"{status} {answer.code}")
-        return answer
+                received.failure(f"{status} {response.code}")
+        return response

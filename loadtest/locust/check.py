@@ -1,7 +1,7 @@
-"""Whether what people saw is what the service says afterwards, and no seat was ever two people's. PURE.
+"""Check of the users' observations against the service: nothing is lost, and no seat is sold twice. PURE.
 
-Two kinds of evidence, independent of each other: the bookings as they were acknowledged while it went on, and
-the bookings and seat maps as the service shows them once everybody has gone home.
+The evidence has two independent sources: bookings as they were acknowledged during the run, and bookings and seat maps
+as the service returns them after the run.
 """
 
 from __future__ import annotations
@@ -12,103 +12,107 @@ from itertools import pairwise
 
 import msgspec
 
-from loadtest.locust.observations import LIVE, Doubt, Sighting
+from loadtest.locust.observations import LIVE, Observation, UnknownOutcome
 
 FOREVER = 2**63
-_LETTERS = {"held": "h", "confirmed": "s"}
-_BY_DOUBT = {
+_SEAT_STATES = {"held": "h", "confirmed": "s"}
+_POSSIBLE_STATUSES = {
     ("held", "confirm"): {"confirmed"},
     ("held", "cancel"): {"released"},
     ("confirmed", "cancel"): {"cancelled"},
 }
-"""What else a booking may have become by a request that was not answered."""
+"""Statuses that a booking may have reached by a request without a response."""
 
 
-class Looked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the service said after everybody had gone home."""
+class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
+    """State of the service after the run."""
 
-    found: dict[str, Sighting]
-    """Every booking of everybody who took part, by its id."""
-    letters: dict[int, dict[str, str]] = {}
-    """Of the seats of shows that did not change while they were looked at."""
+    found: dict[str, Observation]
+    """All bookings of all users of the run, by id."""
+    seat_states: dict[int, dict[str, str]] = {}
+    """State of each seat of shows that did not change while they were read."""
     alone: frozenset[int] = frozenset()
-    """Shows of which nobody else was sold a seat, so that every letter has to be explained."""
+    """Shows without other buyers, in which each seat must be explained."""
 
 
 class _Span(msgspec.Struct, frozen=True):
-    """From which decision to which a booking had its seats."""
+    """Interval of decisions in which a booking had its seats."""
 
     begin: int
     end: int
-    booking: Sighting
+    booking: Observation
 
 
-def wrongs(seen: Iterable[Sighting], doubts: Sequence[Doubt], looked: Looked) -> list[str]:
-    """Everything that should not be, a sentence each; empty when all is well."""
-    acknowledged: defaultdict[str, list[Sighting]] = defaultdict(list)
-    for one in seen:
+def find_errors(
+    observed: Iterable[Observation], unknown: Sequence[UnknownOutcome], state: ServiceState
+) -> list[str]:
+    """Returns all errors, one sentence each; empty when the check passes."""
+    acknowledged: defaultdict[str, list[Observation]] = defaultdict(list)
+    for one in observed:
         acknowledged[one.booking_id].append(one)
-    for several in acknowledged.values():
-        several.sort(key=lambda one: one.offset)
-    open_ends: defaultdict[str, set[str]] = defaultdict(set)
-    for doubt in doubts:
-        open_ends[doubt.booking_id].add(doubt.action)
-    told: list[str] = []
-    for booking_id, several in acknowledged.items():
-        told += _of_one(several, looked.found.get(booking_id), open_ends[booking_id])
-    told += _sold_twice(acknowledged, looked.found)
-    told += _on_the_maps(looked)
-    told += _untold(acknowledged, doubts, looked)
-    return told
+    for history in acknowledged.values():
+        history.sort(key=lambda one: one.offset)
+    unknown_actions: defaultdict[str, set[str]] = defaultdict(set)
+    for unknown_outcome in unknown:
+        unknown_actions[unknown_outcome.booking_id].add(unknown_outcome.action)
+    errors: list[str] = []
+    for booking_id, history in acknowledged.items():
+        errors += _check_booking(history, state.found.get(booking_id), unknown_actions[booking_id])
+    errors += _sold_twice(acknowledged, state.found)
+    errors += _check_seat_maps(state)
+    errors += _unacknowledged(acknowledged, unknown, state)
+    return errors
 
 
-def _of_one(several: list[Sighting], found: Sighting | None, doubts: set[str]) -> Iterator[str]:
-    last = several[-1]
+def _check_booking(history: list[Observation], found: Observation | None, unknown: set[str]) -> Iterator[str]:
+    last = history[-1]
     name = f"booking {last.booking_id} of customer {last.user_id} in show {last.show_id}"
-    same = {(one.show_id, one.user_id, one.seats) for one in (*several, *([found] if found else []))}
+    same = {(one.show_id, one.user_id, one.seats) for one in (*history, *([found] if found else []))}
     if len(same) > 1:
-        yield f"{name} has not always had the same seats, customer and show: {sorted(same)}"
-    for one, other in pairwise(several):
+        yield f"{name} had different seats, customers or shows: {sorted(same)}"
+    for one, other in pairwise(history):
         if one.offset == other.offset and one.status != other.status:
             yield f"{name} was {one.status} and {other.status} at {one.position}"
     if found is None:
-        yield f"{name}, acknowledged as {last.status} at {last.position}, is not there"
+        yield f"{name}, acknowledged as {last.status} at {last.position}, is missing"
     elif found.offset < last.offset:
-        yield f"{name} is as it was at {found.position}, but {last.position} was acknowledged"
-    elif found.status != last.status and not _may_have_become(last, found, doubts):
+        yield f"{name} is in its state of {found.position}, but {last.position} was acknowledged"
+    elif found.status != last.status and not _may_have_become(last, found, unknown):
         yield (
             f"{name}, acknowledged as {last.status} at {last.position}, "
-            f"is {found.status} since {found.position}, and nobody asked for that"
+            f"is {found.status} since {found.position}, without a request for it"
         )
 
 
-def _may_have_become(last: Sighting, found: Sighting, doubts: set[str]) -> bool:
+def _may_have_become(last: Observation, found: Observation, unknown: set[str]) -> bool:
     if found.offset == last.offset:
         return False
     may = {"expired"} if last.status == "held" else set()
-    for action in doubts:
-        may |= _BY_DOUBT.get((last.status, action), set())
-    if last.status == "held" and doubts >= {"confirm", "cancel"}:
+    for action in unknown:
+        may |= _POSSIBLE_STATUSES.get((last.status, action), set())
+    if last.status == "held" and unknown >= {"confirm", "cancel"}:
         may.add("cancelled")
     return found.status in may
 
 
-def _sold_twice(acknowledged: Mapping[str, list[Sighting]], found: Mapping[str, Sighting]) -> Iterator[str]:
-    """A show's decisions stand in one partition, so its positions tell who had a seat from when to when."""
+def _sold_twice(
+    acknowledged: Mapping[str, list[Observation]], found: Mapping[str, Observation]
+) -> Iterator[str]:
+    """Compares ownership intervals: all decisions of a show are in one partition, so their offsets are ordered."""
     spans: defaultdict[tuple[int, str], list[_Span]] = defaultdict(list)
     for booking_id in acknowledged.keys() | found.keys():
-        several = acknowledged.get(booking_id, [])
-        known = [*several, *([found[booking_id]] if booking_id in found else [])]
+        history = acknowledged.get(booking_id, [])
+        known = [*history, *([found[booking_id]] if booking_id in found else [])]
         last = max(known, key=lambda one: one.offset)
         live = [one.offset for one in known if one.status in LIVE]
         if not live:
-            continue  # made and gone, and nobody was told when it was made
+            continue  # made and ended without an acknowledgement: its start is unknown
         span = _Span(min(live), FOREVER if last.status in LIVE else last.offset, last)
         for seat in last.seats:
             spans[last.show_id, seat].append(span)
-    for (show_id, seat), several_spans in spans.items():
-        several_spans.sort(key=lambda span: (span.begin, span.end))
-        for one, other in pairwise(several_spans):
+    for (show_id, seat), seat_spans in spans.items():
+        seat_spans.sort(key=lambda span: (span.begin, span.end))
+        for one, other in pairwise(seat_spans):
             if other.begin < one.end:
                 yield (
                     f"seat {seat} of show {show_id} was sold twice: to customer {one.booking.user_id} "
@@ -117,34 +121,40 @@ def _sold_twice(acknowledged: Mapping[str, list[Sighting]], found: Mapping[str, 
                 )
 
 
-def _on_the_maps(looked: Looked) -> Iterator[str]:
-    owners: defaultdict[tuple[int, str], list[Sighting]] = defaultdict(list)
-    for booking in looked.found.values():
+def _check_seat_maps(state: ServiceState) -> Iterator[str]:
+    owners: defaultdict[tuple[int, str], list[Observation]] = defaultdict(list)
+    for booking in state.found.values():
         if booking.status in LIVE:
             for seat in booking.seats:
                 owners[booking.show_id, seat].append(booking)
     for (show_id, seat), bookings in owners.items():
-        letter = looked.letters.get(show_id, {}).get(seat, _LETTERS[bookings[0].status])
-        if letter != _LETTERS[bookings[0].status]:
+        seat_state = state.seat_states.get(show_id, {}).get(seat, _SEAT_STATES[bookings[0].status])
+        if seat_state != _SEAT_STATES[bookings[0].status]:
             yield (
                 f"seat {seat} of show {show_id} is {bookings[0].status} by booking {bookings[0].booking_id}, "
-                f"but {letter!r} on the seat map"
+                f"but {seat_state!r} on the seat map"
             )
-    for show_id in looked.alone & looked.letters.keys():
-        for seat, letter in looked.letters[show_id].items():
-            if letter in "hs" and (show_id, seat) not in owners:
-                yield f"seat {seat} of show {show_id} is {letter!r} on the seat map, but nobody's"
+    for show_id in state.alone & state.seat_states.keys():
+        for seat, seat_state in state.seat_states[show_id].items():
+            if seat_state in "hs" and (show_id, seat) not in owners:
+                yield f"seat {seat} of show {show_id} is {seat_state!r} on the seat map, but without a booking"
 
 
-def _untold(acknowledged: Collection[str], doubts: Sequence[Doubt], looked: Looked) -> Iterator[str]:
-    """Bookings of our own shows that nobody was told of."""
-    unanswered = Counter((doubt.customer, doubt.show_id) for doubt in doubts if not doubt.booking_id)
-    for booking in looked.found.values():
-        if booking.show_id in looked.alone and booking.booking_id not in acknowledged:
+def _unacknowledged(
+    acknowledged: Collection[str], unknown: Sequence[UnknownOutcome], state: ServiceState
+) -> Iterator[str]:
+    """Bookings of shows without other buyers that were never acknowledged."""
+    unexplained = Counter(
+        (unknown_outcome.customer, unknown_outcome.show_id)
+        for unknown_outcome in unknown
+        if not unknown_outcome.booking_id
+    )
+    for booking in state.found.values():
+        if booking.show_id in state.alone and booking.booking_id not in acknowledged:
             whose = (booking.customer, booking.show_id)
-            if unanswered[whose] == 0:
+            if unexplained[whose] == 0:
                 yield (
                     f"booking {booking.booking_id} of customer {booking.user_id} in show {booking.show_id} is "
-                    f"{booking.status} since {booking.position}, but nobody was told of it"
+                    f"{booking.status} since {booking.position}, but was not acknowledged"
                 )
-            unanswered[whose] -= unanswered[whose] > 0
+            unexplained[whose] -= unexplained[whose] > 0

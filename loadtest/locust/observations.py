@@ -1,6 +1,6 @@
-"""What people saw: every booking that was acknowledged to them, and whatever they were left in doubt about. PURE.
+"""Observations of users: acknowledged bookings, and requests with an unknown outcome. PURE.
 
-Each process keeps its own; in distributed runs the workers hand over what is new, and the master has it all.
+Each process keeps its own; in distributed runs the workers send theirs to the master.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import msgspec
 from schemas.api import BookingBody
 
 LIVE = frozenset({"held", "confirmed"})
-"""A booking with one of these has its seats."""
+"""Statuses in which a booking has its seats."""
 
 
-class Sighting(msgspec.Struct, frozen=True, array_like=True):
-    """A booking as it was acknowledged, or as it was found afterwards."""
+class Observation(msgspec.Struct, frozen=True, array_like=True):
+    """A booking as it was acknowledged, or as it was read after the run."""
 
     customer: int
-    """Whose token it was: its line in the file of tokens, from 0."""
+    """Index of the customer's token in the file of tokens."""
     booking_id: str
     show_id: int
     user_id: int
@@ -25,91 +25,91 @@ class Sighting(msgspec.Struct, frozen=True, array_like=True):
     seats: tuple[str, ...]
     partition: int
     offset: int
-    """With `partition` the position of the decision that made it so."""
+    """With `partition`, the position of the decision that led to this status."""
 
     @property
     def position(self) -> str:
         return f"{self.partition}-{self.offset}"
 
 
-class Doubt(msgspec.Struct, frozen=True, array_like=True):
-    """A request that got no answer to go by; it may have been done or not."""
+class UnknownOutcome(msgspec.Struct, frozen=True, array_like=True):
+    """A request without a usable response; its outcome is unknown."""
 
     customer: int
     show_id: int
     action: str
-    """bookings, holds, confirm or cancel, as in the address."""
+    """bookings, holds, confirm or cancel, as in the path."""
     booking_id: str
-    """Empty where a booking would have been made."""
+    """Empty for a new booking."""
 
 
-class Sightings(msgspec.Struct):
-    """All that was seen."""
+class Observations(msgspec.Struct):
+    """All observations of a process."""
 
-    seen: list[Sighting] = []
-    doubts: list[Doubt] = []
+    acknowledged: list[Observation] = []
+    unknown: list[UnknownOutcome] = []
     outcomes: dict[str, int] = {}
-    """What came of what people wanted, in their words, and how often."""
+    """Number of actions by outcome."""
     requests: int = 0
     cpu_s: float = 0.0
-    """Of the processes that drove them."""
+    """CPU of the load generator's processes."""
 
     def count(self, outcome: str, times: int = 1) -> None:
-        """Counts what came of a wish."""
+        """Counts one outcome."""
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + times
 
-    def hand_over(self) -> bytes:
-        """All that is here, which is then empty."""
+    def drain(self) -> bytes:
+        """Returns all observations, encoded, and clears them."""
         whole = msgspec.msgpack.encode(self)
-        self.seen, self.doubts, self.outcomes = [], [], {}
+        self.acknowledged, self.unknown, self.outcomes = [], [], {}
         self.requests, self.cpu_s = 0, 0.0
         return whole
 
-    def take(self, handed: bytes) -> None:
-        """Adds what another process has handed over."""
-        other = msgspec.msgpack.decode(handed, type=Sightings)
-        self.seen += other.seen
-        self.doubts += other.doubts
+    def take(self, batch: bytes) -> None:
+        """Adds the observations of another process."""
+        other = msgspec.msgpack.decode(batch, type=Observations)
+        self.acknowledged += other.acknowledged
+        self.unknown += other.unknown
         for outcome, times in other.outcomes.items():
             self.count(outcome, times)
         self.requests += other.requests
         self.cpu_s += other.cpu_s
 
 
-class Handed(msgspec.Struct, frozen=True):
-    """What a worker sends to the master."""
+class Batch(msgspec.Struct, frozen=True):
+    """Observations that a worker sends to the master."""
 
     worker: str
     number: int
-    """Counted from 0 in each run."""
+    """Sequence number in the run, from 0."""
     last: bool
-    sightings: bytes
+    observations: bytes
 
 
-class Gathering(msgspec.Struct):
-    """Takes what workers hand over, and knows whether anything is missing."""
+class Collector(msgspec.Struct):
+    """Collects the batches of the workers and detects missing ones."""
 
     numbers: dict[str, int] = {}
     done: set[str] = set()
     lost: set[str] = set()
 
-    def take(self, handed: Handed, into: Sightings) -> None:
-        """Adds a piece. A piece that was left out is remembered."""
-        if self.numbers.get(handed.worker, 0) != handed.number:
-            self.lost.add(handed.worker)
-        self.numbers[handed.worker] = handed.number + 1
-        if handed.last:
-            self.done.add(handed.worker)
-        into.take(handed.sightings)
+    def take(self, batch: Batch, into: Observations) -> None:
+        """Adds a batch. A gap in its numbers marks the worker as incomplete."""
+        if self.numbers.get(batch.worker, 0) != batch.number:
+            self.lost.add(batch.worker)
+        self.numbers[batch.worker] = batch.number + 1
+        if batch.last:
+            self.done.add(batch.worker)
+        into.take(batch.observations)
 
     def missing(self, workers: set[str]) -> list[str]:
-        """Workers that took part and have not handed over all that their people saw."""
+        """Workers of the run without all of their batches."""
         return sorted(((workers | self.numbers.keys()) - self.done) | self.lost)
 
 
-def sighting(customer: int, booking: BookingBody) -> Sighting:
-    """A booking as it stands in an answer."""
-    return Sighting(
+def observe(customer: int, booking: BookingBody) -> Observation:
+    """Observation of a booking in a response."""
+    return Observation(
         customer=customer,
         booking_id=str(booking.id),
         show_id=booking.show_id,

@@ -1,7 +1,6 @@
-"""Which seats people click on. PURE: a hall, what is free in it and what they hope for.
+"""Seat selection of users. PURE: a hall, its free seats and the preferred row.
 
-Everybody hopes for much the same: side by side, in the middle, in one of the best rows. So in a rush many click
-on the same seats, which is what makes it one.
+All users prefer adjacent seats in the middle of one of the best rows, so that in a rush many select the same seats.
 """
 
 from __future__ import annotations
@@ -11,30 +10,30 @@ from collections.abc import Sequence
 import msgspec
 
 WIDEST_ROW = 40
-"""A row longer than this, such as that of a numbered hall, is taken for several."""
+"""Longest row; a longer one, such as that of a numbered hall, is split into several."""
 FREE = "a"
 
 
 class Row(msgspec.Struct, frozen=True):
-    """Seats side by side. `at` is where its first seat stands in the letters of the hall."""
+    """Adjacent seats. `at` is the index of the first seat in the states of the hall."""
 
     at: int
     labels: tuple[str, ...]
 
 
 class Hall(msgspec.Struct, frozen=True):
-    """The rows of a show, best first. It never changes; `states` of a seat map has a letter for each seat."""
+    """Rows of a show, best first. `states` of a seat map has one letter per seat."""
 
     rows: tuple[Row, ...]
 
     @property
     def labels(self) -> list[str]:
-        """All labels, in the order of the letters."""
+        """All labels, in the order of the states."""
         return [label for row in self.rows for label in row.labels]
 
 
 def hall(rows: Sequence[Sequence[str]]) -> Hall:
-    """The hall with these rows of labels, in layout order."""
+    """Makes a hall from rows of labels in layout order."""
     found = []
     at = 0
     for row in rows:
@@ -46,23 +45,23 @@ def hall(rows: Sequence[Sequence[str]]) -> Hall:
 
 
 def choose(hall: Hall, states: str, size: int, hoped_for: int) -> tuple[str, ...] | None:
-    """`size` free seats side by side: in the row hoped for, then further back, then further in front.
+    """Selects `size` adjacent free seats: in the preferred row, then in rows behind it, then in rows before it.
 
-    In a row those nearest to its middle. None when no row has as many.
+    Within a row, the seats nearest to its middle. None when no row has enough.
     """
     first = min(hoped_for, len(hall.rows) - 1)
     for row in (*hall.rows[first:], *reversed(hall.rows[:first])):
-        letters = states[row.at : row.at + len(row.labels)]
-        if (start := _nearest_to_middle(letters, size)) is not None:
+        states_of_row = states[row.at : row.at + len(row.labels)]
+        if (start := _nearest_to_middle(states_of_row, size)) is not None:
             return row.labels[start : start + size]
     return None
 
 
-def _nearest_to_middle(letters: str, size: int) -> int | None:
+def _nearest_to_middle(states_of_row: str, size: int) -> int | None:
     wanted = FREE * size
-    middle = max(0, (len(letters) - size) // 2)
-    left = letters.rfind(wanted, 0, middle + size)
-    right = letters.find(wanted, middle)
+    middle = max(0, (len(states_of_row) - size) // 2)
+    left = states_of_row.rfind(wanted, 0, middle + size)
+    right = states_of_row.find(wanted, middle)
     if left < 0 and right < 0:
         return None
     if left < 0 or (right >= 0 and right - middle < middle - left):

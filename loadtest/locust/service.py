@@ -1,6 +1,6 @@
-"""Asks the service, once everybody has gone home, what there is: bookings of those who took part, and seat maps.
+"""Reads bookings of the run's users and seat maps from the service after a run.
 
-Plain blocking HTTP over one connection: under Locust its sockets are gevent's.
+Blocking HTTP over one connection: under Locust its sockets are gevent's.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from loadtest.locust.check import Looked
-from loadtest.locust.observations import Sighting, sighting
+from loadtest.locust.check import ServiceState
+from loadtest.locust.observations import Observation, observe
 from schemas.api import BookingsPage
 from schemas.api_seats import SeatMapBody
 
 TIMEOUT_S = 30.0
 TRIES = 5
 SETTLED_S = 0.5
-"""Longer than a gateway's seat picture may be behind another's."""
-PATIENCE_S = 120.0
-"""How long shows of our own may take to come to rest: holds run out, late decisions are made."""
+"""Longer than the seat map of one gateway lags behind another's."""
+SETTLE_TIMEOUT_S = 120.0
+"""Time limit until the run's own shows do not change any more: holds expire, late decisions are made."""
 
 T = TypeVar("T")
 
 
-class NoAnswer(Exception):
-    """The service cannot be asked; the message says why."""
+class ServiceError(Exception):
+    """The service cannot be read; the message gives the reason."""
 
 
 class Service:
-    """A running Aisle, asked with the tokens of its customers."""
+    """Client of a running Aisle, with the tokens of its customers."""
 
     def __init__(self, url: str, tokens: Sequence[str]) -> None:
         parts = urlsplit(url)
@@ -49,24 +49,24 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def bookings(self, customer: int) -> list[Sighting]:
-        """All bookings of the customer with this token, as they are now. Raises NoAnswer."""
-        found: list[Sighting] = []
+    def bookings(self, customer: int) -> list[Observation]:
+        """Current bookings of the customer with this token. Raises ServiceError."""
+        found: list[Observation] = []
         cursor: str | None = None
         while True:
             path = "/api/me/bookings?limit=100" + (f"&cursor={quote(cursor)}" if cursor else "")
             page = self._get(path, BookingsPage, self._tokens[customer])
-            found += [sighting(customer, booking) for booking in page.items]
+            found += [observe(customer, booking) for booking in page.items]
             cursor = page.next_cursor
             if cursor is None:
                 return found
 
     def seats(self, show_id: int) -> SeatMapBody:
-        """The seat map as it is now. Raises NoAnswer."""
+        """Current seat map. Raises ServiceError."""
         return self._get(f"/api/shows/{show_id}/seats", SeatMapBody)
 
     def shows_on_sale(self) -> list[int]:
-        """Numbers of shows with seats left, the soonest first, a page of them. Raises NoAnswer."""
+        """Ids of shows with free seats, the soonest first, up to 100. Raises ServiceError."""
         page = self._get("/api/shows?available=true&limit=100", dict[str, Any])
         return [show["id"] for show in page["items"] if show["status"] == "on_sale"]
 
@@ -87,14 +87,14 @@ class Service:
             if status not in (429, 503):
                 break
             time.sleep(float(retry_after or 1))
-        raise NoAnswer(f"GET {path}: {why}")
+        raise ServiceError(f"GET {path}: {why}")
 
     def _exchange(self, path: str, headers: Mapping[str, str]) -> tuple[int, str | None, bytes]:
         if self._connection is None:
             self._connection = self._kind(self._at, timeout=TIMEOUT_S)
         self._connection.request("GET", self._below + path, headers=dict(headers))
-        answer = self._connection.getresponse()
-        return answer.status, answer.getheader("Retry-After"), answer.read()
+        response = self._connection.getresponse()
+        return response.status, response.getheader("Retry-After"), response.read()
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -102,21 +102,21 @@ class Service:
             self._connection = None
 
 
-def look(
+def read_state(
     service: Service,
     customers: Collection[int],
     shows: Collection[int],
     *,
     alone: Collection[int] = (),
-    patience_s: float = PATIENCE_S,
-) -> Looked:
-    """What there is now. Raises NoAnswer.
+    timeout_s: float = SETTLE_TIMEOUT_S,
+) -> ServiceState:
+    """Reads the current state. Raises ServiceError.
 
-    A seat map counts only where its version was the same before and after the bookings were read, so that both
-    speak of one moment. Shows that are `alone` are waited for until they have come to rest; of others, which
-    strangers may be buying from, the map may be left out.
+    A seat map is used only when its version was the same before and after the bookings were read, so that both are
+    of one moment. Shows in `alone` are awaited until they do not change; others, which have other buyers, may be left
+    out.
     """
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     while True:
         before = {show_id: service.seats(show_id).version for show_id in shows}
         time.sleep(SETTLED_S)
@@ -127,14 +127,14 @@ def look(
         if at_rest >= set(alone):
             break
         if time.monotonic() > deadline:
-            raise NoAnswer(f"shows {sorted(set(alone) - at_rest)} still change after {patience_s:.0f} s")
-    return Looked(
+            raise ServiceError(f"shows {sorted(set(alone) - at_rest)} still change after {timeout_s:.0f} s")
+    return ServiceState(
         found=found,
-        letters={show_id: _letters(maps[show_id]) for show_id in at_rest},
+        seat_states={show_id: _seat_states(maps[show_id]) for show_id in at_rest},
         alone=frozenset(alone),
     )
 
 
-def _letters(seats: SeatMapBody) -> dict[str, str]:
+def _seat_states(seats: SeatMapBody) -> dict[str, str]:
     labels = [label for section in seats.sections for row in section.rows for label in row.seats]
     return dict(zip(labels, seats.states, strict=True))

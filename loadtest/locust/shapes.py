@@ -1,4 +1,4 @@
-"""How many people there are when. PURE: a second of the run in, a crowd out."""
+"""Number of users over time. PURE: a second of the run in, a number of users out."""
 
 from __future__ import annotations
 
@@ -6,48 +6,48 @@ from enum import StrEnum
 from typing import NamedTuple
 
 ARRIVAL_S = 60.0
-"""At the start of a sale everybody arrives within so long, or within a third of a shorter run."""
+"""Time in which all users arrive at the start of a sale; at most a third of the run."""
 STEPS = 10
-"""Of a ramp."""
+"""Steps of a ramp."""
 
 
 class Shape(StrEnum):
-    """How a crowd comes together."""
+    """Number of users over time."""
 
     SPIKE = "spike"
-    """A tenth is there early; when the sale starts, everybody else arrives within a minute."""
+    """A tenth of the users at first; all others within a minute from the start of the sale."""
     RAMP = "ramp"
-    """Ten equal steps over four fifths of the run, to see where answers become slow."""
+    """Ten equal steps over four fifths of the run, which shows where responses become slow."""
     SOAK = "soak"
-    """Everybody over a tenth of the run, at most five minutes, and then the same crowd to the end."""
+    """All users within the first tenth of the run, at most five minutes, then constant."""
 
 
-class Crowd(NamedTuple):
-    """How many people are wanted, and how many a second may come or go until they are as many."""
+class UserCount(NamedTuple):
+    """Target number of users, and how many start or stop per second to reach it."""
 
-    people: int
+    users: int
     per_second: float
 
 
 def sale_starts_s(shape: Shape, length_s: float) -> float:
-    """Seconds into a run at which a sale should start, so that the crowd comes for it."""
+    """Start of the sale in seconds into the run."""
     return length_s / 10 if shape is Shape.SPIKE else 0.0
 
 
-def crowd_at(shape: Shape, at_s: float, *, people: int, length_s: float) -> Crowd | None:
-    """The crowd `at_s` seconds into a run of `length_s`; None once it is over."""
+def user_count_at(shape: Shape, at_s: float, *, users: int, length_s: float) -> UserCount | None:
+    """Target `at_s` seconds into a run of `length_s`; None when it is over."""
     if at_s >= length_s:
         return None
     match shape:
         case Shape.SPIKE:
             if at_s < sale_starts_s(shape, length_s):
-                early = max(1, people // 10)
-                return Crowd(early, float(early))
-            return Crowd(people, people / min(ARRIVAL_S, length_s / 3))
+                early = max(1, users // 10)
+                return UserCount(early, float(early))
+            return UserCount(users, users / min(ARRIVAL_S, length_s / 3))
         case Shape.RAMP:
             step_s = length_s * 0.8 / STEPS
             step = min(int(at_s / step_s) + 1, STEPS)
-            wanted = max(1, people * step // STEPS)
-            return Crowd(wanted, max(1.0, people / STEPS / step_s * 2))
+            wanted = max(1, users * step // STEPS)
+            return UserCount(wanted, max(1.0, users / STEPS / step_s * 2))
         case Shape.SOAK:
-            return Crowd(people, people / min(300.0, length_s / 10))
+            return UserCount(users, users / min(300.0, length_s / 10))

@@ -1,4 +1,4 @@
-"""What the people of this process share: who they may be, which shows they come for, what they have seen."""
+"""State that the users of a process share: accounts, shows, observations."""
 
 from __future__ import annotations
 
@@ -7,56 +7,56 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.locust.observations import Sightings
+from loadtest.locust.observations import Observations
 from loadtest.locust.seat_choice import Hall
 
 HOT = 0.8
-"""The share of visits that are for the first show."""
+"""Share of visits to the first show."""
 
 
 class NotReady(Exception):
-    """People cannot be sent; the message says what is missing."""
+    """The run cannot start; the message gives the reason."""
 
 
-class Town(msgspec.Struct, kw_only=True):
-    """One for each process."""
+class SharedState(msgspec.Struct, kw_only=True):
+    """Shared state, one per process."""
 
     tokens: Sequence[str]
     shows: Sequence[int]
-    """The first is the one that everybody talks about."""
+    """The first is the most popular."""
     hold_s: int
     first: int
-    """Which of the tokens is this process's first, and by how many it goes on."""
+    """Index of the first token of this process; `stride` is the distance to its next."""
     stride: int
-    sightings: Sightings = msgspec.field(default_factory=Sightings)
+    observations: Observations = msgspec.field(default_factory=Observations)
     halls: dict[int, Hall] = {}
-    given: int = 0
-    dice: random.Random = msgspec.field(default_factory=random.Random)
+    resolved: int = 0
+    rng: random.Random = msgspec.field(default_factory=random.Random)
 
     def next_customer(self) -> int:
-        """Somebody who is not there yet; once all are, they come a second time."""
-        number = self.first + self.given * self.stride
-        self.given += 1
+        """Index of the next unused token; after the last, tokens are used again."""
+        number = self.first + self.resolved * self.stride
+        self.resolved += 1
         return number % len(self.tokens)
 
     def some_show(self) -> int:
-        """A show that somebody comes for."""
-        if len(self.shows) == 1 or self.dice.random() < HOT:
+        """Selects the show of a visit."""
+        if len(self.shows) == 1 or self.rng.random() < HOT:
             return self.shows[0]
-        return self.dice.choice(self.shows[1:])
+        return self.rng.choice(self.shows[1:])
 
 
-_here: Town | None = None
+_current: SharedState | None = None
 
 
-def settle(town: Town | None) -> None:
-    """From now on the people of this process live here; None: nowhere."""
-    global _here
-    _here = town
+def set_current_state(shared_state: SharedState | None) -> None:
+    """Sets the state of this process; None removes it."""
+    global _current
+    _current = shared_state
 
 
-def here() -> Town:
-    """Where the people of this process live."""
-    if _here is None:
-        raise NotReady("the people have not been told where they live")
-    return _here
+def current_state() -> SharedState:
+    """Returns the state of this process. Raises NotReady without one."""
+    if _current is None:
+        raise NotReady("the shared state is not set")
+    return _current

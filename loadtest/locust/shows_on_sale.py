@@ -1,4 +1,4 @@
-"""Shows for a crowd to come for, made over HTTP by staff: too small for all of them, and on sale when they come."""
+"""Shows for a load test, made over HTTP by staff: too small for all users, with a sale that starts during the run."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from loadtest.client import Client
 from schemas.api import timestamp
 
 ROW = 30
-SEATS_PER_PERSON = 1.0
-"""Of the crowd, in each show: most want two, so that about half of those who come for it find none."""
+SEATS_PER_USER = 1.0
+"""Seats per user in each show: most users book two, so that about half of them find none."""
 FEWEST, MOST = 120, 30_000
 SHOWS = 2
 
 
-def layout(people: int) -> dict[str, Any]:
-    """A hall for a crowd of so many: rows A, B, …, of 30 seats with two aisles, in two sections."""
-    seats = min(max(int(people * SEATS_PER_PERSON), FEWEST), MOST)
+def layout(users: int) -> dict[str, Any]:
+    """Layout for `users` users: rows A, B, … of 30 seats with two aisles, in two sections."""
+    seats = min(max(int(users * SEATS_PER_USER), FEWEST), MOST)
     rows = [{"name": row_name(n), "seats": ROW, "aisles_after": [8, 22]} for n in range(seats // ROW)]
     front = len(rows) // 2
     prices = ({"amount": 4500, "currency": "EUR"}, {"amount": 2900, "currency": "EUR"})
@@ -30,17 +30,17 @@ def layout(people: int) -> dict[str, Any]:
 
 
 def row_name(number: int) -> str:
-    """A, B, … Z, AA, AB, …"""
+    """Name of a row: A, B, … Z, AA, AB, …"""
     name = ""
     number += 1
     while number:
-        number, letter = divmod(number - 1, 26)
-        name = chr(ord("A") + letter) + name
+        number, seat_state = divmod(number - 1, 26)
+        name = chr(ord("A") + seat_state) + name
     return name
 
 
-async def make_shows(client: Client, staff: str, people: int, sale_in_s: float) -> list[int]:
-    """Two shows whose sales start in so many seconds. Raises SetupError."""
+async def make_shows(client: Client, staff: str, users: int, sale_in_s: float) -> list[int]:
+    """Makes two shows whose sales start in `sale_in_s` seconds. Raises SetupError."""
     now = datetime.now(UTC)
     movie = await client.ask(
         "POST",
@@ -59,7 +59,7 @@ async def make_shows(client: Client, staff: str, people: int, sale_in_s: float) 
                 "screen_name": f"Arena {number}",
                 "starts_at": _text(now + timedelta(days=30, hours=number)),
                 "sales_start_at": _text(now + timedelta(seconds=sale_in_s)),
-                "layout": layout(people),
+                "layout": layout(users),
             },
         )
         made.append(show["id"])

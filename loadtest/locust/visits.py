@@ -1,7 +1,7 @@
-"""What somebody who comes for seats has in mind. PURE: dice in, a visit out.
+"""Intentions of a user who wants seats. PURE: random numbers in, a visit out.
 
-The shares are what box offices tell of an on-sale: most come in twos, more than half hold seats while they look
-for their card, and of those every third never pays, pays too late or gives the seats back.
+The shares follow reports of box offices on the start of a sale: most users book two seats, more than half hold seats
+before they pay, and a third of those never pay, pay too late or give the seats back.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from enum import StrEnum
 import msgspec
 
 SIZES = {1: 15, 2: 50, 3: 15, 4: 15, 6: 4, 10: 1}
-"""How many seats, with weights."""
+"""Numbers of seats with their weights."""
 
 
 class Ending(StrEnum):
-    """What becomes of a hold."""
+    """End of a hold."""
 
     PAYS = "pays"
     LEAVES = "leaves"
-    """Closes the page; the hold runs out."""
+    """The user leaves; the hold expires."""
     PAYS_LATE = "pays late"
-    """Comes back with the card once the hold has run out."""
+    """The user pays after the hold has expired."""
     GIVES_BACK = "gives back"
 
 
@@ -34,31 +34,31 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
 
     size: int
     row: int
-    """The row they hope for, counted from the best; most hope for the same few."""
+    """Preferred row, counted from the best; most users prefer the same few."""
     holds: bool
-    """Holds first; else books at once."""
+    """Hold first; else book at once."""
     ending: Ending
     tries: int
-    """How often they choose again after somebody was quicker."""
+    """Number of selections, including those after a refusal."""
     impatient: bool
-    """Sends the same request twice, as a second click does."""
+    """Send the same request twice, like a second click."""
     thinks_s: float
-    """Between looking and asking."""
+    """Time between the seat map and the request."""
     pays_after_s: float
     rests_s: float
-    """Until the next visit."""
+    """Time until the next visit."""
 
 
-def draw(dice: random.Random) -> Visit:
-    """Somebody's next visit."""
+def draw(rng: random.Random) -> Visit:
+    """Draws the next visit of a user."""
     return Visit(
-        size=dice.choices(tuple(SIZES), tuple(SIZES.values()))[0],
-        row=int(dice.expovariate(1 / 3)),
-        holds=dice.random() < 0.6,
-        ending=dice.choices(tuple(ENDINGS), tuple(ENDINGS.values()))[0],
-        tries=2 + int(dice.expovariate(1 / 3)),
-        impatient=dice.random() < 0.05,
-        thinks_s=dice.uniform(0.3, 3.0),
-        pays_after_s=dice.uniform(1.0, 15.0),
-        rests_s=dice.uniform(3.0, 15.0),
+        size=rng.choices(tuple(SIZES), tuple(SIZES.values()))[0],
+        row=int(rng.expovariate(1 / 3)),
+        holds=rng.random() < 0.6,
+        ending=rng.choices(tuple(ENDINGS), tuple(ENDINGS.values()))[0],
+        tries=2 + int(rng.expovariate(1 / 3)),
+        impatient=rng.random() < 0.05,
+        thinks_s=rng.uniform(0.3, 3.0),
+        pays_after_s=rng.uniform(1.0, 15.0),
+        rests_s=rng.uniform(3.0, 15.0),
     )

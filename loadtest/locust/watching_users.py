@@ -1,4 +1,4 @@
-"""Fans who keep a show's seat map open, over a WebSocket, and pounce on what becomes free."""
+"""Users who watch a seat map over a WebSocket and book seats that become free."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 import websocket
 from locust import task
 
-from loadtest.locust.buying_users import Buyer
+from loadtest.locust.buying_users import BuyingUser
 from loadtest.locust.seat_choice import FREE, Hall, choose
 from loadtest.locust.visits import draw
 
@@ -28,20 +28,20 @@ class _Message(msgspec.Struct):
 _message = msgspec.json.Decoder(_Message)
 
 
-class Fan(Buyer):
-    """Watches for a minute or so; books when seats in the first rows become free."""
+class WatchingUser(BuyingUser):
+    """Watches for about a minute; books when seats in the first rows become free."""
 
     weight = 10
 
     @task
     def watch(self) -> None:
-        visit = draw(self.town.dice)
-        show_id = self.town.some_show()
-        picture = self.seats(show_id)
-        if picture is not None and (live := self._open(show_id)) is not None:
+        visit = draw(self.shared_state.rng)
+        show_id = self.shared_state.some_show()
+        seat_map = self.seats(show_id)
+        if seat_map is not None and (live := self._open(show_id)) is not None:
             try:
-                if self._wait_for_free_seats(live, picture.hall, visit.size):
-                    self.told("saw seats become free")
+                if self._wait_for_free_seats(live, seat_map.hall, visit.size):
+                    self.count("seats became free")
                     self.buy(show_id, msgspec.structs.replace(visit, row=0, holds=False, thinks_s=0.1))
             finally:
                 live.shutdown()  # type: ignore[no-untyped-call]
@@ -60,11 +60,11 @@ class Fan(Buyer):
         return live
 
     def _wait_for_free_seats(self, live: websocket.WebSocket, hall: Hall, size: int) -> bool:
-        """Whether seats in front became free while somebody watched; also checks what the socket tells."""
+        """Waits for free seats in the first rows; also checks the messages of the socket."""
         labels = {label: at for at, label in enumerate(hall.labels)}
         front = Hall(hall.rows[:FRONT_ROWS])
         states, version = bytearray(), -1
-        until = time.monotonic() + self.town.dice.uniform(20, 90)
+        until = time.monotonic() + self.shared_state.rng.uniform(20, 90)
         while (left_s := until - time.monotonic()) > 0:
             began, at = time.perf_counter(), time.time()
             try:
@@ -83,22 +83,23 @@ class Fan(Buyer):
                 self._report("message", began, at, ValueError(f"version {message.version} after {version}"))
                 return False
             version = message.version
-            for label, letter in message.changes.items():
-                states[labels[label]] = ord(letter)
-            self.told("a change heard")
+            for label, seat_state in message.changes.items():
+                states[labels[label]] = ord(seat_state)
+            self.count("received a change")
             freed = any(
-                letter == FREE and labels[label] < _end(front) for label, letter in message.changes.items()
+                seat_state == FREE and labels[label] < _end(front)
+                for label, seat_state in message.changes.items()
             )
             if freed and choose(front, states.decode(), size, 0):
                 return True
         return False
 
     def _next(self, live: websocket.WebSocket, at_most_s: float) -> _Message | None:
-        """The next message, or None when none comes in time."""
-        told: str | bytes | None = None
+        """Returns the next message, or None after `at_most_s` seconds."""
+        received: str | bytes | None = None
         with self.idle(), gevent.Timeout(at_most_s, False):
-            told = live.recv()
-        return None if told is None else _message.decode(told)
+            received = live.recv()
+        return None if received is None else _message.decode(received)
 
     def _report(self, what: str, began: float, at: float, error: Exception | None) -> None:
         self.environment.events.request.fire(
@@ -115,5 +116,5 @@ class Fan(Buyer):
 
 
 def _end(front: Hall) -> int:
-    """How many seats there are in front."""
+    """Number of seats in the first rows."""
     return sum(len(row.labels) for row in front.rows)

@@ -1,15 +1,14 @@
-"""The words of the letters, one JSON file a language. To add one, add its file; all keys are needed."""
+"""The texts of the e-mails, one JSON file for each language."""
 
 from __future__ import annotations
 
-import functools
-from importlib.resources import files
-
 import msgspec
+
+from tickets.translations import Translations
 
 
 class KindWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The words of one kind of letter. `{…}` are filled in; texts are plain, never markup."""
+    """The texts of one kind of e-mail: plain text, never markup. The template fills in `{…}`."""
 
     subject: str
     heading: str
@@ -18,11 +17,11 @@ class KindWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     closing: str
 
 
-class LetterWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The words of one language."""
+class EmailWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The texts of one language."""
 
     locale: str
-    """How dates, times and prices are written (CLDR)."""
+    """CLDR locale for dates, times and prices."""
     hello: str
     hello_nobody: str
     show: str
@@ -45,22 +44,6 @@ class LetterWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password_reset: KindWords
 
 
-DEFAULT = "en"
+EMAIL_WORDS = Translations(__name__, EmailWords)
 
-
-@functools.cache
-def languages() -> frozenset[str]:
-    """The languages that letters can be written in."""
-    names = (entry.name for entry in files(__package__).iterdir())
-    return frozenset(name.removesuffix(".json") for name in names if name.endswith(".json"))
-
-
-def letter_words(language: str) -> LetterWords:
-    """The words of a language: `de` for `de-AT`, English for one that there is not yet."""
-    short = language.lower().partition("-")[0]
-    return _read(short if short in languages() else DEFAULT)
-
-
-@functools.cache
-def _read(language: str) -> LetterWords:
-    return msgspec.json.decode((files(__package__) / f"{language}.json").read_bytes(), type=LetterWords)
+email_words = EMAIL_WORDS.texts

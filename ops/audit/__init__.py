@@ -1,1 +1,1 @@
-"""The log decided again: `aisle verify`, `explain` and `rebuild`."""
+"""Audit of the log: `aisle verify`, `explain` and `rebuild`."""

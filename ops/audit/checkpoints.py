@@ -1,4 +1,4 @@
-"""Where `aisle verify` may go on: what it had decided again when it found everything as it should be."""
+"""Checkpoints of `aisle verify`: the replayed state of each partition at the last run without differences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _READ_SHOWS = "SELECT show_id, state FROM verify_checkpoint_shows WHERE partitio
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """Of one partition."""
+    """The checkpoint of one partition."""
 
     partition: int
     next_offset: int
@@ -33,7 +33,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 class _State(msgspec.Struct, frozen=True):
-    """A show there. Bookings with the offset of their last decision, ended ones too."""
+    """A show in a checkpoint. Each booking, ended ones included, has the offset of its last decision."""
 
     status: ShowStatus
     terms: Terms
@@ -46,12 +46,12 @@ _decode = msgspec.json.Decoder(_State).decode
 
 
 async def read_checkpoints(database: Any) -> dict[int, Checkpoint]:
-    """The newest checkpoint: for each partition that there was then."""
+    """Returns the newest checkpoint, by partition."""
     return {row["partition"]: Checkpoint(*row) for row in await database.fetch(_READ)}
 
 
 async def restore(database: Any, replay: Replay, checkpoint: Checkpoint) -> None:
-    """Puts a replay that has not begun where the checkpoint left that partition."""
+    """Sets a replay that has not begun to the state of the checkpoint."""
     replay.next_offset, replay.last_ms = checkpoint.next_offset, checkpoint.last_ms
     for show_id, compressed in await database.fetch(_READ_SHOWS, replay.partition):
         state = _decode(zlib.decompress(compressed))
@@ -63,13 +63,13 @@ async def restore(database: Any, replay: Replay, checkpoint: Checkpoint) -> None
         show.restore(
             state.status, state.terms, state.version, [b for b in bookings if b.status.live], state.blocked
         )
-        show.past = {booking.booking_id: booking for booking in bookings if not booking.status.live}
+        show.ended = {booking.booking_id: booking for booking in bookings if not booking.status.live}
         replay.shows[show_id] = show
         replay.decided_at.update({booking.booking_id: offset for booking, offset in state.bookings})
 
 
 async def write_checkpoint(database: Any, replays: Collection[Replay]) -> None:
-    """Stores where these have come to, in place of any older checkpoint."""
+    """Stores the state of these replays in place of any older checkpoint."""
     async with database.transaction():
         await database.execute(_DROP)
         for replay in replays:
@@ -81,7 +81,7 @@ async def write_checkpoint(database: Any, replays: Collection[Replay]) -> None:
 
 def _state_of(show: Show, replay: Replay) -> _State:
     assert show.status is not None
-    bookings = [*show.past.values(), *show.bookings.values()]
+    bookings = [*show.ended.values(), *show.bookings.values()]
     return _State(
         status=show.status,
         terms=show.terms,

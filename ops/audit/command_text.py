@@ -1,4 +1,4 @@
-"""A command in words: what was asked, and what kind of user asked."""
+"""Text for commands: the request and the caller."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from schemas.commands import (
 _SHOWN_SEATS = 12
 
 
-def who(command: Command) -> str:
-    """Who asked: a customer, staff or Aisle itself."""
+def describe_caller(command: Command) -> str:
+    """Returns the caller of a command: a customer, staff or Aisle itself."""
     if command.user_id == 0:
         return "Aisle itself"
     return f"{'staff' if command.staff else 'customer'}, user {command.user_id}"
 
 
-def asked(command: Command) -> str:
-    """What a command asks for, with its ids."""
+def describe_command(command: Command) -> str:
+    """Returns the request of a command, with its ids."""
     show = f"show {command.show_id}"
     match command:
         case BookSeats() | HoldSeats():
@@ -45,9 +45,9 @@ def asked(command: Command) -> str:
         case CheckIn():
             return f"let the holder of {command.seat} of booking {command.booking_id} into {show}"
         case BlockSeats():
-            return f"withhold {listed(command.seats)} of {show} from sale"
+            return f"withhold {list_seats(command.seats)} of {show} from sale"
         case UnblockSeats():
-            return f"put {listed(command.seats)} of {show} back on sale"
+            return f"put {list_seats(command.seats)} of {show} back on sale"
         case OpenShow() | ChangeShow():
             verb = "open" if isinstance(command, OpenShow) else "change"
             terms = ", ".join(_terms(command)) or "nothing new"
@@ -62,8 +62,8 @@ def asked(command: Command) -> str:
             return f"release the holds of {show} that have run out"
 
 
-def listed(seats: tuple[str, ...]) -> str:
-    """Labels, the first dozen of them."""
+def list_seats(seats: tuple[str, ...]) -> str:
+    """Returns the first dozen labels and the number of the others."""
     shown = ", ".join(seats[:_SHOWN_SEATS])
     return (
         f"{shown} and {len(seats) - _SHOWN_SEATS} more" if len(seats) > _SHOWN_SEATS else shown or "no seats"
@@ -72,7 +72,7 @@ def listed(seats: tuple[str, ...]) -> str:
 
 def _which(command: BookSeats | HoldSeats) -> str:
     if not command.quantity:
-        return listed(command.seats)
+        return list_seats(command.seats)
     together = " side by side" if command.adjacent and command.quantity > 1 else ""
     section = f" in {command.section!r}" if command.section is not None else ""
     return f"the best {command.quantity} seats{together}{section}"

@@ -1,6 +1,6 @@
-"""`aisle explain`: what was asked at a position of the log, what was decided, and why.
+"""`aisle explain`: the command at a position of the log, its decision and the reason.
 
-The reason is looked for where it lies: in the decisions on the same show before this one. Only reads.
+The reason follows from the earlier decisions on the same show. Only reads.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from ops.audit.command_text import asked, who
-from ops.audit.reasons import happened, reasons
+from ops.audit.command_text import describe_caller, describe_command
+from ops.audit.reasons import describe_event, reasons
 from ops.audit.show_before import ShowBefore
 from ops.audit.show_history import changes_of
 from runtime.log import Log
@@ -20,7 +20,7 @@ from schemas.commands import Command
 from schemas.events import Decision, Reason
 from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC, decode_command, decode_decision
-from seat_workers.fold import Decided
+from seat_workers.fold import DecidedRecord
 
 _DECISION = "SELECT at_ms, command, answer, rules FROM decisions WHERE partition = $1 AND log_offset = $2"
 _NEXT = "SELECT next_offset FROM partitions WHERE partition = $1"
@@ -33,11 +33,11 @@ _SHOWN_BYTES = 200
 
 
 class NoSuchPosition(Exception):
-    """There is nothing to explain. The message says why."""
+    """The position has no command. The message is the reason."""
 
 
 async def explain(database_url: str, log: Log, position: Position) -> list[str]:
-    """The explanation, line by line. Raises NoSuchPosition."""
+    """Returns the lines of the explanation. Raises NoSuchPosition."""
     database = await open_connection(database_url, server_settings={"application_name": "aisle explain"})
     try:
         async with database.transaction(isolation="repeatable_read", readonly=True):
@@ -64,7 +64,7 @@ async def _undecided(database: Any, log: Log, position: Position) -> list[str]:
             f"{position}: neither the log, which begins at {begin}, nor the decisions have it"
         )
     record = (await log.read(COMMANDS_TOPIC, position.partition, position.offset, 1))[0]
-    lines = _heading(position, record.at_ms, None) + _asking(record.body)
+    lines = _heading(position, record.at_ms, None) + _command_lines(record.body)
     if next_offset is not None and position.offset < next_offset:
         return [*lines, "decided  its decision is not stored any more, or is missing: see `aisle verify`"]
     waiting = position.offset - (next_offset or 0)
@@ -75,7 +75,7 @@ async def _undecided(database: Any, log: Log, position: Position) -> list[str]:
 async def _decided(database: Any, position: Position, row: Any) -> list[str]:
     decision = decode_decision(row["answer"])
     command = _command(row["command"])
-    lines = _heading(position, row["at_ms"], row["rules"]) + _asking(row["command"])
+    lines = _heading(position, row["at_ms"], row["rules"]) + _command_lines(row["command"])
     lines.append("decided  " + _outcome(decision))
     if decision.repeats is not None:
         lines.append(f"why      repeats {decision.repeats}, which has the same command id: the same answer")
@@ -97,9 +97,9 @@ async def _decided(database: Any, position: Position, row: Any) -> list[str]:
 
 
 async def _why(database: Any, position: Position, row: Any) -> list[str]:
-    """Why this was decided, and what happened with it."""
+    """Returns the reason of a decision and its events."""
     decision, command = decode_decision(row["answer"]), _command(row["command"])
-    found = [happened(event) for event in decision.events]
+    found = [describe_event(event) for event in decision.events]
     if decision.reason is None:
         return found or ["there was nothing to do"]
     if command is None:
@@ -108,7 +108,7 @@ async def _why(database: Any, position: Position, row: Any) -> list[str]:
     async for earlier in changes_of(database, position.partition, command.show_id, 0, position.offset):
         before.note(earlier)
     before.note(
-        Decided.stored(position.partition, position.offset, row["at_ms"], row["command"], row["answer"])
+        DecidedRecord.stored(position.partition, position.offset, row["at_ms"], row["command"], row["answer"])
     )
     total_seats = await database.fetchval(_LAYOUT, command.show_id) or 0
     return reasons(position, row["at_ms"], command, decision, before, total_seats) + found
@@ -126,13 +126,16 @@ def _heading(position: Position, at_ms: int, rules: int | None) -> list[str]:
     return [f"{position}  {timestamp(at_ms)} ({at_ms} ms)" + (f", rules {rules}" if rules else "")]
 
 
-def _asking(body: bytes) -> list[str]:
+def _command_lines(body: bytes) -> list[str]:
     command = _command(body)
     if command is None:
         shown = body[:_SHOWN_BYTES]
         more = f" … ({len(body)} bytes)" if len(body) > len(shown) else ""
         return [f"asked    nothing that can be read: {shown!r}{more}"]
-    return [f"asked    {asked(command)}", f"by       {who(command)}; command id {command.command_id}"]
+    return [
+        f"asked    {describe_command(command)}",
+        f"by       {describe_caller(command)}; command id {command.command_id}",
+    ]
 
 
 def _outcome(decision: Decision) -> str:

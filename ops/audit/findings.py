@@ -1,4 +1,4 @@
-"""What `aisle verify` found."""
+"""Findings of `aisle verify`."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from runtime.process import CannotStart
 
 
 class WrongRules(CannotStart):
-    """A command was decided by other rules than this release has."""
+    """A command was decided by rules of another version than those of this release."""
 
 
-class Verdict(msgspec.Struct):
-    """What was compared, and every difference, in words."""
+class Findings(msgspec.Struct):
+    """Numbers of compared objects, and the text of every difference."""
 
     commands: int = 0
-    """Decided again."""
+    """Replayed commands."""
     shows: int = 0
     bookings: int = 0
     failed: int = 0
-    """Commands answered `internal_error`: stored as such, and not decided again."""
+    """Commands decided as `internal_error`: their decision is not replayed."""
     beyond_log: int = 0
-    """Commands that were taken from `decisions`, because the log does not reach back to them."""
+    """Commands read from `decisions`, because the log begins after them."""
     checkpoint_at: datetime | None = None
-    """When the checkpoint was written from which this went on; None when it began at the start."""
+    """Time of the checkpoint at which this run began; None for the start of the log."""
     before_checkpoint: int = 0
-    """Commands before the checkpoint: not decided again."""
+    """Commands before the checkpoint: not replayed."""
     checkpoint_rules: int | None = None
-    """The rules by which those were."""
+    """Version of the rules of those commands."""
     differences: list[str] = msgspec.field(default_factory=list)
 
     def summary(self) -> str:
-        """What was looked at, in one line."""
+        """Returns the numbers in one line."""
         seen = f"{self.commands} commands, {self.shows} shows, {self.bookings} bookings"
         if self.failed:
             seen += f"; {self.failed} commands had failed and were taken as they are"

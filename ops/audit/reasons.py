@@ -1,11 +1,11 @@
-"""Why a command was refused, in words, and which earlier position is behind it."""
+"""Text for the reason of a refusal, with the earlier position that caused it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from uuid import UUID
 
-from ops.audit.command_text import listed
+from ops.audit.command_text import list_seats
 from ops.audit.show_before import Change, ShowBefore
 from schemas.api import MAX_SEATS_PER_REQUEST, timestamp
 from schemas.commands import BookSeats, CancelBooking, CheckIn, Command, ConfirmBooking, HoldSeats
@@ -26,7 +26,7 @@ from schemas.events import (
     ShowOpened,
     ShowReopened,
     TicketCheckedIn,
-    is_later,
+    is_from_later_release,
 )
 from schemas.ids import Position
 from schemas.layout import Money
@@ -54,14 +54,14 @@ _PLAIN = {
 }
 
 
-def happened(event: Event) -> str:
-    """An event in words."""
-    if is_later(event):
+def describe_event(event: Event) -> str:
+    """Returns the text of an event."""
+    if is_from_later_release(event):
         return "an event of a later release, which `aisle explain` of that one can read"
     match event:
         case SeatsBlocked() | SeatsUnblocked():
             verb = "blocked" if isinstance(event, SeatsBlocked) else "put back on sale"
-            return f"{listed(event.seats)} {verb}"
+            return f"{list_seats(event.seats)} {verb}"
         case TicketCheckedIn():
             return f"{event.seat} of booking {event.booking.booking_id} let in"
         case ShowOpened() | ShowChanged() | ShowClosed() | ShowReopened() | ShowCancelled():
@@ -72,14 +72,14 @@ def happened(event: Event) -> str:
             until = f" until {timestamp(booking.expires_ms)}" if booking.expires_ms is not None else ""
             return (
                 f"booking {booking.booking_id} of user {booking.user_id} {_VERBS[type(event)]}{until}:"
-                f" {listed(booking.seats)}, {total}"
+                f" {list_seats(booking.seats)}, {total}"
             )
 
 
 def reasons(
     position: Position, at_ms: int, command: Command, decision: Decision, before: ShowBefore, total_seats: int
 ) -> list[str]:
-    """Why this was refused, a line for each thing at fault. `total_seats`: of the show's layout."""
+    """Returns the reasons of a refusal, one line each. `total_seats`: of the show's layout."""
     reason, terms = decision.reason, before.terms
     if reason is Reason.INTERNAL_ERROR:
         return [_PLAIN[reason]]
@@ -93,7 +93,7 @@ def reasons(
         case Reason.SEAT_UNKNOWN if isinstance(command, BookSeats | HoldSeats) and command.quantity:
             return [f"layout {terms.layout_id} has no section {command.section!r}"]
         case Reason.SEAT_UNKNOWN:
-            return [f"layout {terms.layout_id} has no {listed(decision.seats)}"]
+            return [f"layout {terms.layout_id} has no {list_seats(decision.seats)}"]
         case Reason.LIMIT_EXCEEDED if isinstance(command, BookSeats | HoldSeats):
             return [_limit(command, decision, before)]
         case Reason.NOT_ENOUGH_SEATS:
@@ -119,7 +119,7 @@ def reasons(
 
 
 def _seats(labels: tuple[str, ...], position: Position, command: Command, before: ShowBefore) -> list[str]:
-    """A line for each position that took some of the seats."""
+    """Returns one line for each position that took some of the seats."""
     at: dict[Position | None, list[str]] = {}
     for label in labels:
         change = before.seats.get(label)
@@ -128,9 +128,9 @@ def _seats(labels: tuple[str, ...], position: Position, command: Command, before
 
 
 def _taken(labels: tuple[str, ...], change: Change | None, position: Position, command: Command) -> str:
-    seats = f"{listed(labels)} {'was' if len(labels) == 1 else 'were'}"
+    seats = f"{list_seats(labels)} {'was' if len(labels) == 1 else 'were'}"
     if change is None:
-        return f"{seats} somebody's, but the stored decisions do not tell since when"
+        return f"{seats} taken; the stored decisions do not include the one that took them"
     when = _when(change, position)
     if isinstance(change.event, SeatsBlocked | SeatsUnblocked):
         return f"{seats} blocked {when}, by {change.by}"

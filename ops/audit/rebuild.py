@@ -1,7 +1,7 @@
-"""`aisle rebuild`: writes claims, bookings and state of a show anew, from the events of its decisions.
+"""`aisle rebuild`: writes claims, bookings and state of a show from the events of its stored decisions.
 
-Into a scratch schema, to be looked at, or in place of what is stored. Nothing is decided again: what the
-decisions say happened is what is written. Either way it says how the two differ.
+The target is a scratch schema for inspection, or the tables themselves. Nothing is decided again. Either way the
+differences between stored and rebuilt rows are reported.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import msgspec
 
 from ops.audit.rebuilt import TABLES, RebuiltShow, read_show
 from ops.audit.show_history import partition_of
-from runtime.addresses.database_url import shown
-from runtime.postgres import AWAY, DatabaseUnavailable, open_connection
+from runtime.addresses.database_url import redacted
+from runtime.postgres import UNAVAILABLE, DatabaseUnavailable, open_connection
 from runtime.process import CannotStart
 
 _MADE_BY = "aisle rebuild"
@@ -27,7 +27,7 @@ _TAKE = """
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """One table of a show: how many rows are stored and rebuilt, and how many of each the other has not."""
+    """Numbers of rows of one table of a show: stored, rebuilt, and only in one of both."""
 
     table: str
     stored: int
@@ -37,7 +37,7 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 async def rebuild(database_url: str, show_id: int, schema: str) -> list[Compared]:
-    """Writes the show into a schema of this name, which is made anew. Raises CannotStart."""
+    """Writes the show into a newly created schema of this name. Raises CannotStart."""
     if not _NAME.match(schema) or schema.startswith("pg_") or schema in ("public", "information_schema"):
         raise CannotStart(f"{schema[:70]!r} is not a name for a scratch schema: take one like rebuilt_show_7")
     database = await _connect(database_url)
@@ -63,11 +63,11 @@ async def rebuild(database_url: str, show_id: int, schema: str) -> list[Compared
 
 
 async def replace(database_url: str, show_id: int) -> list[Compared]:
-    """Writes the show in place of what is stored of it. Raises CannotStart.
+    """Replaces the stored rows of the show. Raises CannotStart.
 
-    The epoch of its partition is raised in the same transaction: a worker that has the show in memory can
-    commit nothing more, stops, and is started with what is stored now. The partition is locked only for the
-    end of its decisions and for writing.
+    The epoch of its partition is raised in the same transaction: a worker that has the show in memory is fenced,
+    stops, and is restarted with the new rows. The partition is locked only while the last decisions are read and
+    the rows are written.
     """
     database = await _connect(database_url)
     try:
@@ -91,8 +91,8 @@ async def replace(database_url: str, show_id: int) -> list[Compared]:
 async def _connect(url: str) -> Any:
     try:
         return await open_connection(url, server_settings={"application_name": "aisle rebuild", "jit": "off"})
-    except AWAY as error:
-        raise DatabaseUnavailable(f"{shown(url)} does not answer: {error or 'time-out'}") from None
+    except UNAVAILABLE as error:
+        raise DatabaseUnavailable(f"{redacted(url)} does not answer: {error or 'time-out'}") from None
 
 
 async def _partition_of(database: Any, show_id: int) -> int:

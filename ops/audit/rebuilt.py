@@ -1,4 +1,4 @@
-"""The rows of a show as its decisions say they must be."""
+"""The rows of a show that follow from its decisions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from schemas.events import (
     ShowReopened,
     ShowStatus,
     Terms,
-    is_later,
+    is_from_later_release,
 )
 from schemas.layout import Seating, decode_layout
 from schemas.wire import encode
-from seat_workers.fold import Decided, fold
+from seat_workers.fold import DecidedRecord, fold
 
 TABLES = ("show_states", "claims", "bookings")
 
@@ -37,34 +37,34 @@ _BOOKING_COLUMNS = (
 
 
 class RebuiltShow:
-    """A show, as far as its decisions have been read."""
+    """A show and those of its decisions that have been read."""
 
     def __init__(self, show_id: int, partition: int) -> None:
         self.show_id = show_id
         self.partition = partition
         self.next_offset = 0
-        """Every decision before this one has been read."""
+        """Offset after the last decision that has been read."""
         self.seating: Seating | None = None
-        self._changes: list[Decided] = []
+        self._changes: list[DecidedRecord] = []
 
-    def take(self, change: Decided) -> None:
-        """One more decision that changed the show, in log order. Raises CannotStart for one of a later release."""
-        if any(is_later(event) for event in change.decision.events):
+    def take(self, change: DecidedRecord) -> None:
+        """Adds a decision that changed the show, in log order. Raises CannotStart for one of a later release."""
+        if any(is_from_later_release(event) for event in change.decision.events):
             raise CannotStart(
                 f"{change.position} has an event of a later release: rebuild the show with that one"
             )
         self._changes.append(change)
 
     def opening(self) -> Terms | None:
-        """The terms on which the show was opened; None when that decision is not among those read."""
+        """Returns the terms of the opening; None when that decision is not among those read."""
         events = self._changes[0].decision.events if self._changes else ()
         return next((event.terms for event in events if isinstance(event, ShowOpened)), None)
 
     def rows(self) -> dict[str, tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]]:
-        """For each table, its columns and its rows."""
+        """Returns columns and rows of each table."""
         assert self.seating is not None
         net = fold(self._changes, {self.show_id: self.seating})
-        assert not net.frees, "nothing was there before the show was opened"
+        assert not net.freed, "a show has no claims before its opening"
         status, terms = self._last_terms()
         state = (self.show_id, self.partition, status.value, self._changes[-1].position.offset)
         sold = (len(self.seating) - len(net.claims), terms.layout_id, terms.layout_digest, terms.starts_ms)
@@ -96,7 +96,7 @@ class RebuiltShow:
 
 
 async def read_show(database: Any, show: RebuiltShow, end: int) -> None:
-    """Reads the show's decisions on, to before `end`. Raises CannotStart when its first ones are missing."""
+    """Reads further decisions of the show, up to `end` (exclusive). Raises CannotStart when the first are missing."""
     async for change in changes_of(database, show.partition, show.show_id, show.next_offset, end):
         show.take(change)
     show.next_offset = end

@@ -1,4 +1,4 @@
-"""One partition decided again, and compared decision by decision."""
+"""Replay of one partition, with a comparison of every decision."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from uuid import UUID
 
 import msgspec
 
-from ops.audit.findings import Verdict, WrongRules
+from ops.audit.findings import Findings, WrongRules
 from runtime.log import Log, Record, WrongLog
 from schemas.commands import Command, OpenShow
 from schemas.events import RULES, Decision, Reason
 from schemas.ids import Position
 from schemas.layout import Seating, decode_layout
 from schemas.wire import COMMANDS_TOPIC, decode_command, decode_decision
-from seat_workers.command_ids import ID_LIFETIME_MS, First
+from seat_workers.command_ids import ID_LIFETIME_MS, FirstDecision
 from seat_workers.show import step
 from seat_workers.show_state import Show
 
@@ -36,25 +36,24 @@ _FIRST_OF_ID = """
 
 
 class Replay:
-    """A partition, from the start of its log or from where a checkpoint left it."""
+    """Decides the commands of a partition again, from the start of its log or from a checkpoint."""
 
-    def __init__(self, database: Any, partition: int, verdict: Verdict) -> None:
+    def __init__(self, database: Any, partition: int, findings: Findings) -> None:
         self.partition = partition
         self.next_offset = 0
         self.last_ms = 0
         self.shows: dict[int, Show] = {}
-        """Those that the log opened, ended bookings and all."""
+        """Shows that the log opened, with their ended bookings."""
         self.decided_at: dict[UUID, int] = {}
         """For each booking, the offset of its last decision."""
         self._database = database
-        self._verdict = verdict
+        self._findings = findings
         self._seatings: dict[str, Seating | None] = {}
 
     async def decide_all(self, log: Log, bounds: tuple[int, int], next_offset: int) -> None:
-        """Decides everything before `next_offset` again. `bounds`: what the log has of this partition.
+        """Replays all commands before `next_offset`. `bounds`: first and next offset of the log of this partition.
 
-        Raises WrongLog when neither log nor `decisions` have a command, WrongRules for one that was decided
-        by others.
+        Raises WrongLog when neither log nor `decisions` have a command, WrongRules for a decision by other rules.
         """
         begin, end = bounds
         if next_offset > end:
@@ -81,7 +80,7 @@ class Replay:
             self.next_offset = records[-1].offset + 1
 
     async def _records(self, log: Log, start: int, stop: int, stored: Any) -> Sequence[Record]:
-        """The commands of a page: from the log, or from `stored` decisions where it does not reach back."""
+        """Returns the commands of a page: from the log, or from `stored` decisions before its beginning."""
         if stored is None:
             records = await log.read(COMMANDS_TOPIC, self.partition, start, stop - start)
             if not records:
@@ -93,10 +92,10 @@ class Replay:
         )
         if missing < stop:
             raise WrongLog(
-                f"{self.partition}-{missing} is neither in the log, which begins later, nor in `decisions`: there is no"
-                " deciding again from here. Only a checkpoint written after it can be gone on from"
+                f"{self.partition}-{missing} is neither in the log, which begins later, nor in `decisions`: a replay"
+                " from here is impossible. Only a checkpoint written after it can be the start of one"
             )
-        self._verdict.beyond_log += len(records)
+        self._findings.beyond_log += len(records)
         return records
 
     async def _compare(self, record: Record, row: Any, firsts: dict[UUID, tuple[int, int]]) -> None:
@@ -106,7 +105,7 @@ class Replay:
                 " Run `aisle verify --checkpoint` of the release that has those, with the seat workers of this one"
                 " not started yet; this one goes on from that checkpoint"
             )
-        self._verdict.commands += 1
+        self._findings.commands += 1
         now_ms = self.last_ms = max(record.at_ms, self.last_ms)
         if row["at_ms"] != now_ms:
             self._differ(record.offset, f"was decided at {row['at_ms']} ms, log time is {now_ms}")
@@ -115,7 +114,7 @@ class Replay:
         command = _command(record.body)
         decision = self._stored(record.offset, row["answer"])
         again = await self._decide(record.offset, command, decision or Decision(), now_ms)
-        if decision is not None and _told(again) != _told(decision):
+        if decision is not None and _comparable(again) != _comparable(decision):
             self._differ(
                 record.offset, f"is stored as {_brief(decision)} and decided again as {_brief(again)}"
             )
@@ -143,7 +142,7 @@ class Replay:
         if stored.repeats is not None or stored.reason is Reason.KEY_REUSED:
             return await self._repeat(offset, command, stored, now_ms)
         if stored.reason is Reason.INTERNAL_ERROR:
-            self._verdict.failed += 1
+            self._findings.failed += 1
             return stored
         show = self.shows.get(command.show_id)
         if show is not None:
@@ -158,7 +157,7 @@ class Replay:
         return decision
 
     async def _repeat(self, offset: int, command: Command, stored: Decision, now_ms: int) -> Decision:
-        """What a repeat has to be answered, whose first use is said by the decision or by `command_ids`."""
+        """Returns the decision of a repeat, whose first use is named by the decision or by `command_ids`."""
         if stored.repeats is not None:
             at = stored.repeats
             row = await self._database.fetchrow(_FIRST_AT, at.partition, at.offset)
@@ -180,10 +179,10 @@ class Replay:
         ):
             self._differ(offset, f"is answered like {position}, which is not the first use of its command id")
             return stored
-        return First(position, row["at_ms"], row["command"], row["answer"]).answer_to(command)
+        return FirstDecision(position, row["at_ms"], row["command"], row["answer"]).answer_to(command)
 
     async def seating(self, digest: str) -> Seating | None:
-        """The seating of a layout; None when there is no such layout."""
+        """Returns the seating of a layout; None when there is no such layout."""
         if digest not in self._seatings:
             body = await self._database.fetchval(_LAYOUT, digest)
             self._seatings[digest] = None if body is None else Seating(decode_layout(body))
@@ -200,7 +199,7 @@ class Replay:
                 self._differ(offset, f"is not the position stored for its command id {command_id}")
 
     def _differ(self, offset: int, text: str) -> None:
-        self._verdict.differences.append(f"{self.partition}-{offset} {text}")
+        self._findings.differences.append(f"{self.partition}-{offset} {text}")
 
 
 def _command(body: bytes) -> Command | None:
@@ -211,8 +210,8 @@ def _command(body: bytes) -> Command | None:
     return command
 
 
-def _told(decision: Decision) -> Decision:
-    """The decision with its booking beside the events, where earlier releases told it once more."""
+def _comparable(decision: Decision) -> Decision:
+    """Returns the decision without the second copy of its booking, which earlier releases stored beside the events."""
     return msgspec.structs.replace(decision, about_last=False, booking_apart=decision.booking)
 
 

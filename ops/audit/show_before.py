@@ -1,4 +1,4 @@
-"""A show as it was just before a position, with the position at which each thing last changed."""
+"""State of a show before a position, with the position of the last change of each seat and booking."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from ops.audit.command_text import who
+from ops.audit.command_text import describe_caller
 from schemas.events import (
     Booking,
     BookingConfirmed,
@@ -19,14 +19,14 @@ from schemas.events import (
     ShowReopened,
     Terms,
     TicketCheckedIn,
-    is_later,
+    is_from_later_release,
 )
 from schemas.ids import Position
-from seat_workers.fold import Decided
+from seat_workers.fold import DecidedRecord
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One event of the past: where, when and by whom."""
+    """An earlier event: position, time and caller."""
 
     position: Position
     at_ms: int
@@ -35,27 +35,27 @@ class Change(msgspec.Struct, frozen=True):
 
     @property
     def booking(self) -> Booking:
-        """The booking that the event is about, as it left it."""
+        """The booking of the event, after the event."""
         booking: Booking = self.event.booking  # type: ignore[union-attr]
         return booking
 
 
 class ShowBefore:
-    """Made by noting the show's decisions in log order."""
+    """State of a show after the decisions passed to `note` in log order."""
 
     def __init__(self) -> None:
         self.seats: dict[str, Change] = {}
         self.bookings: dict[UUID, list[Change]] = {}
         self.closed: Change | None = None
-        """When it was closed or called off, if that still holds."""
+        """The closing or cancellation, while it is in force."""
         self.terms: Terms | None = None
-        """None for a show that was not opened."""
+        """Terms of the show; None before its opening."""
 
-    def note(self, decided: Decided) -> None:
-        """What one decision changed."""
-        by = "nobody" if decided.command is None else who(decided.command)
+    def note(self, decided: DecidedRecord) -> None:
+        """Applies the changes of one decision."""
+        by = "nobody" if decided.command is None else describe_caller(decided.command)
         for event in decided.decision.events:
-            if is_later(event):
+            if is_from_later_release(event):
                 continue
             change = Change(decided.position, decided.at_ms, by, event)
             match event:
@@ -74,7 +74,7 @@ class ShowBefore:
                         self.closed = None
 
     def live_of(self, customer: int) -> list[tuple[Booking, Position]]:
-        """The live bookings of a customer, and where each was made."""
+        """Returns the live bookings of a customer and the position of each first decision."""
         return [
             (changes[-1].booking, changes[0].position)
             for changes in self.bookings.values()
@@ -82,6 +82,6 @@ class ShowBefore:
         ]
 
     def taken(self) -> int:
-        """How many seats were sold, held or blocked."""
+        """Returns the number of sold, held and blocked seats."""
         taking = (BookingConfirmed, BookingHeld, SeatsBlocked)
         return sum(isinstance(change.event, taking) for change in self.seats.values())

@@ -1,9 +1,8 @@
-"""`aisle verify`: decides the log again and compares with what is stored.
+"""`aisle verify`: replays the log and compares the results with the database.
 
-Every command of every partition is decided anew, from the start or from a checkpoint, by the same rules and
-from nothing but the log and the layouts; then decisions, claims, bookings and shows must be what PostgreSQL
-has. It reads from one snapshot, so it can run beside everything else. Where the log's retention has passed,
-the commands are taken from `decisions`.
+Every command of every partition is decided again, from the start or from a checkpoint, by the same rules and
+from the log and the layouts alone; decisions, claims, bookings and shows in PostgreSQL must be equal. All reads
+use one snapshot, so services can run meanwhile. Commands that the log no longer has are read from `decisions`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 
 from ops.audit.checkpoints import read_checkpoints, restore, write_checkpoint
 from ops.audit.comparison import Comparison
-from ops.audit.findings import Verdict
+from ops.audit.findings import Findings
 from ops.audit.replay import Replay
 from runtime.log import Log, WrongLog
 from runtime.log.opening import bind_log
@@ -24,33 +23,34 @@ _PARTITIONS = "SELECT partition, next_offset FROM partitions ORDER BY partition"
 
 async def verify(
     database_url: str, log: Log, *, from_start: bool = False, checkpoint: bool = False
-) -> Verdict:
-    """Decides the log again, from the newest checkpoint unless `from_start`; `checkpoint` writes a new one if
-    nothing differs.
+) -> Findings:
+    """Replays the log, from the newest checkpoint unless `from_start`.
 
-    Raises WrongLog when the database belongs to another log or commands are missing, WrongRules for a command
-    that was decided by others.
+    `checkpoint` writes a new one if nothing differs.
+
+    Raises WrongLog when the database belongs to another log or commands are missing, WrongRules for a decision by
+    other rules.
     """
     database = await open_connection(database_url, server_settings={"application_name": "aisle verify"})
     try:
         await bind_log(database, log)
-        verdict = Verdict()
+        findings = Findings()
         async with database.transaction(isolation="repeatable_read", readonly=True):
-            replays = await _replays(database, verdict, from_start)
-            await _decide_and_compare(database, log, replays, verdict)
-        if checkpoint and not verdict.differences:
+            replays = await _replays(database, findings, from_start)
+            await _decide_and_compare(database, log, replays, findings)
+        if checkpoint and not findings.differences:
             await write_checkpoint(database, [replay for replay, _ in replays])
-        return verdict
+        return findings
     finally:
         await database.close()
 
 
-async def _replays(database: Any, verdict: Verdict, from_start: bool) -> list[tuple[Replay, int]]:
-    """Each partition with the offset up to which it is decided."""
+async def _replays(database: Any, findings: Findings, from_start: bool) -> list[tuple[Replay, int]]:
+    """Returns a replay of each partition and the offset up to which it is decided."""
     checkpoints = {} if from_start else await read_checkpoints(database)
     replays = []
     for partition, next_offset in await database.fetch(_PARTITIONS):
-        replay = Replay(database, partition, verdict)
+        replay = Replay(database, partition, findings)
         known = checkpoints.pop(partition, None)
         if known is not None:
             if known.next_offset > next_offset:
@@ -60,8 +60,8 @@ async def _replays(database: Any, verdict: Verdict, from_start: bool) -> list[tu
                     " `partitions` was changed. `aisle verify --from-start` looks at everything"
                 )
             await restore(database, replay, known)
-            verdict.before_checkpoint += known.next_offset
-            verdict.checkpoint_at, verdict.checkpoint_rules = known.at, known.rules
+            findings.before_checkpoint += known.next_offset
+            findings.checkpoint_at, findings.checkpoint_rules = known.at, known.rules
         replays.append((replay, next_offset))
     if checkpoints:
         raise WrongLog(
@@ -71,10 +71,10 @@ async def _replays(database: Any, verdict: Verdict, from_start: bool) -> list[tu
 
 
 async def _decide_and_compare(
-    database: Any, log: Log, replays: list[tuple[Replay, int]], verdict: Verdict
+    database: Any, log: Log, replays: list[tuple[Replay, int]], findings: Findings
 ) -> None:
     bounds = await log.bounds(COMMANDS_TOPIC)
-    comparison = Comparison(database, verdict)
+    comparison = Comparison(database, findings)
     for replay, next_offset in replays:
         await replay.decide_all(log, bounds.get(replay.partition, (0, 0)), next_offset)
         await comparison.compare_shows(replay)

@@ -1,4 +1,4 @@
-"""Fetching a real Kafka with Maven, once: deploy/kafka/pom.xml says which."""
+"""Download of a real Kafka with Maven, in the version of deploy/kafka/pom.xml."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CACHE = CHECKOUT / ".aisle-kafka"
 
 
 def missing_program() -> str | None:
-    """What has to be installed before Kafka can run here; None when nothing is missing."""
+    """Returns the program that Kafka needs and that is not installed; None when nothing is missing."""
     for program in ("java", "mvn"):
         if program == "mvn" and _are_current():
             continue
@@ -28,7 +28,7 @@ def missing_program() -> str | None:
 
 
 def kafka_jars() -> Path:
-    """The folder with Kafka's jars, downloaded if missing or if the pom has changed. Raises CannotStart."""
+    """Returns the folder of Kafka's jars, downloaded if missing or if the pom has changed. Raises CannotStart."""
     if (missing := missing_program()) is not None:
         raise CannotStart(missing)
     CACHE.mkdir(exist_ok=True)
@@ -68,7 +68,7 @@ def _download() -> None:
         check=False,
     )
     if maven.returncode != 0:
-        complaints = [line for line in maven.stdout.splitlines() if "ERROR" in line] or ["it said nothing"]
+        complaints = [line for line in maven.stdout.splitlines() if "ERROR" in line] or ["no output"]
         raise CannotStart(f"mvn could not download Kafka: {complaints[0].strip()}")
     (fresh / "pom.sha256").write_text(_pom_digest())
     fresh.rename(jars)

@@ -1,7 +1,7 @@
-"""A real Kafka on this machine without Docker: one node to try things out, one or three for tests.
+"""A real Kafka on this machine without Docker: one node for trials, one or three for tests.
 
-Nodes are broker and controller at once (KRaft), listen on 127.0.0.1 and die with the thread that started
-them. A killed process loses nothing that was acknowledged; one node alone is not safe from a power cut.
+Each node is broker and controller (KRaft), listens on 127.0.0.1 and dies with the thread that started it.
+A killed process loses nothing that was acknowledged; a single node is not safe against a power failure.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ START_S = 60.0
 STOP_S = 20.0
 
 METADATA_REQUEST = struct.pack(">hhihib", 3, 5, 1, -1, 0, 0)
-"""API key, version, correlation id, no client id, no topics, make none."""
+"""API key, version, correlation id, no client id, no topics, no creation of topics."""
 
 
 class Ports(NamedTuple):
-    """Where a node listens: for clients and for the other nodes."""
+    """Ports of a node: for clients and for the other nodes."""
 
     clients: int
     controller: int
 
 
 class KafkaNode:
-    """One node, broker and controller. `spawn` and `wait_ready`, or `start`; then `stop` or `kill`.
+    """A node: broker and controller. Order of calls: `spawn` and `wait_ready`, or `start`; then `stop` or `kill`.
 
-    Start it from a thread that outlives it: it is killed when that thread ends.
+    It is killed when the thread that started it ends.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class KafkaNode:
         voters: Sequence[Ports] | None = None,
         cluster_id: str | None = None,
     ) -> None:
-        """`voters`: the ports of all nodes, the first being those of node 1. `cluster_id`: where it is one
-        of several; a node alone makes one up when its storage is formatted."""
+        """`voters`: the ports of all nodes, the first being those of node 1. `cluster_id`: common
+        to all nodes of a cluster; generated for a single node."""
         self.folder = folder
         self.ports = ports
         self.node_id = node_id
@@ -63,7 +63,7 @@ class KafkaNode:
 
     @property
     def address(self) -> str:
-        """For AISLE_KAFKA."""
+        """Value for AISLE_KAFKA."""
         return f"127.0.0.1:{self.ports.clients}"
 
     @property
@@ -71,7 +71,7 @@ class KafkaNode:
         return self.folder / "kafka.log"
 
     def start(self) -> None:
-        """Starts it and waits until it answers. Raises CannotStart."""
+        """Starts it and waits until it is ready. Raises CannotStart."""
         self.spawn()
         self.wait_ready()
 
@@ -97,7 +97,7 @@ class KafkaNode:
             )
 
     def wait_ready(self) -> None:
-        """Waits until it takes requests and knows all other nodes. Raises CannotStart."""
+        """Waits until it accepts requests and knows all other nodes. Raises CannotStart."""
         deadline = time.monotonic() + START_S
         while _known_brokers(self.ports.clients) < len(self.voters):
             if self._process is None or self._process.poll() is not None:
@@ -112,7 +112,7 @@ class KafkaNode:
         return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
-        """Ends it in good order."""
+        """Stops it in order."""
         if self._process is not None:
             self._process.terminate()
             try:
@@ -122,14 +122,14 @@ class KafkaNode:
         self.kill()
 
     def kill(self) -> None:
-        """Ends it as a crash would."""
+        """Kills it."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.wait()
 
     def wait(self) -> int:
-        """Waits until it has ended; its exit status."""
+        """Waits until it has ended. Returns its exit status."""
         return self._process.wait() if self._process is not None else 0
 
     def _properties(self) -> str:
@@ -189,14 +189,14 @@ class KafkaNode:
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         complaints = [line for line in lines if "ERROR" in line or "Exception" in line]
-        return (complaints or lines or ["it said nothing"])[-1].strip()
+        return (complaints or lines or ["its log is empty"])[-1].strip()
 
 
 class KafkaCluster:
-    """One node or three. Three keep going when one of them is killed."""
+    """A cluster of one node or three. With three it stays available when one node is killed."""
 
     def __init__(self, folder: Path, *, nodes: int = 1, ports: Sequence[Ports] | None = None) -> None:
-        """`ports`: of each node; free ones when not given."""
+        """`ports`: of each node; free ports by default."""
         ports = free_ports(nodes) if ports is None else ports
         cluster_id = _new_cluster_id()
         self.nodes = [
@@ -206,11 +206,11 @@ class KafkaCluster:
 
     @property
     def address(self) -> str:
-        """For AISLE_KAFKA."""
+        """Value for AISLE_KAFKA."""
         return ",".join(node.address for node in self.nodes)
 
     def start(self) -> None:
-        """Starts all and waits until each knows all others. Raises CannotStart; then none is running."""
+        """Starts all nodes and waits until each knows all others. Raises CannotStart after killing all nodes."""
         try:
             for node in self.nodes:
                 node.spawn()
@@ -221,7 +221,7 @@ class KafkaCluster:
             raise
 
     def stop(self) -> None:
-        """Ends all in good order, at once: the last ones would wait for a leader that is gone."""
+        """Stops all nodes at the same time: one after the other, the last would wait for a leader that is gone."""
         threads = [threading.Thread(target=node.stop) for node in self.nodes]
         for thread in threads:
             thread.start()
@@ -229,15 +229,15 @@ class KafkaCluster:
             thread.join()
 
     def kill(self) -> None:
-        """Ends all as a power cut would, but for what the operating system still writes."""
+        """Kills all nodes. Unlike in a power failure, the operating system still writes its buffers."""
         for node in self.nodes:
             node.kill()
 
 
 def run(home: Path, port: int) -> int:
-    """Runs one node in the foreground until a signal ends it; its data stay in `home`/kafka.
+    """Runs one node in the foreground until a signal ends it. Its data is in `home`/kafka.
 
-    The exit status: 0, or 1 when it could not start or ended by itself, with one line that says why.
+    Returns the exit status: 0, or 1 with a one-line reason when it could not start or ended by itself.
     """
     node = KafkaNode(home.absolute() / "kafka", Ports(port, port + 1))
     stopping = threading.Event()
@@ -253,7 +253,7 @@ def run(home: Path, port: int) -> int:
         node.kill()
         print(f"aisle kafka: {error}", flush=True)
         return 1
-    print(f"Kafka answers. Use it with: AISLE_KAFKA={node.address}", flush=True)
+    print(f"Kafka is ready. Use it with: AISLE_KAFKA={node.address}", flush=True)
     while node.running and not stopping.wait(0.2):
         pass
     if not stopping.is_set():
@@ -264,7 +264,7 @@ def run(home: Path, port: int) -> int:
 
 
 def free_ports(nodes: int) -> list[Ports]:
-    """Ports that nobody uses at this moment, two for each node."""
+    """Returns unused ports, two for each node."""
     sockets = [socket.socket() for _ in range(2 * nodes)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
@@ -275,7 +275,7 @@ def free_ports(nodes: int) -> list[Ports]:
 
 
 def _environment() -> dict[str, str]:
-    # Java reads paths by the locale, and finds none with a letter outside ASCII where there is no locale.
+    # Java decodes paths by the locale; without one it fails on paths with characters outside ASCII.
     return os.environ | {"LC_ALL": "C.UTF-8"}
 
 
@@ -291,7 +291,7 @@ def _check_free(port: int) -> None:
 
 
 def _known_brokers(port: int) -> int:
-    """How many brokers a node reports; 0 while it does not answer."""
+    """Returns the number of brokers that a node reports; 0 while it does not respond."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
             connection.sendall(struct.pack(">i", len(METADATA_REQUEST)) + METADATA_REQUEST)
@@ -302,6 +302,6 @@ def _known_brokers(port: int) -> int:
 
 
 def _new_cluster_id() -> str:
-    # Kafka writes ids as base64; one that began with a dash would look like an option to its tools.
+    # Kafka writes ids as base64; its tools would take a leading dash for an option.
     written = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
     return written if written[0] not in "-_" else _new_cluster_id()

@@ -1,4 +1,4 @@
-"""Passwords that were made up at the first start: shown then, kept in the home, never shown again."""
+"""Generated passwords of the first start: shown once and stored in the home."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ops.sample.data import SampleData
 from runtime.settings import Settings
 
 Logins: TypeAlias = list[tuple[str, str]]
-"""User names, each with its password or where to find it."""
+"""User names, each with its password or the place where it is stored."""
 
 
 def staff_logins(settings: Settings, sample_data: SampleData) -> Logins:
-    """The logins of staff and admin, to be shown.
+    """Returns the logins of staff and admin for display.
 
-    Passwords that were made up just now are kept, so that a later start can say where they are.
+    Newly generated passwords are stored in the home, and later starts return the path of that file.
     """
     path = settings.home / "credentials.json"
     made = {

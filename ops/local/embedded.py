@@ -1,7 +1,7 @@
 """Embedded servers: PostgreSQL and Redis as children of the process that needs them.
 
-A server is described here and started by `run_servers` (commands, tests) or by the supervisor of `aisle up`.
-Each listens on a Unix socket only, writes its log into the home, and stops when its parent dies.
+`run_servers` starts them for commands and tests, the supervisor for `aisle up`. Each listens on a Unix socket
+only, writes its log into the home, and stops when its parent dies.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _LARGEST_LOG = 10_000_000
 
 
 class EmbeddedServer(ABC):
-    """One server of a home. `prepare`, then run `command()`, then `wait_ready`."""
+    """A server of a home. Order of calls: `prepare`, `start`, `wait_ready`."""
 
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals]
-    """What ends it in good order."""
+    """Signal for an orderly stop."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -37,26 +37,26 @@ class EmbeddedServer(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where clients find it, in the form of its setting."""
+        """URL for clients, in the form of its setting."""
 
     @abstractmethod
     def prepare(self) -> None:
-        """Makes its folders and, the first time, its data; ends what an earlier run left behind."""
+        """Creates its folders and, the first time, its data; ends an orphaned process of an earlier run."""
 
     @abstractmethod
     def command(self) -> list[str]:
-        """The command line that runs it in the foreground."""
+        """Returns the command line that runs it in the foreground."""
 
     @abstractmethod
-    def answers(self) -> bool:
-        """Whether it takes connections now."""
+    def is_ready(self) -> bool:
+        """Returns True when it accepts connections."""
 
     @property
     def log(self) -> Path:
         return self.home / f"{self.name}.log"
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Starts it as a child in a process group of its own, so that Ctrl-C reaches the parent alone."""
+        """Starts it as a child in its own process group, so that Ctrl-C reaches the parent only."""
         if self.log.exists() and self.log.stat().st_size > _LARGEST_LOG:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
@@ -70,8 +70,8 @@ class EmbeddedServer(ABC):
                 process_group=0,
             )
 
-    def last_words(self) -> str:
-        """The last complaint in its log, to tell why it did not start."""
+    def last_error(self) -> str:
+        """Returns the last error in its log, for the message of a failed start."""
         with suppress(OSError):
             lines = self.log.read_text(errors="replace")[-20_000:].splitlines()
             for line in reversed(lines):
@@ -80,14 +80,14 @@ class EmbeddedServer(ABC):
                         return line.partition(mark)[2].strip()
             if lines:
                 return lines[-1].strip()
-        return "it said nothing"
+        return "its log is empty"
 
     def wait_ready(self, child: subprocess.Popen[bytes]) -> None:
-        """Waits until it takes connections, recovery after a crash included. Raises CannotStart."""
+        """Waits until it accepts connections, including recovery after a crash. Raises CannotStart."""
         deadline = time.monotonic() + _START_S
-        while not self.answers():
+        while not self.is_ready():
             if child.poll() is not None:
-                raise CannotStart(f"{self.name} does not start: {self.last_words()} (see {self.log})")
+                raise CannotStart(f"{self.name} does not start: {self.last_error()} (see {self.log})")
             if time.monotonic() > deadline:
                 raise CannotStart(f"{self.name} is not ready after {_START_S:.0f} s (see {self.log})")
             time.sleep(0.01)
@@ -95,7 +95,7 @@ class EmbeddedServer(ABC):
 
 @contextmanager
 def run_servers(*servers: EmbeddedServer) -> Iterator[None]:
-    """Runs servers for as long as the block lasts and stops them in reverse order. Raises CannotStart."""
+    """Runs servers within the block and stops them in reverse order. Raises CannotStart."""
     children: list[tuple[EmbeddedServer, subprocess.Popen[bytes]]] = []
     try:
         for server in servers:
@@ -115,12 +115,12 @@ def run_servers(*servers: EmbeddedServer) -> Iterator[None]:
 
 
 def clean_environment() -> Mapping[str, str]:
-    """The environment without what would turn PostgreSQL's programs elsewhere (PGPORT, PGDATA, …)."""
+    """Returns the environment without variables that redirect PostgreSQL's programs (PGPORT, PGDATA, …)."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
 def wheel_folder(package: str) -> Path:
-    """The folder of an installed package, found without importing it. Raises CannotStart."""
+    """Returns the folder of an installed package without importing it. Raises CannotStart."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise CannotStart(f"the Python package {package} is not installed; `make install` does it")

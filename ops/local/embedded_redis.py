@@ -1,4 +1,4 @@
-"""The embedded Redis: pub/sub between workers and gateways, nothing that has to be kept."""
+"""The embedded Redis: pub/sub between workers and gateways, without persistence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ops.local.unprivileged import launcher, server_user
 
 
 class EmbeddedRedis(EmbeddedServer):
-    """A Redis that forgets everything when it stops."""
+    """A Redis without persistence."""
 
     name = "redis"
     stop_signal = signal.SIGTERM
@@ -48,7 +48,7 @@ class EmbeddedRedis(EmbeddedServer):
         user = server_user(self.home / "postgres")
         return [*launcher(user, self.stop_signal, binary, self.socket.parent), os.fspath(binary), *options]
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(1)
             try:

@@ -1,4 +1,4 @@
-"""The home: the folder with the state of embedded mode, and the lock that gives it to one process."""
+"""The home: the folder with the state of embedded mode, locked by the process that uses it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pathlib import Path
 from runtime.process import CannotStart
 
 _LONGEST_SOCKET = 107
-"""Bytes that the path of a Unix socket may have on Linux."""
+"""Maximum length in bytes of the path of a Unix socket on Linux."""
 
 _LONGEST_NAME = "/.s.PGSQL.5432"
 
 
 class HomeInUse(CannotStart):
-    """Another process has the home."""
+    """Another process has locked the home."""
 
 
 def make_home(home: Path) -> Path:
-    """Creates the folder if need be. Raises CannotStart."""
+    """Creates the folder if it is missing. Raises CannotStart."""
     path = os.fspath(home)
     if path.encode(errors="replace") != os.fsencode(path) or "\n" in path:
         raise CannotStart(
@@ -44,10 +44,10 @@ def make_home(home: Path) -> Path:
 
 
 @contextmanager
-def locked(home: Path, holder: str) -> Iterator[None]:
-    """Holds the home for one process; the kernel takes the lock back however that process ends.
+def lock_home(home: Path, holder: str) -> Iterator[None]:
+    """Locks the home within the block; the kernel releases the lock however the process ends.
 
-    Raises HomeInUse with the words in `holder` of whoever has it.
+    Raises HomeInUse with the `holder` text of the process that has it.
     """
     path = make_home(home) / "lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -65,7 +65,7 @@ def locked(home: Path, holder: str) -> Iterator[None]:
 
 
 def sockets_folder(home: Path) -> Path:
-    """Where the servers of this home have their sockets: in it, or where its path is too long, under /tmp."""
+    """Returns the folder for sockets: in the home, or under /tmp when the path of the home is too long."""
     folder = home / "sockets"
     if len(os.fsencode(folder)) + len(_LONGEST_NAME) <= _LONGEST_SOCKET:
         return folder
@@ -73,7 +73,7 @@ def sockets_folder(home: Path) -> Path:
 
 
 def make_private(folder: Path, user: pwd.struct_passwd | None) -> Path:
-    """Creates a folder that only its owner may enter, or checks that it is one. Raises CannotStart."""
+    """Creates a folder with access for its owner only, or checks an existing one. Raises CannotStart."""
     owner = os.geteuid() if user is None else user.pw_uid
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)

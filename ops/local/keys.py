@@ -1,4 +1,4 @@
-"""Keys and passwords of embedded mode: made once, kept in the home where only its owner can read them."""
+"""Keys and passwords of embedded mode: generated once and stored in the home, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runtime.process import CannotStart
 
 
 class JwtKey(msgspec.Struct, frozen=True):
-    """A key for access tokens. Of several the first signs and all check."""
+    """A key for access tokens. Of several, the first signs and all verify."""
 
     kid: str
     alg: str
@@ -22,7 +22,7 @@ class JwtKey(msgspec.Struct, frozen=True):
 
 
 def jwt_keys(home: Path) -> str:
-    """The keys of this home in the form of AISLE_JWT_KEYS, made at the first call. Raises CannotStart."""
+    """Returns the keys of this home in the form of AISLE_JWT_KEYS, generated at the first call. Raises CannotStart."""
     path = home / "keys.json"
     try:
         keys = msgspec.json.decode(path.read_bytes(), type=list[JwtKey])
@@ -36,7 +36,7 @@ def jwt_keys(home: Path) -> str:
 
 
 def write_private(path: Path, body: bytes) -> None:
-    """Writes a file that only its owner can read, whole or not at all."""
+    """Writes a file atomically, readable by its owner only."""
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

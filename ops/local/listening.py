@@ -1,4 +1,4 @@
-"""The listening socket: bound by the supervisor and handed to the gateways, so that they can come and go."""
+"""The listening socket: bound by the supervisor and inherited by the gateways, which can restart meanwhile."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import time
 from runtime.process import CannotStart
 
 _BACKLOG = 2048
-"""Connections that may wait while no gateway takes any."""
+"""Length of the accept queue while no gateway accepts connections."""
 
 
-def listen(host: str, port: int, *, patience_s: float = 0.0) -> socket.socket:
-    """A socket that listens there. Raises CannotStart, with the setting's name, where that cannot be.
+def listen(host: str, port: int, *, retry_for_s: float = 0.0) -> socket.socket:
+    """Returns a listening socket. Raises CannotStart with the name of the setting.
 
-    A port that is in use is waited for up to `patience_s`: a killed process may be about to let go of it.
+    A port that is in use is retried for `retry_for_s`: a killed process may be about to release it.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -23,7 +23,7 @@ def listen(host: str, port: int, *, patience_s: float = 0.0) -> socket.socket:
         )[0]
     except (OSError, UnicodeError) as error:
         raise CannotStart(f"AISLE_HOST={host!r}: {error}") from None
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + retry_for_s
     while True:
         listener = socket.socket(family, kind, protocol)
         try:
@@ -35,15 +35,17 @@ def listen(host: str, port: int, *, patience_s: float = 0.0) -> socket.socket:
             if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
                 time.sleep(0.1)
                 continue
-            raise CannotStart(_complaint(error, host, port)) from None
+            raise CannotStart(_error_message(error, host, port)) from None
         else:
             listener.setblocking(False)
             return listener
 
 
-def _complaint(error: OSError, host: str, port: int) -> str:
+def _error_message(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"AISLE_PORT={port}: this port of {host} is in use; stop what has it or set another"
+        return (
+            f"AISLE_PORT={port}: this port of {host} is in use; stop the program that uses it, or set another"
+        )
     if error.errno == errno.EACCES:
         return f"AISLE_PORT={port}: this user may not listen on it; set one above 1023"
     return f"AISLE_HOST={host!r}: {error.strerror}"

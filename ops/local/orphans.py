@@ -1,4 +1,4 @@
-"""What a killed supervisor leaves behind: records of its children, by which the next one ends them."""
+"""Orphaned processes of a killed supervisor: records of its children, by which the next one ends them."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ from pathlib import Path
 import msgspec
 
 from runtime.process import CannotStart
+from runtime.processes import start_ticks
 
-_BY_ITSELF_S = 6.0
-"""Children are told by the kernel when their supervisor dies; this long they may take to finish."""
+_UNPROMPTED_S = 6.0
+"""Time to finish without a signal from here: the kernel sends children one when their supervisor dies."""
 
-_WHEN_TOLD_S = 10.0
-_WHEN_KILLED_S = 5.0
+_SIGNALLED_S = 10.0
+_KILLED_S = 5.0
 
 
 class Record(msgspec.Struct, frozen=True):
-    """A child that was started. Start time and boot tell it from a later process with the same id."""
+    """A started child. Start time and boot distinguish it from a later process with the same id."""
 
     pid: int
     started: int
-    """Clock ticks after the boot, as the kernel counts them."""
+    """Clock ticks since boot."""
     boot: str
     stop_signal: int
 
 
 def record(folder: Path, name: str, pid: int, stop_signal: signal.Signals) -> None:
-    """Writes down that `name` runs as process `pid`."""
-    entry = Record(pid, _started(pid), _boot(), stop_signal)
+    """Records that `name` runs as process `pid`."""
+    entry = Record(pid, start_ticks(pid), _boot(), stop_signal)
     new = folder / f"{name}.new"
     new.write_bytes(msgspec.json.encode(entry))
     new.replace(folder / f"{name}.pid")
 
 
 def forget(folder: Path, name: str) -> None:
-    """Takes the record away once the child has ended."""
+    """Removes the record of a child that has ended."""
     (folder / f"{name}.pid").unlink(missing_ok=True)
 
 
-def end_leftovers(folder: Path) -> list[str]:
-    """Ends every recorded child that still runs; returns the names of all on record. Raises CannotStart.
+def end_orphans(folder: Path) -> list[str]:
+    """Ends every recorded child that still runs; returns the names of all recorded ones. Raises CannotStart.
 
-    To be called by who holds the home: nobody else's children can be meant.
+    The caller holds the lock of the home, so no other supervisor is responsible for these children.
     """
     records: dict[str, Record] = {}
     for path in sorted(folder.glob("*.pid")):
@@ -53,12 +54,12 @@ def end_leftovers(folder: Path) -> list[str]:
             records[path.stem] = msgspec.json.decode(path.read_bytes(), type=Record)
         except (OSError, msgspec.DecodeError):
             continue  # cut off by a crash of the machine, which ended the child too
-    running = _wait(records.values(), _BY_ITSELF_S)
+    running = _wait(records.values(), _UNPROMPTED_S)
     for entry in running:
         _signal(entry, entry.stop_signal)
-    for entry in (running := _wait(running, _WHEN_TOLD_S)):
+    for entry in (running := _wait(running, _SIGNALLED_S)):
         _signal(entry, signal.SIGKILL)
-    if stuck := _wait(running, _WHEN_KILLED_S):
+    if stuck := _wait(running, _KILLED_S):
         raise CannotStart(f"processes of an earlier start do not end: {[entry.pid for entry in stuck]}")
     for path in folder.glob("*.pid"):
         path.unlink()
@@ -82,17 +83,7 @@ def _signal(entry: Record, number: int) -> None:
 
 
 def _runs(entry: Record) -> bool:
-    return entry.boot == _boot() and entry.started != 0 and _started(entry.pid) == entry.started
-
-
-def _started(pid: int) -> int:
-    """When a process started; 0 when there is none, or only its exit status is left."""
-    try:
-        # The name in parentheses may hold anything; behind it come the state and 18 numbers before ours.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return 0 if fields[0] in "ZX" else int(fields[19])
+    return entry.boot == _boot() and entry.started != 0 and start_ticks(entry.pid) == entry.started
 
 
 def _boot() -> str:

@@ -1,4 +1,4 @@
-"""Waiting until a house is ready for bookings."""
+"""Waiting until an instance is ready for bookings."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _PAUSE_S = 0.1
 
 
 def own_address(host: str, port: int) -> tuple[str, int]:
-    """Where this machine reaches a socket that is bound there."""
+    """Returns the address by which this machine reaches a socket bound to this host and port."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port
 
 
-async def until_ready(listener: socket.socket) -> None:
-    """Asks `/health/ready` behind this socket until it says yes. Raises CannotStart after a minute."""
+async def wait_until_ready(listener: socket.socket) -> None:
+    """Polls `/health/ready` of the gateways behind this socket. Raises CannotStart after a minute."""
     host, port = own_address(*listener.getsockname()[:2])
     deadline = time.monotonic() + READY_S
     while (missing := await asyncio.to_thread(_missing, host, port)) is not None:
@@ -31,7 +31,7 @@ async def until_ready(listener: socket.socket) -> None:
 
 
 def _missing(host: str, port: int) -> str | None:
-    """What is missing; None when the house is ready."""
+    """Returns the missing parts; None when the instance is ready."""
     connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
         connection.request("GET", "/health/ready")
@@ -46,4 +46,4 @@ def _missing(host: str, port: int) -> str | None:
     try:
         return ", ".join(msgspec.json.decode(body)["missing"])
     except (msgspec.DecodeError, KeyError, TypeError):
-        return f"/health/ready says {answer.status}"
+        return f"/health/ready returns {answer.status}"

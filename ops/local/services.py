@@ -1,4 +1,4 @@
-"""The programs of one house: who is started how, and how long each may take to stop."""
+"""The programs of an instance: command lines, environments and stop timeouts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _ONLY_FOR_THE_START = ("AISLE_ADMIN_PASSWORD", "AISLE_STAFF_PASSWORD")
 
 
 def services(gateways: int, workers: int) -> list[str]:
-    """What the services of a house with so many gateways and seat workers are called."""
+    """Returns the names of the services of an instance."""
     numbered = (("gateway", gateways), ("seat-worker", workers))
     return ["notifier", *(f"{kind}-{n}" for kind, count in numbered for n in range(1, count + 1))]
 
 
 def gateways(environment: Mapping[str, str], count: int, listen_fd: int) -> list[Program]:
-    """Gateways that share the listening socket `listen_fd`."""
+    """Returns gateways that share the listening socket `listen_fd`."""
     return [
         _service(f"gateway-{n}", "gateway", environment, stop_s=25, listen_fd=listen_fd)
         for n in range(1, count + 1)
@@ -32,17 +32,17 @@ def gateways(environment: Mapping[str, str], count: int, listen_fd: int) -> list
 
 
 def seat_workers(environment: Mapping[str, str], count: int) -> list[Program]:
-    """Seat workers; the log shares out the partitions among them."""
+    """Returns seat workers; the log assigns partitions to them."""
     return [_service(f"seat-worker-{n}", "seat_workers", environment, stop_s=15) for n in range(1, count + 1)]
 
 
 def notifier(environment: Mapping[str, str]) -> Program:
-    """The notifier, which gets the processor only when nobody else wants it."""
-    return _service("notifier", "notifier", environment, stop_s=25, yields=True)
+    """Returns the notifier, which runs at idle priority."""
+    return _service("notifier", "notifier", environment, stop_s=25, idle_priority=True)
 
 
 def server_program(server: EmbeddedServer) -> Program:
-    """An embedded server."""
+    """Returns an embedded server as a program."""
 
     def start() -> subprocess.Popen[bytes]:
         server.prepare()
@@ -53,7 +53,7 @@ def server_program(server: EmbeddedServer) -> Program:
         start=start,
         stop_signal=server.stop_signal,
         stop_s=30,
-        why_ended=lambda: f"{server.last_words()} (see {server.log})",
+        why_ended=lambda: f"{server.last_error()} (see {server.log})",
     )
 
 
@@ -64,11 +64,11 @@ def _service(
     *,
     stop_s: float,
     listen_fd: int | None = None,
-    yields: bool = False,
+    idle_priority: bool = False,
 ) -> Program:
     own = {key: value for key, value in environment.items() if key not in _ONLY_FOR_THE_START}
     own |= {"AISLE_PROCESS": name, "AISLE_SUPERVISED": str(os.getpid())}
-    # Whatever lies in the folder that we were started from must not be taken for a module.
+    # Files in the current folder must not be imported as modules.
     own["PYTHONSAFEPATH"] = "1"
     if listen_fd is not None:
         own["AISLE_LISTEN_FD"] = str(listen_fd)
@@ -79,18 +79,18 @@ def _service(
             env=own,
             stdin=subprocess.DEVNULL,
             pass_fds=() if listen_fd is None else (listen_fd,),
-            process_group=0,  # Ctrl-C is for the supervisor, which stops the others in order
+            process_group=0,  # Ctrl-C is for the supervisor, which stops its children in order
         )
-        if yields:
-            _yield_to_all(child.pid)
+        if idle_priority:
+            _set_idle_priority(child.pid)
         return child
 
     return Program(name=name, start=start, stop_s=stop_s)
 
 
-def _yield_to_all(pid: int) -> None:
+def _set_idle_priority(pid: int) -> None:
     try:
         os.setpriority(os.PRIO_PROCESS, pid, 19)
         os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
     except OSError as error:
-        _log.warning("a process keeps its usual priority", pid=pid, error=str(error))
+        _log.warning("priority_not_changed", pid=pid, error=str(error))

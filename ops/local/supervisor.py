@@ -1,7 +1,7 @@
-"""The supervisor: starts programs, starts them again when they die, ends them in order.
+"""The supervisor: starts programs, restarts them when they die, stops them in order.
 
-A program that dies is started again at once; only one that dies within 5 s of its start waits, longer each
-time. Until `settled` is called, a program that ends is a failure of the whole start instead.
+A program that dies is restarted at once; one that dies within 5 s of its start is restarted with backoff.
+Until `settled` is called, a program that ends is a failure of the whole start instead.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ import structlog
 
 from ops.local.orphans import forget, record
 from runtime.process import CannotStart
+from runtime.retries import Backoff, Retry, retry
 
 _SOON_S = 5.0
+"""A program that lived shorter than this is restarted with backoff."""
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _KILLED_S = 5.0
@@ -28,14 +30,14 @@ _log = structlog.get_logger()
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
-    """A program that is to run all the time."""
+    """A program to be kept running."""
 
     name: str
     start: Callable[[], subprocess.Popen[bytes]]
     stop_signal: signal.Signals = signal.SIGTERM
     stop_s: float = 15.0
-    """How long it may take to stop before it is killed."""
-    why_ended: Callable[[], str] = lambda: "its last line says why"
+    """Seconds to stop in before it is killed."""
+    why_ended: Callable[[], str] = lambda: "see its last log line"
 
 
 class _Kept(msgspec.Struct, kw_only=True):
@@ -46,7 +48,7 @@ class _Kept(msgspec.Struct, kw_only=True):
 
 
 class Supervisor:
-    """Keeps programs running. Records them in `folder` for the case that it is killed itself."""
+    """Keeps programs running. Records them in `folder`, by which a successor ends them if it is killed itself."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -58,25 +60,25 @@ class Supervisor:
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._on_child_ended)
 
     def keep(self, program: Program) -> subprocess.Popen[bytes]:
-        """Starts a program and keeps it running from now on."""
+        """Starts a program and keeps it running."""
         kept = _Kept(program=program, child=self._start(program))
         self._kept[program.name] = kept
         kept.keeper = asyncio.create_task(self._keep(kept), name=f"keep {program.name}")
         return kept.child
 
     def settled(self) -> None:
-        """The start has succeeded: from now on, what dies is started again."""
+        """Marks the start as successful: from now on, programs that die are restarted."""
         self._settled = True
 
     async def stop(self, names: Sequence[str]) -> None:
-        """Stops these programs, all at the same time; kills those that take longer than they may."""
+        """Stops these programs at the same time; kills those that exceed their `stop_s`."""
         wanted = [self._kept[name] for name in names if name in self._kept]
         for kept in wanted:
             kept.stopping = True
         await asyncio.gather(*(self._stop(kept) for kept in wanted))
 
     def kill_all(self) -> None:
-        """Ends everything at once, without ceremony."""
+        """Kills all programs at once."""
         for kept in self._kept.values():
             kept.stopping = True
             if kept.child.poll() is None:
@@ -86,13 +88,13 @@ class Supervisor:
         child = program.start()
         try:
             record(self._folder, program.name, child.pid, program.stop_signal)
-        except OSError as error:  # a full disk: it runs, which matters more
-            _log.error(f"{program.name} runs and is not on record", pid=child.pid, error=str(error))
+        except OSError as error:  # a full disk: running matters more than the record
+            _log.error("pid_not_recorded", program=program.name, pid=child.pid, error=str(error))
         return child
 
     async def _keep(self, kept: _Kept) -> None:
         name = kept.program.name
-        pause_s = 0.0
+        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while True:
             started = time.monotonic()
             await self._ended(kept.child)
@@ -105,27 +107,31 @@ class Supervisor:
                     self.failure.set_exception(CannotStart(f"{name} does not start ({how}): {why}"))
                 return
             lived_s = time.monotonic() - started
-            soon = lived_s < _SOON_S
-            pause_s = min(max(2 * pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S) if soon else 0.0
-            _log.error(
-                f"{name} has died and is started again", how=how, after_s=round(lived_s, 1), in_s=pause_s
-            )
+            pause_s = 0.0
+            if lived_s < _SOON_S:
+                pause_s = backoff.next_s()
+            else:
+                backoff.reset()
+            _log.error("program_died", program=name, how=how, after_s=round(lived_s, 1), restart_in_s=pause_s)
             await asyncio.sleep(pause_s)
-            if not await self._start_again(kept):
-                return
+            await self._restart(kept)
 
-    async def _start_again(self, kept: _Kept) -> bool:
-        pause_s = _FIRST_PAUSE_S
-        while not kept.stopping:
-            try:
-                # In this thread: children are tied to the life of the thread that starts them.
+    async def _restart(self, kept: _Kept) -> None:
+        async def start() -> None:
+            # In this thread: children are tied to the life of the thread that starts them.
+            if not kept.stopping:
                 kept.child = self._start(kept.program)
-                return True
-            except (CannotStart, OSError) as error:
-                _log.error(f"{kept.program.name} cannot be started", reason=str(error), again_in_s=pause_s)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        return False
+
+        def log_retry(failed: Retry) -> None:
+            _log.error(
+                "program_start_failed",
+                program=kept.program.name,
+                reason=str(failed.error),
+                retry_s=failed.pause_s,
+            )
+
+        pauses = {"first_s": _FIRST_PAUSE_S, "longest_s": _LONGEST_PAUSE_S}
+        await retry(start, CannotStart, OSError, **pauses, on_retry=log_retry)
 
     async def _stop(self, kept: _Kept) -> None:
         program = kept.program
@@ -134,7 +140,7 @@ class Supervisor:
             try:
                 await asyncio.wait_for(self._ended(kept.child), program.stop_s)
             except TimeoutError:
-                _log.error(f"{program.name} does not stop and is killed", after_s=program.stop_s)
+                _log.error("program_killed", program=program.name, after_s=program.stop_s)
                 kept.child.kill()
                 await asyncio.wait_for(self._ended(kept.child), _KILLED_S)
         if kept.keeper is not None:

@@ -1,4 +1,4 @@
-"""Starting a server so that it stops with its parent and never runs as root, which PostgreSQL refuses."""
+"""Command lines for servers that stop with their parent and never run as root, which PostgreSQL refuses."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pathlib import Path
 from runtime.process import CannotStart
 
 _USERS = ("aisle", "nobody", "postgres")
-"""Whose rights the embedded servers get when root starts them: the first of these that there is."""
+"""Users for embedded servers that root starts: the first that exists is used."""
 
 _RIGHTS_TO_PASS = ("dac_read_search", "dac_override")
-"""Capabilities that open closed folders; the second one also programs that only root may run (umask 077)."""
+"""Capabilities for folders closed to the user; the second one also for programs that only root may run (umask 077)."""
 
 
 def server_user(data: Path) -> pwd.struct_passwd | None:
-    """Whom a server with this data folder has to run as; None for the user who starts it.
+    """Returns the user for a server with this data folder; None for the current user.
 
-    Only root has a choice: the owner of the data, where there are some, or a user without rights.
+    As root: the owner of existing data, or else an unprivileged user.
     """
     if os.geteuid() != 0:
         return None
@@ -30,7 +30,7 @@ def server_user(data: Path) -> pwd.struct_passwd | None:
         try:
             return pwd.getpwuid(owner)
         except KeyError:
-            raise CannotStart(f"{data} belongs to user {owner}, whom this system does not know") from None
+            raise CannotStart(f"{data} belongs to user {owner}, who does not exist on this system") from None
     for name in _USERS:
         try:
             return pwd.getpwnam(name)
@@ -40,11 +40,10 @@ def server_user(data: Path) -> pwd.struct_passwd | None:
 
 
 def launcher(user: pwd.struct_passwd | None, stop: signal.Signals, *reached: Path) -> list[str]:
-    """What to put before a command line so that it runs as `user` and gets `stop` when its parent dies.
+    """Returns the prefix of a command line that runs as `user` and receives `stop` when its parent dies.
 
-    Each path in `reached`, a program or a folder, is tried as that user. Where the way there is closed to it,
-    as it is in root's own folders, the server keeps one of root's rights: the smallest that is enough.
-    Raises CannotStart.
+    Access to each path in `reached`, a program or a folder, is tried as that user. Where it is denied, as in root's
+    own folders, the server keeps one capability of root: the smallest that suffices. Raises CannotStart.
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None:
@@ -52,7 +51,7 @@ def launcher(user: pwd.struct_passwd | None, stop: signal.Signals, *reached: Pat
     prefix = [setpriv, "--pdeathsig", stop.name.removeprefix("SIG")]
     if user is None:
         return [*prefix, "--"]
-    # No program with the setuid bit brings any right back.
+    # No program with the setuid bit may regain privileges.
     prefix += ["--no-new-privs", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"]
     for right in ("", *_RIGHTS_TO_PASS):
         command = [*prefix, *_keeping(right), "--"]
@@ -67,14 +66,14 @@ def launcher(user: pwd.struct_passwd | None, stop: signal.Signals, *reached: Pat
 def _keeping(right: str) -> list[str]:
     if not right:
         return []
-    # PostgreSQL's programs look for each other with access(2), which passes over the rights of any user but root
+    # PostgreSQL's programs find each other with access(2), which ignores capabilities of users other than root
     # unless `no_setuid_fixup` is set.
     kept = f"-all,+{right}"
     return ["--securebits", "+no_setuid_fixup", "--inh-caps", kept, "--ambient-caps", kept]
 
 
 def _closed(command: list[str], paths: Sequence[Path]) -> str:
-    """The first of the paths that cannot be reached by what `command` starts, and why; empty if there is none."""
+    """Returns the first path that a program started by `command` cannot reach, with the reason; empty if none."""
     for path in paths:
         tried = subprocess.run(
             [*command, "test", "-x", os.fspath(path)],

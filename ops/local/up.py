@@ -1,4 +1,4 @@
-"""`aisle up`: everything on this machine, in the foreground, until Ctrl-C or SIGTERM."""
+"""`aisle up`: all services on this machine, in the foreground, until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -18,87 +18,87 @@ from ops.local.credentials import Logins, staff_logins
 from ops.local.embedded import EmbeddedServer
 from ops.local.embedded_postgres import EmbeddedPostgres
 from ops.local.embedded_redis import EmbeddedRedis
-from ops.local.home import locked
+from ops.local.home import lock_home
 from ops.local.keys import jwt_keys
 from ops.local.listening import listen
-from ops.local.orphans import end_leftovers
-from ops.local.readiness import until_ready
+from ops.local.orphans import end_orphans
+from ops.local.readiness import wait_until_ready
 from ops.local.services import gateways, notifier, seat_workers, server_program, services
 from ops.local.supervisor import Program, Supervisor
 from ops.local.welcome import welcome
 from ops.logs import bound_log
 from ops.migrations import migrate
 from ops.sample.data import SampleData, load
-from runtime.metrics_server import telling_for
+from runtime.metrics_server import serve_child_metrics
 from runtime.process import CannotStart
 from runtime.settings import Settings
 
 _ONLY_HERE = frozenset({"AISLE_ADMIN_PASSWORD", "AISLE_STAFF_PASSWORD"})
-"""Settings that the children have no use for."""
+"""Settings that are not passed to the children."""
 
-_LET_GO_S = 3.0
-"""How long a port may still be held by what a killed supervisor left behind."""
+_PORT_RELEASE_S = 3.0
+"""Seconds for which a port may still be held by orphaned processes."""
 
 _SERVER_READY_S = 60.0
 
 _SAME_KEYSTROKE_S = 0.5
-"""A second signal this soon is the first one's echo: some programs send it to the group and to us."""
+"""Repeats of the signal within this time are ignored: some programs send it to the group and to the process."""
 
 _log = structlog.get_logger()
 
 
 def up(settings: Settings) -> None:
-    """Runs until told to stop; after that nothing is left running. Raises what `known_reason` knows."""
-    with locked(settings.home, "`aisle up`"):
-        asyncio.run(_live(settings))
+    """Runs until a stop signal; leaves no process running. Raises the errors that `known_reason` explains."""
+    with lock_home(settings.home, "`aisle up`"):
+        asyncio.run(_run(settings))
 
 
-async def _live(settings: Settings) -> None:
+async def _run(settings: Settings) -> None:
     began = time.monotonic()
     run_folder = settings.home / "run"
     run_folder.mkdir(mode=0o700, exist_ok=True)
     supervisor = Supervisor(run_folder)
-    house = _House(settings, supervisor, run_folder)
-    told = asyncio.create_task(_told_to_stop(supervisor))
-    start = asyncio.create_task(house.start())
+    instance = _Instance(settings, supervisor, run_folder)
+    stop = asyncio.create_task(_wait_for_signal(supervisor))
+    start = asyncio.create_task(instance.start())
     try:
-        first: set[asyncio.Future[Any]] = {start, told, supervisor.failure}
+        first: set[asyncio.Future[Any]] = {start, stop, supervisor.failure}
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if supervisor.failure.done():
             supervisor.failure.result()
         if start.done():
             supervisor.settled()
             welcome(settings, *start.result(), time.monotonic() - began)
-        await told
+        await stop
         _log.info("stopping")
     finally:
-        for task in (start, told):
+        for task in (start, stop):
             task.cancel()
-        await asyncio.gather(start, told, return_exceptions=True)
-        await house.stop()
+        await asyncio.gather(start, stop, return_exceptions=True)
+        await instance.stop()
 
 
-async def _told_to_stop(supervisor: Supervisor) -> None:
-    """Returns at the first signal to stop. A second one ends everything at once."""
-    told = asyncio.Event()
-    told_at = 0.0
+async def _wait_for_signal(supervisor: Supervisor) -> None:
+    """Returns at the first stop signal. A second one kills all children and exits."""
+    stop = asyncio.Event()
+    signalled_at = 0.0
 
     def on_signal(number: signal.Signals) -> None:
-        nonlocal told_at
-        if not told.is_set():
-            told_at = time.monotonic()
-            told.set()
-        elif time.monotonic() - told_at > _SAME_KEYSTROKE_S:
+        nonlocal signalled_at
+        if not stop.is_set():
+            signalled_at = time.monotonic()
+            stop.set()
+        elif time.monotonic() - signalled_at > _SAME_KEYSTROKE_S:
             supervisor.kill_all()
             os._exit(128 + number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
-    await told.wait()
+    await stop.wait()
 
 
-class _House:
-    """What runs, from the start of the first part to the end of the last."""
+class _Instance:
+    """The running parts, from the start of the first to the end of the last."""
 
     def __init__(self, settings: Settings, supervisor: Supervisor, run_folder: Path) -> None:
         self._settings = settings
@@ -106,14 +106,14 @@ class _House:
         self._run_folder = run_folder
         self._listener: socket.socket | None = None
         self._metrics = AsyncExitStack()
-        self._stages: list[list[str]] = []
-        """What has been started, in the opposite order of stopping; what is in one stage stops together."""
+        self._groups: list[list[str]] = []
+        """Started programs. Groups stop in reverse order, the programs of a group together."""
 
     async def start(self) -> tuple[SampleData, Logins]:
-        """Starts everything; returns once bookings can be made, with what there is to try."""
+        """Starts all parts; returns the sample data and logins once bookings can be made."""
         settings = self._settings
-        listener = await asyncio.to_thread(self._take_over)
-        await self._tell_metrics()
+        listener = await asyncio.to_thread(self._end_orphans_and_listen)
+        await self._serve_metrics()
         database_url = settings.database_url or await self._serve(EmbeddedPostgres(settings.home))
         redis_url = settings.redis_url or await self._serve(EmbeddedRedis(settings.home))
         await migrate(database_url)
@@ -130,45 +130,43 @@ class _House:
         self._keep([notifier(environment)])
         self._keep(seat_workers(environment, settings.workers))
         self._keep(gateways(environment, settings.gateways, listener.fileno()))
-        await until_ready(listener)
+        await wait_until_ready(listener)
         return sample_data, logins
 
     async def stop(self) -> None:
-        """Stops what was started: gateways first, the database last."""
+        """Stops the started parts: gateways first, the database last."""
         await self._metrics.aclose()
         if self._listener is not None:
             self._listener.close()
-        for stage in reversed(self._stages):
-            await self._supervisor.stop(stage)
+        for group in reversed(self._groups):
+            await self._supervisor.stop(group)
 
-    async def _tell_metrics(self) -> None:
-        """Has the port of metrics, for all services."""
+    async def _serve_metrics(self) -> None:
+        """Serves the metrics of all services on AISLE_METRICS_PORT."""
         settings = self._settings
         names = services(settings.gateways, settings.workers)
-        await self._metrics.enter_async_context(telling_for(settings, os.getpid(), names))
+        await self._metrics.enter_async_context(serve_child_metrics(settings, os.getpid(), names))
 
-    def _take_over(self) -> socket.socket:
-        """Ends what an earlier supervisor left behind and takes the port."""
-        if left := end_leftovers(self._run_folder):
-            _log.warning(
-                "an earlier supervisor was killed; what it had started has ended", was=", ".join(left)
-            )
-        patience_s = _LET_GO_S if left else 0.0
-        self._listener = listen(self._settings.host, self._settings.port, patience_s=patience_s)
+    def _end_orphans_and_listen(self) -> socket.socket:
+        """Ends orphaned processes of an earlier supervisor and binds the port."""
+        if orphans := end_orphans(self._run_folder):
+            _log.warning("orphans_ended", programs=", ".join(orphans))
+        retry_for_s = _PORT_RELEASE_S if orphans else 0.0
+        self._listener = listen(self._settings.host, self._settings.port, retry_for_s=retry_for_s)
         return self._listener
 
     def _keep(self, programs: Sequence[Program]) -> None:
-        self._stages.append([program.name for program in programs])
+        self._groups.append([program.name for program in programs])
         for program in programs:
             self._supervisor.keep(program)
 
     async def _serve(self, server: EmbeddedServer) -> str:
-        # The slow part, which may be the making of a database, beside the loop; the child itself is started
-        # from this thread, with which it is to end.
+        # Preparation may create a database and runs in another thread; the child is started from this one, because
+        # it receives its stop signal when the thread that started it ends.
         await asyncio.to_thread(server.prepare)
         self._keep([server_program(server)])
         deadline = time.monotonic() + _SERVER_READY_S
-        while not await asyncio.to_thread(server.answers):
+        while not await asyncio.to_thread(server.is_ready):
             if time.monotonic() > deadline:
                 raise CannotStart(
                     f"{server.name} is not ready after {_SERVER_READY_S:.0f} s (see {server.log})"

@@ -1,4 +1,4 @@
-"""What `aisle up` says once everything runs: where to look, who to be, and one line that books a seat."""
+"""The welcome text of `aisle up`: addresses, logins and one shell line that books seats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runtime.settings import Settings
 
 
 def welcome(settings: Settings, sample_data: SampleData, logins: Logins, took_s: float) -> None:
-    """Prints it."""
+    """Prints the welcome text."""
     site = _site(settings)
     lines = [
         ("Site", f"{site}/"),
@@ -34,14 +34,14 @@ def welcome(settings: Settings, sample_data: SampleData, logins: Logins, took_s:
         console.print(f"  [bold]{label:<11}[/bold]{escape(value)}")
     if sample_data.show_id is not None:
         console.print("\nBook seats from another terminal:\n")
-        # As it is: colours or wrapped lines would spoil what is meant to be copied.
+        # Plain print: colours or wrapped lines would spoil the command for copying.
         print(booking_command(site, sample_data.show_id, sample_data.seats))
     console.print("\nCtrl-C stops everything; what was booked stays.\n")
     sys.stdout.flush()
 
 
 def booking_command(site: str, show_id: int, seats: tuple[str, ...]) -> str:
-    """One line for a shell: logs in as the demo customer and books these seats."""
+    """Returns one shell line that logs in as the demo customer and books these seats."""
     json = "-H 'Content-Type: application/json'"
     login = shlex.quote(msgspec.json.encode({"username": DEMO_USER, "password": DEMO_PASSWORD}).decode())
     token = f"""$(curl -s {site}/api/login {json} -d {login} | sed 's/.*"access": *"\\([^"]*\\)".*/\\1/')"""

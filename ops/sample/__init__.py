@@ -1,1 +1,1 @@
-"""Sample data: movies, halls and shows to try things out."""
+"""Sample data: movies, halls and shows for trials."""

@@ -1,6 +1,6 @@
-"""Sample data: something to look at and to book at the first start, and shows in the coming days at each later.
+"""Sample data: movies, users and shows at the first start, and shows of the coming days at each later start.
 
-Loading it again changes nothing that is there; it goes on where an earlier load was interrupted.
+Loading is idempotent and completes an interrupted earlier load.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ANY_MOVIE_SQL = "SELECT EXISTS (SELECT 1 FROM movies)"
 _MOVIES_SQL = "SELECT title, min(movie_id) AS movie_id FROM movies WHERE title = ANY ($1) GROUP BY title"
 _COMING_SQL = "SELECT count(*) FROM shows WHERE starts_at > now() AND screen_name = ANY ($1)"
 _TAKEN_SLOT_SQL = "SELECT EXISTS (SELECT 1 FROM shows WHERE screen_name = $1 AND starts_at = $2)"
-# A show the demo user can still book seats of, the cinema's first: its seat map is the nicest example.
+# A show with seats that the demo user can book; the cinema first, whose seat map is the best example.
 _EXAMPLE_SQL = """
 SELECT s.show_id, l.body,
        ARRAY(SELECT c.seat FROM claims c WHERE c.show_id = s.show_id) AS claimed
@@ -61,24 +61,24 @@ SELECT s.show_id, l.body,
 
 
 class SampleData(msgspec.Struct, frozen=True):
-    """What was loaded, and what to try first."""
+    """Generated passwords, and a show with free seats as an example."""
 
     admin_password: str | None
-    """Of the user `admin`; None when there was one before."""
+    """Password of the user `admin`; None for an existing user."""
     staff_password: str | None
-    """Of the user `staff`; None when there was one before."""
+    """Password of the user `staff`; None for an existing user."""
     show_id: int | None
-    """A show to book; None when nothing is on sale any more."""
+    """A show on sale; None without one."""
     seats: tuple[str, ...]
-    """Seats of that show which are free."""
+    """Free seats of that show."""
 
 
 async def load(database_url: str, log: Log, *, settings: Settings) -> SampleData:
-    """Loads what is missing. The shows are on sale once a seat worker runs. Raises LogUnavailable."""
+    """Loads the missing parts. The shows are on sale once a seat worker runs. Raises LogUnavailable."""
     connection = await postgres.connect(database_url, "sample data")
     appender = log.appender(COMMANDS_TOPIC)
     try:
-        await connection.execute(_LOCK_SQL, _LOADING)  # until the connection ends
+        await connection.execute(_LOCK_SQL, _LOADING)  # held until the connection is closed
         partitions = sorted(await log.bounds(COMMANDS_TOPIC))
         async with connection.transaction():
             passwords = await _load_users(connection, settings)
@@ -94,13 +94,13 @@ async def load(database_url: str, log: Log, *, settings: Settings) -> SampleData
 
 
 def sample_movies() -> list[NewMovieBody]:
-    """The sample movies."""
+    """Returns the sample movies."""
     text = resources.files("ops.sample").joinpath("movies.json").read_bytes()
     return msgspec.json.decode(text, type=list[NewMovieBody])
 
 
 async def _load_users(connection: Any, settings: Settings) -> dict[str, str]:
-    """Makes the accounts that are missing; returns the passwords of those made."""
+    """Creates the missing accounts. Returns the passwords of the created ones."""
     wanted = {
         DEMO_USER: ("Demo Customer", "customer", DEMO_PASSWORD),
         "staff": ("Box Office", "staff", settings.staff_password),
@@ -119,7 +119,7 @@ async def _load_users(connection: Any, settings: Settings) -> dict[str, str]:
 
 
 async def _load_movies(connection: Any) -> None:
-    # Once: where a venue has its own programme, or has taken some of ours away, it stays as it is.
+    # Only into an empty table: a venue's own programme, or one it has reduced, stays unchanged.
     if not await connection.fetchval(_ANY_MOVIE_SQL):
         rows = [msgspec.structs.astuple(movie) for movie in sample_movies()]
         await connection.executemany(_MOVIE_SQL, rows)
@@ -161,7 +161,7 @@ async def _example(connection: Any) -> tuple[int | None, tuple[str, ...]]:
 
 
 def side_by_side(layout: Layout, claimed: frozenset[int], wanted: int) -> tuple[str, ...] | None:
-    """The first free seats of a layout that lie next to each other, in the middle of a row if possible."""
+    """Returns the first free adjacent seats of a layout, in the middle of a row if possible."""
     first = 0
     for section in layout.sections:
         for row in section.rows:

@@ -6,12 +6,12 @@ from schemas.layout import Layout, Money, Row, Section, numbered
 
 
 def hall(currency: str) -> Layout:
-    """120 numbered seats, all at one price."""
+    """Returns 120 numbered seats at one price."""
     return numbered(120, Money(900, currency))
 
 
 def cinema(currency: str) -> Layout:
-    """220 seats in twelve rows with two aisles; the back rows are the better ones."""
+    """Returns 220 seats in twelve rows with two aisles; the back rows are the premium section."""
     return Layout(
         (
             Section("Premium", Money(1450, currency), tuple(Row(name, 20, (5, 15)) for name in "JKHLM")),
@@ -25,8 +25,8 @@ def cinema(currency: str) -> Layout:
 
 
 def theatre(currency: str) -> Layout:
-    """2,000 seats: 1,000 in the stalls, 600 in the circle, 400 in the balcony."""
-    letters = "ABCDEFGHJKLMNOPQRSTUVWXYZ"  # no row is called I: it looks like a 1
+    """Returns 2,000 seats: 1,000 in the stalls, 600 in the circle, 400 in the balcony."""
+    letters = "ABCDEFGHJKLMNOPQRSTUVWXYZ"  # without I, which looks like 1
     return Layout(
         (
             Section("Stalls", Money(4500, currency), _rows(letters[:25])),

@@ -1,4 +1,4 @@
-"""When and where the sample movies are shown: the same slots every day, the movies taking turns."""
+"""Programme of the sample movies: the same slots every day, with the movies in rotation."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from schemas.layout import Layout
 
 DAYS = 7
 FEW = 20
-"""With fewer shows to come than these, more are added."""
+"""Minimum number of future shows; with fewer, more are added."""
 
 _NOTICE = timedelta(hours=1)
 _LATE = time(20, 0)
 
 
 class Slot(NamedTuple):
-    """A screen and an hour at which it shows something, every day."""
+    """A screen and a daily time."""
 
     screen_name: str
     layout: Callable[[str], Layout]
@@ -38,7 +38,7 @@ SLOTS = (
 
 
 class Planned(NamedTuple):
-    """A show of the programme. `movie` is its place in the list of sample movies."""
+    """A show of the programme. `movie` is its index in the list of sample movies."""
 
     movie: int
     slot: Slot
@@ -46,10 +46,9 @@ class Planned(NamedTuple):
 
 
 def programme(movies: int, not_late: frozenset[int], timezone: str, now: datetime) -> Iterator[Planned]:
-    """The shows of the coming days, each at least an hour from now.
+    """Yields the shows of the coming days, each at least an hour from now.
 
-    Those `not_late` are never shown in the late evening. The same day gets the same programme whenever it
-    is asked for.
+    Movies in `not_late` have no slots in the late evening. The programme of a day depends on the date only.
     """
     zone = ZoneInfo(timezone)
     today = now.astimezone(zone).date()

@@ -72,7 +72,7 @@ def read_database_url(text: str) -> str:
     return str(msgspec.structs.replace(url, scheme="postgresql", hosts=hosts, path=database, query=query))
 
 
-def one_by_one(url: str) -> list[str]:
+def one_url_per_host(url: str) -> list[str]:
     """A URL in normal form, once for each of its hosts."""
     parts = split_url(url)
     if len(parts.hosts) < 2:
@@ -87,7 +87,7 @@ def without_password(url: str) -> tuple[str, dict[str, str]]:
     return str(msgspec.structs.replace(parts, password=None)), environment
 
 
-def shown(url: str) -> str:
+def redacted(url: str) -> str:
     """A URL without its password and options, for messages."""
     try:
         return split_url(url).without_secrets()

@@ -20,13 +20,13 @@ _numbers = itertools.count(1)
 class MemoryLog:
     """One log. `clock` gives Unix milliseconds; the log holds it back where it runs backwards.
 
-    `outage`, once set, is raised by every append and poll until it is None again. With `answers_lost` an
+    `outage`, once set, is raised by every append and poll until it is None again. With `responses_lost` an
     append is taken and then answered with LogUnavailable, as when a connection breaks at the wrong moment.
     """
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self.outage: LogUnavailable | None = None
-        self.answers_lost = False
+        self.responses_lost = False
         self._clock = clock
         self._cluster = f"memory-{next(_numbers)}"
         self._topics: dict[str, list[list[Record]]] = {}
@@ -131,7 +131,7 @@ class MemoryAppender:
             self._log.check(self._topic, partition, body)
         offsets = [self._log.put(self._topic, partition, body) for partition, body in records]
         await asyncio.sleep(0)  # who waits for an answer lets others run, as with any other log
-        if self._log.answers_lost:
+        if self._log.responses_lost:
             raise LogUnavailable("the answer to an append was lost", outcome_unknown=True)
         return offsets
 
@@ -175,11 +175,11 @@ class MemoryReader:
         if self not in self._group.members:
             self._group.members.append(self)
             self._group.changed()
-        await self._follow_the_group()
+        await self._rebalance()
         found = self._take(max_records)
         if not found and wait_s > 0:
             await self._log.changed(wait_s)
-            await self._follow_the_group()
+            await self._rebalance()
             found = self._take(max_records)
         return found
 
@@ -188,7 +188,7 @@ class MemoryReader:
             self._positions[partition] = offset
 
     async def close(self) -> None:
-        await self._give_back()
+        await self._release()
         self.vanish()
 
     def vanish(self) -> None:
@@ -199,11 +199,11 @@ class MemoryReader:
             self._group.changed()
             self._log.wake()
 
-    async def _follow_the_group(self) -> None:
+    async def _rebalance(self) -> None:
         while self._settled != self._group.generation:
             generation = self._group.generation
             if self.joined != generation:
-                await self._give_back()
+                await self._release()
                 self.joined = generation
                 self._log.wake()
             share = self._group.share_of(self, self._log.partitions(self._topic))
@@ -213,7 +213,7 @@ class MemoryReader:
                 self._positions = dict(await self._member.assigned(share))
             self._settled = generation
 
-    async def _give_back(self) -> None:
+    async def _release(self) -> None:
         held, self._positions = sorted(self._positions), {}
         if held:
             await self._member.revoked(held)

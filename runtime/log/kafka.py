@@ -1,7 +1,7 @@
 """The log in Kafka: the engine for everything that outgrows one machine.
 
-Appenders, readers and look-ups have clients of their own. Offsets are never committed to Kafka: they stand
-in PostgreSQL, in the same transaction as what was made of the records.
+Appenders, readers and look-ups have clients of their own. Offsets are never committed to Kafka: they are stored
+in PostgreSQL, in the same transaction as the results of the records.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from runtime.log.kafka_topics import Cluster, administer, check, create, describ
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 
 LOOK_UP_S = 10.0
-ASK_ANOTHER_S = 20.0
-"""How long another node is asked when one does not answer in the middle of opening the log."""
+OTHER_NODE_S = 20.0
+"""How long other nodes are tried when one fails while the log is being opened."""
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class KafkaLog:
             self._prefix + topic,
             self._prefix + group,
             member,
-            # Who waits for a decision waits for a new owner too; letters can wait, and their sender is slow.
+            # A pending decision needs a new owner soon; e-mails can wait, and the notifier may be slow to poll.
             session_ms=SESSION_MS if topic == COMMANDS_TOPIC else LONG_SESSION_MS,
             instance=self._instance,
         )
@@ -91,16 +91,16 @@ class KafkaLog:
         return cluster
 
     async def _administered(self, work: Callable[[AIOKafkaAdminClient], Awaitable[T]]) -> T:
-        """What `work` returns. A node that goes in the middle of it is not the cluster: another one is asked."""
-        deadline = time.monotonic() + ASK_ANOTHER_S
+        """Returns the result of `work`, which is retried on another node when its node fails in the middle of it."""
+        deadline = time.monotonic() + OTHER_NODE_S
         while True:
-            found = False
+            connected = False
             try:
                 async with administer(self._bootstrap) as admin:
-                    found = True
+                    connected = True
                     return await work(admin)
             except LogUnavailable as error:
-                if not found or error.__cause__ is None or time.monotonic() > deadline:
+                if not connected or error.__cause__ is None or time.monotonic() > deadline:
                     raise
             await asyncio.sleep(0.2)
 

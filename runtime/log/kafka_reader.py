@@ -41,7 +41,7 @@ class _Announcement:
     def __init__(self, given: bool, partitions: list[int]) -> None:
         self.given = given
         self.partitions = partitions
-        self.told = asyncio.Event()
+        self.delivered = asyncio.Event()
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -54,7 +54,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         # The group waits for us: others get these partitions only after the member has let go.
-        await self._announce(False, revoked).told.wait()
+        await self._announce(False, revoked).delivered.wait()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         # Not waited for: heartbeats go on only after this, and a member may take long to load its state.
@@ -63,7 +63,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def _announce(self, given: bool, partitions: Collection[TopicPartition]) -> _Announcement:
         announcement = _Announcement(given, sorted(one.partition for one in partitions))
         if self.closed:
-            announcement.told.set()
+            announcement.delivered.set()
         else:
             self.queue.append(announcement)
             self.arrived.set()
@@ -72,7 +72,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def close(self) -> None:
         self.closed = True
         for announcement in self.queue:
-            announcement.told.set()
+            announcement.delivered.set()
         self.queue.clear()
 
 
@@ -113,7 +113,7 @@ class KafkaReader:
         try:
             consumer = await self._started()
             while True:
-                await self._tell_member(consumer)
+                await self._notify_member(consumer)
                 if self._settled:
                     self._keep(await consumer.getmany(timeout_ms=0))
                 else:
@@ -126,7 +126,7 @@ class KafkaReader:
         except errors.OffsetOutOfRangeError as error:
             raise WrongLog(f"offsets outside of the log: {error}") from None
         except errors.KafkaError as error:
-            await self._give_back()
+            await self._leave_group()
             if isinstance(error, errors.InvalidSessionTimeoutError) and self._session_ms < LEAST_SESSION_MS:
                 logger.info("session_lengthened", refused_ms=self._session_ms, session_ms=LEAST_SESSION_MS)
                 self._session_ms = LEAST_SESSION_MS
@@ -141,7 +141,7 @@ class KafkaReader:
         if self._consumer is not None:
             # Only who has no such name takes leave when it stops, and who does not is waited for.
             leave_group_at_stop(self._consumer)
-        await self._give_back()
+        await self._leave_group()
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is not None:
@@ -170,7 +170,7 @@ class KafkaReader:
         consumer.subscribe([self._topic], listener=self._listener)
         return consumer
 
-    async def _tell_member(self, consumer: AIOKafkaConsumer) -> None:
+    async def _notify_member(self, consumer: AIOKafkaConsumer) -> None:
         queue = self._listener.queue
         self._listener.arrived.clear()
         while queue:
@@ -186,13 +186,13 @@ class KafkaReader:
             self._settled = announcement.given
             if queue and queue[0] is announcement:
                 queue.popleft()
-            announcement.told.set()
+            announcement.delivered.set()
 
     async def _wait(self, consumer: AIOKafkaConsumer, wait_s: float) -> None:
         """Until records are there, which are kept, or partitions come or go, but not longer than `wait_s`."""
         loop = asyncio.get_running_loop()
-        told = loop.create_task(self._listener.arrived.wait())
-        tasks: set[asyncio.Task[Any]] = {told}
+        arrival = loop.create_task(self._listener.arrived.wait())
+        tasks: set[asyncio.Task[Any]] = {arrival}
         if self._settled:
             tasks.add(loop.create_task(consumer.getmany(timeout_ms=int(wait_s * 1000))))
         try:
@@ -200,7 +200,7 @@ class KafkaReader:
         finally:
             for task in tasks:
                 task.cancel()
-        for task in done - {told}:
+        for task in done - {arrival}:
             self._keep(task.result())
 
     def _keep(self, records: dict[TopicPartition, list[Any]]) -> None:
@@ -239,7 +239,7 @@ class KafkaReader:
         if held:
             await self._member.revoked(held)
 
-    async def _give_back(self) -> None:
+    async def _leave_group(self) -> None:
         """Tells the member and leaves the group."""
         await self._revoke()
         self._listener.close()

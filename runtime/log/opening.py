@@ -18,7 +18,7 @@ BOUND = "SELECT kind, cluster, topic FROM log_identity"
 async def open_log(kafka: str | None, database_url: str | None, *, instance: str | None = None) -> Log:
     """The log in Kafka where `kafka` (`host:port,…`) is set, else the one in the database.
 
-    `instance`, a `lasting_name`, makes a reader that was killed and started again go on at once. Connects to
+    `instance`, a `group_instance`, makes a reader that was killed and started again go on at once. Connects to
     nothing yet. Raises ValueError when neither is given.
     """
     if kafka is not None:

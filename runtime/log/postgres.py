@@ -16,7 +16,7 @@ import asyncpg
 from runtime.log import LogIdentity, LogUnavailable, Member, Record, WrongLog
 from runtime.log.postgres_appender import PostgresAppender
 from runtime.log.postgres_reader import PostgresReader
-from runtime.postgres import AWAY, open_connection
+from runtime.postgres import UNAVAILABLE, open_connection
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 
 CONNECT_S = 5.0
@@ -131,5 +131,5 @@ class PostgresLog:
                 return await what(self._connection)
             except asyncpg.UndefinedTableError:
                 raise WrongLog("the database has no tables for the log; run `aisle migrate` first") from None
-            except (*AWAY, asyncpg.PostgresError) as error:
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
                 raise LogUnavailable(f"PostgreSQL does not answer: {error!r}") from error

@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 
 from runtime.log import MAX_BODY_BYTES, LogUnavailable, WrongLog
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 
 MAX_BATCH_RECORDS = 2_000
 MAX_PENDING_RECORDS = 20_000
@@ -110,7 +110,7 @@ class PostgresAppender:
                 continue
             try:
                 await self._ensure_connected()
-            except (*AWAY, asyncpg.PostgresError) as error:
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
                 self._lose_connection()
                 self._pause_until = time.monotonic() + PAUSE_S
                 logger.warning("log_not_reachable", topic=self._topic, error=repr(error))
@@ -149,7 +149,7 @@ class PostgresAppender:
             return batch
         try:
             await self._read_partitions()  # it may have been added since
-        except (*AWAY, asyncpg.PostgresError) as error:
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             self._lose_connection()
             self._fail(batch, LogUnavailable(f"PostgreSQL does not answer: {error!r}"))
             return []

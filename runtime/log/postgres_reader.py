@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from runtime.log import LogUnavailable, Member, Record, WrongLog
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 
 LOOK_AGAIN_S = 0.25
 """How often to look when nobody wakes us: for records, and for the lock while standing by."""
@@ -142,7 +142,7 @@ class PostgresReader:
         """What PostgreSQL answers. Any failure is the loss of the connection, and with it of the lock."""
         try:
             return await answer
-        except (*AWAY, asyncpg.PostgresError) as error:
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             self._lose_connection()
             raise LogUnavailable(f"PostgreSQL does not answer: {error!r}") from error
 

@@ -1,1 +1,1 @@
-"""A show's bookings in little memory: columns and packed keys instead of objects. Pure."""
+"""A show's bookings in compact form: columns and packed keys instead of objects. Pure."""

@@ -1,7 +1,7 @@
-"""The live bookings of a show, packed: under 100 bytes a seat, so that big houses stay in memory. Pure.
+"""The live bookings of a show in compact form: under 100 bytes a seat, so that big shows fit into memory. Pure.
 
-Both classes are mappings like any other from the outside. What a booking's seats cost is not kept: the
-layout says so, and never changes.
+Both classes are ordinary mappings to their users. Prices are not stored: they follow from the layout, which never
+changes.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from uuid import UUID
 
 from schemas.events import Booking, BookingStatus
 from schemas.layout import Seating
-from seat_workers.compact.packed_keys import IN_ONE_GO, PackedKeys
+from seat_workers.compact.packed_keys import ROWS_PER_STEP, PackedKeys
 from seat_workers.compact.stored_show import BookingColumns
 
-_LAST = 2**32 - 1
-_NOT_YET = -1
+_NO_SEAT = 2**32 - 1
+_NOT_CHECKED_IN = -1
 
 
 class LiveBookings(MutableMapping[UUID, Booking]):
     """Live bookings of one show, by id."""
 
     __slots__ = (
+        "_checked_in_ms",
         "_created",
         "_first",
         "_held",
         "_keys",
-        "_let_in",
         "_next",
         "_seating",
         "_show_id",
@@ -44,35 +44,35 @@ class LiveBookings(MutableMapping[UUID, Booking]):
         self._created = array("q")
         self._first = array("I")
         self._next = array("I", bytes(4 * len(seating)))
-        """For each taken seat, the next one of the same booking."""
+        """Taken seat → the next seat of the same booking."""
         self._held: dict[int, int] = {}
-        """Number → when it expires, for those that are held."""
-        self._let_in = array("q")
-        """For each seat, when its holder was let in, Unix milliseconds; empty before the first one was."""
+        """Number → expiry in Unix milliseconds, for held bookings."""
+        self._checked_in_ms = array("q")
+        """Seat → time of its check-in, Unix milliseconds; empty before the first check-in of the show."""
 
     def fill(self, stored: BookingColumns) -> Iterator[None]:
-        """Takes stored bookings while there are none. To be used only when there is nothing more to go on with."""
+        """Fills an empty mapping, a few milliseconds of work per iteration. It is usable only after the last one."""
         yield from self._keys.fill(stored.ids_high, stored.ids_low)
         self._users, self._created = stored.users[:], stored.created_ms[:]
         seats, following, at = stored.seats, self._next, 0
-        for start in range(0, len(stored.sizes), IN_ONE_GO):
-            for size in stored.sizes[start : start + IN_ONE_GO]:
+        for start in range(0, len(stored.sizes), ROWS_PER_STEP):
+            for size in stored.sizes[start : start + ROWS_PER_STEP]:
                 self._first.append(seats[at])
                 last = at + size - 1
                 while at < last:
                     following[seats[at]] = seats[at + 1]
                     at += 1
-                following[seats[at]] = _LAST
+                following[seats[at]] = _NO_SEAT
                 at += 1
             yield
-        for start in range(0, len(stored.expires_ms), IN_ONE_GO):
-            for number, expires_ms in enumerate(stored.expires_ms[start : start + IN_ONE_GO], start):
+        for start in range(0, len(stored.expires_ms), ROWS_PER_STEP):
+            for number, expires_ms in enumerate(stored.expires_ms[start : start + ROWS_PER_STEP], start):
                 if expires_ms:
                     self._held[number] = expires_ms
             yield
-        for start in range(0, len(stored.check_ins), IN_ONE_GO):
-            for label, at_ms in stored.let_in(start, start + IN_ONE_GO):
-                self._note_let_in(label, at_ms)
+        for start in range(0, len(stored.check_ins), ROWS_PER_STEP):
+            for label, at_ms in stored.check_in_times(start, start + ROWS_PER_STEP):
+                self._note_check_in(label, at_ms)
             yield
 
     def __len__(self) -> int:
@@ -102,9 +102,11 @@ class LiveBookings(MutableMapping[UUID, Booking]):
             created_ms=self._created[number],
             expires_ms=expires_ms,
             checked_in={
-                seating.label(seat): self._let_in[seat] for seat in seats if self._let_in[seat] != _NOT_YET
+                seating.label(seat): self._checked_in_ms[seat]
+                for seat in seats
+                if self._checked_in_ms[seat] != _NOT_CHECKED_IN
             }
-            if self._let_in
+            if self._checked_in_ms
             else {},
         )
 
@@ -112,9 +114,9 @@ class LiveBookings(MutableMapping[UUID, Booking]):
         self.put(booking, [self._seating.index(label) for label in booking.seats])
 
     def put(self, booking: Booking, seats: list[int]) -> bool:
-        """Takes a booking in, or the changes of one that is here, whose seats never change.
+        """Adds or updates a booking. Returns whether it is new.
 
-        `seats`: the indexes of its seats, in layout order. Returns whether it is new.
+        `seats`: the indexes of its seats, in layout order; they never change.
         """
         number, new = self._keys.put(booking.booking_id.int)
         if new:
@@ -127,23 +129,23 @@ class LiveBookings(MutableMapping[UUID, Booking]):
                 self._first[number] = seats[0]
             for seat, following in pairwise(seats):
                 self._next[seat] = following
-            self._next[seats[-1]] = _LAST
+            self._next[seats[-1]] = _NO_SEAT
         if booking.expires_ms is not None:
             self._held[number] = booking.expires_ms
         elif self._held:
             self._held.pop(number, None)
         for label, at_ms in booking.checked_in.items():
-            self._note_let_in(label, at_ms)
+            self._note_check_in(label, at_ms)
         return new
 
     def held_until(self, booking_id: UUID) -> int | None:
-        """When this booking expires, in Unix milliseconds; None when it is not held."""
+        """The expiry of a hold, in Unix milliseconds; None when the booking is not held."""
         return self._held.get(self._keys.find(booking_id.int)) if self._held else None
 
-    def _note_let_in(self, label: str, at_ms: int) -> None:
-        if not self._let_in:
-            self._let_in = array("q", [_NOT_YET]) * len(self._seating)
-        self._let_in[self._seating.index(label)] = at_ms
+    def _note_check_in(self, label: str, at_ms: int) -> None:
+        if not self._checked_in_ms:
+            self._checked_in_ms = array("q", [_NOT_CHECKED_IN]) * len(self._seating)
+        self._checked_in_ms[self._seating.index(label)] = at_ms
 
     def __delitem__(self, booking_id: UUID) -> None:
         try:
@@ -151,12 +153,12 @@ class LiveBookings(MutableMapping[UUID, Booking]):
         except KeyError:
             raise KeyError(booking_id) from None
         self._held.pop(number, None)
-        if self._let_in:
+        if self._checked_in_ms:
             for seat in self._seats(number):
-                self._let_in[seat] = _NOT_YET
+                self._checked_in_ms[seat] = _NOT_CHECKED_IN
 
     def held(self) -> Iterator[tuple[UUID, int, list[int]]]:
-        """Of each that is held: its id, when it expires, the indexes of its seats."""
+        """The held bookings: id, expiry in Unix milliseconds, indexes of the seats."""
         for number, expires_ms in self._held.items():
             yield UUID(int=self._keys.key(number)), expires_ms, self._seats(number)
 
@@ -167,14 +169,14 @@ class LiveBookings(MutableMapping[UUID, Booking]):
     def _seats(self, number: int) -> list[int]:
         seats = []
         seat = self._first[number]
-        while seat != _LAST:
+        while seat != _NO_SEAT:
             seats.append(seat)
             seat = self._next[seat]
         return seats
 
 
 class SeatsOfCustomers(Mapping[int, int]):
-    """How many live seats each customer has; who has none is not in it."""
+    """Customer → the number of seats of live bookings. Customers with none have no entry."""
 
     __slots__ = ("_counts", "_keys")
 
@@ -195,23 +197,23 @@ class SeatsOfCustomers(Mapping[int, int]):
         return self._counts[number]
 
     def of(self, user_id: int) -> int:
-        """How many this customer has, none included."""
+        """The number of this customer's seats, which may be 0."""
         number = self._keys.find(user_id)
         return self._counts[number] if number >= 0 else 0
 
     def fill(self, users: Iterable[int], sizes: Iterable[int]) -> Iterator[None]:
-        """Counts bookings, each of a customer and of so many seats, while none is counted."""
+        """Fills an empty mapping from bookings, each given by its customer and its number of seats."""
         counts: dict[int, int] = {}
         bookings = zip(users, sizes, strict=True)
-        while some := list(islice(bookings, IN_ONE_GO)):
-            for user_id, seats in some:
+        while page := list(islice(bookings, ROWS_PER_STEP)):
+            for user_id, seats in page:
                 counts[user_id] = counts.get(user_id, 0) + seats
             yield
         yield from self._keys.fill(array("Q", bytes(8 * len(counts))), array("Q", counts))
         self._counts = array("I", counts.values())
 
     def add(self, user_id: int, seats: int) -> None:
-        """A customer has so many seats more, or less where it is negative."""
+        """Changes a customer's number of seats by `seats`, which may be negative."""
         number, new = self._keys.put(user_id)
         if not new:
             self._counts[number] += seats

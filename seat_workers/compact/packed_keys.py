@@ -1,25 +1,25 @@
-"""Numbered keys in little memory: some 25 bytes each, where a dictionary needs 100 and more. Pure."""
+"""A compact hash table that numbers its keys: some 25 bytes a key, where a dictionary needs 100 and more. Pure."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
 
-IN_ONE_GO = 4_096
-"""Rows that are filled in without a pause: one to three milliseconds."""
+ROWS_PER_STEP = 4_096
+"""Rows that one iteration of a `fill` handles: one to three milliseconds of work."""
 
 _LOW = 2**64 - 1
 _MIX = 0x9E3779B97F4A7C15
-"""2^64 over the golden ratio: spreads keys that differ in a few bits only."""
-_EMPTY, _GONE = 0, 2**32 - 1
-_SMALLEST = 8
+"""2^64 divided by the golden ratio: spreads keys that differ in a few bits only."""
+_EMPTY, _REMOVED = 0, 2**32 - 1
+_MIN_SIZE = 8
 
 
 class PackedKeys:
-    """Keys below 2^128, each with a number that is its place in arrays kept beside this.
+    """Keys below 2^128, each with a number that serves as an index into arrays of its owner.
 
-    Numbers are small and dense: one that was given back is given out again. An open-addressed table finds
-    a key's number; it is made anew when it gets full, at double the size of what it holds.
+    Numbers are small and dense: that of a removed key is assigned again. An open-addressed table finds a key's
+    number; a full table is rebuilt at twice the size of its live keys.
     """
 
     __slots__ = ("_free", "_high", "_live", "_low", "_mask", "_table", "_used")
@@ -30,18 +30,18 @@ class PackedKeys:
         self._free = array("I")
         self._live = 0
         self._used = 0
-        """Places of the table that are not empty, those of keys that are gone included."""
-        self._table = array("I", bytes(4 * _SMALLEST))
-        self._mask = _SMALLEST - 1
+        """Slots of the table that are not empty, those of removed keys included."""
+        self._table = array("I", bytes(4 * _MIN_SIZE))
+        self._mask = _MIN_SIZE - 1
 
     def __len__(self) -> int:
         return self._live
 
     def __iter__(self) -> Iterator[int]:
-        """The keys, in no order that means anything."""
-        for held in self._table:
-            if held not in (_EMPTY, _GONE):
-                yield self._high[held - 1] << 64 | self._low[held - 1]
+        """The keys, in arbitrary order."""
+        for entry in self._table:
+            if entry not in (_EMPTY, _REMOVED):
+                yield self._high[entry - 1] << 64 | self._low[entry - 1]
 
     def key(self, number: int) -> int:
         """The key that has this number."""
@@ -49,19 +49,19 @@ class PackedKeys:
 
     def find(self, key: int) -> int:
         """The key's number, or -1."""
-        place = self._place(key)
-        return -1 if place < 0 else self._table[place] - 1
+        slot = self._slot(key)
+        return -1 if slot < 0 else self._table[slot] - 1
 
     def put(self, key: int) -> tuple[int, bool]:
-        """The key's number, and whether the key is new: its number is then one given back, or the next one."""
+        """The key's number, and whether the key is new. A new key gets a free number, or else the next one."""
         if 3 * self._used >= 2 * len(self._table):
-            self._make_room()
+            self._rebuild()
         high, low, table, mask = key >> 64, key & _LOW, self._table, self._mask
-        place = (low ^ high) * _MIX >> 32 & mask
-        while held := table[place]:
-            if held != _GONE and self._low[held - 1] == low and self._high[held - 1] == high:
-                return held - 1, False
-            place = place + 1 & mask
+        slot = (low ^ high) * _MIX >> 32 & mask
+        while entry := table[slot]:
+            if entry != _REMOVED and self._low[entry - 1] == low and self._high[entry - 1] == high:
+                return entry - 1, False
+            slot = slot + 1 & mask
         if self._free:
             number = self._free.pop()
             self._high[number], self._low[number] = high, low
@@ -69,62 +69,62 @@ class PackedKeys:
             number = len(self._low)
             self._high.append(high)
             self._low.append(low)
-        table[place] = number + 1
+        table[slot] = number + 1
         self._used += 1
         self._live += 1
         return number, True
 
     def fill(self, high: array[int], low: array[int]) -> Iterator[None]:
-        """Takes distinct keys, given as upper and lower 64 bits, while there are none: number n for the n-th.
+        """Fills an empty table with distinct keys, given as upper and lower 64 bits; the n-th key gets number n.
 
-        Goes on each time it is asked to, so that others may run in between; only then is it to be used.
+        Each iteration takes a few milliseconds. The table is usable only after the last one.
         """
         self._high, self._low = high[:], low[:]
-        table, mask = self._make_table(len(low))
-        for start in range(0, len(low), IN_ONE_GO):
-            end = start + IN_ONE_GO
+        table, mask = self._new_table(len(low))
+        for start in range(0, len(low), ROWS_PER_STEP):
+            end = start + ROWS_PER_STEP
             mixed = [
                 (a ^ b) * _MIX >> 32 & mask for a, b in zip(high[start:end], low[start:end], strict=True)
             ]
-            for held, place in enumerate(mixed, start + 1):
-                while table[place]:
-                    place = place + 1 & mask
-                table[place] = held
+            for entry, slot in enumerate(mixed, start + 1):
+                while table[slot]:
+                    slot = slot + 1 & mask
+                table[slot] = entry
             yield
         self._live = self._used = len(low)
 
     def remove(self, key: int) -> int:
-        """Gives back the number of a key; returns it. Raises KeyError for a key that is not here."""
-        place = self._place(key)
-        if place < 0:
+        """Removes a key and returns its number, which is then free. Raises KeyError for an unknown key."""
+        slot = self._slot(key)
+        if slot < 0:
             raise KeyError(key)
-        number = self._table[place] - 1
-        self._table[place] = _GONE
+        number = self._table[slot] - 1
+        self._table[slot] = _REMOVED
         self._free.append(number)
         self._live -= 1
         return number
 
-    def _place(self, key: int) -> int:
+    def _slot(self, key: int) -> int:
         high, low, table, mask = key >> 64, key & _LOW, self._table, self._mask
-        place = (low ^ high) * _MIX >> 32 & mask
-        while held := table[place]:
-            if held != _GONE and self._low[held - 1] == low and self._high[held - 1] == high:
-                return place
-            place = place + 1 & mask
+        slot = (low ^ high) * _MIX >> 32 & mask
+        while entry := table[slot]:
+            if entry != _REMOVED and self._low[entry - 1] == low and self._high[entry - 1] == high:
+                return slot
+            slot = slot + 1 & mask
         return -1
 
-    def _make_room(self) -> None:
-        kept = [held for held in self._table if held not in (_EMPTY, _GONE)]
-        table, mask = self._make_table(len(kept))
-        for held in kept:
-            place = (self._low[held - 1] ^ self._high[held - 1]) * _MIX >> 32 & mask
-            while table[place]:
-                place = place + 1 & mask
-            table[place] = held
+    def _rebuild(self) -> None:
+        kept = [entry for entry in self._table if entry not in (_EMPTY, _REMOVED)]
+        table, mask = self._new_table(len(kept))
+        for entry in kept:
+            slot = (self._low[entry - 1] ^ self._high[entry - 1]) * _MIX >> 32 & mask
+            while table[slot]:
+                slot = slot + 1 & mask
+            table[slot] = entry
         self._used = len(kept)
 
-    def _make_table(self, keys: int) -> tuple[array[int], int]:
-        size = _SMALLEST
+    def _new_table(self, keys: int) -> tuple[array[int], int]:
+        size = _MIN_SIZE
         while size < 2 * (keys + 1):
             size *= 2
         self._table = array("I", bytes(4 * size))

@@ -1,4 +1,4 @@
-"""A show as PostgreSQL has it, its bookings in columns: a house of 100,000 seats comes as a few big values. Pure."""
+"""A show as read from PostgreSQL, with its bookings as columns: 100,000 seats arrive as a few big values. Pure."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _decode_check_ins = msgspec.json.Decoder(dict[str, int]).decode
 
 
 class BookingColumns(msgspec.Struct, frozen=True):
-    """The live bookings of one show. The n-th value of each column is that of the n-th booking."""
+    """The live bookings of one show. The n-th value of a column belongs to the n-th booking."""
 
     ids_high: Numbers
-    """The upper 64 bits of the ids; no id is there twice."""
+    """The upper 64 bits of the ids, which are distinct."""
     ids_low: Numbers
     users: Numbers
     created_ms: Numbers
     expires_ms: Numbers
-    """0 for those that are confirmed."""
+    """0 for confirmed bookings."""
     sizes: Numbers
-    """How many seats each booking has."""
+    """The number of seats of each booking."""
     seats: Numbers
     """Indexes of seats: those of the first booking in layout order, then those of the second, …"""
     check_ins: Sequence[str] = ()
-    """JSON, seat → Unix ms: of the bookings of whom somebody was let in, in any order."""
+    """JSON objects, seat → Unix milliseconds, of the bookings with check-ins, in any order."""
 
     def __post_init__(self) -> None:
         if sum(self.sizes) != len(self.seats):
@@ -53,7 +53,7 @@ class BookingColumns(msgspec.Struct, frozen=True):
         seats: bytes,
         check_ins: Sequence[str],
     ) -> BookingColumns:
-        """From values as PostgreSQL sends them, one after another: uuid, three times int8, twice int4."""
+        """Decodes columns as PostgreSQL sends them: concatenated values of uuid, three times int8, twice int4."""
         halves = received_numbers("Q", ids)
         return cls(
             halves[0::2],
@@ -68,7 +68,7 @@ class BookingColumns(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, bookings: Iterable[Booking], seating: Seating) -> BookingColumns:
-        """From bookings of a show with this seating."""
+        """Makes columns of bookings of a show with this seating."""
         rows = list(bookings)
         return cls(
             array("Q", [one.booking_id.int >> 64 for one in rows]),
@@ -81,14 +81,14 @@ class BookingColumns(msgspec.Struct, frozen=True):
             [msgspec.json.encode(one.checked_in).decode() for one in rows if one.checked_in],
         )
 
-    def let_in(self, start: int, end: int) -> Iterable[tuple[str, int]]:
-        """From the rows `start` to `end` of `check_ins`: seats and when their holders were let in."""
+    def check_in_times(self, start: int, end: int) -> Iterable[tuple[str, int]]:
+        """The seats and times (Unix milliseconds) in `check_ins[start:end]`."""
         for one in self.check_ins[start:end]:
             yield from _decode_check_ins(one).items()
 
 
 class StoredShow(msgspec.Struct, frozen=True):
-    """One show with everything that its writer keeps in memory."""
+    """One show with all rows that its writer caches."""
 
     show_id: int
     partition: int
@@ -102,7 +102,7 @@ class StoredShow(msgspec.Struct, frozen=True):
 
 
 def received_numbers(typecode: str, sent: bytes) -> Numbers:
-    """Numbers as PostgreSQL sends them: big-endian, one after another."""
+    """Decodes numbers as PostgreSQL sends them: big-endian, concatenated."""
     numbers: Numbers = array(typecode, sent)
     if sys.byteorder == "little":
         numbers.byteswap()

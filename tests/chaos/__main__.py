@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from ops.kafka.node import KafkaCluster
-from tests.chaos.house import ChaosHouse
+from tests.chaos.chaos_instance import ChaosInstance
 from tests.chaos.storm import storm, tally
 
 STORM_S = 60.0
@@ -25,7 +25,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of the first storm; each has the next one.")] = 1,
     storm_s: Annotated[float, typer.Option(help="How long one storm is.")] = STORM_S,
 ) -> None:
-    """Shakes a house until the time is up; stops at the first storm after which something is wrong."""
+    """Shakes an instance until the time is up; stops at the first storm after which something is wrong."""
     folder = Path(tempfile.mkdtemp(prefix="aisle-chaos-"))
     logs = ["postgres", "kafka"] if log == "both" else [log]
     try:
@@ -33,7 +33,7 @@ def main(
             (folder / name).mkdir()
             asyncio.run(_shake(folder / name, name, minutes / len(logs), seed, storm_s))
     except AssertionError as error:
-        typer.echo(f"{error}\n\nThe house is kept in {folder}.")
+        typer.echo(f"{error}\n\nThe instance is kept in {folder}.")
         sys.exit(1)
     shutil.rmtree(folder)
 
@@ -41,19 +41,21 @@ def main(
 async def _shake(folder: Path, log: str, minutes: float, seed: int, storm_s: float) -> None:
     until = time.monotonic() + 60 * minutes
     cluster = KafkaCluster(folder, nodes=3) if log == "kafka" else None
-    house = ChaosHouse(folder / "home", cluster)
+    instance = ChaosInstance(folder / "home", cluster)
     try:
         if cluster is not None:
             cluster.start()
-        await house.start()
+        await instance.start()
         while time.monotonic() < until:
-            history = await storm(house, seconds=storm_s, seed=seed, first_user=10_000 + 100 * seed)
+            history = await storm(instance, seconds=storm_s, seed=seed, first_user=10_000 + 100 * seed)
             typer.echo(f"{log}, seed {seed}: {tally(history)}")
             seed += 1
-        if house.stop() != 0:
-            raise AssertionError(f"the house did not stop in good order: {house.output.read_text()[-2000:]}")
+        if instance.stop() != 0:
+            raise AssertionError(
+                f"the instance did not stop in good order: {instance.output.read_text()[-2000:]}"
+            )
     finally:
-        house.end()
+        instance.end()
         if cluster is not None:
             cluster.kill()
 

@@ -1,4 +1,4 @@
-"""One house for each log, shaken by all tests here; each has to stop in good order at the end."""
+"""One instance for each log, shaken by all tests here; each has to stop in good order at the end."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from ops.kafka.node import KafkaCluster
-from tests.chaos.house import ChaosHouse
+from tests.chaos.chaos_instance import ChaosInstance
 from tests.kafka_fixture import need_kafka
 
 _users = itertools.count(20_000, 100)
 
 TIMEOUT_S = 300
-"""Of a test: the first one on a log starts a whole house, which takes its time on a busy machine."""
+"""Of a test: the first one on a log starts a whole instance, which takes its time on a busy machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,13 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def _houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], ChaosHouse]]:
-    running: dict[str, ChaosHouse] = {}
+def _houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], ChaosInstance]]:
+    running: dict[str, ChaosInstance] = {}
     clusters: list[KafkaCluster] = []
     # Whoever ends the tests with SIGTERM, as a time-out does, wants everything ended that they have started.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
 
-    def start(log: str) -> ChaosHouse:
+    def start(log: str) -> ChaosInstance:
         if log not in running:
             folder = tmp_path_factory.mktemp(f"chaos-{log}")
             cluster = None
@@ -43,37 +43,37 @@ def _houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
                 cluster = KafkaCluster(folder / "kafka", nodes=3)
                 clusters.append(cluster)
                 cluster.start()
-            house = running[log] = ChaosHouse(folder / "home", cluster)
-            asyncio.run(house.start())
+            instance = running[log] = ChaosInstance(folder / "home", cluster)
+            asyncio.run(instance.start())
         return running[log]
 
     try:
         yield start
-        endings = {log: house.stop() for log, house in running.items()}
+        endings = {log: instance.stop() for log, instance in running.items()}
         assert not any(endings.values()), {log: running[log].output.read_text()[-4000:] for log in endings}
     finally:
-        for house in running.values():
-            house.end()
+        for instance in running.values():
+            instance.end()
         for cluster in clusters:
             cluster.kill()
         signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(params=["postgres", pytest.param("kafka", marks=pytest.mark.kafka)])
-def house(request: pytest.FixtureRequest, _houses: Callable[[str], ChaosHouse]) -> ChaosHouse:
-    """A house on each log in turn."""
+def instance(request: pytest.FixtureRequest, _houses: Callable[[str], ChaosInstance]) -> ChaosInstance:
+    """An instance on each log in turn."""
     return _houses(request.param)
 
 
 @pytest.fixture
-def kafka_house(_houses: Callable[[str], ChaosHouse]) -> ChaosHouse:
-    """The house on three nodes of Kafka."""
+def kafka_instance(_houses: Callable[[str], ChaosInstance]) -> ChaosInstance:
+    """The instance on three nodes of Kafka."""
     return _houses("kafka")
 
 
 @pytest.fixture
-def postgres_house(_houses: Callable[[str], ChaosHouse]) -> ChaosHouse:
-    """The house on embedded servers alone."""
+def postgres_instance(_houses: Callable[[str], ChaosInstance]) -> ChaosInstance:
+    """The instance on embedded servers alone."""
     return _houses("postgres")
 
 

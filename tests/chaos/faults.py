@@ -1,4 +1,4 @@
-"""What can happen to the parts of a house: killed, frozen, restarted; alone and in pairs.
+"""What can happen to the parts of an instance: killed, frozen, restarted; alone and in pairs.
 
 Each fault hits, waits until what it hit runs again, and stands in the history with both times.
 """
@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from ops.kafka.node import KafkaNode
+from tests.chaos.chaos_instance import ChaosInstance
 from tests.chaos.history import Fault, History
-from tests.chaos.house import ChaosHouse
 
 Hit = Callable[[], Coroutine[None, None, None]]
 
@@ -29,10 +29,10 @@ NODE_CATCHES_UP_S = 2.0
 
 
 class Faults:
-    """All faults of one house, by name."""
+    """All faults of one instance, by name."""
 
-    def __init__(self, house: ChaosHouse, history: History, seed: int) -> None:
-        self._house = house
+    def __init__(self, instance: ChaosInstance, history: History, seed: int) -> None:
+        self._instance = instance
         self._history = history
         self._random = random.Random(f"{seed}/faults")
         self._node_is_gone = asyncio.Lock()
@@ -45,11 +45,13 @@ class Faults:
             "postgres frozen": self._database_frozen,
             "supervisor killed": self._supervisor_killed,
         }
-        for part in [*house.workers, *house.gateways]:
+        for part in [*instance.workers, *instance.gateways]:
             self.all[f"{part} killed"] = partial(self._killed, part)
             self.all[f"{part} stopped"] = partial(self._killed, part, signal.SIGTERM)
             self.all[f"{part} frozen"] = partial(self._frozen, part)
-        for node in [] if house.cluster is None or len(house.cluster.nodes) < 3 else house.cluster.nodes:
+        for node in (
+            [] if instance.cluster is None or len(instance.cluster.nodes) < 3 else instance.cluster.nodes
+        ):
             self.all[f"kafka {node.node_id} killed"] = partial(self._node_killed, node)
             self.all[f"kafka {node.node_id} frozen"] = partial(self._node_frozen, node)
 
@@ -102,29 +104,29 @@ class Faults:
 
     async def _killed(self, part: str, number: signal.Signals = signal.SIGKILL) -> None:
         async with self._noted(part, number.name):
-            old = self._house.hit(part, number)
-            await self._house.replaced(part, old)
+            old = self._instance.hit(part, number)
+            await self._instance.replaced(part, old)
 
     async def _frozen(self, part: str) -> None:
         async with self._noted(part, "frozen"):
-            pid = self._house.hit(part, signal.SIGSTOP)
+            pid = self._instance.hit(part, signal.SIGSTOP)
             try:
                 await asyncio.sleep(self._random.uniform(*FROZEN_S))
             finally:
-                if pid == self._house.pid(part):
-                    self._house.hit(part, signal.SIGCONT)
+                if pid == self._instance.pid(part):
+                    self._instance.hit(part, signal.SIGCONT)
 
     async def _database_frozen(self) -> None:
         async with self._noted("postgres", "frozen"):
-            self._house.freeze_database(signal.SIGSTOP)
+            self._instance.freeze_database(signal.SIGSTOP)
             try:
                 await asyncio.sleep(self._random.uniform(*FROZEN_S))
             finally:
-                self._house.freeze_database(signal.SIGCONT)
+                self._instance.freeze_database(signal.SIGCONT)
 
     async def _supervisor_killed(self) -> None:
         async with self._noted("supervisor", "SIGKILL"):
-            await self._house.restart_supervisor()
+            await self._instance.restart_supervisor()
 
     async def _node_killed(self, node: KafkaNode) -> None:
         # One at a time: of three nodes, two have to be there for a record to count.
@@ -137,11 +139,11 @@ class Faults:
 
     async def _node_frozen(self, node: KafkaNode) -> None:
         async with self._node_is_gone, self._noted(f"kafka {node.node_id}", "frozen"):
-            self._house.freeze_node(node, signal.SIGSTOP)
+            self._instance.freeze_node(node, signal.SIGSTOP)
             try:
                 await asyncio.sleep(self._random.uniform(*FROZEN_S))
             finally:
-                self._house.freeze_node(node, signal.SIGCONT)
+                self._instance.freeze_node(node, signal.SIGCONT)
             await asyncio.sleep(NODE_CATCHES_UP_S)
 
     @asynccontextmanager

@@ -11,8 +11,8 @@ import asyncpg
 from runtime.log import Log
 from runtime.log.opening import open_log
 from schemas.wire import EVENTS_TOPIC, decode_decision, decode_published_event
+from tests.chaos.chaos_instance import ChaosInstance
 from tests.chaos.facts import Claim, Stored, StoredBooking
-from tests.chaos.house import ChaosHouse
 
 _DECIDED_S = 60.0
 _PAGE = 2_000
@@ -30,10 +30,10 @@ _CLAIMS = """
 _ANSWERS = "SELECT partition, log_offset, answer FROM decisions"
 
 
-async def read_stored(house: ChaosHouse, shows: Sequence[tuple[int, int]]) -> Stored:
+async def read_stored(instance: ChaosInstance, shows: Sequence[tuple[int, int]]) -> Stored:
     """What is there, once nothing is under way any more; over a minute later, what is there all the same."""
-    log = await open_log(house.kafka, house.database_url)
-    database = await asyncpg.connect(house.database_url)
+    log = await open_log(instance.kafka, instance.database_url)
+    database = await asyncpg.connect(instance.database_url)
     try:
         ids = [show_id for show_id, _ in shows]
         await _until_holds_have_run_out(database, ids)
@@ -56,7 +56,7 @@ async def read_stored(house: ChaosHouse, shows: Sequence[tuple[int, int]]) -> St
     return Stored(
         bookings={booking.booking_id: booking for booking in bookings},
         claims=claims,
-        maps={show_id: await _map(house, show_id) for show_id in ids},
+        maps={show_id: await _map(instance, show_id) for show_id in ids},
         decided_events=decided,
         published_events=published,
         read_at_s=time.time(),
@@ -89,7 +89,7 @@ async def _published(log: Log, decided: set[str]) -> set[str]:
         await asyncio.sleep(0.2)
 
 
-async def _map(house: ChaosHouse, show_id: int) -> dict[str, str]:
-    async with house.client(1) as anybody:
+async def _map(instance: ChaosInstance, show_id: int) -> dict[str, str]:
+    async with instance.client(1) as anybody:
         states: str = (await anybody.get(f"/api/shows/{show_id}/seats")).json()["states"]
     return {str(number): letter for number, letter in enumerate(states, 1)}

@@ -1,4 +1,4 @@
-"""A storm: clients at work while parts of the house are hit, then a calm, then the checks."""
+"""A storm: clients at work while parts of the instance are hit, then a calm, then the checks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from collections import Counter
 from typing import get_args
 
+from tests.chaos.chaos_instance import ChaosInstance, eventually
 from tests.chaos.checks import complaints
 from tests.chaos.crowd import Crowd
 from tests.chaos.faults import Faults
 from tests.chaos.history import History, Kind
-from tests.chaos.house import ChaosHouse, eventually
 from tests.chaos.stored import read_stored
 from tests.chaos.wishes import BRIEF_HOLD_S
 
@@ -23,30 +23,30 @@ GRANTED = 20
 """Of each kind, so many wishes come true before it is over: a busy machine takes longer for them."""
 
 
-async def storm(house: ChaosHouse, *, seconds: float, seed: int, first_user: int = 10_000) -> History:
+async def storm(instance: ChaosInstance, *, seconds: float, seed: int, first_user: int = 10_000) -> History:
     """Lets it rage for so long, and until every kind of part has been hit and every kind of wish has come true;
     raises AssertionError with all that is wrong afterwards."""
     history = History()
-    shows = [(await house.make_show(SEATS), SEATS) for _ in range(SHOWS)]
+    shows = [(await instance.make_show(SEATS), SEATS) for _ in range(SHOWS)]
     users = range(first_user, first_user + CLIENTS)
     until = time.monotonic() + seconds
-    crowd = Crowd(house.client, users, shows, history, seed, brief_holds_until=until - BRIEF_HOLD_S)
+    crowd = Crowd(instance.client, users, shows, history, seed, brief_holds_until=until - BRIEF_HOLD_S)
     calm = asyncio.Event()
     living = asyncio.create_task(crowd.live(calm))
     try:
-        await Faults(house, history, seed).rage(until, PAUSE_S)
+        await Faults(instance, history, seed).rage(until, PAUSE_S)
         await eventually(lambda: _enough(history), "too few wishes come true")
         calm.set()
         await living
-        await house.wait_until_ready()
+        await instance.wait_until_ready()
         await crowd.settle()
-        wrong = complaints(history, await read_stored(house, shows))
+        wrong = complaints(history, await read_stored(instance, shows))
     finally:
         living.cancel()
         await asyncio.gather(living, return_exceptions=True)
         await crowd.leave()
-        history.save(house.home.with_suffix(".history.json"))
-    verdict = await asyncio.to_thread(house.command, "verify")
+        history.save(instance.home.with_suffix(".history.json"))
+    verdict = await asyncio.to_thread(instance.command, "verify")
     if verdict.returncode != 0:
         wrong.append(f"aisle verify: {verdict.stdout[-2000:]}{verdict.stderr[-2000:]}")
     assert not wrong, f"seed {seed}, {tally(history)}:\n" + "\n".join(wrong[:40])

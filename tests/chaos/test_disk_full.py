@@ -11,11 +11,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
+from tests.chaos.chaos_instance import ChaosInstance, eventually
 from tests.chaos.checks import complaints
 from tests.chaos.crowd import Crowd
 from tests.chaos.history import History
-from tests.chaos.house import ChaosHouse, eventually
 from tests.chaos.stored import read_stored
 
 DISK = "320m"
@@ -39,29 +39,29 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def small_house(small_disk: Path) -> Iterator[ChaosHouse]:
-    house = ChaosHouse(small_disk, None, workers=1, gateways=1)
+def small_instance(small_disk: Path) -> Iterator[ChaosInstance]:
+    instance = ChaosInstance(small_disk, None, workers=1, gateways=1)
     try:
-        asyncio.run(house.start())
-        yield house
-        assert house.stop() == 0, house.output.read_text()[-4000:]
+        asyncio.run(instance.start())
+        yield instance
+        assert instance.stop() == 0, instance.output.read_text()[-4000:]
     finally:
-        house.end()
-        shutil.copy(house.home / "postgres.log", house.output.with_suffix(".postgres.log"))
+        instance.end()
+        shutil.copy(instance.home / "postgres.log", instance.output.with_suffix(".postgres.log"))
 
 
 async def test_a_full_disk_refuses_bookings_and_loses_none(
-    small_house: ChaosHouse, small_disk: Path, first_user: int
+    small_instance: ChaosInstance, small_disk: Path, first_user: int
 ) -> None:
-    house, history, filler = small_house, History(), small_disk / "filler"
-    shows = [(await house.make_show(2_000), 2_000) for _ in range(4)]
-    crowd = Crowd(house.client, range(first_user, first_user + 12), shows, history, seed=first_user)
+    instance, history, filler = small_instance, History(), small_disk / "filler"
+    shows = [(await instance.make_show(2_000), 2_000) for _ in range(4)]
+    crowd = Crowd(instance.client, range(first_user, first_user + 12), shows, history, seed=first_user)
     stop = asyncio.Event()
     living = asyncio.create_task(crowd.live(stop))
     try:
         await asyncio.sleep(1)
         await asyncio.to_thread(_fill, filler)
-        await _use_up_the_log_files(house.database_url)
+        await _use_up_the_log_files(instance.database_url)
         await eventually(lambda: _refused(history), "nobody is refused")
         await asyncio.sleep(FULL_S)
         filler.unlink()
@@ -74,14 +74,14 @@ async def test_a_full_disk_refuses_bookings_and_loses_none(
         stop.set()
         await living
         await crowd.settle()
-        wrong = complaints(history, await read_stored(house, shows))
+        wrong = complaints(history, await read_stored(instance, shows))
     finally:
         stop.set()
         filler.unlink(missing_ok=True)
         await asyncio.gather(living, return_exceptions=True)
         await crowd.leave()
         history.save(small_disk.with_suffix(".history.json"))
-    verdict = await asyncio.to_thread(house.command, "verify")
+    verdict = await asyncio.to_thread(instance.command, "verify")
     assert (wrong, verdict.returncode) == ([], 0), verdict.stdout + verdict.stderr
 
 
@@ -103,7 +103,7 @@ async def _use_up_the_log_files(database_url: str) -> None:
                 await database.execute(MORE_LOG, timeout=3)
             finally:
                 database.terminate()
-        except AWAY:
+        except UNAVAILABLE:
             return
 
 

@@ -1,4 +1,4 @@
-"""Nothing is left running, whatever ends the tests and in whatever state they have left a house."""
+"""Nothing is left running, whatever ends the tests and in whatever state they have left an instance."""
 
 from __future__ import annotations
 
@@ -11,44 +11,45 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.house import ChaosHouse, eventually
+from runtime.processes import start_ticks
+from tests.chaos.chaos_instance import ChaosInstance, eventually
 
 STARTS_AND_WAITS = """
 import asyncio, sys, time
 from pathlib import Path
-from tests.chaos.house import ChaosHouse
-house = ChaosHouse(Path(sys.argv[1]), None, workers=1, gateways=1)
-asyncio.run(house.start())
+from tests.chaos.chaos_instance import ChaosInstance
+instance = ChaosInstance(Path(sys.argv[1]), None, workers=1, gateways=1)
+asyncio.run(instance.start())
 print("ready", flush=True)
 time.sleep(300)
 """
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[ChaosHouse]:
-    house = ChaosHouse(tmp_path / "home", None, workers=1, gateways=1)
-    yield house
-    house.end()
+def instance(tmp_path: Path) -> Iterator[ChaosInstance]:
+    instance = ChaosInstance(tmp_path / "home", None, workers=1, gateways=1)
+    yield instance
+    instance.end()
 
 
-async def test_a_house_whose_parts_are_frozen_ends_whole(house: ChaosHouse) -> None:
-    await house.start()
-    pids = _pids(house.home)
+async def test_a_instance_whose_parts_are_frozen_ends_whole(instance: ChaosInstance) -> None:
+    await instance.start()
+    pids = _pids(instance.home)
     assert len(pids) == 5, pids
-    for part in (*house.workers, *house.gateways, "redis"):
-        house.hit(part, signal.SIGSTOP)
-    house.freeze_database(signal.SIGSTOP)
-    await asyncio.to_thread(house.end)
+    for part in (*instance.workers, *instance.gateways, "redis"):
+        instance.hit(part, signal.SIGSTOP)
+    instance.freeze_database(signal.SIGSTOP)
+    await asyncio.to_thread(instance.end)
     assert [pid for pid in pids if _runs(pid)] == []
 
 
-async def test_a_house_ends_when_who_started_it_is_killed(house: ChaosHouse) -> None:
+async def test_a_instance_ends_when_who_started_it_is_killed(instance: ChaosInstance) -> None:
     tests = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", STARTS_AND_WAITS, house.home, stdout=subprocess.PIPE
+        sys.executable, "-c", STARTS_AND_WAITS, instance.home, stdout=subprocess.PIPE
     )
     assert tests.stdout is not None
     assert await tests.stdout.readline() == b"ready\n"
-    pids = _pids(house.home)
+    pids = _pids(instance.home)
     assert len(pids) == 5, pids
     tests.kill()
     await tests.wait()
@@ -61,12 +62,8 @@ async def test_a_house_ends_when_who_started_it_is_killed(house: ChaosHouse) -> 
 
 def _pids(home: Path) -> list[int]:
     """The processes that the supervisor has on record."""
-    return [ChaosHouse(home, None).pid(path.stem) for path in (home / "run").glob("*.pid")]
+    return [ChaosInstance(home, None).pid(path.stem) for path in (home / "run").glob("*.pid")]
 
 
 def _runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in "ZX"
+    return start_ticks(pid) != 0

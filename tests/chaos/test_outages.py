@@ -15,18 +15,18 @@ import redis.exceptions
 from runtime.log import Log
 from runtime.log.opening import open_log
 from schemas.wire import COMMANDS_TOPIC
-from tests.chaos.house import ChaosHouse, eventually
+from tests.chaos.chaos_instance import ChaosInstance, eventually
 
 REDIS_AWAY_S = 4.0
 POSTGRES_AWAY_S = 6.5
 """Longer than a worker takes at most to let go of its partitions."""
 
 
-async def test_without_redis_bookings_are_slower_and_right(house: ChaosHouse, first_user: int) -> None:
-    show_id = await house.make_show(200)
+async def test_without_redis_bookings_are_slower_and_right(instance: ChaosInstance, first_user: int) -> None:
+    show_id = await instance.make_show(200)
     path = f"/api/shows/{show_id}/bookings"
-    async with house.client(first_user) as customer:
-        house.hit("redis", signal.SIGSTOP)
+    async with instance.client(first_user) as customer:
+        instance.hit("redis", signal.SIGSTOP)
         try:
             away_until, seat = time.monotonic() + REDIS_AWAY_S, 0
             while time.monotonic() < away_until:
@@ -34,10 +34,10 @@ async def test_without_redis_bookings_are_slower_and_right(house: ChaosHouse, fi
                 answer = await customer.post(path, json={"seats": [str(seat)]})
                 assert answer.status_code == 201, answer.text
         finally:
-            house.hit("redis", signal.SIGCONT)
-        old = house.hit("redis", signal.SIGKILL)
-        await house.replaced("redis", old)
-        async with redis.asyncio.Redis.from_url(house.redis_url) as client:
+            instance.hit("redis", signal.SIGCONT)
+        old = instance.hit("redis", signal.SIGKILL)
+        await instance.replaced("redis", old)
+        async with redis.asyncio.Redis.from_url(instance.redis_url) as client:
             await eventually(lambda: _answers(client), "the new Redis does not answer")
             assert await client.dbsize() == 0
         answer = await customer.post(path, json={"seats": [str(seat), str(seat + 1)]})
@@ -47,29 +47,29 @@ async def test_without_redis_bookings_are_slower_and_right(house: ChaosHouse, fi
 
 
 async def test_a_gateway_that_dies_between_append_and_reply_has_not_lost_the_booking(
-    house: ChaosHouse, first_user: int
+    instance: ChaosInstance, first_user: int
 ) -> None:
-    show_id = await house.make_show(10)
+    show_id = await instance.make_show(10)
     path, key = f"/api/shows/{show_id}/bookings", {"Idempotency-Key": uuid4().hex}
-    gateways = {name: house.pid(name) for name in house.gateways}
-    log = await open_log(house.kafka, house.database_url)
-    async with house.client(first_user) as customer:
-        for worker in house.workers:
-            house.hit(worker, signal.SIGSTOP)
+    gateways = {name: instance.pid(name) for name in instance.gateways}
+    log = await open_log(instance.kafka, instance.database_url)
+    async with instance.client(first_user) as customer:
+        for worker in instance.workers:
+            instance.hit(worker, signal.SIGSTOP)
         try:
             before = await _end(log)
             asked = asyncio.create_task(customer.post(path, json={"seats": ["1"]}, headers=key))
             await eventually(lambda: _grown(log, before), "nothing was appended")
             for name in gateways:
-                house.hit(name, signal.SIGKILL)
+                instance.hit(name, signal.SIGKILL)
             (answer,) = await asyncio.gather(asked, return_exceptions=True)
             assert isinstance(answer, httpx.TransportError)
         finally:
-            for worker in house.workers:
-                house.hit(worker, signal.SIGCONT)
+            for worker in instance.workers:
+                instance.hit(worker, signal.SIGCONT)
         await log.close()
         for name, old in gateways.items():
-            await house.replaced(name, old)
+            await instance.replaced(name, old)
         again = await customer.post(path, json={"seats": ["1"]}, headers=key | {"Prefer": "wait=20"})
         assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
         found = await customer.get(again.headers["location"])
@@ -77,9 +77,9 @@ async def test_a_gateway_that_dies_between_append_and_reply_has_not_lost_the_boo
 
 
 async def test_while_postgres_restarts_answers_come_late_or_say_try_again(
-    house: ChaosHouse, first_user: int
+    instance: ChaosInstance, first_user: int
 ) -> None:
-    show_id = await house.make_show(200)
+    show_id = await instance.make_show(200)
     path = f"/api/shows/{show_id}/bookings"
     seen: dict[int, httpx.Response] = {}
 
@@ -92,36 +92,36 @@ async def test_while_postgres_restarts_answers_come_late_or_say_try_again(
                 assert "retry-after" in seen[seat].headers
                 await asyncio.sleep(0.1)
 
-    async with house.client(first_user) as client:
+    async with instance.client(first_user) as client:
         for how in (signal.SIGINT, signal.SIGKILL):
             first = 1 + len(seen)
             bookings = [asyncio.create_task(book(client, seat)) for seat in range(first, first + 40)]
-            old = house.hit("postgres", how)
+            old = instance.hit("postgres", how)
             await asyncio.wait_for(asyncio.gather(*bookings), 30)
-            await house.replaced("postgres", old)
+            await instance.replaced("postgres", old)
         states = (await client.get(f"/api/shows/{show_id}/seats")).json()["states"]
         assert states == "s" * len(seen) + "a" * (200 - len(seen))
 
 
 async def test_a_batch_that_was_on_its_way_when_postgres_went_is_decided_when_it_is_back(
-    postgres_house: ChaosHouse, first_user: int
+    postgres_instance: ChaosInstance, first_user: int
 ) -> None:
-    house = postgres_house
-    show_id = await house.make_show(10)
-    blocker = await asyncpg.connect(house.database_url)
+    instance = postgres_instance
+    show_id = await instance.make_show(10)
+    blocker = await asyncpg.connect(instance.database_url)
     owner = int((await blocker.fetchval("SELECT owner FROM partitions LIMIT 1")).rpartition(":")[2])
-    (stands_by,) = (worker for worker in house.workers if house.pid(worker) != owner)
-    async with house.client(first_user) as customer:
+    (stands_by,) = (worker for worker in instance.workers if instance.pid(worker) != owner)
+    async with instance.client(first_user) as customer:
         # The commit waits for rows that we have, so that the server ends in the middle of it.
         await blocker.execute("BEGIN")
         await blocker.execute("SELECT FROM partitions FOR UPDATE")
         path, key = f"/api/shows/{show_id}/bookings", {"Idempotency-Key": uuid4().hex}
         asked = await customer.post(path, json={"seats": ["1"]}, headers=key | {"Prefer": "wait=1"})
         assert asked.status_code == 202
-        house.hit("supervisor", signal.SIGSTOP)
-        house.hit(stands_by, signal.SIGSTOP)  # the one that had the batch is to have it again
+        instance.hit("supervisor", signal.SIGSTOP)
+        instance.hit(stands_by, signal.SIGSTOP)  # the one that had the batch is to have it again
         try:
-            old = house.hit("postgres", signal.SIGKILL)
+            old = instance.hit("postgres", signal.SIGKILL)
             await asyncio.sleep(POSTGRES_AWAY_S)
             unsure = await customer.post(path, json={"seats": ["2"]})
             # Which of the two depends on whether this gateway knows the show's partition already.
@@ -129,16 +129,16 @@ async def test_a_batch_that_was_on_its_way_when_postgres_went_is_decided_when_it
             assert unsure.json()["code"] in ("log_unavailable", "database_unavailable")
             assert unsure.headers["retry-after"]
         finally:
-            house.hit("supervisor", signal.SIGCONT)
+            instance.hit("supervisor", signal.SIGCONT)
             blocker.terminate()
-        await house.replaced("postgres", old)
-        await house.wait_until_ready()
+        await instance.replaced("postgres", old)
+        await instance.wait_until_ready()
         fate = await customer.get(asked.headers["location"], headers={"Prefer": "wait=20"})
-        house.hit(stands_by, signal.SIGCONT)
+        instance.hit(stands_by, signal.SIGCONT)
         assert fate.json()["status"] == "accepted", fate.text
         found = await customer.get(f"/api/bookings/{fate.json()['booking']['id']}")
         assert found.json() == fate.json()["booking"]
-    verdict = await asyncio.to_thread(house.command, "verify")
+    verdict = await asyncio.to_thread(instance.command, "verify")
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.chaos.house import ChaosHouse
+from tests.chaos.chaos_instance import ChaosInstance
 from tests.chaos.storm import granted, storm
 
 KINDS = {"seat-worker", "gateway", "notifier", "postgres", "redis", "supervisor"}
 
 
-async def test_nothing_is_lost_or_done_twice_whatever_dies(house: ChaosHouse, first_user: int) -> None:
-    history = await storm(house, seconds=12, seed=first_user, first_user=first_user)
+async def test_nothing_is_lost_or_done_twice_whatever_dies(instance: ChaosInstance, first_user: int) -> None:
+    history = await storm(instance, seconds=12, seed=first_user, first_user=first_user)
     hit = {fault.part.rstrip("-123 ") for fault in history.faults}
-    assert hit >= KINDS | ({"kafka"} if house.kafka else set())
+    assert hit >= KINDS | ({"kafka"} if instance.kafka else set())
     assert set(granted(history)) == {"book", "hold", "confirm", "cancel"}

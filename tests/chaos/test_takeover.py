@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.chaos.house import ChaosHouse, eventually
+from tests.chaos.chaos_instance import ChaosInstance, eventually
 
 OWNERS = "SELECT partition, owner FROM partitions"
 PARTITION = "SELECT partition FROM shows WHERE show_id = $1"
@@ -28,8 +28,10 @@ Record = Callable[[str, object], None]
 class Watch:
     """One show on every partition, and who owns them."""
 
-    def __init__(self, house: ChaosHouse, customer: httpx.AsyncClient, database: asyncpg.Connection) -> None:
-        self.house = house
+    def __init__(
+        self, instance: ChaosInstance, customer: httpx.AsyncClient, database: asyncpg.Connection
+    ) -> None:
+        self.instance = instance
         self._customer = customer
         self._database = database
         self._shows: dict[int, int] = {}
@@ -38,12 +40,12 @@ class Watch:
     async def look(self) -> None:
         """Makes shows until every partition has one, and waits until every worker is at work or by."""
         while len(self._shows) < 4:
-            show_id = await self.house.make_show(200)
+            show_id = await self.instance.make_show(200)
             self._shows[await self._database.fetchval(PARTITION, show_id)] = show_id
         await self.book(*self._shows)
 
     async def owned_by(self, worker: str) -> list[int]:
-        pid = self.house.pid(worker)
+        pid = self.instance.pid(worker)
         rows = await self._database.fetch(OWNERS)
         return [partition for partition, owner in rows if int(owner.rpartition(":")[2]) == pid]
 
@@ -74,11 +76,11 @@ class Watch:
 
 
 @asynccontextmanager
-async def watched(house: ChaosHouse, user_id: int) -> AsyncIterator[Watch]:
-    database = await asyncpg.connect(house.database_url)
+async def watched(instance: ChaosInstance, user_id: int) -> AsyncIterator[Watch]:
+    database = await asyncpg.connect(instance.database_url)
     try:
-        async with house.client(user_id) as customer:
-            watch = Watch(house, customer, database)
+        async with instance.client(user_id) as customer:
+            watch = Watch(instance, customer, database)
             await watch.look()
             yield watch
     finally:
@@ -87,30 +89,30 @@ async def watched(house: ChaosHouse, user_id: int) -> AsyncIterator[Watch]:
 
 @pytest.mark.kafka
 async def test_another_worker_takes_the_partitions_of_a_dead_one(
-    kafka_house: ChaosHouse, first_user: int, record_property: Record
+    kafka_instance: ChaosInstance, first_user: int, record_property: Record
 ) -> None:
-    async with watched(kafka_house, first_user) as watch:
+    async with watched(kafka_instance, first_user) as watch:
         dead, other = await _both_at_work(watch)
         mine = await watch.owned_by(dead)
-        kafka_house.hit("supervisor", signal.SIGSTOP)  # or it would start the dead one again at once
+        kafka_instance.hit("supervisor", signal.SIGSTOP)  # or it would start the dead one again at once
         try:
-            kafka_house.hit(dead, signal.SIGKILL)
+            kafka_instance.hit(dead, signal.SIGKILL)
             took_s = await watch.book(*mine)
             assert len(await watch.owned_by(other)) == 4
         finally:
-            kafka_house.hit("supervisor", signal.SIGCONT)
+            kafka_instance.hit("supervisor", signal.SIGCONT)
         record_property("taken_over_s", round(took_s, 2))
         assert took_s < TAKEN_OVER_S
 
 
 @pytest.mark.kafka
 async def test_a_worker_that_is_started_again_has_its_partitions_again_and_holds_up_nobody(
-    kafka_house: ChaosHouse, first_user: int, record_property: Record
+    kafka_instance: ChaosInstance, first_user: int, record_property: Record
 ) -> None:
-    async with watched(kafka_house, first_user) as watch:
+    async with watched(kafka_instance, first_user) as watch:
         dead, other = await _both_at_work(watch)
         mine, others = await watch.owned_by(dead), await watch.owned_by(other)
-        old = kafka_house.hit(dead, signal.SIGKILL)
+        old = kafka_instance.hit(dead, signal.SIGKILL)
         hers = asyncio.create_task(watch.book(*mine))
         slowest_s, meanwhile = 0.0, 0
         while not hers.done():
@@ -120,33 +122,33 @@ async def test_a_worker_that_is_started_again_has_its_partitions_again_and_holds
         record_property("others_waited_s", round(slowest_s, 2))
         assert await hers < TAKEN_OVER_S
         assert meanwhile > 3
-        await kafka_house.replaced(dead, old)
+        await kafka_instance.replaced(dead, old)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 async def test_on_the_embedded_log_the_worker_that_stands_by_takes_over(
-    postgres_house: ChaosHouse, first_user: int, record_property: Record, how: signal.Signals
+    postgres_instance: ChaosInstance, first_user: int, record_property: Record, how: signal.Signals
 ) -> None:
-    async with watched(postgres_house, first_user) as watch:
+    async with watched(postgres_instance, first_user) as watch:
         await watch.one_stands_by()
-        first, second = postgres_house.workers
+        first, second = postgres_instance.workers
         at_work, stands_by = (first, second) if await watch.owned_by(first) else (second, first)
         assert len(await watch.owned_by(at_work)) == 4
-        postgres_house.hit("supervisor", signal.SIGSTOP)
+        postgres_instance.hit("supervisor", signal.SIGSTOP)
         try:
-            postgres_house.hit(at_work, how)
+            postgres_instance.hit(at_work, how)
             took_s = await watch.book(0, 1, 2, 3)
             assert len(await watch.owned_by(stands_by)) == 4
         finally:
-            postgres_house.hit(at_work, signal.SIGCONT)
-            postgres_house.hit("supervisor", signal.SIGCONT)
+            postgres_instance.hit(at_work, signal.SIGCONT)
+            postgres_instance.hit("supervisor", signal.SIGCONT)
         record_property("taken_over_s", round(took_s, 2))
         assert took_s < TAKEN_OVER_S
 
 
 async def _both_at_work(watch: Watch) -> tuple[str, str]:
     """Waits until both workers have partitions; their names."""
-    first, second = watch.house.workers
+    first, second = watch.instance.workers
 
     async def at_work() -> bool:
         return bool(await watch.owned_by(first) and await watch.owned_by(second))

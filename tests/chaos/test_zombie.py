@@ -13,10 +13,10 @@ import redis.asyncio
 
 from schemas.ids import Position
 from schemas.wire import decode_replies
+from tests.chaos.chaos_instance import ChaosInstance, eventually
 from tests.chaos.checks import complaints
 from tests.chaos.crowd import Crowd
 from tests.chaos.history import History
-from tests.chaos.house import ChaosHouse, eventually
 from tests.chaos.stored import read_stored
 
 pytestmark = pytest.mark.kafka
@@ -38,21 +38,21 @@ DECISIONS = "SELECT partition, log_offset, answer FROM decisions"
 
 
 async def test_a_worker_that_slept_while_its_partitions_moved_can_do_no_harm(
-    kafka_house: ChaosHouse, first_user: int
+    kafka_instance: ChaosInstance, first_user: int
 ) -> None:
-    house, history = kafka_house, History()
-    shows = [(await house.make_show(400), 400) for _ in range(4)]
-    crowd = Crowd(house.client, range(first_user, first_user + 12), shows, history, seed=first_user)
+    instance, history = kafka_instance, History()
+    shows = [(await instance.make_show(400), 400) for _ in range(4)]
+    crowd = Crowd(instance.client, range(first_user, first_user + 12), shows, history, seed=first_user)
     stop = asyncio.Event()
-    database = await asyncpg.connect(house.database_url)
+    database = await asyncpg.connect(instance.database_url)
     try:
-        async with _overheard(house) as replies:
+        async with _overheard(instance) as replies:
             living = asyncio.create_task(crowd.live(stop))
             for _ in range(SLEEPS):
-                await _all_at_work(house, database)
+                await _all_at_work(instance, database)
                 await asyncio.sleep(1)
-                await _sleep_through_a_move(house, database)
-            await _all_at_work(house, database)
+                await _sleep_through_a_move(instance, database)
+            await _all_at_work(instance, database)
             await asyncio.sleep(1)
             stop.set()
             await living
@@ -61,7 +61,7 @@ async def test_a_worker_that_slept_while_its_partitions_moved_can_do_no_harm(
             Position(partition, offset): answer
             for partition, offset, answer in await database.fetch(DECISIONS)
         }
-        wrong = complaints(history, await read_stored(house, shows))
+        wrong = complaints(history, await read_stored(instance, shows))
     finally:
         stop.set()
         await crowd.leave()
@@ -69,22 +69,22 @@ async def test_a_worker_that_slept_while_its_partitions_moved_can_do_no_harm(
     assert len(replies) > 100
     assert [position for position, told in replies if stored.get(position) != told] == []
     assert wrong == []
-    assert house.command("verify").returncode == 0
+    assert instance.command("verify").returncode == 0
 
 
 @pytest.mark.parametrize("doing", ["commit", "take"])
 async def test_a_worker_that_falls_asleep_inside_a_statement_holds_no_lock_when_that_is_over(
-    kafka_house: ChaosHouse, first_user: int, doing: str
+    kafka_instance: ChaosInstance, first_user: int, doing: str
 ) -> None:
-    house = kafka_house
-    show_id = await house.make_show(10)
-    database, blocker = [await asyncpg.connect(house.database_url) for _ in range(2)]
+    instance = kafka_instance
+    show_id = await instance.make_show(10)
+    database, blocker = [await asyncpg.connect(instance.database_url) for _ in range(2)]
     try:
-        async with house.client(first_user) as customer:
-            await _all_at_work(house, database)
+        async with instance.client(first_user) as customer:
+            await _all_at_work(instance, database)
             partition = await database.fetchval("SELECT partition FROM shows WHERE show_id = $1", show_id)
             owner = (await _owners(database))[partition]
-            worker = next(name for name in house.workers if house.pid(name) == owner)
+            worker = next(name for name in instance.workers if instance.pid(name) == owner)
             # The statement waits for a row that we have, so that the worker is asleep when it goes on.
             holding = blocker.transaction()
             await holding.start()
@@ -93,10 +93,10 @@ async def test_a_worker_that_falls_asleep_inside_a_statement_holds_no_lock_when_
                 customer.post(f"/api/shows/{show_id}/bookings", json={"seats": ["1"]})
             )
             if doing == "take":
-                house.hit(worker, signal.SIGKILL)
-                await house.replaced(worker, owner)
+                instance.hit(worker, signal.SIGKILL)
+                await instance.replaced(worker, owner)
             await eventually(lambda: _waits(database, STATEMENTS[doing]), "no statement waits for our row")
-            house.hit(worker, signal.SIGSTOP)
+            instance.hit(worker, signal.SIGSTOP)
             await holding.rollback()
             await asyncio.sleep(1.5)
             assert await database.fetch(LINGERING) == []
@@ -105,24 +105,24 @@ async def test_a_worker_that_falls_asleep_inside_a_statement_holds_no_lock_when_
             assert answer.status_code == 201, answer.text
 
             async def moved() -> bool:
-                return house.pid(worker) not in (await _owners(database)).values()
+                return instance.pid(worker) not in (await _owners(database)).values()
 
             await eventually(moved, "its partitions stay with it", TAKEN_OVER_S)
-            house.hit(worker, signal.SIGCONT)
+            instance.hit(worker, signal.SIGCONT)
             again = await customer.post(f"/api/shows/{show_id}/bookings", json={"seats": ["1"]})
             assert (again.status_code, again.json()["code"]) == (409, "seat_taken")
     finally:
-        for name in house.workers:
-            house.hit(name, signal.SIGCONT)
+        for name in instance.workers:
+            instance.hit(name, signal.SIGCONT)
         await blocker.close()
         await database.close()
-    assert house.command("verify").returncode == 0
+    assert instance.command("verify").returncode == 0
 
 
-async def _sleep_through_a_move(house: ChaosHouse, database: asyncpg.Connection) -> None:
+async def _sleep_through_a_move(instance: ChaosInstance, database: asyncpg.Connection) -> None:
     """Stops a worker until all its partitions are another's; meanwhile it holds nothing in PostgreSQL."""
-    victim = house.workers[0]
-    pid = house.hit(victim, signal.SIGSTOP)
+    victim = instance.workers[0]
+    pid = instance.hit(victim, signal.SIGSTOP)
     try:
         began = asyncio.get_running_loop().time()
         while pid in (owners := await _owners(database)).values():
@@ -133,12 +133,14 @@ async def _sleep_through_a_move(house: ChaosHouse, database: asyncpg.Connection)
         await asyncio.sleep(1)
         assert await database.fetch(LINGERING) == []
     finally:
-        house.hit(victim, signal.SIGCONT)
+        instance.hit(victim, signal.SIGCONT)
 
 
-async def _all_at_work(house: ChaosHouse, database: asyncpg.Connection) -> None:
+async def _all_at_work(instance: ChaosInstance, database: asyncpg.Connection) -> None:
     async def at_work() -> bool:
-        return set((await _owners(database)).values()) == {house.pid(worker) for worker in house.workers}
+        return set((await _owners(database)).values()) == {
+            instance.pid(worker) for worker in instance.workers
+        }
 
     await eventually(at_work, "not every worker has partitions")
 
@@ -154,10 +156,10 @@ async def _owners(database: asyncpg.Connection) -> dict[int, int]:
 
 
 @asynccontextmanager
-async def _overheard(house: ChaosHouse) -> AsyncIterator[list[tuple[Position, bytes]]]:
+async def _overheard(instance: ChaosInstance) -> AsyncIterator[list[tuple[Position, bytes]]]:
     """All replies that workers publish: position and decision."""
     heard: list[tuple[Position, bytes]] = []
-    client = redis.asyncio.Redis.from_url(house.redis_url)
+    client = redis.asyncio.Redis.from_url(instance.redis_url)
     pubsub = client.pubsub(ignore_subscribe_messages=True)
     await pubsub.psubscribe("aisle.replies.*")
 

@@ -7,21 +7,21 @@ import json
 import re
 
 from tests.e2e.contract import TOKENS, USER, fits, page
-from tests.e2e.contract_house import House, everywhere, letter_to
+from tests.e2e.contract_instance import ContractInstance, everywhere, letter_to
 
 PASSWORD = "correct horse 1"
 
 
-async def life_of_an_account(house: House) -> None:
+async def life_of_an_account(instance: ContractInstance) -> None:
     """Everything that an account can go through, and what it is refused."""
-    nobody = house.nobody
+    nobody = instance.nobody
     new = {"username": "Grace", "email": "grace@example.com", "password": PASSWORD, "name": "Grace H."}
     answer = await nobody("POST /api/signup", json=new)
     user = answer.json()
     fits(user, USER)
     assert (answer.status_code, user["role"], user["username"]) == (201, "customer", "Grace")
     assert answer.headers["location"] == f"/api/users/{user['id']}"
-    await letter_to(house, "grace@example.com", "Welcome")
+    await letter_to(instance, "grace@example.com", "Welcome")
     other = new | {"username": "other", "email": "other@example.com"}
     same = {"email": "GRACE@example.com"}
     await nobody.refused("POST /api/signup", 409, "username_taken", json=other | {"username": "gRACE"})
@@ -56,7 +56,7 @@ async def life_of_an_account(house: House) -> None:
     assert (await nobody("POST /api/logout", json={"refresh": pair["refresh"]})).status_code == 204
     await nobody.refused("POST /api/token/refresh", 401, "token_invalid", json={"refresh": pair["refresh"]})
 
-    grace = house.acting(user["id"], token=pair["access"])
+    grace = instance.acting(user["id"], token=pair["access"])
     assert await grace.ok("GET /api/me", USER) == user
     changed = await grace.ok("PATCH /api/me", USER, json={"name": "Grace", "language": "de"})
     assert changed == user | {"name": "Grace", "language": "de"}
@@ -65,7 +65,7 @@ async def life_of_an_account(house: House) -> None:
     for address in ("grace@example.com", "unknown@example.com"):
         told = await nobody("POST /api/password/forgot", json={"email": address})
         assert (told.status_code, told.content) == (202, b"")
-    letter = await letter_to(house, "grace@example.com", "password")
+    letter = await letter_to(instance, "grace@example.com", "password")
     [token] = set(re.findall(r"#/reset/([\w-]+)", letter["text"]))
     reset = {"token": token, "password": "another good one"}
     assert (await nobody("POST /api/password/reset", json=reset)).status_code == 204
@@ -73,19 +73,19 @@ async def life_of_an_account(house: House) -> None:
     login = {"username": "grace", "password": "another good one"}
     pair = await nobody.ok("POST /api/login", TOKENS, json=login)
 
-    listed = await house.admin.ok("GET /api/users?search=grace", page(USER | {"active": bool}))
+    listed = await instance.admin.ok("GET /api/users?search=grace", page(USER | {"active": bool}))
     assert [one["id"] for one in listed["items"]] == [user["id"]]
-    await house.staff.refused("GET /api/users", 403, "forbidden")
-    grace = house.acting(user["id"], token=pair["access"])
+    await instance.staff.refused("GET /api/users", 403, "forbidden")
+    grace = instance.acting(user["id"], token=pair["access"])
     one = f"/api/users/{user['id']}"
-    await house.admin.ok(f"PATCH {one}", USER | {"active": bool}, json={"role": "staff"})
+    await instance.admin.ok(f"PATCH {one}", USER | {"active": bool}, json={"role": "staff"})
 
     async def refused() -> bool:
         return (await grace("GET /api/me")).status_code == 401
 
     await everywhere(refused, "another role ends the access tokens of the old one")
     pair = await nobody.ok("POST /api/login", TOKENS, json=login)
-    grace = house.acting(user["id"], token=pair["access"])
+    grace = instance.acting(user["id"], token=pair["access"])
     assert (await grace.ok("GET /api/me", USER))["role"] == "staff"
     await grace.refused("DELETE /api/me", 401, "bad_credentials", json={"password": PASSWORD})
     gone = await grace("DELETE /api/me", json={"password": "another good one"})

@@ -15,28 +15,28 @@ import pytest
 from gateway.http.problems import PROBLEMS
 from tests.e2e.contract import ACCEPTED, BOOKING, MOVIE, PENDING, SEAT_MAP, SHOW, fits, page
 from tests.e2e.contract_accounts import life_of_an_account
-from tests.e2e.contract_house import ELSEWHERE, SOON_S, House, calls, everywhere
+from tests.e2e.contract_instance import ELSEWHERE, SOON_S, ContractInstance, calls, everywhere
 from tests.e2e.fuzzing import strict
 from tests.e2e.running import RunningAisle
 from tests.integration.live_sockets import live
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContractInstance]:
     home: Path = tmp_path_factory.mktemp("contract") / "home"
     aisle = RunningAisle(home, {"AISLE_GATEWAYS": "2", "AISLE_RATE_LIMITS": "off"})
     asyncio.run(aisle.start())
     owner = "INSERT INTO users (user_id, username, email) VALUES (910, 'contract', 'contract@example.org')"
     assert aisle.command("psql", "-c", owner).returncode == 0
     try:
-        yield House(aisle)
+        yield ContractInstance(aisle)
         assert aisle.command("verify").returncode == 0
     finally:
         assert aisle.stop() == 0
 
 
 @pytest.fixture
-async def house(made: House) -> House:
+async def instance(made: ContractInstance) -> ContractInstance:
     """With a movie, and a hold that runs out while the tests here run."""
     if not made.movie_id:
         new = {"title": "The Contract", "duration_minutes": 95}
@@ -47,96 +47,100 @@ async def house(made: House) -> House:
     return made
 
 
-async def test_accounts(house: House) -> None:
-    await life_of_an_account(house)
+async def test_accounts(instance: ContractInstance) -> None:
+    await life_of_an_account(instance)
 
 
-async def test_movies(house: House) -> None:
+async def test_movies(instance: ContractInstance) -> None:
     new = {"title": "Amélie und die Lücke", "duration_minutes": 122, "genres": ["Comedy"], "language": "fr"}
-    answer = await house.staff("POST /api/movies", json=new)
+    answer = await instance.staff("POST /api/movies", json=new)
     movie = answer.json()
     fits(movie, MOVIE)
     path = f"/api/movies/{movie['id']}"
     assert (answer.status_code, answer.headers["location"]) == (201, path)
-    await house.customer.refused("POST /api/movies", 403, "forbidden", json=new)
-    await house.nobody.refused("POST /api/movies", 401, "unauthenticated", json=new)
+    await instance.customer.refused("POST /api/movies", 403, "forbidden", json=new)
+    await instance.nobody.refused("POST /api/movies", 401, "unauthenticated", json=new)
 
-    await house.show(movie_id=movie["id"], starts_at="2098-03-04T20:00:00Z")
+    await instance.show(movie_id=movie["id"], starts_at="2098-03-04T20:00:00Z")
 
     async def known() -> bool:
-        found = await house.nobody.ok(f"GET {path}/shows", page(SHOW))
+        found = await instance.nobody.ok(f"GET {path}/shows", page(SHOW))
         return [one["status"] for one in found["items"]] == ["on_sale"]
 
     await everywhere(known, "a new show is known")
     for query in ("search=LUCKE", "genre=comedy&search=amelie", "on=2098-03-04", "language=FR&search=am"):
-        found = await house.nobody.ok(f"GET /api/movies?{query}", page(MOVIE))
+        found = await instance.nobody.ok(f"GET /api/movies?{query}", page(MOVIE))
         assert [one["id"] for one in found["items"]] == [movie["id"]], query
-    tag = (await house.nobody(f"GET {path}")).headers["etag"]
-    assert (await house.nobody(f"GET {path}", headers={"If-None-Match": tag})).status_code == 304
-    changed = await house.staff.ok(f"PATCH {path}", MOVIE, json={"rating": "12"})
+    tag = (await instance.nobody(f"GET {path}")).headers["etag"]
+    assert (await instance.nobody(f"GET {path}", headers={"If-None-Match": tag})).status_code == 304
+    changed = await instance.staff.ok(f"PATCH {path}", MOVIE, json={"rating": "12"})
     assert changed == movie | {"rating": "12"}
-    await house.staff.refused(f"DELETE {path}", 409, "in_use")
-    lonely = (await house.staff.ok("POST /api/movies", MOVIE, 201, json=new))["id"]
-    assert (await house.staff(f"DELETE /api/movies/{lonely}")).status_code == 204
-    await house.staff.refused(f"DELETE /api/movies/{lonely}", 404, "not_found")
-    shows = await house.nobody.ok(f"GET {path}/shows?from=2098-03-04&to=2098-03-04", page(SHOW))
+    await instance.staff.refused(f"DELETE {path}", 409, "in_use")
+    lonely = (await instance.staff.ok("POST /api/movies", MOVIE, 201, json=new))["id"]
+    assert (await instance.staff(f"DELETE /api/movies/{lonely}")).status_code == 204
+    await instance.staff.refused(f"DELETE /api/movies/{lonely}", 404, "not_found")
+    shows = await instance.nobody.ok(f"GET {path}/shows?from=2098-03-04&to=2098-03-04", page(SHOW))
     assert len(shows["items"]) == 1
-    first = await house.nobody.ok("GET /api/movies?limit=1", page(MOVIE))
-    second = await house.nobody.ok("GET /api/movies", page(MOVIE), params={"cursor": first["next_cursor"]})
+    first = await instance.nobody.ok("GET /api/movies?limit=1", page(MOVIE))
+    second = await instance.nobody.ok("GET /api/movies", page(MOVIE), params={"cursor": first["next_cursor"]})
     assert first["items"][0] not in second["items"]
 
 
-async def test_shows(house: House) -> None:
+async def test_shows(instance: ContractInstance) -> None:
     rows = [{"name": "A", "seats": 4, "aisles_after": [2]}, {"name": "B", "seats": ["B1", "Box"]}]
     layout = {"sections": [{"name": "Stalls", "price": {"amount": 900, "currency": "EUR"}, "rows": rows}]}
-    path = await house.show(layout=layout, total_seats=None, price=None, timezone="Asia/Kolkata")
+    path = await instance.show(layout=layout, total_seats=None, price=None, timezone="Asia/Kolkata")
 
     async def opened() -> bool:
-        answer = await house.nobody(f"GET {path}")
+        answer = await instance.nobody(f"GET {path}")
         return answer.status_code == 200 and answer.json()["status"] == "on_sale"
 
     await everywhere(opened, "a new show is on sale")
-    show = await house.nobody.ok(f"GET {path}", SHOW)
+    show = await instance.nobody.ok(f"GET {path}", SHOW)
     assert (show["status"], show["total_seats"], show["seats_per_customer"]) == ("on_sale", 6, 10)
-    seats = await house.nobody.ok(f"GET {path}/seats", SEAT_MAP)
+    seats = await instance.nobody.ok(f"GET {path}/seats", SEAT_MAP)
     assert seats["sections"][0]["rows"][1] == {"name": "B", "seats": ["B1", "Box"], "aisles_after": []}
     assert seats["states"] == "aaaaaa"
-    tag = (await house.nobody(f"GET {path}/seats")).headers["etag"]
-    assert (await house.nobody(f"GET {path}/seats", headers={"If-None-Match": tag})).status_code == 304
-    listed = await house.nobody.ok(f"GET /api/shows?movie={house.movie_id}&available=true", page(SHOW))
+    tag = (await instance.nobody(f"GET {path}/seats")).headers["etag"]
+    assert (await instance.nobody(f"GET {path}/seats", headers={"If-None-Match": tag})).status_code == 304
+    listed = await instance.nobody.ok(f"GET /api/shows?movie={instance.movie_id}&available=true", page(SHOW))
     assert show["id"] in [one["id"] for one in listed["items"]]
-    changed = await house.staff.ok(f"PATCH {path}", SHOW, json={"screen_name": "9", "seats_per_customer": 2})
+    changed = await instance.staff.ok(
+        f"PATCH {path}", SHOW, json={"screen_name": "9", "seats_per_customer": 2}
+    )
     assert (changed["screen_name"], changed["seats_per_customer"]) == ("9", 2)
 
-    await house.customer.refused(
+    await instance.customer.refused(
         f"POST {path}/bookings", 409, "limit_exceeded", json={"seats": ["A1", "A2", "A3"]}
     )
-    await house.staff.ok(f"POST {path}/block", SHOW, json={"seats": ["A1", "Box"], "note": "broken"})
-    assert (await house.nobody.ok(f"GET {path}/seats", SEAT_MAP))["states"] == "baaaab"
-    problem = await house.customer.refused(
+    await instance.staff.ok(f"POST {path}/block", SHOW, json={"seats": ["A1", "Box"], "note": "broken"})
+    assert (await instance.nobody.ok(f"GET {path}/seats", SEAT_MAP))["states"] == "baaaab"
+    problem = await instance.customer.refused(
         f"POST {path}/bookings", 409, "seat_blocked", json={"seats": ["A1", "A2"]}
     )
     assert problem["seats"] == ["A1"]
-    await house.staff.ok(f"POST {path}/unblock", SHOW, json={"seats": ["A1", "Box"]})
-    await house.staff.ok(f"POST {path}/close", SHOW)
-    await house.customer.refused(f"POST {path}/bookings", 409, "show_closed", json={"seats": ["A1"]})
-    await house.staff.ok(f"POST {path}/reopen", SHOW)
-    booked = await house.customer.ok(f"POST {path}/bookings", BOOKING, 201, json={"seats": ["A1"]})
+    await instance.staff.ok(f"POST {path}/unblock", SHOW, json={"seats": ["A1", "Box"]})
+    await instance.staff.ok(f"POST {path}/close", SHOW)
+    await instance.customer.refused(f"POST {path}/bookings", 409, "show_closed", json={"seats": ["A1"]})
+    await instance.staff.ok(f"POST {path}/reopen", SHOW)
+    booked = await instance.customer.ok(f"POST {path}/bookings", BOOKING, 201, json={"seats": ["A1"]})
     assert booked["total"] == {"amount": 900, "currency": "EUR"}
-    assert (await house.staff.ok(f"POST {path}/cancel", SHOW))["status"] == "cancelled"
-    await house.customer.refused(f"POST {path}/bookings", 409, "show_cancelled", json={"seats": ["A1"]})
+    assert (await instance.staff.ok(f"POST {path}/cancel", SHOW))["status"] == "cancelled"
+    await instance.customer.refused(f"POST {path}/bookings", 409, "show_cancelled", json={"seats": ["A1"]})
     deadline = time.monotonic() + SOON_S
-    while (await house.customer.ok(f"GET /api/bookings/{booked['id']}", BOOKING))["status"] != "cancelled":
+    while (await instance.customer.ok(f"GET /api/bookings/{booked['id']}", BOOKING))["status"] != "cancelled":
         assert time.monotonic() < deadline, "every booking of a cancelled show is cancelled"
     later = (datetime.now(UTC) + timedelta(days=2)).isoformat(timespec="milliseconds")
-    soon = await house.show(sales_start_at=later)
-    problem = await house.customer.refused(f"POST {soon}/bookings", 409, "not_on_sale", json={"seats": ["1"]})
+    soon = await instance.show(sales_start_at=later)
+    problem = await instance.customer.refused(
+        f"POST {soon}/bookings", 409, "not_on_sale", json={"seats": ["1"]}
+    )
     assert later[:19] in problem["detail"]
 
 
-async def test_bookings(house: House) -> None:
-    path = await house.show()
-    customer = house.customer
+async def test_bookings(instance: ContractInstance) -> None:
+    path = await instance.show()
+    customer = instance.customer
     answer = await customer(f"POST {path}/bookings", json={"seats": ["3", "2"]}, headers={"Prefer": "wait=5"})
     booking = answer.json()
     fits(booking, BOOKING)
@@ -145,10 +149,10 @@ async def test_bookings(house: House) -> None:
     assert answer.headers["preference-applied"] == "wait=5"
     assert (booking["status"], booking["seats"], booking["expires_at"]) == ("confirmed", ["2", "3"], None)
     assert booking["total"] == {"amount": 2500, "currency": "EUR"}
-    assert await house.staff.ok(f"GET {where}", BOOKING) == booking
+    assert await instance.staff.ok(f"GET {where}", BOOKING) == booking
     ticket = await customer(f"GET {where}/ticket.pdf")
     assert (ticket.headers["content-type"], ticket.content[:5]) == ("application/pdf", b"%PDF-")
-    other = house.acting(911)
+    other = instance.acting(911)
     for call in (f"GET {where}", f"GET {where}/ticket.pdf", f"POST {where}/cancel", f"DELETE {where}"):
         await other.refused(call, 403, "not_yours")
     problem = await other.refused(f"POST {path}/bookings", 409, "seat_taken", json={"seats": ["1", "2", "3"]})
@@ -160,7 +164,7 @@ async def test_bookings(house: House) -> None:
     await other.refused(f"POST {path}/bookings", 409, "not_enough_seats", json={"quantity": 9})
     best = await other.ok(f"POST {path}/bookings", BOOKING, 201, json={"quantity": 3, "adjacent": True})
     assert len(best["seats"]) == 3
-    for_somebody = await house.staff.ok(
+    for_somebody = await instance.staff.ok(
         f"POST {path}/bookings", BOOKING, 201, json={"seats": ["1"], "user_id": 910}
     )
     assert for_somebody["user_id"] == 910
@@ -179,29 +183,29 @@ async def test_bookings(house: House) -> None:
 
     mine = await customer.ok("GET /api/me/bookings?status=confirmed", page(BOOKING))
     assert [one["id"] for one in mine["items"][:2]] == [confirmed["id"], for_somebody["id"]], "newest first"
-    assert await house.staff.ok("GET /api/users/910/bookings?status=confirmed", page(BOOKING)) == mine
+    assert await instance.staff.ok("GET /api/users/910/bookings?status=confirmed", page(BOOKING)) == mine
     await other.refused("GET /api/users/910/bookings", 403, "forbidden")
 
 
-async def test_a_show_that_has_started(house: House) -> None:
+async def test_a_show_that_has_started(instance: ContractInstance) -> None:
     starts = (datetime.now(UTC) + timedelta(seconds=3)).isoformat(timespec="milliseconds")
-    path = await house.show(starts_at=starts)
+    path = await instance.show(starts_at=starts)
     booked = [
-        await house.customer.ok(f"POST {path}/bookings", BOOKING, 201, json={"seats": [seat]})
+        await instance.customer.ok(f"POST {path}/bookings", BOOKING, 201, json={"seats": [seat]})
         for seat in ("1", "2")
     ]
     deadline = time.monotonic() + SOON_S
-    while (await house.nobody.ok(f"GET {path}", SHOW))["status"] != "past":
+    while (await instance.nobody.ok(f"GET {path}", SHOW))["status"] != "past":
         assert time.monotonic() < deadline, "a show starts when its time comes"
         await asyncio.sleep(0.1)
-    await house.customer.refused(f"POST {path}/bookings", 409, "show_started", json={"seats": ["3"]})
-    await house.customer.refused(f"POST /api/bookings/{booked[0]['id']}/cancel", 409, "show_started")
-    await house.staff.ok(f"POST /api/bookings/{booked[0]['id']}/cancel", BOOKING)
+    await instance.customer.refused(f"POST {path}/bookings", 409, "show_started", json={"seats": ["3"]})
+    await instance.customer.refused(f"POST /api/bookings/{booked[0]['id']}/cancel", 409, "show_started")
+    await instance.staff.ok(f"POST /api/bookings/{booked[0]['id']}/cancel", BOOKING)
 
 
-async def test_waiting_and_keys(house: House) -> None:
-    path = f"{await house.show()}/bookings"
-    answer = await house.customer(
+async def test_waiting_and_keys(instance: ContractInstance) -> None:
+    path = f"{await instance.show()}/bookings"
+    answer = await instance.customer(
         f"POST {path}", json={"seats": ["1"]}, headers={"Prefer": "respond-async", "Idempotency-Key": "c1"}
     )
     fits(answer.json(), PENDING)
@@ -209,32 +213,36 @@ async def test_waiting_and_keys(house: House) -> None:
     assert (answer.status_code, command) == (202, f"/api/commands/{answer.json()['command']}")
     assert answer.headers["retry-after"]
     assert answer.headers["preference-applied"] == "respond-async"
-    fate = await house.customer.ok(f"GET {command}", ACCEPTED, headers={"Prefer": "wait=10"})
+    fate = await instance.customer.ok(f"GET {command}", ACCEPTED, headers={"Prefer": "wait=10"})
     for seats in (["1"], ["1"]):
-        again = await house.customer(f"POST {path}", json={"seats": seats}, headers={"Idempotency-Key": "c1"})
+        again = await instance.customer(
+            f"POST {path}", json={"seats": seats}, headers={"Idempotency-Key": "c1"}
+        )
         assert (again.status_code, again.json()) == (201, fate["booking"])
         assert again.headers["idempotency-replayed"] == "true"
-    await house.customer.refused(
+    await instance.customer.refused(
         f"POST {path}", 422, "key_reused", json={"seats": ["2"]}, headers={"Idempotency-Key": "c1"}
     )
-    await house.acting(912).refused(f"GET {command}", 404, "not_found")
-    await house.staff.ok(f"GET {command}", ACCEPTED)
+    await instance.acting(912).refused(f"GET {command}", 404, "not_found")
+    await instance.staff.ok(f"GET {command}", ACCEPTED)
     partition, _, offset = command.rpartition("/")[2].partition("-")
     for beyond in (int(offset) + 50, int(offset) + 5000, 10**12):
         call = f"GET /api/commands/{partition}-{beyond}"
-        await house.acting(912).refused(call, 404, "not_found", headers={"Prefer": "wait=10"})
-    taken = await house.customer(f"POST {path}", json={"seats": ["1"]}, headers={"Prefer": "respond-async"})
-    refused = await house.customer(f"GET {taken.headers['location']}", headers={"Prefer": "wait=10"})
+        await instance.acting(912).refused(call, 404, "not_found", headers={"Prefer": "wait=10"})
+    taken = await instance.customer(
+        f"POST {path}", json={"seats": ["1"]}, headers={"Prefer": "respond-async"}
+    )
+    refused = await instance.customer(f"GET {taken.headers['location']}", headers={"Prefer": "wait=10"})
     assert (refused.json()["status"], refused.json()["problem"]["code"]) == ("refused", "seat_taken")
 
 
-async def test_sockets(house: House) -> None:
-    path = await house.show()
+async def test_sockets(instance: ContractInstance) -> None:
+    path = await instance.show()
     show_id = int(path.rpartition("/")[2])
     async with (
-        live(house.aisle, f"{path}/live") as seats,
-        live(house.aisle, user_id=913) as mine,
-        live(house.aisle, f"/api/events/live?show={show_id}", user_id=900, role="staff") as events,
+        live(instance.aisle, f"{path}/live") as seats,
+        live(instance.aisle, user_id=913) as mine,
+        live(instance.aisle, f"/api/events/live?show={show_id}", user_id=900, role="staff") as events,
     ):
         first = await seats.next(lambda one: one["type"] == "seats")
         fits(first, {"type": "seats", "version": int, "states": "a" * 10})
@@ -249,50 +257,50 @@ async def test_sockets(house: House) -> None:
         assert (taken["type"], taken["problem"]["code"]) == ("refused", "seat_taken")
         gone = await mine.ask(type="cancel", booking_id=answer["booking"]["id"])
         assert gone["booking"]["status"] == "cancelled"
-        over_http = await house.acting(913)(
+        over_http = await instance.acting(913)(
             f"POST {path}/bookings", json={"seats": ["4"]}, headers={"Idempotency-Key": "s1"}
         )
         assert over_http.headers["idempotency-replayed"] == "true"
         assert over_http.json() == answer["booking"]
-        await house.staff.ok(f"POST {path}/close", SHOW)
+        await instance.staff.ok(f"POST {path}/close", SHOW)
         assert (await seats.next(lambda one: one["type"] == "show"))["status"] == "closed"
 
 
-async def test_reports(house: House) -> None:
+async def test_reports(instance: ContractInstance) -> None:
     for name in ("sales?by=day", "sales?by=movie", "sales?by=show", "sales?by=screen", "occupancy"):
-        answer = await house.staff(f"GET /api/reports/{name}")
+        answer = await instance.staff(f"GET /api/reports/{name}")
         assert (answer.status_code, set(answer.json()) >= {"items", "next_cursor"}) == (200, True)
     for name in ("sales", "occupancy", "cancellations", "customers"):
-        table = await house.staff(f"GET /api/reports/{name}", headers={"Accept": "text/csv"})
+        table = await instance.staff(f"GET /api/reports/{name}", headers={"Accept": "text/csv"})
         assert table.headers["content-type"].startswith("text/csv")
-        await house.customer.refused(f"GET /api/reports/{name}", 403, "forbidden")
-    await house.staff.refused("GET /api/reports/sales?by=hour", 400, "validation")
+        await instance.customer.refused(f"GET /api/reports/{name}", 403, "forbidden")
+    await instance.staff.refused("GET /api/reports/sales?by=hour", 400, "validation")
 
 
-async def test_pages_and_probes(house: House) -> None:
+async def test_pages_and_probes(instance: ContractInstance) -> None:
     for path in ("/", "/docs", "/inbox"):
-        answer = await house.nobody(f"GET {path}", headers={"Accept": "text/html"})
+        answer = await instance.nobody(f"GET {path}", headers={"Accept": "text/html"})
         assert (answer.status_code, answer.headers["content-type"][:9]) == (200, "text/html"), path
     for path in ("/health/live", "/health/ready"):
-        assert (await house.nobody(f"GET {path}")).status_code == 200
+        assert (await instance.nobody(f"GET {path}")).status_code == 200
     async with httpx.AsyncClient() as client:
-        metrics = await client.get(f"http://127.0.0.1:{house.aisle.port + 1}/metrics")
+        metrics = await client.get(f"http://127.0.0.1:{instance.aisle.port + 1}/metrics")
     assert (metrics.status_code, "# TYPE " in metrics.text) == (200, True)
 
 
-async def test_what_every_call_may_be_told(house: House) -> None:
-    customer, path = house.customer, f"{await house.show()}/bookings"
-    old = house.aisle.token_of_age(910, 3_601)
-    await house.acting(910, token=old).refused("GET /api/me/bookings", 401, "token_expired")
-    await house.acting(910, token="a.b.c").refused("GET /api/me/bookings", 401, "token_invalid")
-    await house.nobody.refused("GET /api/me/bookings", 401, "unauthenticated")
+async def test_what_every_call_may_be_told(instance: ContractInstance) -> None:
+    customer, path = instance.customer, f"{await instance.show()}/bookings"
+    old = instance.aisle.token_of_age(910, 3_601)
+    await instance.acting(910, token=old).refused("GET /api/me/bookings", 401, "token_expired")
+    await instance.acting(910, token="a.b.c").refused("GET /api/me/bookings", 401, "token_invalid")
+    await instance.nobody.refused("GET /api/me/bookings", 401, "unauthenticated")
     await customer.refused("GET /api/nothing", 404, "not_found")
     await customer.refused(f"PUT {path}", 405, "method_not_allowed")
     await customer.refused("GET /api/me/bookings", 406, "not_acceptable", headers={"Accept": "text/html"})
     await customer.refused(f"POST {path}", 400, "invalid_json", content=b"{")
     await customer.refused(f"POST {path}", 400, "validation", json={"seats": ["1", "1"]})
     await customer.refused(f"POST {path}", 413, "body_too_large", content=b" " * 16_385)
-    await house.staff.refused("POST /api/movies", 413, "body_too_large", content=b" " * (4 * 2**20 + 1))
+    await instance.staff.refused("POST /api/movies", 413, "body_too_large", content=b" " * (4 * 2**20 + 1))
     await customer.refused("GET /" + "x" * 9_000, 414, "uri_too_long")
     xml = {"Content-Type": "application/xml"}
     await customer.refused(f"POST {path}", 415, "unsupported_media_type", content=b"<a/>", headers=xml)
@@ -304,24 +312,26 @@ async def test_what_every_call_may_be_told(house: House) -> None:
     assert mine.headers["x-request-id"] == "my-own.1"
 
 
-async def test_a_hold_that_ran_out_is_expired(house: House) -> None:
-    where = f"/api/bookings/{house.hold['id']}"
+async def test_a_hold_that_ran_out_is_expired(instance: ContractInstance) -> None:
+    where = f"/api/bookings/{instance.hold['id']}"
     deadline = time.monotonic() + 40
-    while (await house.customer.ok(f"GET {where}", BOOKING))["status"] != "expired":
+    while (await instance.customer.ok(f"GET {where}", BOOKING))["status"] != "expired":
         assert time.monotonic() < deadline, "a hold of 30 s runs out"
         await asyncio.sleep(0.2)
-    await house.customer.refused(f"POST {where}/confirm", 409, "hold_expired")
-    await house.customer.refused(f"POST {where}/cancel", 409, "hold_expired")
-    seats = await house.nobody.ok(f"GET /api/shows/{house.hold['show_id']}/seats", SEAT_MAP)
+    await instance.customer.refused(f"POST {where}/confirm", 409, "hold_expired")
+    await instance.customer.refused(f"POST {where}/cancel", 409, "hold_expired")
+    seats = await instance.nobody.ok(f"GET /api/shows/{instance.hold['show_id']}/seats", SEAT_MAP)
     assert seats["states"] == "a" * 10
 
 
-async def test_no_call_and_no_code_was_left_out(request: pytest.FixtureRequest, house: House) -> None:
+async def test_no_call_and_no_code_was_left_out(
+    request: pytest.FixtureRequest, instance: ContractInstance
+) -> None:
     in_file = [item for item in request.session.items if item.path == request.path]
-    if house.tests < len(in_file):
+    if instance.tests < len(in_file):
         pytest.skip("only the whole file sees them all")
-    document = strict((await house.nobody("GET /openapi.json")).json())
-    assert calls() <= house.seen.calls
+    document = strict((await instance.nobody("GET /openapi.json")).json())
+    assert calls() <= instance.seen.calls
     described = {
         f"{method.upper()} {re.sub('{(movie|show|user|booking)_id}', '{id}', path)}": set(
             operation["responses"]
@@ -331,10 +341,10 @@ async def test_no_call_and_no_code_was_left_out(request: pytest.FixtureRequest, 
     }
     assert {call for call in calls() if "/api/" in call or "/health/" in call} <= set(described)
     unsaid = {
-        (call, status) for call, status in house.seen.statuses if status not in described.get(call, status)
+        (call, status) for call, status in instance.seen.statuses if status not in described.get(call, status)
     }
     assert not unsaid, "the document names every status of every call"
-    assert set(PROBLEMS) - house.seen.codes <= set(ELSEWHERE)
+    assert set(PROBLEMS) - instance.seen.codes <= set(ELSEWHERE)
     root = Path(__file__).parents[2]
     for code, place in ELSEWHERE.items():
         text = (root / place).read_text()

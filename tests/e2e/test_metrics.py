@@ -1,4 +1,4 @@
-"""Metrics of a whole house on one port, before and after a process was killed."""
+"""Metrics of a whole instance on one port, before and after a process was killed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SERVICES = {"gateway-1", "gateway-2", "seat-worker-1", "notifier"}
 PARTITIONS = 8
 
 
-async def told(house: RunningAisle) -> dict[str, float]:
+async def told(instance: RunningAisle) -> dict[str, float]:
     """Samples as they stand there: `name{labels}` → value."""
     async with httpx.AsyncClient() as client:
-        text = (await client.get(f"http://127.0.0.1:{house.port + 1}/metrics")).text
+        text = (await client.get(f"http://127.0.0.1:{instance.port + 1}/metrics")).text
     return {name: float(value) for name, value in re.findall(r"^(\w+\{.*\}) (\S+)$", text, re.MULTILINE)}
 
 
@@ -41,11 +41,11 @@ def processes(samples: dict[str, float]) -> set[str]:
 
 
 async def test_one_port_tells_of_every_process_and_again_after_one_was_killed(tmp_path: Path) -> None:
-    house = RunningAisle(tmp_path / "home", {"AISLE_GATEWAYS": "2"})
+    instance = RunningAisle(tmp_path / "home", {"AISLE_GATEWAYS": "2"})
     try:
-        await house.start()
-        show = await house.make_show(20)
-        async with house.client(1) as client:
+        await instance.start()
+        show = await instance.make_show(20)
+        async with instance.client(1) as client:
             for seat in ("1", "2", "3"):
                 assert (
                     await client.post(f"/api/shows/{show}/bookings", json={"seats": [seat]})
@@ -55,7 +55,7 @@ async def test_one_port_tells_of_every_process_and_again_after_one_was_killed(tm
             ).status_code == 409
         async with asyncio.timeout(SOON_S):
             while True:
-                now = await told(house)
+                now = await told(instance)
                 if (
                     processes(now) == SERVICES
                     and total(now, "aisle_letters_total", 'outcome="sent"')
@@ -74,27 +74,27 @@ async def test_one_port_tells_of_every_process_and_again_after_one_was_killed(tm
         assert total(now, "process_resident_memory_bytes", 'process="seat-worker-1"') > 2**20
 
         assert total(now, "aisle_partition_epoch") == PARTITIONS
-        house.kill("seat_workers")
+        instance.kill("seat_workers")
         async with asyncio.timeout(SOON_S):
             while True:
-                now = await told(house)
+                now = await told(instance)
                 if total(now, "aisle_partition_epoch") == 2 * PARTITIONS:
                     break
                 await asyncio.sleep(0.1)
         assert processes(now) == SERVICES
     finally:
-        assert house.stop() == 0
+        assert instance.stop() == 0
 
 
 async def test_a_metrics_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> None:
-    house = RunningAisle(tmp_path / "home", {})
+    instance = RunningAisle(tmp_path / "home", {})
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", house.port + 1))
+        taken.bind(("127.0.0.1", instance.port + 1))
         taken.listen()
-        house.launch()
-        assert house.process is not None
-        assert house.process.wait(timeout=60) == 1
-    said = house.output.read_text()
-    assert f"AISLE_METRICS_PORT={house.port + 1}: this port of 127.0.0.1 is in use" in said
+        instance.launch()
+        assert instance.process is not None
+        assert instance.process.wait(timeout=60) == 1
+    said = instance.output.read_text()
+    assert f"AISLE_METRICS_PORT={instance.port + 1}: this port of 127.0.0.1 is in use" in said
     assert "Traceback" not in said
-    assert not (house.home / "postgres").exists()
+    assert not (instance.home / "postgres").exists()

@@ -22,18 +22,18 @@ SOON_S = 20
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[RunningAisle]:
+async def instance(tmp_path: Path) -> AsyncIterator[RunningAisle]:
     """An Aisle that a test starts itself; nothing of it may be left running."""
-    house = RunningAisle(tmp_path / "home", {})
-    yield house
-    if house.process is not None and house.process.poll() is None:
-        house.stop()
-    assert left_running(house) == []
+    instance = RunningAisle(tmp_path / "home", {})
+    yield instance
+    if instance.process is not None and instance.process.poll() is None:
+        instance.stop()
+    assert left_running(instance) == []
 
 
-def left_running(house: RunningAisle) -> list[str]:
+def left_running(instance: RunningAisle) -> list[str]:
     """The command lines of all processes that belong to this home."""
-    home, found = os.fsencode(house.home), []
+    home, found = os.fsencode(instance.home), []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
@@ -44,9 +44,9 @@ def left_running(house: RunningAisle) -> list[str]:
     return found
 
 
-def pid_of(house: RunningAisle, name: str) -> int:
+def pid_of(instance: RunningAisle, name: str) -> int:
     try:
-        pid: int = json.loads((house.home / "run" / f"{name}.pid").read_bytes())["pid"]
+        pid: int = json.loads((instance.home / "run" / f"{name}.pid").read_bytes())["pid"]
     except FileNotFoundError:
         return 0
     return pid
@@ -59,11 +59,11 @@ async def eventually(holds: Any, what: str) -> None:
         await asyncio.sleep(0.05)
 
 
-def refused(house: RunningAisle, **settings: str) -> str:
+def refused(instance: RunningAisle, **settings: str) -> str:
     """Starts another supervisor that has to give up at once; what it said."""
     done = subprocess.run(
         [AISLE, "up"],
-        env=house.environment | settings,
+        env=instance.environment | settings,
         capture_output=True,
         text=True,
         timeout=60,
@@ -75,26 +75,26 @@ def refused(house: RunningAisle, **settings: str) -> str:
     return done.stderr
 
 
-def printed_command(house: RunningAisle) -> str:
-    [line] = [line for line in house.output.read_text().splitlines() if line.startswith("curl ")]
+def printed_command(instance: RunningAisle) -> str:
+    [line] = [line for line in instance.output.read_text().splitlines() if line.startswith("curl ")]
     return line
 
 
-async def said(house: RunningAisle, text: str) -> None:
-    await eventually(lambda: text in house.output.read_text(), f"{text!r} was not said")
+async def said(instance: RunningAisle, text: str) -> None:
+    await eventually(lambda: text in instance.output.read_text(), f"{text!r} was not said")
 
 
-async def test_a_stranger_books_by_the_printed_command_and_finds_the_letter(house: RunningAisle) -> None:
-    await house.start()
-    await said(house, "Ctrl-C stops everything")
+async def test_a_stranger_books_by_the_printed_command_and_finds_the_letter(instance: RunningAisle) -> None:
+    await instance.start()
+    await said(instance, "Ctrl-C stops everything")
     shell = await asyncio.create_subprocess_exec(
-        "bash", "-c", printed_command(house), stdout=asyncio.subprocess.PIPE
+        "bash", "-c", printed_command(instance), stdout=asyncio.subprocess.PIPE
     )
     printed, _ = await shell.communicate()
     booking = json.loads(printed)
     assert booking["status"] == "confirmed"
     assert len(booking["seats"]) == 2
-    async with httpx.AsyncClient(base_url=house.url, headers={"Accept": "application/json"}) as client:
+    async with httpx.AsyncClient(base_url=instance.url, headers={"Accept": "application/json"}) as client:
 
         async def letters() -> Any:
             return (await client.get("/inbox", params={"to": "demo@aisle.example"})).json()["items"]
@@ -108,108 +108,110 @@ async def test_a_stranger_books_by_the_printed_command_and_finds_the_letter(hous
 
         show = f"/api/shows/{booking['show_id']}"
         before = (await client.get(f"{show}/seats")).json()["states"]
-    assert house.stop() == 0
-    assert left_running(house) == []
+    assert instance.stop() == 0
+    assert left_running(instance) == []
 
-    house.output.unlink()
-    await house.start()
-    async with httpx.AsyncClient(base_url=house.url) as client:
+    instance.output.unlink()
+    await instance.start()
+    async with httpx.AsyncClient(base_url=instance.url) as client:
         assert (await client.get(f"{show}/seats")).json()["states"] == before
-    await said(house, "Ctrl-C stops everything")
-    assert printed_command(house).count("curl ") == 2
-    assert house.stop() == 0
+    await said(instance, "Ctrl-C stops everything")
+    assert printed_command(instance).count("curl ") == 2
+    assert instance.stop() == 0
 
 
-async def test_a_second_supervisor_on_the_same_home_is_refused(house: RunningAisle) -> None:
-    await house.start()
-    message = refused(house, AISLE_PORT="1")
-    assert str(house.home) in message
+async def test_a_second_supervisor_on_the_same_home_is_refused(instance: RunningAisle) -> None:
+    await instance.start()
+    message = refused(instance, AISLE_PORT="1")
+    assert str(instance.home) in message
     assert "in use by `aisle up`" in message
     async with httpx.AsyncClient() as client:
-        assert (await client.get(f"{house.url}/health/ready")).status_code == 200
+        assert (await client.get(f"{instance.url}/health/ready")).status_code == 200
 
 
-async def test_a_start_takes_over_from_a_supervisor_that_was_killed(house: RunningAisle) -> None:
-    await house.start()
-    assert house.process is not None
-    gateway, database = pid_of(house, "gateway-1"), pid_of(house, "postgres")
-    house.process.kill()
-    house.process.wait()
-    house.output.unlink()
-    house.launch()
-    await said(house, "Ctrl-C stops everything")
-    assert pid_of(house, "gateway-1") not in (0, gateway)
-    assert pid_of(house, "postgres") not in (0, database)
-    await said(house, "an earlier supervisor was killed")
-    assert house.command("verify").returncode == 0
+async def test_a_start_takes_over_from_a_supervisor_that_was_killed(instance: RunningAisle) -> None:
+    await instance.start()
+    assert instance.process is not None
+    gateway, database = pid_of(instance, "gateway-1"), pid_of(instance, "postgres")
+    instance.process.kill()
+    instance.process.wait()
+    instance.output.unlink()
+    instance.launch()
+    await said(instance, "Ctrl-C stops everything")
+    assert pid_of(instance, "gateway-1") not in (0, gateway)
+    assert pid_of(instance, "postgres") not in (0, database)
+    await said(instance, "an earlier supervisor was killed")
+    assert instance.command("verify").returncode == 0
 
 
-async def test_nothing_outlives_a_supervisor_that_was_killed(house: RunningAisle) -> None:
-    await house.start()
-    assert house.process is not None
-    house.process.kill()
-    house.process.wait()
-    await eventually(lambda: left_running(house) == [], "processes outlive their supervisor")
+async def test_nothing_outlives_a_supervisor_that_was_killed(instance: RunningAisle) -> None:
+    await instance.start()
+    assert instance.process is not None
+    instance.process.kill()
+    instance.process.wait()
+    await eventually(lambda: left_running(instance) == [], "processes outlive their supervisor")
 
 
-async def test_whatever_dies_is_started_again_at_once(house: RunningAisle) -> None:
-    await house.start()
-    await said(house, "Ctrl-C stops everything")
+async def test_whatever_dies_is_started_again_at_once(instance: RunningAisle) -> None:
+    await instance.start()
+    await said(instance, "Ctrl-C stops everything")
     await asyncio.sleep(5)  # what dies right after its start is held back a little
     names = ["gateway-1", "seat-worker-1", "notifier", "redis", "postgres"]
-    before = {name: pid_of(house, name) for name in names}
-    show_id = await house.make_show(10)
+    before = {name: pid_of(instance, name) for name in names}
+    show_id = await instance.make_show(10)
     for name, pid in before.items():
         os.kill(pid, signal.SIGKILL)
-        await eventually(lambda name=name: pid_of(house, name) != before[name], f"{name} does not come back")
-        await said(house, f"{name} has died and is started again")
-    async with house.client(1000) as client:
+        await eventually(
+            lambda name=name: pid_of(instance, name) != before[name], f"{name} does not come back"
+        )
+        await said(instance, f"event=program_died program={name} ")
+    async with instance.client(1000) as client:
         answer = await client.post(f"/api/shows/{show_id}/bookings", json={"seats": ["1"]})
         while answer.status_code == 503:
             await asyncio.sleep(0.2)
             answer = await client.post(f"/api/shows/{show_id}/bookings", json={"seats": ["1"]})
         assert answer.status_code in (201, 202), answer.text
-    await house.wait_until_ready()
+    await instance.wait_until_ready()
 
 
-async def test_connections_wait_while_a_gateway_is_replaced(house: RunningAisle) -> None:
-    await house.start()
-    await said(house, "Ctrl-C stops everything")
-    os.kill(pid_of(house, "gateway-1"), signal.SIGKILL)
+async def test_connections_wait_while_a_gateway_is_replaced(instance: RunningAisle) -> None:
+    await instance.start()
+    await said(instance, "Ctrl-C stops everything")
+    os.kill(pid_of(instance, "gateway-1"), signal.SIGKILL)
     async with httpx.AsyncClient(timeout=SOON_S) as client:
-        assert (await client.get(f"{house.url}/health/live")).status_code == 200
+        assert (await client.get(f"{instance.url}/health/live")).status_code == 200
 
 
-async def test_ctrl_c_stops_everything_in_order(house: RunningAisle) -> None:
-    await house.start()
-    await said(house, "Ctrl-C stops everything")
-    assert house.process is not None
-    house.process.send_signal(signal.SIGINT)
-    assert await asyncio.to_thread(house.process.wait, 30) == 0
-    assert left_running(house) == []
-    log = (house.home / "postgres.log").read_text()
+async def test_ctrl_c_stops_everything_in_order(instance: RunningAisle) -> None:
+    await instance.start()
+    await said(instance, "Ctrl-C stops everything")
+    assert instance.process is not None
+    instance.process.send_signal(signal.SIGINT)
+    assert await asyncio.to_thread(instance.process.wait, 30) == 0
+    assert left_running(instance) == []
+    log = (instance.home / "postgres.log").read_text()
     assert log.rstrip().endswith("database system is shut down")
-    assert "does not stop" not in house.output.read_text()
+    assert "does not stop" not in instance.output.read_text()
 
 
-async def test_a_stop_in_the_middle_of_the_start_leaves_nothing_running(house: RunningAisle) -> None:
+async def test_a_stop_in_the_middle_of_the_start_leaves_nothing_running(instance: RunningAisle) -> None:
     for delay_s in (0.3, 0.8):
-        house.launch()
-        assert house.process is not None
+        instance.launch()
+        assert instance.process is not None
         await asyncio.sleep(delay_s)
-        house.process.terminate()
-        assert await asyncio.to_thread(house.process.wait, 30) in (0, -signal.SIGTERM)
-        assert left_running(house) == []
-    await house.start()
+        instance.process.terminate()
+        assert await asyncio.to_thread(instance.process.wait, 30) in (0, -signal.SIGTERM)
+        assert left_running(instance) == []
+    await instance.start()
 
 
-def test_a_port_in_use_is_named(house: RunningAisle) -> None:
+def test_a_port_in_use_is_named(instance: RunningAisle) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", house.port))
+        taken.bind(("127.0.0.1", instance.port))
         taken.listen()
-        message = refused(house)
+        message = refused(instance)
     assert message.count("\n") == 1
-    assert f"AISLE_PORT={house.port}" in message
+    assert f"AISLE_PORT={instance.port}" in message
 
 
 @pytest.mark.parametrize(
@@ -222,27 +224,27 @@ def test_a_port_in_use_is_named(house: RunningAisle) -> None:
         ("AISLE_COLOUR", "blue"),
     ],
 )
-def test_a_broken_setting_is_named(house: RunningAisle, name: str, value: str) -> None:
-    message = refused(house, **{name: value})
+def test_a_broken_setting_is_named(instance: RunningAisle, name: str, value: str) -> None:
+    message = refused(instance, **{name: value})
     assert message.count("\n") == 1
     assert name in message
 
 
-def test_a_setting_that_only_one_service_can_judge_stops_the_whole_start(house: RunningAisle) -> None:
-    assert "AISLE_JWT_KEYS" in refused(house, AISLE_JWT_KEYS="nonsense")
+def test_a_setting_that_only_one_service_can_judge_stops_the_whole_start(instance: RunningAisle) -> None:
+    assert "AISLE_JWT_KEYS" in refused(instance, AISLE_JWT_KEYS="nonsense")
 
 
-def test_a_database_that_cannot_start_is_named(house: RunningAisle) -> None:
-    (house.home / "postgres").mkdir(parents=True)
-    message = refused(house)
+def test_a_database_that_cannot_start_is_named(instance: RunningAisle) -> None:
+    (instance.home / "postgres").mkdir(parents=True)
+    message = refused(instance)
     assert message.count("\n") == 1
     assert "postgres does not start" in message
     assert "postgresql.conf" in message
 
 
-async def test_a_home_with_the_other_log_is_refused(house: RunningAisle) -> None:
-    await house.start()
-    assert house.stop() == 0
-    message = refused(house, AISLE_KAFKA="127.0.0.1:9")
+async def test_a_home_with_the_other_log_is_refused(instance: RunningAisle) -> None:
+    await instance.start()
+    assert instance.stop() == 0
+    message = refused(instance, AISLE_KAFKA="127.0.0.1:9")
     assert message.count("\n") == 1
     assert "belongs to a log in PostgreSQL; either unset AISLE_KAFKA" in message

@@ -1,4 +1,4 @@
-"""A gateway that serves on a port of its own, on a real PostgreSQL and Redis, with or without a seat worker."""
+"""A gateway under test on a port of its own, with a real PostgreSQL and Redis, with or without a seat worker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PASSWORD = "correct horse 1"
 
 
 class Server:
-    """A gateway that serves, and what a test wants to know of it."""
+    """A running gateway, with its clients and its database."""
 
     def __init__(self, settings: Settings, port: int) -> None:
         self.settings = settings
@@ -36,7 +36,7 @@ class Server:
         self._tokens = Tokens(KEYS, {})
 
     def token(self, user_id: int, role: str = "customer", age_s: float = 0) -> str:
-        """An access token that was issued some seconds ago."""
+        """An access token issued `age_s` seconds ago."""
         return self._tokens.issue_access(user_id, role, time.time() - age_s)
 
     def client(self, user_id: int | None = None, role: str = "customer") -> httpx.AsyncClient:
@@ -55,7 +55,7 @@ class Server:
             await connection.close()
 
     async def add_users(self, *user_ids: int) -> None:
-        """Accounts with these numbers, which nobody can log in to."""
+        """Adds accounts with these ids and without a password."""
         for user_id in user_ids:
             await self.sql(
                 "INSERT INTO users (user_id, username, email) VALUES ($1, $2, $2)", user_id, f"user{user_id}"
@@ -64,7 +64,7 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def serving(settings: Settings, *, worker: bool = True) -> AsyncIterator[Server]:
-    """Starts a gateway, by default with a seat worker; both have stopped in good order at the end."""
+    """Runs a gateway, by default with a seat worker; stops both gracefully."""
     log = await open_log(None, settings.database_url)
     await log.create(settings.partitions)
     await log.close()

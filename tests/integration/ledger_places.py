@@ -15,7 +15,7 @@ from schemas.ids import Position
 from schemas.layout import Layout, Money, Row, Seating, Section, encode_layout, layout_digest
 from schemas.wire import encode
 from seat_workers.batch import Advance, Batch, ShowRow
-from seat_workers.fold import Decided, fold
+from seat_workers.fold import DecidedRecord, fold
 from seat_workers.ledger import Ledger
 from seat_workers.show import step
 from seat_workers.show_state import Show
@@ -30,7 +30,7 @@ BODY = encode_layout(LAYOUT)
 DIGEST = layout_digest(BODY)
 
 
-class DirectWire:
+class DirectLink:
     """A way to the fake database without any delay. `cut`: the next commit is lost `before` or `after`."""
 
     cut = ""
@@ -38,7 +38,7 @@ class DirectWire:
     async def connect(self) -> None:
         pass
 
-    async def ask(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
+    async def call(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
         return effect()
 
     async def commit(self, effect: Callable[[], T]) -> T:
@@ -75,12 +75,12 @@ class Fake:
         pass
 
     def ledger(self) -> Ledger:
-        return FakeLedger(self._database, DirectWire())
+        return FakeLedger(self._database, DirectLink())
 
     async def cut(self, ledger: Ledger, when: str) -> None:
         assert isinstance(ledger, FakeLedger)
-        assert isinstance(ledger._wire, DirectWire)
-        ledger._wire.cut = when
+        assert isinstance(ledger._link, DirectLink)
+        ledger._link.cut = when
 
     async def lose_partition(self, partition: int) -> None:
         del self._database.partitions[partition]
@@ -139,7 +139,7 @@ class Writer:
     def id(self) -> UUID:
         return next(self._ids)
 
-    def decided(self, *commands: Command | None, at_ms: int = 1_000) -> list[Decided]:
+    def decided(self, *commands: Command | None, at_ms: int = 1_000) -> list[DecidedRecord]:
         """The decisions on these commands, at the next positions."""
         made = []
         for n, command in enumerate(commands, self.next):
@@ -147,14 +147,14 @@ class Writer:
             decision = step(self.show, command, at_ms)
             body = encode(command)
             position = Position(self.partition, n)
-            made.append(Decided(position, at_ms, body, command, decision, encode(decision), True))
+            made.append(DecidedRecord(position, at_ms, body, command, decision, encode(decision), True))
         return made
 
     def batch(self, *commands: Command, at_ms: int = 1_000, published: int = 0) -> Batch:
         """These commands as one batch, this writer's next."""
         return self.batch_of(self.decided(*commands, at_ms=at_ms), published=published)
 
-    def batch_of(self, decided: list[Decided], *, published: int = 0) -> Batch:
+    def batch_of(self, decided: list[DecidedRecord], *, published: int = 0) -> Batch:
         expected, self.next = self.next, self.next + len(decided)
         changed = any(one.decision.events for one in decided)
         show, row = self.show, []

@@ -1,4 +1,4 @@
-"""Calls that have no fields: which bodies say nothing, on the fast path, through ASGI and in the framework."""
+"""Calls without fields: accepted and rejected bodies, on the fast path, over ASGI and in the framework."""
 
 from __future__ import annotations
 
@@ -72,40 +72,40 @@ async def show(staff: httpx.AsyncClient) -> str:
 
 
 async def held(client: httpx.AsyncClient, show: str) -> str:
-    answer = await client.post(f"{show}/holds", json={"quantity": 1})
-    assert answer.status_code == 201, answer.text
-    return f"/api/bookings/{answer.json()['id']}"
+    response = await client.post(f"{show}/holds", json={"quantity": 1})
+    assert response.status_code == 201, response.text
+    return f"/api/bookings/{response.json()['id']}"
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": SHOP}], ids=["fast path", "ASGI"])
-async def test_a_body_that_says_nothing_is_no_body(
+async def test_empty_bodies_are_accepted(
     staff: httpx.AsyncClient, show: str, headers: dict[str, str]
 ) -> None:
     for body in NOTHING:
         given = {"content": body, "headers": headers | {"Content-Type": JSON}}
         booking = await held(staff, show)
         for method, path in (("POST", f"{booking}/confirm"), ("POST", f"{booking}/cancel")):
-            answer = await staff.request(method, path, **given)  # type: ignore[arg-type]
-            assert answer.status_code == 200, (body, path, answer.text)
-        answer = await staff.request("DELETE", await held(staff, show), **given)  # type: ignore[arg-type]
-        assert (answer.status_code, answer.json()["status"]) == (200, "released"), body
+            response = await staff.request(method, path, **given)  # type: ignore[arg-type]
+            assert response.status_code == 200, (body, path, response.text)
+        response = await staff.request("DELETE", await held(staff, show), **given)  # type: ignore[arg-type]
+        assert (response.status_code, response.json()["status"]) == (200, "released"), body
         for call in ("close", "reopen"):
-            answer = await staff.post(f"{show}/{call}", **given)  # type: ignore[arg-type]
-            assert answer.status_code == 200, (body, call, answer.text)
+            response = await staff.post(f"{show}/{call}", **given)  # type: ignore[arg-type]
+            assert response.status_code == 200, (body, call, response.text)
 
 
-async def test_a_show_is_cancelled_with_a_body_that_says_nothing(staff: httpx.AsyncClient) -> None:
+async def test_a_show_is_cancelled_with_an_empty_body(staff: httpx.AsyncClient) -> None:
     movie = await add_movie(staff)
     for body in (b"null", b"{\r\n}"):
         made = await add_show(staff, movie)
-        answer = await staff.post(
+        response = await staff.post(
             f"/api/shows/{made['id']}/cancel", content=body, headers={"Content-Type": JSON}
         )
-        assert (answer.status_code, answer.json()["status"]) == (200, "cancelled"), body
+        assert (response.status_code, response.json()["status"]) == (200, "cancelled"), body
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": SHOP}], ids=["fast path", "ASGI"])
-async def test_a_body_that_says_something_is_refused(
+async def test_bodies_with_fields_are_rejected(
     staff: httpx.AsyncClient, show: str, headers: dict[str, str]
 ) -> None:
     calls = [
@@ -118,9 +118,11 @@ async def test_a_body_that_says_something_is_refused(
     ]
     for body, (code, fields) in SOMETHING.items():
         for method, path in calls:
-            answer = await staff.request(method, path, content=body, headers=headers | {"Content-Type": JSON})
-            problem = answer.json()
-            assert (answer.status_code, problem["code"]) == (400, code), (body, path)
+            response = await staff.request(
+                method, path, content=body, headers=headers | {"Content-Type": JSON}
+            )
+            problem = response.json()
+            assert (response.status_code, problem["code"]) == (400, code), (body, path)
             assert [error["field"] for error in problem.get("errors", [])] == fields.split(), (body, path)
 
 
@@ -130,8 +132,8 @@ async def test_only_a_body_with_content_has_to_be_declared_as_json(
     booking = await held(staff, show)
     for path in (f"{booking}/confirm", f"{show}/close", f"{show}/reopen"):
         for body, status in ((b"{}", 415), (b"null", 415), (b"a=1", 415), (b" \n", 200)):
-            answer = await staff.post(path, content=body, headers={"Content-Type": "text/plain"})
-            assert answer.status_code == status, (path, body)
+            response = await staff.post(path, content=body, headers={"Content-Type": "text/plain"})
+            assert response.status_code == status, (path, body)
 
 
 async def test_an_empty_chunked_body_is_no_body(server: Server, staff: httpx.AsyncClient, show: str) -> None:

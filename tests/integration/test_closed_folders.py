@@ -67,7 +67,7 @@ def check_servers(home: Path) -> None:
         with run_servers(postgres, redis):
             query = [postgres.binary("psql"), postgres.url, "--no-psqlrc", "-Atc", "SELECT 6 * 7"]
             assert subprocess.run(query, capture_output=True, check=True).stdout == b"42\n"
-            assert redis.answers()
+            assert redis.is_ready()
             assert postgres.data.stat().st_uid != 0
             running = int((postgres.data / "postmaster.pid").read_text().split()[0])
             status = Path(f"/proc/{running}/status").read_text()

@@ -1,4 +1,4 @@
-"""Every answer names its media type once, well-formed, and text says its charset once."""
+"""Every response has one well-formed Content-Type, and text has one charset."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.framework import build_cold
+from gateway.framework import build_framework
 from gateway.inbox.routes import FromThisMachine, inbox_routes
-from gateway.openapi.fast_routes import hot_paths
+from gateway.openapi.fast_routes import fast_route_paths
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 
@@ -34,7 +34,7 @@ async def server(
 
 
 def check(answer: httpx.Response, wanted: str) -> None:
-    """One Content-Type, well-formed, no parameter twice, as expected."""
+    """Checks that there is one well-formed Content-Type, without a repeated parameter, as expected."""
     given = [value for name, value in answer.headers.multi_items() if name == "content-type"]
     assert len(given) == 1, (answer.url, given)
     found = MEDIA_TYPE.fullmatch(given[0])
@@ -45,20 +45,20 @@ def check(answer: httpx.Response, wanted: str) -> None:
 
 
 def every_get_path(settings: Settings) -> set[str]:
-    """Templates of all addresses that answer GET: the framework's, those in front of it, the inbox."""
-    parts: dict[str, Any] = dict.fromkeys(inspect.signature(build_cold).parameters)
-    framework = build_cold(
+    """Templates of all paths that answer GET: the framework's, the fast routes', the inbox's."""
+    parts: dict[str, Any] = dict.fromkeys(inspect.signature(build_framework).parameters)
+    framework = build_framework(
         **parts | {"more_routes": inbox_routes(settings.home, FromThisMachine("http://a"))}
     )
     paths = {route.path for route in framework.routes if "GET" in getattr(route, "methods", ())}
     return (
         {"/"}
         | {re.sub(r":\w+}", "}", path) for path in paths}
-        | {path for path, item in hot_paths().items() if "get" in item}
+        | {path for path, item in fast_route_paths().items() if "get" in item}
     )
 
 
-async def test_every_address_names_its_media_type_once(server: Server) -> None:
+async def test_every_response_has_one_media_type(server: Server) -> None:
     async with server.client(1, "admin") as admin, server.client() as nobody:
         new = {"username": "ada", "email": "ada@example.com", "password": "correct horse 1"}
         user = (await nobody.post("/api/signup", json=new)).json()["id"]
@@ -86,10 +86,10 @@ async def test_every_address_names_its_media_type_once(server: Server) -> None:
                 "/health/live": ("/health/live", JSON),
                 "/health/ready": ("/health/ready", JSON),
                 "/inbox": ("/inbox", HTML),
-                "/inbox/{letter_id}": ("/inbox/nothing", PROBLEM),
-                "/inbox/{letter_id}/body": ("/inbox/nothing/body", PROBLEM),
-                "/inbox/{letter_id}/raw": ("/inbox/nothing/raw", PROBLEM),
-                "/inbox/{letter_id}/attachments/{number}": ("/inbox/nothing/attachments/1", PROBLEM),
+                "/inbox/{email_id}": ("/inbox/nothing", PROBLEM),
+                "/inbox/{email_id}/body": ("/inbox/nothing/body", PROBLEM),
+                "/inbox/{email_id}/raw": ("/inbox/nothing/raw", PROBLEM),
+                "/inbox/{email_id}/attachments/{number}": ("/inbox/nothing/attachments/1", PROBLEM),
                 "/api/me": ("/api/me", JSON),
                 "/api/users": ("/api/users", JSON),
                 "/api/users/{user_id}": (f"/api/users/{user}", JSON),
@@ -112,7 +112,7 @@ async def test_every_address_names_its_media_type_once(server: Server) -> None:
                 },
             }
             missing = every_get_path(server.settings) - set(wanted)
-            assert not missing, "each address has to be looked at here"
+            assert not missing, "every path has to be covered here"
             for path, media_type in wanted.values():
                 caller = customer if path == "/api/me" else admin
                 check(await caller.get(path), media_type)

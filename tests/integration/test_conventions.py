@@ -1,4 +1,4 @@
-"""Conventions of the API that hold at every address: request ids, methods, HEAD and OPTIONS, queries, decisions."""
+"""Conventions of the API on every path: request ids, methods, HEAD and OPTIONS, queries, decisions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def server(
 
 
 async def calls(client: httpx.AsyncClient) -> dict[str, set[str]]:
-    """Every address with its methods: those of the document, and the pages."""
+    """Every path with its methods: operations of the document, and pages."""
     document: dict[str, Any] = (await client.get("/openapi.json")).json()
     found = {
         re.sub(r"{(\w+)}", lambda place: PLACES[place[1]], path): {method.upper() for method in item}
@@ -68,7 +68,7 @@ async def calls(client: httpx.AsyncClient) -> dict[str, set[str]]:
     return found | {page: {"GET"} for page in PAGES}
 
 
-async def test_methods_are_answered_alike_at_every_address(server: Server) -> None:
+async def test_every_path_answers_options_and_405_with_the_same_methods(server: Server) -> None:
     async with server.client(7, "admin") as client:
         for path, methods in (await calls(client)).items():
             allowed = {*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
@@ -84,7 +84,7 @@ async def test_methods_are_answered_alike_at_every_address(server: Server) -> No
                     assert refused.headers["x-request-id"]
 
 
-async def test_head_is_get_without_its_body_at_every_address(server: Server) -> None:
+async def test_head_is_get_without_its_body_on_every_path(server: Server) -> None:
     async with server.client(7, "admin") as client:
         for path, methods in (await calls(client)).items():
             if "GET" in methods:
@@ -94,31 +94,34 @@ async def test_head_is_get_without_its_body_at_every_address(server: Server) -> 
                     assert head.headers.get(name) == got.headers.get(name), (path, name)
 
 
-async def test_request_ids_are_on_every_answer(server: Server) -> None:
+async def test_request_ids_are_on_every_response(server: Server) -> None:
     async with server.client(7, "admin") as client, server.client() as nobody:
         for path, methods in (await calls(client)).items():
             for method in sorted(methods | {"OPTIONS", "PUT"}):
                 for caller in (client, nobody):
-                    answer = await caller.request(method, path, headers={"X-Request-Id": "mine-1"})
-                    assert answer.headers.get_list("x-request-id") == ["mine-1"], (method, path)
-                    answer = await caller.request(method, path, headers={"X-Request-Id": "not a sane one"})
-                    assert re.fullmatch("[0-9a-f]{16}", answer.headers["x-request-id"]), (method, path)
+                    response = await caller.request(method, path, headers={"X-Request-Id": "mine-1"})
+                    assert response.headers.get_list("x-request-id") == ["mine-1"], (method, path)
+                    response = await caller.request(method, path, headers={"X-Request-Id": "not a sane one"})
+                    assert re.fullmatch("[0-9a-f]{16}", response.headers["x-request-id"]), (method, path)
 
 
-async def test_unknown_and_wrong_query_values_are_errors(server: Server) -> None:
+async def test_unknown_and_invalid_query_parameters_are_rejected(server: Server) -> None:
     async with server.client(7, "admin") as client:
         for path, methods in (await calls(client)).items():
             if "GET" not in methods or not path.startswith("/api/"):
                 continue
             for query in WRONG_QUERIES:
-                answer = await client.get(f"{path}?{query}")
-                if answer.status_code == 404:
-                    continue  # nothing there, so nothing is read
-                assert (answer.status_code, answer.json().get("code")) == (400, "validation"), (path, query)
-                assert answer.json()["errors"], (path, query)
+                response = await client.get(f"{path}?{query}")
+                if response.status_code == 404:
+                    continue  # an unknown resource, so its query is not checked
+                assert (response.status_code, response.json().get("code")) == (400, "validation"), (
+                    path,
+                    query,
+                )
+                assert response.json()["errors"], (path, query)
 
 
-async def test_refusals_that_came_through_the_log_say_where_they_were_decided(server: Server) -> None:
+async def test_decided_refusals_have_the_position_of_their_decision(server: Server) -> None:
     async with server.client(7) as client, server.client(1, "staff") as staff:
         path = "/api/shows/1/bookings"
         assert (await client.post(path, json={"seats": ["1"]})).status_code == 201
@@ -141,7 +144,7 @@ async def test_refusals_that_came_through_the_log_say_where_they_were_decided(se
 
 
 @pytest.mark.parametrize("text", ["\\u0000", "\\ud800", "\\udfff\\ud800", "a\\u0000b"])
-async def test_nul_and_lone_surrogates_are_refused_in_every_body(server: Server, text: str) -> None:
+async def test_nul_and_lone_surrogates_are_rejected_in_every_body(server: Server, text: str) -> None:
     bodies = {
         "POST /api/signup": ["username", "email", "password", "name", "language"],
         "POST /api/login": ["username", "password"],
@@ -186,6 +189,6 @@ async def test_nul_and_lone_surrogates_are_refused_in_every_body(server: Server,
                     body["quantity"] = 1
                 content = json.dumps(body).replace("MARK", text)
                 headers = {"Content-Type": "application/json"}
-                answer = await client.request(method, path, content=content, headers=headers)
-                assert answer.status_code == 400, (call, field, answer.status_code, answer.text)
-                assert answer.json()["code"] in ("validation", "invalid_json"), (call, field)
+                response = await client.request(method, path, content=content, headers=headers)
+                assert response.status_code == 400, (call, field, response.status_code, response.text)
+                assert response.json()["code"] in ("validation", "invalid_json"), (call, field)

@@ -24,10 +24,10 @@ from schemas.layout import Money, encode_layout, layout_digest, numbered
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC, decode_decision, encode
 from seat_workers import ledger
 from seat_workers.publisher import Publisher
-from seat_workers.timers import FollowUps
+from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 from tests.conftest import Servers
-from tests.integration.house import NoRedis
+from tests.integration.worker_environment import NoRedis
 
 _UNVERSIONED = """
 SELECT proname::text, oid::regprocedure::text FROM pg_proc
@@ -142,7 +142,7 @@ async def _sell_and_add_up(database: Any, url: str) -> None:
     worker = SeatWorker(
         made,
         Publisher(NoRedis(), events),
-        FollowUps(made, appender, lambda: 0, lambda _: uuid4()),
+        Timers(made, appender, lambda: 0, lambda _: uuid4()),
         "test",
     )
     stop = asyncio.Event()

@@ -29,11 +29,11 @@ def test_lock_files_that_name_a_stranger_are_not_believed(stranger: int) -> None
     with tempfile.TemporaryDirectory(prefix="aisle-test-") as home:
         server = EmbeddedPostgres(Path(home))
         with run_servers(server):
-            assert server.answers()
+            assert server.is_ready()
         for lock in (server.data / "postmaster.pid", server.sockets / ".s.PGSQL.5432.lock"):
             lock.write_text(f"{stranger}\n{server.data}\n1\n5432\n{server.sockets}\n\n")
         with run_servers(server):
-            assert server.answers()
+            assert server.is_ready()
 
 
 @pytest.mark.parametrize("character", ['"', "$", "`", "\\", "\n"])
@@ -63,7 +63,7 @@ def test_the_longest_home_that_is_allowed() -> None:
         home.mkdir(parents=True)
         server = EmbeddedPostgres(home)
         with run_servers(server):
-            assert server.answers()
+            assert server.is_ready()
         for left_behind in server.sockets.glob("*"):
             left_behind.unlink()
         server.sockets.rmdir()

@@ -129,7 +129,7 @@ async def test_what_was_committed_is_read_back(ledger: Ledger, place: Place, wri
     (show,) = await ledger.load_shows([7, 8], [0])
     assert (show.status, show.terms, show.version) == (writer.show.status, writer.show.terms, 3)
     assert as_remembered(show) == as_remembered(writer.show)
-    (aside,) = await ledger.load_shows([7, 8], [0], aside=True)
+    (aside,) = await ledger.load_shows([7, 8], [0], in_background=True)
     assert aside == show
     assert await ledger.load_shows([7], [1]) == [], "it is on another partition"
     assert await ledger.show_sizes([7, 8], [0]) == [ShowSize(7, 0, DIGEST, 4)]
@@ -217,13 +217,13 @@ async def test_what_waits_to_be_done_is_found(ledger: Ledger, writer: Writer) ->
         for seat, hold_ms in (("A1", 9_000), ("A2", 3_000))
     ]
     await ledger.commit(writer.batch(*holds))
-    assert await ledger.unfinished([0, 1]) == ([(0, 7, 4_000)], [])
-    assert await ledger.unfinished([1]) == ([], [])
+    assert await ledger.pending_timers([0, 1]) == ([(0, 7, 4_000)], [])
+    assert await ledger.pending_timers([1]) == ([], [])
     batch = writer.batch(ask(writer, CancelShow))
     batch.net.changed_bookings.clear()  # as if the show had more bookings than one command cancels
-    batch.net.frees.clear()
+    batch.net.freed.clear()
     await ledger.commit(batch)
-    assert (await ledger.unfinished([0]))[1] == [(0, 7)]
+    assert (await ledger.pending_timers([0]))[1] == [(0, 7)]
 
 
 async def test_whoever_lost_a_partition_writes_nothing(ledger: Ledger, place: Place, writer: Writer) -> None:
@@ -269,9 +269,9 @@ async def test_an_id_that_counts_no_more_is_forgotten_by_the_commit_that_uses_it
     late = writer.batch(book(writer, "A3", command_id=first.command_id), at_ms=2_000)
     await refused(ledger, place, late, IdUsed)
     unknown = (writer.id(), 9_000)
-    counts = msgspec.structs.replace(late, outdated=[(first.command_id, 1_000), unknown])
+    counts = msgspec.structs.replace(late, expired_ids=[(first.command_id, 1_000), unknown])
     await refused(ledger, place, counts, IdUsed)
-    counts_no_more = msgspec.structs.replace(late, outdated=[unknown, (first.command_id, 1_001)])
+    counts_no_more = msgspec.structs.replace(late, expired_ids=[unknown, (first.command_id, 1_001)])
     late_elsewhere = msgspec.structs.replace(
         counts_no_more, advances={0: msgspec.structs.replace(late.advances[0], epoch=99)}
     )
@@ -298,8 +298,8 @@ async def test_a_repeat_does_not_count_as_used(ledger: Ledger, writer: Writer) -
 
 
 BAD = {
-    "a claim to free that is not there": lambda batch: batch.net.frees.append((7, 3)),
-    "a claim freed twice": lambda batch: batch.net.frees.extend([(7, 0), (7, 0)]),
+    "a claim to free that is not there": lambda batch: batch.net.freed.append((7, 3)),
+    "a claim freed twice": lambda batch: batch.net.freed.extend([(7, 0), (7, 0)]),
     "a seat that is claimed already": lambda batch: batch.net.claims.append((7, 0, Claim("b", None))),
     "a seat claimed twice": lambda batch: batch.net.claims.extend(2 * [(7, 3, Claim("b", None))]),
     "a booking that is there already": lambda batch: batch.net.new_bookings.append(batch.extra),

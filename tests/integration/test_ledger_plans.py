@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from runtime.postgres import connect
-from seat_workers import ledger as queries
+from seat_workers import queries
 from seat_workers.ledger import Ledger
 
 SHOWS, BOOKINGS = 40, 500
@@ -49,11 +49,11 @@ async def ledger(sold: str) -> AsyncIterator[Ledger]:
 @pytest.mark.parametrize(
     ("query", "arguments"),
     [
-        (queries._SHOWS, ([1, 2, 3], [0])),
-        (queries._HELD, ([0],)),
-        (queries._CANCELLED, ([0],)),
-        (queries._BOOKINGS, ([],)),
-        (queries._FIRST_DECISIONS, ([],)),
+        (queries.SHOWS, ([1, 2, 3], [0])),
+        (queries.SHOWS_WITH_HOLDS, ([0],)),
+        (queries.CANCELLED_SHOWS_WITH_BOOKINGS, ([0],)),
+        (queries.BOOKINGS, ([],)),
+        (queries.FIRST_DECISIONS, ([],)),
     ],
 )
 async def test_shows_are_loaded_by_key_however_much_is_sold(

@@ -11,22 +11,22 @@ import pytest
 
 from schemas.events import Booking, BookingCancelled, BookingConfirmed
 from schemas.wire import EVENTS_TOPIC
-from tests.integration.venue import MakeSettings, Venue, opened
+from tests.integration.notifier_environment import MakeSettings, NotifierEnvironment, opened
 
 
 @pytest.fixture
-async def venue(
+async def environment(
     database: asyncpg.Connection, database_url: str, settings: MakeSettings
-) -> AsyncIterator[Venue]:
-    async with opened(database, database_url, settings) as venue:
-        yield venue
+) -> AsyncIterator[NotifierEnvironment]:
+    async with opened(database, database_url, settings) as environment:
+        yield environment
 
 
-async def test_a_confirmed_booking_brings_a_letter_with_its_tickets(venue: Venue) -> None:
-    async with venue.notifier():
-        venue.confirmed("0-5-0")
-        delivery = await venue.until_status("0-5-0", "sent")
-    (letter,) = venue.post.letters
+async def test_a_confirmed_booking_brings_a_letter_with_its_tickets(environment: NotifierEnvironment) -> None:
+    async with environment.notifier():
+        environment.confirmed("0-5-0")
+        delivery = await environment.until_status("0-5-0", "sent")
+    (letter,) = environment.post.letters
     assert letter["To"] == "Ada <ada@example.org>"
     assert "The Lighthouse at Noon" in letter["Subject"]
     (pdf,) = letter.iter_attachments()
@@ -37,129 +37,138 @@ async def test_a_confirmed_booking_brings_a_letter_with_its_tickets(venue: Venue
 
 
 @pytest.mark.parametrize("zone", ["localtime", "Mars/Olympus", "", "../x"])
-async def test_a_show_with_an_unusable_zone_brings_its_e_mails_in_the_venues(venue: Venue, zone: str) -> None:
-    await venue.database.execute(
+async def test_a_show_with_an_unusable_zone_brings_its_e_mails_in_the_venues(
+    environment: NotifierEnvironment, zone: str
+) -> None:
+    await environment.database.execute(
         "UPDATE shows SET timezone = $1, starts_at = '2098-06-01T20:00:00Z' WHERE show_id = 7", zone
     )
-    venue.settings = msgspec.structs.replace(venue.settings, timezone="Asia/Kathmandu")
-    async with venue.notifier():
-        booking = venue.booking()
-        venue.happens(BookingConfirmed(booking), "0-5-0")
-        venue.happens(BookingCancelled(booking), "0-6-0")
-        await venue.until_status("0-6-0", "sent")
-    assert len(venue.post.letters) == 2
-    for e_mail in venue.post.letters:
+    environment.settings = msgspec.structs.replace(environment.settings, timezone="Asia/Kathmandu")
+    async with environment.notifier():
+        booking = environment.booking()
+        environment.happens(BookingConfirmed(booking), "0-5-0")
+        environment.happens(BookingCancelled(booking), "0-6-0")
+        await environment.until_status("0-6-0", "sent")
+    assert len(environment.post.letters) == 2
+    for e_mail in environment.post.letters:
         text = e_mail.get_body(("plain",))
         assert text is not None
         assert "1:45" in text.get_content()
 
 
-async def test_a_repeated_event_sends_nothing_twice(venue: Venue) -> None:
-    async with venue.notifier():
-        event = BookingConfirmed(venue.booking())
+async def test_a_repeated_event_sends_nothing_twice(environment: NotifierEnvironment) -> None:
+    async with environment.notifier():
+        event = BookingConfirmed(environment.booking())
         for _ in range(5):
-            venue.happens(event, "0-5-0")
-        venue.confirmed("0-6-0")
-        await venue.until_status("0-6-0", "sent")
-        venue.happens(event, "0-5-0")
-        venue.confirmed("0-7-0")
-        await venue.until_status("0-7-0", "sent")
-    assert len(venue.post.letters) == 3
-    assert len(set(venue.post.ids)) == 3
+            environment.happens(event, "0-5-0")
+        environment.confirmed("0-6-0")
+        await environment.until_status("0-6-0", "sent")
+        environment.happens(event, "0-5-0")
+        environment.confirmed("0-7-0")
+        await environment.until_status("0-7-0", "sent")
+    assert len(environment.post.letters) == 3
+    assert len(set(environment.post.ids)) == 3
 
 
-async def test_letters_about_one_booking_go_out_in_order(venue: Venue) -> None:
+async def test_letters_about_one_booking_go_out_in_order(environment: NotifierEnvironment) -> None:
     answers = ["451 later", None, None, None]
-    venue.post.on_letter = lambda _letter: answers.pop(0)
-    booking = venue.booking()
-    async with venue.notifier():
-        venue.happens(BookingConfirmed(booking), "0-1-0")
-        venue.happens(BookingCancelled(booking), "0-2-0")
-        venue.confirmed("0-3-0")
-        await venue.until_status("0-3-0", "sent")
-        assert await venue.status("0-2-0") == "due"
-        await venue.make_due()
-        await venue.until_status("0-2-0", "sent")
-    subjects = [letter["Subject"].partition(":")[0] for letter in venue.post.letters]
+    environment.post.on_letter = lambda _letter: answers.pop(0)
+    booking = environment.booking()
+    async with environment.notifier():
+        environment.happens(BookingConfirmed(booking), "0-1-0")
+        environment.happens(BookingCancelled(booking), "0-2-0")
+        environment.confirmed("0-3-0")
+        await environment.until_status("0-3-0", "sent")
+        assert await environment.status("0-2-0") == "due"
+        await environment.make_due()
+        await environment.until_status("0-2-0", "sent")
+    subjects = [letter["Subject"].partition(":")[0] for letter in environment.post.letters]
     assert subjects == ["Your tickets", "Your tickets", "Cancelled"]
 
 
-async def test_who_has_forgotten_their_account_gets_nothing(venue: Venue) -> None:
-    await venue.database.execute(
+async def test_who_has_forgotten_their_account_gets_nothing(environment: NotifierEnvironment) -> None:
+    await environment.database.execute(
         "UPDATE users SET email = NULL, username = NULL, name = '', password_hash = NULL WHERE user_id = 3"
     )
-    async with venue.notifier():
-        venue.confirmed("0-1-0")
-        venue.confirmed("0-2-0", user_id=99)
-        skipped = await venue.until_status("0-1-0", "skipped")
-        await venue.until_status("0-2-0", "skipped")
-    assert skipped["last_error"] == "the account is forgotten"
-    assert venue.post.letters == []
+    async with environment.notifier():
+        environment.confirmed("0-1-0")
+        environment.confirmed("0-2-0", user_id=99)
+        skipped = await environment.until_status("0-1-0", "skipped")
+        await environment.until_status("0-2-0", "skipped")
+    assert skipped["last_error"] == "the account was deleted"
+    assert environment.post.letters == []
 
 
-async def test_records_that_cannot_be_read_are_passed_over(venue: Venue) -> None:
-    async with venue.notifier():
+async def test_records_that_cannot_be_read_are_passed_over(environment: NotifierEnvironment) -> None:
+    async with environment.notifier():
         for body in (
             b"",
             b"\xff\x00",
             b"{}",
             b'{"event_id":"1-1-0","at_ms":1,"event":{"type":"FromTheFuture"}}',
         ):
-            venue.log.put(EVENTS_TOPIC, 0, body)
-        venue.confirmed("0-9-0")
-        await venue.until_status("0-9-0", "sent")
-    assert len(venue.post.letters) == 1
+            environment.log.put(EVENTS_TOPIC, 0, body)
+        environment.confirmed("0-9-0")
+        await environment.until_status("0-9-0", "sent")
+    assert len(environment.post.letters) == 1
 
 
-async def test_a_letter_that_cannot_be_written_does_not_stop_the_others(venue: Venue) -> None:
-    booking = venue.booking()
-    async with venue.notifier():
-        venue.happens(BookingConfirmed(Booking(**{**_fields(booking), "show_id": 8})), "0-1-0")
-        venue.confirmed("0-2-0")
-        await venue.until_status("0-2-0", "sent")
-    delivery = await venue.database.fetchrow("SELECT * FROM deliveries WHERE event_id = '0-1-0'")
+async def test_a_letter_that_cannot_be_written_does_not_stop_the_others(
+    environment: NotifierEnvironment,
+) -> None:
+    booking = environment.booking()
+    async with environment.notifier():
+        environment.happens(BookingConfirmed(Booking(**{**_fields(booking), "show_id": 8})), "0-1-0")
+        environment.confirmed("0-2-0")
+        await environment.until_status("0-2-0", "sent")
+    delivery = await environment.database.fetchrow("SELECT * FROM deliveries WHERE event_id = '0-1-0'")
     assert (delivery["status"], delivery["attempts"]) == ("due", 1)
     assert "there is no show 8" in delivery["last_error"]
 
 
-async def test_line_ends_in_a_title_make_no_headers(venue: Venue) -> None:
-    await venue.database.execute(
+async def test_line_ends_in_a_title_make_no_headers(environment: NotifierEnvironment) -> None:
+    await environment.database.execute(
         "UPDATE movies SET title = E'Evil\\r\\nBcc: eve@example.org\\r\\n\\r\\nhello'"
     )
-    async with venue.notifier():
-        venue.confirmed("0-1-0")
-        await venue.until_status("0-1-0", "sent")
-    (letter,) = venue.post.letters
+    async with environment.notifier():
+        environment.confirmed("0-1-0")
+        await environment.until_status("0-1-0", "sent")
+    (letter,) = environment.post.letters
     assert letter["Bcc"] is None
     assert "Evil Bcc: eve@example.org hello" in letter["Subject"]
     assert len(list(letter.iter_attachments())) == 1
 
 
-async def test_letters_that_the_gateways_want_are_sent_and_their_secrets_forgotten(venue: Venue) -> None:
-    async with venue.notifier():
-        await venue.database.execute(
+async def test_letters_that_the_gateways_want_are_sent_and_their_secrets_forgotten(
+    environment: NotifierEnvironment,
+) -> None:
+    async with environment.notifier():
+        await environment.database.execute(
             "INSERT INTO letters_wanted (user_id, kind, data) VALUES (3, 'welcome', '{}')"
         )
-        await venue.database.execute(
+        await environment.database.execute(
             """INSERT INTO letters_wanted (user_id, kind, data) VALUES (3, 'password_reset', '{"token": "s3cret"}')"""
         )
-        await venue.until_status("letter-1", "sent")
-        reset = await venue.until_status("letter-2", "sent")
-    assert [letter["Subject"] for letter in venue.post.letters] == ["Welcome to Aisle", "Set a new password"]
-    assert "s3cret" in str(venue.post.letters[1])
+        await environment.until_status("letter-1", "sent")
+        reset = await environment.until_status("letter-2", "sent")
+    assert [letter["Subject"] for letter in environment.post.letters] == [
+        "Welcome to Aisle",
+        "Set a new password",
+    ]
+    assert "s3cret" in str(environment.post.letters[1])
     assert reset["payload"] == b"{}"
-    assert await venue.database.fetchval("SELECT count(*) FROM letters_wanted") == 0
+    assert await environment.database.fetchval("SELECT count(*) FROM letters_wanted") == 0
 
 
-async def test_a_reset_link_that_is_too_old_is_not_sent(venue: Venue) -> None:
-    await venue.database.execute(
+async def test_a_reset_link_that_is_too_old_is_not_sent(environment: NotifierEnvironment) -> None:
+    await environment.database.execute(
         "INSERT INTO letters_wanted (user_id, kind, data, created_at) "
         """VALUES (3, 'password_reset', '{"token": "s3cret"}', now() - interval '31 minutes')"""
     )
-    async with venue.notifier():
-        skipped = await venue.until_status("letter-1", "skipped")
+    async with environment.notifier():
+        skipped = await environment.until_status("letter-1", "skipped")
     assert skipped["payload"] == b"{}"
-    assert venue.post.letters == []
+    assert environment.post.letters == []
 
 
 def _fields(booking: Booking) -> dict[str, Any]:

@@ -41,7 +41,7 @@ async def test_what_waits_is_counted_and_the_oldest_has_an_age(
     # One that is put off, and due last, is the oldest still.
     for one in await subject.take_due(10):
         if one.event_id == "e1":
-            await subject.put_off(one, "not now")
+            await subject.defer(one, "not now")
         else:
             await subject.mark_sent(one)
     backlog = await subject.backlog()

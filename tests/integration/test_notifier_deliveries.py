@@ -11,166 +11,179 @@ import pytest
 
 from notifier.deliveries import Deliveries
 from runtime import postgres
-from tests.integration.venue import MakeSettings, Venue, opened
+from tests.integration.notifier_environment import MakeSettings, NotifierEnvironment, opened
 
 
 @pytest.fixture
-async def venue(
+async def environment(
     database: asyncpg.Connection, database_url: str, settings: MakeSettings
-) -> AsyncIterator[Venue]:
-    async with opened(database, database_url, settings) as venue:
-        yield venue
+) -> AsyncIterator[NotifierEnvironment]:
+    async with opened(database, database_url, settings) as environment:
+        yield environment
 
 
-async def test_a_notifier_goes_on_where_the_last_one_stopped(venue: Venue) -> None:
-    async with venue.notifier():
-        venue.confirmed("0-1-0")
-        await venue.until_status("0-1-0", "sent")
-    venue.confirmed("0-2-0")
-    async with venue.notifier():
-        await venue.until_status("0-2-0", "sent")
-    assert len(venue.post.letters) == 2
-    assert await venue.database.fetchval("SELECT next_offset FROM consumer_offsets WHERE partition = 0") == 2
+async def test_a_notifier_goes_on_where_the_last_one_stopped(environment: NotifierEnvironment) -> None:
+    async with environment.notifier():
+        environment.confirmed("0-1-0")
+        await environment.until_status("0-1-0", "sent")
+    environment.confirmed("0-2-0")
+    async with environment.notifier():
+        await environment.until_status("0-2-0", "sent")
+    assert len(environment.post.letters) == 2
+    assert (
+        await environment.database.fetchval("SELECT next_offset FROM consumer_offsets WHERE partition = 0")
+        == 2
+    )
 
 
-async def test_letters_wait_for_a_mail_server_that_is_away(venue: Venue) -> None:
-    await venue.post.close()
-    async with venue.notifier():
+async def test_letters_wait_for_a_mail_server_that_is_away(environment: NotifierEnvironment) -> None:
+    await environment.post.close()
+    async with environment.notifier():
         for number in range(3):
-            venue.confirmed(f"0-{number}-0")
-        await venue.until_status("0-2-0", "due")
+            environment.confirmed(f"0-{number}-0")
+        await environment.until_status("0-2-0", "due")
         await asyncio.sleep(1.2)
-        assert venue.post.letters == []
-        await venue.post.open()
+        assert environment.post.letters == []
+        await environment.post.open()
         for number in range(3):
-            delivery = await venue.until_status(f"0-{number}-0", "sent")
+            delivery = await environment.until_status(f"0-{number}-0", "sent")
             assert delivery["attempts"] == 1
-    assert len(set(venue.post.ids)) == 3
+    assert len(set(environment.post.ids)) == 3
 
 
-async def test_a_connection_that_breaks_between_letters_is_opened_again(venue: Venue) -> None:
-    async with venue.notifier():
-        venue.confirmed("0-1-0")
-        await venue.until_status("0-1-0", "sent")
-        await venue.post.close()
-        await venue.post.open()
+async def test_a_connection_that_breaks_between_letters_is_opened_again(
+    environment: NotifierEnvironment,
+) -> None:
+    async with environment.notifier():
+        environment.confirmed("0-1-0")
+        await environment.until_status("0-1-0", "sent")
+        await environment.post.close()
+        await environment.post.open()
         await asyncio.sleep(2.1)
-        venue.confirmed("0-2-0")
-        await venue.until_status("0-2-0", "sent")
-    assert len(venue.post.letters) == 2
+        environment.confirmed("0-2-0")
+        await environment.until_status("0-2-0", "sent")
+    assert len(environment.post.letters) == 2
 
 
-async def test_a_letter_refused_for_good_has_failed_and_the_others_go_on(venue: Venue) -> None:
-    venue.post.refusals["bob@example.org"] = "550 5.1.1 no such mailbox"
-    async with venue.notifier():
-        venue.confirmed("0-1-0", user_id=4)
-        venue.confirmed("0-2-0", user_id=3)
-        failed = await venue.until_status("0-1-0", "failed")
-        await venue.until_status("0-2-0", "sent")
+async def test_a_letter_refused_for_good_has_failed_and_the_others_go_on(
+    environment: NotifierEnvironment,
+) -> None:
+    environment.post.refusals["bob@example.org"] = "550 5.1.1 no such mailbox"
+    async with environment.notifier():
+        environment.confirmed("0-1-0", user_id=4)
+        environment.confirmed("0-2-0", user_id=3)
+        failed = await environment.until_status("0-1-0", "failed")
+        await environment.until_status("0-2-0", "sent")
     assert failed["last_error"] == "550 5.1.1 no such mailbox"
     assert failed["attempts"] == 1
 
 
-async def test_a_letter_that_is_deferred_is_tried_again_later_under_the_same_id(venue: Venue) -> None:
+async def test_a_letter_that_is_deferred_is_tried_again_later_under_the_same_id(
+    environment: NotifierEnvironment,
+) -> None:
     seen: list[str] = []
 
     def greylist(letter: Any) -> str | None:
         seen.append(letter["Message-ID"])
         return "451 4.7.1 try again" if len(seen) == 1 else None
 
-    venue.post.on_letter = greylist
-    async with venue.notifier():
-        venue.confirmed("0-1-0")
-        venue.confirmed("0-2-0")
-        await venue.until_status("0-2-0", "sent")
-        delivery = await venue.database.fetchrow(
+    environment.post.on_letter = greylist
+    async with environment.notifier():
+        environment.confirmed("0-1-0")
+        environment.confirmed("0-2-0")
+        await environment.until_status("0-2-0", "sent")
+        delivery = await environment.database.fetchrow(
             "SELECT *, due_at > now() AS later FROM deliveries ORDER BY 1 LIMIT 1"
         )
         assert (delivery["status"], delivery["later"], delivery["attempts"]) == ("due", True, 1)
         assert "451" in delivery["last_error"]
-        await venue.make_due()
-        assert (await venue.until_status("0-1-0", "sent"))["attempts"] == 2
+        await environment.make_due()
+        assert (await environment.until_status("0-1-0", "sent"))["attempts"] == 2
     assert seen[0] == seen[2]
     assert len(set(seen)) == 2
 
 
-async def test_two_notifiers_share_the_work_and_send_each_letter_once(venue: Venue) -> None:
-    async with venue.notifier(), venue.notifier():
+async def test_two_notifiers_share_the_work_and_send_each_letter_once(
+    environment: NotifierEnvironment,
+) -> None:
+    async with environment.notifier(), environment.notifier():
         for number in range(60):
-            venue.confirmed(f"{number % 4}-{number}-0", user_id=3 + number % 2, partition=number % 4)
+            environment.confirmed(f"{number % 4}-{number}-0", user_id=3 + number % 2, partition=number % 4)
         for number in range(60):
-            await venue.until_status(f"{number % 4}-{number}-0", "sent")
-    assert len(venue.post.ids) == 60
-    assert len(set(venue.post.ids)) == 60
+            await environment.until_status(f"{number % 4}-{number}-0", "sent")
+    assert len(environment.post.ids) == 60
+    assert len(set(environment.post.ids)) == 60
 
 
 async def test_a_letter_in_the_hand_of_a_killed_notifier_is_sent_when_its_lease_runs_out(
-    venue: Venue,
+    environment: NotifierEnvironment,
 ) -> None:
-    pool = await postgres.create_pool(venue.database_url, "dead", min_size=1, max_size=1)
-    async with venue.notifier():
-        venue.confirmed("0-1-0")
-        await venue.until_status("0-1-0", "sent")
+    pool = await postgres.create_pool(environment.database_url, "dead", min_size=1, max_size=1)
+    async with environment.notifier():
+        environment.confirmed("0-1-0")
+        await environment.until_status("0-1-0", "sent")
     # As a notifier leaves it that is killed after the mail server's yes and before its own note of it.
-    await venue.database.execute("UPDATE deliveries SET status = 'due', due_at = now(), sent_at = NULL")
+    await environment.database.execute("UPDATE deliveries SET status = 'due', due_at = now(), sent_at = NULL")
     dead = Deliveries(pool, "dead", lease_s=1)
     (in_hand,) = await dead.take_due(10)
     assert await Deliveries(pool, "other").take_due(10) == []
-    async with venue.notifier():
-        delivery = await venue.until_status("0-1-0", "sent")
+    async with environment.notifier():
+        delivery = await environment.until_status("0-1-0", "sent")
     assert delivery["attempts"] == 3
-    assert len(venue.post.ids) == 2
-    assert len(set(venue.post.ids)) == 1, "a repeat can be recognised by its Message-ID"
-    await dead.put_off(in_hand, "woken up too late")
-    assert await venue.status("0-1-0") == "sent"
+    assert len(environment.post.ids) == 2
+    assert len(set(environment.post.ids)) == 1, "a repeat can be recognised by its Message-ID"
+    await dead.defer(in_hand, "woken up too late")
+    assert await environment.status("0-1-0") == "sent"
     await pool.close()
 
 
-async def test_a_lease_is_kept_as_long_as_its_holder_lives(venue: Venue) -> None:
-    pool = await postgres.create_pool(venue.database_url, "holder", min_size=1, max_size=1)
-    async with venue.notifier():
-        venue.confirmed("0-1-0")
-        await venue.until_status("0-1-0", "sent")
-    await venue.database.execute("UPDATE deliveries SET status = 'due', due_at = now(), sent_at = NULL")
+async def test_a_lease_is_kept_as_long_as_its_holder_lives(environment: NotifierEnvironment) -> None:
+    pool = await postgres.create_pool(environment.database_url, "holder", min_size=1, max_size=1)
+    async with environment.notifier():
+        environment.confirmed("0-1-0")
+        await environment.until_status("0-1-0", "sent")
+    await environment.database.execute("UPDATE deliveries SET status = 'due', due_at = now(), sent_at = NULL")
     mine, other = Deliveries(pool, "mine", lease_s=1), Deliveries(pool, "other", lease_s=1)
     (in_hand,) = await mine.take_due(10)
     for _ in range(4):
         await asyncio.sleep(0.4)
         await mine.renew([in_hand.delivery_id])
         assert await other.take_due(10) == []
-    await other.give_back([in_hand.delivery_id])
+    await other.release([in_hand.delivery_id])
     assert await other.take_due(10) == [], "nobody can give back what another holds"
-    await mine.give_back([in_hand.delivery_id])
+    await mine.release([in_hand.delivery_id])
     assert [delivery.attempts for delivery in await other.take_due(10)] == [in_hand.attempts]
     await pool.close()
 
 
-async def test_the_notifier_survives_its_database_connections(venue: Venue) -> None:
-    async with venue.notifier():
-        venue.confirmed("0-1-0")
-        await venue.until_status("0-1-0", "sent")
-        await venue.database.execute(
+async def test_the_notifier_survives_its_database_connections(environment: NotifierEnvironment) -> None:
+    async with environment.notifier():
+        environment.confirmed("0-1-0")
+        await environment.until_status("0-1-0", "sent")
+        await environment.database.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'notifier'"
         )
-        venue.confirmed("0-2-0")
-        await venue.until_status("0-2-0", "sent")
-    assert len(set(venue.post.ids)) == 2
+        environment.confirmed("0-2-0")
+        await environment.until_status("0-2-0", "sent")
+    assert len(set(environment.post.ids)) == 2
 
 
-async def test_a_stop_finishes_the_letter_in_hand_and_gives_the_others_back(venue: Venue) -> None:
+async def test_a_stop_finishes_the_letter_in_hand_and_gives_the_others_back(
+    environment: NotifierEnvironment,
+) -> None:
     for number in range(5):
-        venue.confirmed(f"0-{number}-0")
+        environment.confirmed(f"0-{number}-0")
     arrived = asyncio.Event()
 
     def note(_letter: Any) -> None:
         arrived.set()
 
-    venue.post.on_letter = note
-    async with venue.notifier():
+    environment.post.on_letter = note
+    async with environment.notifier():
         await arrived.wait()
-    rows = await venue.database.fetch(
+    rows = await environment.database.fetch(
         "SELECT status, attempts, taken_by, due_at <= now() AS due FROM deliveries"
     )
-    assert sum(row["status"] == "sent" for row in rows) == len(venue.post.letters)
+    assert sum(row["status"] == "sent" for row in rows) == len(environment.post.letters)
     assert all(row["taken_by"] is None for row in rows)
     assert all(row["attempts"] == 0 and row["due"] for row in rows if row["status"] == "due")

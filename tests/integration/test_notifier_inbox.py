@@ -16,12 +16,11 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from gateway.http.errors import answer_problem
+from gateway.http.errors import handle_exception
 from gateway.inbox.routes import FromThisMachine, inbox_routes
-from notifier import emails as letters
-from notifier import message
-from notifier.inbox import Inbox
-from notifier.mailer import LetterRefused, Mailer, MailServer, MailServerDown
+from notifier import emails, message
+from notifier.inbox_server import InboxServer
+from notifier.mailer import Mailer, MailServer, MailServerUnavailable, MessageRejected
 
 SENDER = message.parse_mailbox("Aisle <tickets@venue.example>")
 
@@ -31,11 +30,11 @@ class Post:
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "inbox"
-        self.inbox = Inbox(self.folder, max_letters=10)
+        self.inbox = InboxServer(self.folder, max_messages=10)
         self.mailer: Mailer
         framework: Any = Litestar(
             inbox_routes(home, FromThisMachine("http://tickets.example:8080", [ip_network("127.0.0.9/32")])),
-            exception_handlers={Exception: answer_problem},
+            exception_handlers={Exception: handle_exception},
             logging_config=None,
         )
 
@@ -55,7 +54,7 @@ class Post:
     ) -> None:
         box = message.mailbox("Ada", to)
         raw = message.compose(
-            letters.Letter(subject, "Hi\n", html),
+            emails.Email(subject, "Hi\n", html),
             sender=SENDER,
             to=box,
             message_id="<1@venue.example>",
@@ -139,7 +138,7 @@ async def test_the_inbox_keeps_the_newest_letters(post: Post) -> None:
 async def test_the_inbox_keeps_no_more_than_so_many_bytes(tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / f"{number:013d}-00000000.eml").write_bytes(b"x" * 1000)
-    inbox = Inbox(tmp_path, max_bytes=2500)
+    inbox = InboxServer(tmp_path, max_bytes=2500)
     await inbox.start()
     await inbox.close()
     assert sorted(name[:13] for name in os.listdir(tmp_path)) == [f"{3:013d}", f"{4:013d}"]
@@ -228,14 +227,14 @@ async def test_the_inbox_is_shown_to_this_machine_alone(
 async def test_an_inbox_that_was_never_used_is_empty(tmp_path: Path) -> None:
     fresh = Post(tmp_path / "nowhere")
     assert await fresh.listed() == []
-    assert "No letters yet" in (await fresh.pages.get("/inbox")).text
+    assert "No e-mails yet" in (await fresh.pages.get("/inbox")).text
 
 
 async def test_a_mail_server_that_is_not_there_is_down(post: Post) -> None:
     await post.send()
     await post.inbox.close()
     await post.mailer.close()
-    with pytest.raises(MailServerDown):
+    with pytest.raises(MailServerUnavailable):
         await post.send()
 
 
@@ -246,7 +245,7 @@ async def test_an_address_of_another_script_is_taken(post: Post) -> None:
 
 
 async def test_a_letter_that_is_too_large_is_refused_and_the_next_one_sent(post: Post) -> None:
-    with pytest.raises(LetterRefused):
+    with pytest.raises(MessageRejected):
         await post.send(html="x" * (17 * 2**20))
     await post.send()
     assert len(await post.listed()) == 1

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import AuthResult
 
-from notifier.mailer import LetterDeferred, LetterRefused, Mailer, MailServerDown, read_server
+from notifier.mailer import Mailer, MailServerUnavailable, MessageDeferred, MessageRejected, read_server
 from notifier.message import parse_mailbox
-from tests.integration.post import Post
+from tests.integration.mail_server import RecordingMailServer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # it is our machine
 
@@ -53,8 +53,8 @@ def trusted(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-async def post() -> AsyncIterator[Post]:
-    post = Post()
+async def post() -> AsyncIterator[RecordingMailServer]:
+    post = RecordingMailServer()
     yield post
     await post.close()
 
@@ -72,7 +72,7 @@ def only_ada(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data:
 
 
 @pytest.mark.usefixtures("trusted")
-async def test_a_log_in_goes_over_starttls(post: Post, server_tls: ssl.SSLContext) -> None:
+async def test_a_log_in_goes_over_starttls(post: RecordingMailServer, server_tls: ssl.SSLContext) -> None:
     await post.open(tls_context=server_tls, require_starttls=True, authenticator=only_ada, auth_required=True)
     await send(f"smtp://ada:p%40ss@localhost:{post.port}?starttls=required")
     assert len(post.letters) == 1
@@ -80,7 +80,7 @@ async def test_a_log_in_goes_over_starttls(post: Post, server_tls: ssl.SSLContex
 
 @pytest.mark.usefixtures("trusted")
 async def test_tls_from_the_start_is_spoken_where_the_url_says_so(
-    post: Post, server_tls: ssl.SSLContext
+    post: RecordingMailServer, server_tls: ssl.SSLContext
 ) -> None:
     await post.open(tls=server_tls, authenticator=only_ada, auth_required=True, auth_require_tls=False)
     await send(f"smtps://ada:p%40ss@localhost:{post.port}")
@@ -88,28 +88,32 @@ async def test_tls_from_the_start_is_spoken_where_the_url_says_so(
 
 
 @pytest.mark.usefixtures("trusted")
-async def test_a_wrong_password_is_no_fault_of_the_letter(post: Post, server_tls: ssl.SSLContext) -> None:
+async def test_a_wrong_password_is_no_fault_of_the_letter(
+    post: RecordingMailServer, server_tls: ssl.SSLContext
+) -> None:
     await post.open(tls_context=server_tls, authenticator=only_ada, auth_required=True)
-    with pytest.raises(MailServerDown, match="535"):
+    with pytest.raises(MailServerUnavailable, match="535"):
         await send(f"smtp://ada:wrong@localhost:{post.port}")
 
 
-async def test_a_log_in_that_is_missing_is_no_fault_of_the_letter(post: Post) -> None:
+async def test_a_log_in_that_is_missing_is_no_fault_of_the_letter(post: RecordingMailServer) -> None:
     await post.open(authenticator=only_ada, auth_required=True, auth_require_tls=False)
-    with pytest.raises(MailServerDown, match="530"):
+    with pytest.raises(MailServerUnavailable, match="530"):
         await send(post.url)
 
 
-async def test_a_server_that_nobody_vouches_for_gets_nothing(post: Post, server_tls: ssl.SSLContext) -> None:
+async def test_a_server_that_nobody_vouches_for_gets_nothing(
+    post: RecordingMailServer, server_tls: ssl.SSLContext
+) -> None:
     await post.open(tls_context=server_tls)
-    with pytest.raises(MailServerDown, match=r"(?i)certificate"):
+    with pytest.raises(MailServerUnavailable, match=r"(?i)certificate"):
         await send(f"smtp://localhost:{post.port}")
     assert post.letters == []
 
 
-async def test_a_server_without_tls_gets_nothing_where_tls_is_required(post: Post) -> None:
+async def test_a_server_without_tls_gets_nothing_where_tls_is_required(post: RecordingMailServer) -> None:
     await post.open(authenticator=only_ada, auth_require_tls=False)
-    with pytest.raises(MailServerDown):
+    with pytest.raises(MailServerUnavailable):
         await send(f"smtp://ada:p%40ss@localhost:{post.port}?starttls=required")
     assert post.letters == []
 
@@ -117,15 +121,15 @@ async def test_a_server_without_tls_gets_nothing_where_tls_is_required(post: Pos
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        ("550 5.1.1 no such mailbox", LetterRefused),
-        ("552 5.3.4 too large", LetterRefused),
-        ("450 4.2.0 greylisted", LetterDeferred),
-        ("421 4.3.2 going down", MailServerDown),
-        ("530 5.7.0 log in first", MailServerDown),
+        ("550 5.1.1 no such mailbox", MessageRejected),
+        ("552 5.3.4 too large", MessageRejected),
+        ("450 4.2.0 greylisted", MessageDeferred),
+        ("421 4.3.2 going down", MailServerUnavailable),
+        ("530 5.7.0 log in first", MailServerUnavailable),
     ],
 )
 async def test_an_answer_about_the_letter_or_about_us_is_told_apart(
-    post: Post, answer: str, error: type[Exception]
+    post: RecordingMailServer, answer: str, error: type[Exception]
 ) -> None:
     await post.open()
     post.refusals["ada@example.org"] = answer
@@ -137,15 +141,15 @@ async def test_an_answer_about_the_letter_or_about_us_is_told_apart(
         await send(post.url)
 
 
-async def test_a_letter_on_which_the_connection_breaks_may_have_been_taken(post: Post) -> None:
+async def test_a_letter_on_which_the_connection_breaks_may_have_been_taken(post: RecordingMailServer) -> None:
     await post.open()
     post.on_letter = lambda _letter: post.hang_up()
-    with pytest.raises(LetterDeferred):
+    with pytest.raises(MessageDeferred):
         await send(post.url)
 
 
-async def test_nothing_behind_a_port_is_a_server_that_is_down(post: Post) -> None:
+async def test_nothing_behind_a_port_is_a_server_that_is_down(post: RecordingMailServer) -> None:
     await post.open()
     await post.close()
-    with pytest.raises(MailServerDown):
+    with pytest.raises(MailServerUnavailable):
         await send(post.url)

@@ -1,4 +1,4 @@
-"""Odd values that staff and customers may send: refused with 400, or shown everywhere that they turn up."""
+"""Odd values in requests: rejected with 400, or shown everywhere they appear."""
 
 from __future__ import annotations
 
@@ -74,29 +74,29 @@ def odd_text(chance: random.Random) -> str:
     return "".join(chance.choices(ODD_TEXT, k=chance.randint(1, 3)))
 
 
-def taken(answer: httpx.Response) -> bool:
-    """Whether a request was accepted; it was refused as invalid otherwise."""
-    if answer.status_code in (200, 201):
+def accepted(response: httpx.Response) -> bool:
+    """True if a request was accepted; otherwise it was rejected as invalid."""
+    if response.status_code in (200, 201):
         return True
-    assert (answer.status_code, answer.json()["code"]) == (400, "validation"), answer.text
+    assert (response.status_code, response.json()["code"]) == (400, "validation"), response.text
     return False
 
 
 async def every_page_of(client: httpx.AsyncClient, path: str, **query: Any) -> int:
-    """Follows a list to its end; returns the number of its items."""
+    """Reads every page of a list; returns the number of its items."""
     count, cursor = 0, None
     while True:
         given = query | ({"cursor": cursor} if cursor else {})
-        answer = await client.get(path, params={"limit": 3} | given)
-        assert answer.status_code == 200, (path, given, answer.text)
-        count += len(answer.json()["items"])
-        cursor = answer.json()["next_cursor"]
+        response = await client.get(path, params={"limit": 3} | given)
+        assert response.status_code == 200, (path, given, response.text)
+        count += len(response.json()["items"])
+        cursor = response.json()["next_cursor"]
         if cursor is None:
             return count
 
 
 async def look_everywhere(staff: httpx.AsyncClient, movies: Sequence[int], shows: Sequence[int]) -> None:
-    """Reads each list, page and report that has to do with these."""
+    """Reads every list, page and report that contains these movies and shows."""
     assert (await staff.get("/")).status_code == 200
     assert await every_page_of(staff, "/api/movies") == len(movies)
     assert await every_page_of(staff, "/api/shows") == len(shows)
@@ -123,12 +123,14 @@ async def look_everywhere(staff: httpx.AsyncClient, movies: Sequence[int], shows
         await every_page_of(staff, f"/api/reports/{path}", **dict([by.split("=")] if by else []))
         for day in DAYS:
             for end in ("from", "to"):
-                answer = await staff.get(f"/api/reports/{report}&{end}={day}", headers={"Accept": "text/csv"})
-                assert answer.status_code == 200, (report, day, answer.text)
+                response = await staff.get(
+                    f"/api/reports/{report}&{end}={day}", headers={"Accept": "text/csv"}
+                )
+                assert response.status_code == 200, (report, day, response.text)
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_whatever_is_taken_is_shown(server: Server, staff: httpx.AsyncClient, seed: int) -> None:
+async def test_every_accepted_value_is_shown(server: Server, staff: httpx.AsyncClient, seed: int) -> None:
     chance = random.Random(seed)
     movies = [await add_movie(staff)]
     for title in ODD_TEXT:
@@ -143,10 +145,10 @@ async def test_whatever_is_taken_is_shown(server: Server, staff: httpx.AsyncClie
                 ("", "/p?é=1#x", "https://[", "http://ex ample/", "//x/y", "https://é.example/\u202e")
             ),
         }
-        answer = await staff.post("/api/movies", json=body)
-        if taken(answer):
-            movies.append(answer.json()["id"])
-        taken(
+        response = await staff.post("/api/movies", json=body)
+        if accepted(response):
+            movies.append(response.json()["id"])
+        accepted(
             await staff.patch(
                 f"/api/movies/{movies[0]}",
                 json={"title": (odd_text(chance) + title)[:200], "genres": [odd_text(chance)[:40]]},
@@ -169,13 +171,13 @@ async def test_whatever_is_taken_is_shown(server: Server, staff: httpx.AsyncClie
             sales_start_at=chance.choice((None, None, "1990-01-01T00:00:00Z", starts_at)),
             past=True if number % 2 else None,
         )
-        answer = await staff.post("/api/shows", json=body)
-        if not taken(answer):
-            answer = await staff.post(
+        response = await staff.post("/api/shows", json=body)
+        if not accepted(response):
+            response = await staff.post(
                 "/api/shows", json={k: v for k, v in body.items() if k not in ("past", "sales_start_at")}
             )
-        if answer.status_code == 201:
-            shows.append(answer.json()["id"])
+        if response.status_code == 201:
+            shows.append(response.json()["id"])
     assert shows
     for user_id, name in enumerate(ODD_TEXT, 100):
         await server.sql(
@@ -184,7 +186,7 @@ async def test_whatever_is_taken_is_shown(server: Server, staff: httpx.AsyncClie
         )  # fmt: skip
     booked = 0
     for show in shows:
-        taken(
+        accepted(
             await staff.patch(
                 f"/api/shows/{show}",
                 json={"screen_name": odd_text(chance)[:60], "timezone": chance.choice(zones)},
@@ -192,11 +194,11 @@ async def test_whatever_is_taken_is_shown(server: Server, staff: httpx.AsyncClie
         )
         user_id = 100 + chance.randrange(len(ODD_TEXT))
         async with server.client(user_id) as customer:
-            answer = await customer.post(f"/api/shows/{show}/bookings", json={"quantity": 1})
-            assert answer.status_code in (201, 409), answer.text
-            if answer.status_code == 201:
+            response = await customer.post(f"/api/shows/{show}/bookings", json={"quantity": 1})
+            assert response.status_code in (201, 409), response.text
+            if response.status_code == 201:
                 booked += 1
-                booking = f"/api/bookings/{answer.json()['id']}"
+                booking = f"/api/bookings/{response.json()['id']}"
                 assert (await customer.get(booking)).status_code == 200
                 assert (await customer.get(f"{booking}/ticket.pdf")).status_code == 200
                 if chance.random() < 0.5:
@@ -211,7 +213,7 @@ async def test_whatever_is_taken_is_shown(server: Server, staff: httpx.AsyncClie
     "value",
     [r'"\ud800"', r'"a\udc00b"', r'"\u0000"', "1e400", "-1", "NaN", "99999999999999999999", "[[]]", "true"],
 )
-async def test_a_value_that_no_column_takes_is_refused(staff: httpx.AsyncClient, value: str) -> None:
+async def test_values_that_no_column_accepts_are_rejected(staff: httpx.AsyncClient, value: str) -> None:
     movie = await add_movie(staff)
     show = (await staff.post("/api/shows", json=a_show(movie))).json()["id"]
     bodies = [
@@ -231,17 +233,17 @@ async def test_a_value_that_no_column_takes_is_refused(staff: httpx.AsyncClient,
             parts = [
                 f"{json.dumps(name)}: {value if name == field else json.dumps(body[name])}" for name in body
             ]
-            answer = await staff.request(
+            response = await staff.request(
                 method,
                 path,
                 content="{" + ", ".join(parts) + "}",
                 headers={"Content-Type": "application/json"},
             )
-            assert answer.status_code in (400, 404), (method, path, field, answer.text)
+            assert response.status_code in (400, 404), (method, path, field, response.text)
 
 
 @pytest.mark.parametrize("currency", ["EUR\n", "ZZZ", "XXX", "DEM", "ITL"])
-async def test_a_show_with_a_currency_of_before_is_sold_and_reported(
+async def test_a_show_with_an_obsolete_currency_is_sold_and_reported(
     staff: httpx.AsyncClient, server: Server, monkeypatch: pytest.MonkeyPatch, currency: str
 ) -> None:
     with monkeypatch.context() as before:

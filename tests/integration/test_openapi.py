@@ -1,4 +1,4 @@
-"""The OpenAPI document and the pages: complete, consistent with what is served, and without the internet."""
+"""The OpenAPI document and the pages: complete, consistent with the routes, no external resources."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def document(client: httpx.AsyncClient) -> dict[str, Any]:
-    answer = await client.get("/openapi.json")
-    assert answer.status_code == 200
-    found: dict[str, Any] = answer.json()
+    response = await client.get("/openapi.json")
+    assert response.status_code == 200
+    found: dict[str, Any] = response.json()
     return found
 
 
@@ -61,19 +61,19 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_every_call_of_the_contract_is_in_it(document: dict[str, Any]) -> None:
+def test_every_operation_of_the_contract_is_documented(document: dict[str, Any]) -> None:
     wanted = {call.strip() for call in re.split(r"·|\n", CALLS) if call.strip()}
     assert wanted <= set(operations(document))
 
 
-def test_every_reference_leads_somewhere_and_every_name_is_used_once(document: dict[str, Any]) -> None:
+def test_references_resolve_and_operation_ids_are_unique(document: dict[str, Any]) -> None:
     referred = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
     assert referred <= set(document["components"]["schemas"])
     names = [operation["operationId"] for operation in operations(document).values()]
     assert len(names) == len(set(names))
 
 
-def test_every_call_says_its_body_its_token_and_its_problems(document: dict[str, Any]) -> None:
+def test_every_operation_documents_body_security_and_problems(document: dict[str, Any]) -> None:
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     for call, operation in operations(document).items():
         assert operation["summary"], call
@@ -93,7 +93,7 @@ def test_every_call_says_its_body_its_token_and_its_problems(document: dict[str,
     assert "POST /api/shows" not in public
 
 
-def test_examples_are_as_their_schemas_say(document: dict[str, Any]) -> None:
+def test_examples_match_their_schemas(document: dict[str, Any]) -> None:
     seen = 0
     for call, operation in operations(document).items():
         told = [operation.get("requestBody", {}), *operation["responses"].values()]
@@ -106,13 +106,13 @@ def test_examples_are_as_their_schemas_say(document: dict[str, Any]) -> None:
     assert seen > 20
 
 
-async def test_answers_are_as_the_document_says(
+async def test_responses_match_the_document(
     server: Server, client: httpx.AsyncClient, document: dict[str, Any]
 ) -> None:
-    def check(answer: httpx.Response, name: str) -> Any:
+    def check(response: httpx.Response, name: str) -> Any:
         schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
-        jsonschema.Draft202012Validator(schema).validate(answer.json())
-        return answer.json()
+        jsonschema.Draft202012Validator(schema).validate(response.json())
+        return response.json()
 
     new = {"username": "ada", "email": "ada@example.com", "password": "correct horse 1"}
     user = check(await client.post("/api/signup", json=new), "UserBody")
@@ -152,18 +152,18 @@ async def test_answers_are_as_the_document_says(
         check(await me.get("/health/ready"), "Ready")
 
 
-async def test_the_pages_load_nothing_from_elsewhere_and_run_no_inline_script(
+async def test_pages_load_no_external_resources_and_no_inline_scripts(
     client: httpx.AsyncClient,
 ) -> None:
     for page in ("/", "/docs", "/problems", "/problems/seat_taken"):
-        answer = await client.get(page)
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/html")
-        policy = answer.headers["content-security-policy"]
+        response = await client.get(page)
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/html")
+        policy = response.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "script-src 'unsafe-inline'" not in policy
-        assert not re.search(r"<script(?![^>]*src=)|<[^>]* on\w+=|<style", answer.text)
-        for address in re.findall(r'(?:src|href)="([^"]+)"', answer.text):
+        assert not re.search(r"<script(?![^>]*src=)|<[^>]* on\w+=|<style", response.text)
+        for address in re.findall(r'(?:src|href)="([^"]+)"', response.text):
             assert address.startswith("/"), address
             assert not address.startswith("//"), address
             assert (await client.get(address)).status_code == 200, address
@@ -171,9 +171,7 @@ async def test_the_pages_load_nothing_from_elsewhere_and_run_no_inline_script(
         assert (await client.get(name)).status_code == 404
 
 
-async def test_the_front_page_shows_what_is_on_and_never_as_markup(
-    server: Server, client: httpx.AsyncClient
-) -> None:
+async def test_the_front_page_escapes_what_it_shows(server: Server, client: httpx.AsyncClient) -> None:
     assert "Nothing is on" in (await client.get("/")).text
     async with server.client(1, "staff") as staff:
         title = "<script>alert(1)</script> & बारिश"

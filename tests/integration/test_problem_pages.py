@@ -1,4 +1,4 @@
-"""The address in a problem's `type` is a page that explains it."""
+"""Pages that explain the problem codes, at the address in a problem's `type`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FOLDER = Path(gateway.__file__).parent
 
 
 def raised_codes() -> Iterator[str]:
-    """Every code that the gateway's source names when it makes a problem, and every reason of a decision."""
+    """Every problem code in the gateway's source, and every reason of a decision."""
     yield from (reason.value for reason in Reason)
     for path in FOLDER.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -43,7 +43,7 @@ async def client(
         yield client
 
 
-def test_every_code_that_is_raised_has_an_explanation() -> None:
+def test_every_raised_code_has_an_explanation() -> None:
     raised = set(raised_codes())
     assert len(raised) > 40
     assert raised <= set(PROBLEMS)
@@ -53,7 +53,7 @@ def test_every_code_that_is_raised_has_an_explanation() -> None:
             assert re.fullmatch(r"[A-Z].{9,}\.", sentence), (code, sentence)
 
 
-async def test_every_code_has_a_page_for_people_and_for_programs(client: httpx.AsyncClient) -> None:
+async def test_every_code_has_an_html_page_and_a_json_document(client: httpx.AsyncClient) -> None:
     for code in sorted({*raised_codes(), *PROBLEMS}):
         status, title = PROBLEMS[code]
         page = await client.get(f"/problems/{code}", headers=BROWSER)
@@ -65,21 +65,21 @@ async def test_every_code_has_a_page_for_people_and_for_programs(client: httpx.A
         for address in re.findall(r'(?:src|href)="([^"]+)"', page.text):
             assert re.match("/(?!/)", address), address
         for accept in ("application/json", "application/problem+json"):
-            answer = await client.get(f"/problems/{code}", headers={"Accept": accept})
-            assert answer.headers["content-type"] == "application/json"
-            explained = answer.json()
+            response = await client.get(f"/problems/{code}", headers={"Accept": accept})
+            assert response.headers["content-type"] == "application/json"
+            explained = response.json()
             assert (explained["type"], explained["status"]) == (f"/problems/{code}", status)
             assert explained["meaning"] == ADVICE[code].meaning
 
 
-async def test_the_list_leads_to_every_page(client: httpx.AsyncClient) -> None:
+async def test_the_list_links_to_every_page(client: httpx.AsyncClient) -> None:
     page = await client.get("/problems", headers=BROWSER)
     assert set(re.findall(r'href="/problems/(\w+)"', page.text)) == set(PROBLEMS)
     listed = (await client.get("/problems", headers={"Accept": "application/json"})).json()["items"]
     assert {item["code"] for item in listed} == set(PROBLEMS)
 
 
-async def test_pages_can_be_kept_and_asked_by_head(client: httpx.AsyncClient) -> None:
+async def test_pages_are_cacheable_and_answer_head(client: httpx.AsyncClient) -> None:
     for path in ("/problems", "/problems/seat_taken"):
         got, head = await client.get(path), await client.head(path)
         assert (head.status_code, head.content) == (200, b"")
@@ -92,18 +92,18 @@ async def test_pages_can_be_kept_and_asked_by_head(client: httpx.AsyncClient) ->
 
 
 @pytest.mark.parametrize("code", ["nothing", "seat_taken%00", "%3Cscript%3E", "Seat_Taken", "a" * 2000])
-async def test_an_unknown_code_is_not_found_with_a_way_on(client: httpx.AsyncClient, code: str) -> None:
+async def test_an_unknown_code_is_404_with_a_link_to_the_list(client: httpx.AsyncClient, code: str) -> None:
     page = await client.get(f"/problems/{code}", headers=BROWSER)
     assert page.status_code == 404
     assert 'href="/problems"' in page.text
     assert page.headers["cache-control"] == "no-cache"
     assert "<script" not in page.text
-    answer = await client.get(f"/problems/{code}")
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert "/problems" in answer.json()["detail"]
+    response = await client.get(f"/problems/{code}")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+    assert "/problems" in response.json()["detail"]
 
 
-async def test_problems_lead_to_their_pages_and_so_does_the_document(client: httpx.AsyncClient) -> None:
+async def test_problem_types_and_the_document_link_to_the_pages(client: httpx.AsyncClient) -> None:
     problem = (await client.get("/api/movies?limit=0")).json()
     assert (await client.get(problem["type"])).status_code == 200
     document: dict[str, Any] = (await client.get("/openapi.json")).json()

@@ -17,8 +17,8 @@ import pytest
 from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.zones import read_zones
 from gateway.reports.figures import ReportFigures
-from gateway.seat_maps.layout import ShownLayout
-from notifier.composition import Composer, NotWanted
+from gateway.seat_maps.layout import EncodedLayout
+from notifier.composition import Composer, DeliverySkipped
 from notifier.deliveries import Deliveries, Delivery
 from notifier.facts import Facts
 from notifier.message import parse_mailbox
@@ -39,19 +39,19 @@ from schemas.wire import (
     decode_published_event,
     encode,
 )
-from seat_workers.command_ids import ID_LIFETIME_MS, First
+from seat_workers.command_ids import ID_LIFETIME_MS, FirstDecision
 from seat_workers.decider import decoded
-from seat_workers.fold import Decided
+from seat_workers.fold import DecidedRecord
 from seat_workers.ledger import Ledger
 from seat_workers.publisher import Publisher
 from seat_workers.show import step
 from seat_workers.show_state import Show
-from seat_workers.timers import FollowUps
+from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 from tests.conftest import Servers
-from tests.integration.house import NoRedis
+from tests.integration.worker_environment import NoRedis
+from tests.recorded.recorded_catalogue import FORGOTTEN
 from tests.recorded.recording import header, recordings, restore
-from tests.recorded.venue import FORGOTTEN
 
 UNCHANGED = {
     "58bd606.copy.xz": "f0d9254666441be0c4fe7cf3d13d23a03aba6fd14e81ffedcbe8a697a2ebdde6",
@@ -69,8 +69,8 @@ class Recorded(NamedTuple):
     database: Any
     url: str
 
-    async def decisions(self) -> list[Decided]:
-        return [Decided.stored(*row) for row in await self.database.fetch(_DECISIONS)]
+    async def decisions(self) -> list[DecidedRecord]:
+        return [DecidedRecord.stored(*row) for row in await self.database.fetch(_DECISIONS)]
 
     async def layouts(self) -> dict[str, Seating]:
         rows = await self.database.fetch("SELECT digest, body FROM layouts")
@@ -126,10 +126,12 @@ async def test_a_recording_verifies_clean(recorded: Recorded, from_start: bool) 
 async def test_a_recording_is_decided_to_the_same_bytes(recorded: Recorded) -> None:
     seatings = await recorded.layouts()
     decisions = await recorded.decisions()
-    firsts: dict[UUID, list[First]] = defaultdict(list)
+    firsts: dict[UUID, list[FirstDecision]] = defaultdict(list)
     for one in decisions:
         if one.first and one.command is not None:
-            firsts[one.command.command_id].append(First(one.position, one.at_ms, one.body, one.answer))
+            firsts[one.command.command_id].append(
+                FirstDecision(one.position, one.at_ms, one.body, one.answer)
+            )
     shows: dict[tuple[int, int], Show] = {}
     for one in decisions:
         again = (
@@ -141,9 +143,9 @@ async def test_a_recording_is_decided_to_the_same_bytes(recorded: Recorded) -> N
 
 
 def _again(
-    one: Decided,
+    one: DecidedRecord,
     shows: dict[tuple[int, int], Show],
-    firsts: dict[UUID, list[First]],
+    firsts: dict[UUID, list[FirstDecision]],
     seatings: dict[str, Seating],
 ) -> Decision:
     command = one.command
@@ -206,7 +208,7 @@ async def test_emails_of_a_recording_can_be_written_and_carry_their_tickets(reco
         Facts(pool, "UTC"), parse_mailbox("Aisle <tickets@venue.example>"), "https://tickets.example"
     )
     deliveries = Deliveries(pool, "test")
-    assert await deliveries.take_wanted(10) == 2
+    assert await deliveries.take_requested(10) == 2
     rows = await recorded.database.fetch(
         "SELECT DISTINCT ON (d.kind, u.language, b.show_id, d.status) d.* FROM deliveries d"
         " JOIN users u USING (user_id) LEFT JOIN bookings b USING (booking_id)"
@@ -219,7 +221,7 @@ async def test_emails_of_a_recording_can_be_written_and_carry_their_tickets(reco
             fields = {name: row[name] for name in Delivery.__struct_fields__ if name != "age_s"}
             delivery = Delivery(**fields, age_s=1.0)
             if row["user_id"] == FORGOTTEN:
-                with pytest.raises(NotWanted):
+                with pytest.raises(DeliverySkipped):
                     await composer.compose(delivery)
                 continue
             if row["kind"] == "password_reset" and row["status"] == "sent":
@@ -263,7 +265,7 @@ async def test_the_catalogue_of_a_recording_is_shown(recorded: Recorded) -> None
     await pool.close()
     assert (note.action, note.seats, note.note) == ("block", ["70", "71"], "Kamera – „Süd“")
     for row in await recorded.database.fetch("SELECT body, total_seats FROM layouts"):
-        assert len(ShownLayout(row["body"]).seating) == row["total_seats"]
+        assert len(EncodedLayout(row["body"]).seating) == row["total_seats"]
 
 
 async def test_a_seat_worker_goes_on_from_a_recording(recorded: Recorded) -> None:
@@ -271,8 +273,8 @@ async def test_a_seat_worker_goes_on_from_a_recording(recorded: Recorded) -> Non
     appender = log.appender(COMMANDS_TOPIC)
     events = log.appender(EVENTS_TOPIC)
     ledger = Ledger(lambda name: asyncpg.connect(recorded.url, server_settings={"application_name": name}))
-    follow_ups = FollowUps(ledger, appender, lambda: 0, lambda _: uuid4())
-    worker = SeatWorker(ledger, Publisher(NoRedis(), events), follow_ups, "test")
+    timers = Timers(ledger, appender, lambda: 0, lambda _: uuid4())
+    worker = SeatWorker(ledger, Publisher(NoRedis(), events), timers, "test")
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(log.reader(COMMANDS_TOPIC, "workers", worker), stop))
     free = await recorded.database.fetchval(

@@ -1,4 +1,4 @@
-"""Revoked access tokens are refused within a second, whatever order changes are committed in."""
+"""Token revocation takes effect within a second, in any order of commits."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def code_of(client: httpx.AsyncClient, access: str) -> str:
-    answer = await client.get("/api/me", headers=bearer(access))
-    return "good" if answer.status_code == 200 else str(answer.json()["code"])
+    response = await client.get("/api/me", headers=bearer(access))
+    return "good" if response.status_code == 200 else str(response.json()["code"])
 
 
 async def make_admin(server: Server, client: httpx.AsyncClient) -> str:
@@ -42,7 +42,7 @@ async def make_admin(server: Server, client: httpx.AsyncClient) -> str:
     return access
 
 
-async def test_a_deactivation_that_waited_for_the_rows_lock_is_not_missed(
+async def test_a_deactivation_that_waited_for_a_row_lock_is_read(
     server: Server, client: httpx.AsyncClient
 ) -> None:
     user = await sign_up(client)
@@ -56,7 +56,7 @@ async def test_a_deactivation_that_waited_for_the_rows_lock_is_not_missed(
         asked = asyncio.create_task(
             client.patch(f"/api/users/{user['id']}", json={"active": False}, headers=boss)
         )
-        # Longer than any look back by the clock that a gateway could afford.
+        # Longer than any clock-based look-back could cover.
         await asyncio.sleep(11)
         assert await code_of(client, access) == "good"
         await transaction.rollback()
@@ -67,7 +67,7 @@ async def test_a_deactivation_that_waited_for_the_rows_lock_is_not_missed(
     assert await code_of(client, access) == "token_invalid"
 
 
-async def test_changes_become_visible_in_the_order_of_their_numbers(
+async def test_changes_become_visible_in_the_order_of_their_versions(
     server: Server, database_url: str
 ) -> None:
     await server.sql("INSERT INTO users (username, email) VALUES ('a', 'a@b.example'), ('c', 'c@b.example')")
@@ -81,16 +81,14 @@ async def test_changes_become_visible_in_the_order_of_their_numbers(
         quick = asyncio.create_task(second.execute("UPDATE users SET active = false WHERE username = 'c'"))
         await asyncio.sleep(0.3)
         await reader.refresh()
-        assert (quick.done(), reader.versions) == (False, {}), "the second number waits for the first"
+        assert (quick.done(), reader.versions) == (False, {}), "the second version waits for the first"
         await slow.commit()
         await quick
         await reader.refresh()
         assert len(reader.versions) == 2
 
 
-async def test_a_role_that_is_given_back_does_not_revive_tokens(
-    server: Server, client: httpx.AsyncClient
-) -> None:
+async def test_restoring_a_role_does_not_revive_tokens(server: Server, client: httpx.AsyncClient) -> None:
     user = await sign_up(client)
     boss = bearer(await make_admin(server, client))
     path = f"/api/users/{user['id']}"
@@ -101,12 +99,10 @@ async def test_a_role_that_is_given_back_does_not_revive_tokens(
         await client.patch(path, json={"role": role}, headers=boss)
     assert await code_of(client, pair["access"]) == "token_invalid"
     renewed = (await client.post("/api/token/refresh", json={"refresh": pair["refresh"]})).json()
-    assert await code_of(client, renewed["access"]) == "good", "the login itself goes on"
+    assert await code_of(client, renewed["access"]) == "good", "the login itself stays valid"
 
 
-async def test_what_is_changed_by_hand_in_the_database_counts_too(
-    server: Server, client: httpx.AsyncClient
-) -> None:
+async def test_changes_by_sql_revoke_tokens(server: Server, client: httpx.AsyncClient) -> None:
     user = await sign_up(client)
     access = (await log_in(client))["access"]
     await server.sql("UPDATE users SET role = 'staff' WHERE user_id = $1", user["id"])
@@ -114,9 +110,7 @@ async def test_what_is_changed_by_hand_in_the_database_counts_too(
     assert await code_of(client, access) == "token_invalid"
 
 
-async def test_what_does_not_concern_tokens_leaves_them_alone(
-    server: Server, client: httpx.AsyncClient
-) -> None:
+async def test_unrelated_changes_revoke_no_tokens(server: Server, client: httpx.AsyncClient) -> None:
     await sign_up(client)
     access = (await log_in(client))["access"]
     await client.patch("/api/me", json={"name": "Countess"}, headers=bearer(access))
@@ -124,7 +118,9 @@ async def test_what_does_not_concern_tokens_leaves_them_alone(
     assert await code_of(client, access) == "good"
 
 
-async def test_a_process_that_slept_reads_before_it_trusts(database_url: str, server: Server) -> None:
+async def test_a_suspended_process_reads_revocations_before_it_accepts_a_token(
+    database_url: str, server: Server
+) -> None:
     await server.sql("INSERT INTO users (username, email) VALUES ('a', 'a@b.example')")
     now_s = 100.0
     pool = await asyncpg.create_pool(database_url, min_size=1, max_size=1)
@@ -144,7 +140,7 @@ async def test_a_process_that_slept_reads_before_it_trusts(database_url: str, se
         assert not reader.is_fresh()
 
 
-async def test_a_database_that_was_restored_is_read_anew(database_url: str, server: Server) -> None:
+async def test_a_restored_database_is_read_from_the_start(database_url: str, server: Server) -> None:
     await server.sql("INSERT INTO users (username, email) VALUES ('a', 'a@b.example')")
     pool = await asyncpg.create_pool(database_url, min_size=1, max_size=1)
     async with pool:

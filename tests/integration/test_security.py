@@ -1,4 +1,4 @@
-"""What every answer tells browsers, who may call from other sites, and SQL that text cannot get into."""
+"""Security headers, CORS, and resistance to SQL injection."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_every_answer_tells_browsers_what_not_to_do(client: httpx.AsyncClient) -> None:
+async def test_every_response_has_security_headers(client: httpx.AsyncClient) -> None:
     for path in ("/", "/docs", "/docs/docs.js", "/site.css", "/openapi.json", "/health/live", "/nothing",
                  "/api/movies", "/api/me", "/api/shows/1/seats", "/api/shows/1/bookings", "/inbox"):  # fmt: skip
         headers = (await client.get(path)).headers
@@ -50,7 +50,7 @@ async def test_every_answer_tells_browsers_what_not_to_do(client: httpx.AsyncCli
         assert "Origin" in headers["vary"], path
 
 
-async def test_pages_run_nothing_but_their_own_scripts_and_stand_in_no_frame(
+async def test_pages_run_only_own_scripts_and_cannot_be_framed(
     client: httpx.AsyncClient,
 ) -> None:
     for path in ("/", "/docs", "/inbox", "/openapi.json", "/health/live"):
@@ -62,7 +62,7 @@ async def test_pages_run_nothing_but_their_own_scripts_and_stand_in_no_frame(
         assert directives.get("script-src", "'none'") in ("'none'", "'self'"), path
 
 
-async def test_only_listed_sites_may_ask_from_a_browser(client: httpx.AsyncClient) -> None:
+async def test_cors_allows_listed_origins_only(client: httpx.AsyncClient) -> None:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
     for origin, allowed in (
         ("https://partner.example", True),
@@ -73,8 +73,8 @@ async def test_only_listed_sites_may_ask_from_a_browser(client: httpx.AsyncClien
     ):
         for path in ("/api/shows/1/bookings", "/api/login", "/nothing"):
             preflight = await client.options(path, headers={"Origin": origin, **asked})
-            answer = await client.get(path, headers={"Origin": origin})
-            for given in (preflight, answer):
+            response = await client.get(path, headers={"Origin": origin})
+            for given in (preflight, response):
                 listed = given.headers.get_list("access-control-allow-origin")
                 assert listed == ([origin] if allowed else []), (path, origin)
                 assert "access-control-allow-credentials" not in given.headers
@@ -82,14 +82,14 @@ async def test_only_listed_sites_may_ask_from_a_browser(client: httpx.AsyncClien
             if allowed:
                 assert preflight.status_code == 204
                 assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
-                exposed = answer.headers["access-control-expose-headers"].lower()
+                exposed = response.headers["access-control-expose-headers"].lower()
                 assert "retry-after" in exposed
 
 
-async def test_no_text_gets_into_a_statement(server: Server, client: httpx.AsyncClient) -> None:
+async def test_sql_is_not_injectable(server: Server, client: httpx.AsyncClient) -> None:
     user = await sign_up(client)
     for text in INJECTIONS:
-        answers = [
+        responses = [
             await client.post("/api/login", json={"username": text, "password": text}),
             await client.post("/api/token/refresh", json={"refresh": text}),
             await client.post("/api/password/reset", json={"token": text, "password": "a good pass word"}),
@@ -97,9 +97,9 @@ async def test_no_text_gets_into_a_statement(server: Server, client: httpx.Async
             await client.get(f"/api/shows/{quote(text, safe='')}/seats"),
         ]
         async with server.client(99, "admin") as boss:
-            answers.append(found := await boss.get("/api/users", params={"search": text}))
-        assert all(answer.status_code < 500 for answer in answers), (text, answers)
-        assert all(answer.status_code != 200 for answer in answers[:3]), (text, answers)
+            responses.append(found := await boss.get("/api/users", params={"search": text}))
+        assert all(response.status_code < 500 for response in responses), (text, responses)
+        assert all(response.status_code != 200 for response in responses[:3]), (text, responses)
         assert found.json().get("items", []) == [], text
     async with server.client(user["id"]) as ada:
         for text in INJECTIONS[:-1]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.local.orphans import end_leftovers, record
+from ops.local.orphans import end_orphans, record
 from ops.local.supervisor import Program, Supervisor
 from runtime.process import CannotStart
 
@@ -99,7 +99,7 @@ async def test_what_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
 def test_a_recorded_process_is_ended_and_a_stranger_with_its_number_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ops.local.orphans._BY_ITSELF_S", 0.1)
+    monkeypatch.setattr("ops.local.orphans._UNPROMPTED_S", 0.1)
     left, stranger = subprocess.Popen(["sleep", "60"]), subprocess.Popen(["sleep", "60"])
     try:
         record(tmp_path, "left", left.pid, signal.SIGTERM)
@@ -108,7 +108,7 @@ def test_a_recorded_process_is_ended_and_a_stranger_with_its_number_is_not(
         (tmp_path / "old.pid").write_text(json.dumps(entry | {"started": entry["started"] - 1}))
         (tmp_path / "torn.pid").write_text('{"pid": 1')
         began = time.monotonic()
-        assert sorted(end_leftovers(tmp_path)) == ["left", "old"]
+        assert sorted(end_orphans(tmp_path)) == ["left", "old"]
         assert time.monotonic() - began < 3
         assert left.wait(1) == -signal.SIGTERM
         assert stranger.poll() is None

@@ -140,7 +140,7 @@ async def test_past_a_full_queue_of_tickets_everything_else_goes_on(
         assert go_on.wait(30)
         return render_ticket(ticket)
 
-    monkeypatch.setattr(ticket_printing, "MAX_WAITING", 2)
+    monkeypatch.setattr(ticket_printing, "MAX_PENDING", 2)
     monkeypatch.setattr(ticket_printing, "render_ticket", slowly)
     booking = await booked(customer, show, "A1")
     waiting = [asyncio.create_task(customer.get(f"{booking}/ticket.pdf")) for _ in range(3)]

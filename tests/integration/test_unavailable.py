@@ -1,4 +1,4 @@
-"""What a booking is answered when the log does not take it, and when there is too much to do."""
+"""Responses to bookings when an append fails and when a bound is exceeded."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ async def path(server: Server) -> str:
 
 
 @pytest.mark.parametrize("unknown", [False, True])
-async def test_a_log_that_does_not_answer_is_told_with_what_is_known(
+async def test_a_failed_append_is_503_with_the_known_outcome(
     client: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch, unknown: bool
 ) -> None:
     def gone(*_: Any) -> asyncio.Future[int]:
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        answer.set_exception(LogUnavailable("gone", outcome_unknown=unknown))
-        return answer
+        response: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        response.set_exception(LogUnavailable("gone", outcome_unknown=unknown))
+        return response
 
     key = {"Idempotency-Key": "k"}
     with monkeypatch.context() as patched:
         patched.setattr("runtime.log.postgres_appender.PostgresAppender.append", gone)
-        answer = await client.post(path, json=WANTED, headers=key)
-    problem = answer.json()
-    assert (answer.status_code, problem["code"]) == (503, "log_unavailable")
-    assert int(answer.headers["retry-after"]) == problem["retry_after_s"] >= 1
+        response = await client.post(path, json=WANTED, headers=key)
+    problem = response.json()
+    assert (response.status_code, problem["code"]) == (503, "log_unavailable")
+    assert int(response.headers["retry-after"]) == problem["retry_after_s"] >= 1
     assert (problem.get("outcome"), "booking_id" in problem) == (
         ("unknown", True) if unknown else (None, False)
     )
@@ -65,7 +65,7 @@ async def test_a_log_that_does_not_answer_is_told_with_what_is_known(
     assert again.status_code == 201, "the same key, once the log is back"
 
 
-async def test_more_than_a_show_can_take_is_certainly_not_taken(
+async def test_commands_over_a_shows_bound_are_not_appended(
     server: Server, client: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     let_go, held = asyncio.Event(), asyncio.Event()

@@ -10,34 +10,36 @@ import pytest
 
 from ops.audit.verify import verify
 from runtime.log.in_memory import MemoryLog
-from tests.integration.house import House
+from tests.integration.worker_environment import WorkerEnvironment
 
 
 @pytest.fixture
-async def house(database_url: str) -> AsyncIterator[House]:
+async def environment(database_url: str) -> AsyncIterator[WorkerEnvironment]:
     log = MemoryLog(lambda: int(time.time() * 1000))
     await log.create(2)
-    house = House(database_url, log)
-    await house.open()
-    house.put(house.open_show(7), partition=0)
-    house.put(house.open_show(8), partition=1)
+    environment = WorkerEnvironment(database_url, log)
+    await environment.open()
+    environment.put(environment.open_show(7), partition=0)
+    environment.put(environment.open_show(8), partition=1)
     key = uuid4()
-    first = house.book(7, "1", "2")
-    house.put(first)
-    house.put(b"rubbish")
-    house.put(house.book(7, "1", user_id=2))
-    house.put(house.cancel(first))
-    house.put(house.book(7, "1", user_id=2, command_id=key))
-    house.put(house.book(7, "1", user_id=2, command_id=key))
-    async with house.working():
-        await house.decision(house.put(house.book(7, "9", user_id=2, command_id=key)))
-        await house.decision(house.put(house.book(8, "9", user_id=2, command_id=key), partition=1))
-    yield house
-    await house.db.close()
+    first = environment.book(7, "1", "2")
+    environment.put(first)
+    environment.put(b"rubbish")
+    environment.put(environment.book(7, "1", user_id=2))
+    environment.put(environment.cancel(first))
+    environment.put(environment.book(7, "1", user_id=2, command_id=key))
+    environment.put(environment.book(7, "1", user_id=2, command_id=key))
+    async with environment.working():
+        await environment.decision(environment.put(environment.book(7, "9", user_id=2, command_id=key)))
+        await environment.decision(
+            environment.put(environment.book(8, "9", user_id=2, command_id=key), partition=1)
+        )
+    yield environment
+    await environment.db.close()
 
 
-async def test_what_the_workers_left_is_found_as_it_should_be(house: House) -> None:
-    verdict = await verify(house.database_url, house.log)
+async def test_what_the_workers_left_is_found_as_it_should_be(environment: WorkerEnvironment) -> None:
+    verdict = await verify(environment.database_url, environment.log)
     assert verdict.differences == []
     assert (verdict.commands, verdict.shows, verdict.bookings, verdict.failed) == (10, 2, 2, 0)
 
@@ -60,8 +62,8 @@ async def test_what_the_workers_left_is_found_as_it_should_be(house: House) -> N
     ],
 )
 async def test_whatever_is_changed_behind_the_workers_is_told(
-    house: House, tampering: str, told: str
+    environment: WorkerEnvironment, tampering: str, told: str
 ) -> None:
-    await house.db.execute(tampering)
-    verdict = await verify(house.database_url, house.log)
+    await environment.db.execute(tampering)
+    verdict = await verify(environment.database_url, environment.log)
     assert any(told in difference for difference in verdict.differences), verdict.differences

@@ -17,7 +17,7 @@ from runtime.log.in_memory import MemoryLog
 from schemas.commands import BlockSeats, CheckIn, HoldSeats
 from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC
-from tests.integration.house import House
+from tests.integration.worker_environment import WorkerEnvironment
 
 HOUR_MS = 3_600_000
 
@@ -48,58 +48,58 @@ def log() -> CutLog:
 
 
 @pytest.fixture
-async def house(database_url: str, log: CutLog) -> AsyncIterator[House]:
+async def environment(database_url: str, log: CutLog) -> AsyncIterator[WorkerEnvironment]:
     await log.create(2)
-    house = House(database_url, log)
-    house.clock_ms = lambda: log.now_ms  # type: ignore[method-assign]
-    await house.open()
-    house.put(house.open_show(7))
-    booked = house.book(7, "1", "2")
-    house.put(booked)
-    house.put(
+    environment = WorkerEnvironment(database_url, log)
+    environment.clock_ms = lambda: log.now_ms  # type: ignore[method-assign]
+    await environment.open()
+    environment.put(environment.open_show(7))
+    booked = environment.book(7, "1", "2")
+    environment.put(booked)
+    environment.put(
         CheckIn(command_id=uuid4(), show_id=7, user_id=3, staff=True, booking_id=booked.booking_id, seat="2")
     )
-    gone = house.book(7, "3")
-    house.put(gone)
-    house.put(house.cancel(gone))
-    house.put(HoldSeats(**msgspec.structs.asdict(house.book(7, "4")), hold_ms=60_000))
-    house.put(BlockSeats(command_id=uuid4(), show_id=7, user_id=3, staff=True, seats=("50",)))
-    house.put(b"rubbish")
-    house.put(house.open_show(8), partition=1)
-    await settled(house)
-    yield house
-    await house.db.close()
+    gone = environment.book(7, "3")
+    environment.put(gone)
+    environment.put(environment.cancel(gone))
+    environment.put(HoldSeats(**msgspec.structs.asdict(environment.book(7, "4")), hold_ms=60_000))
+    environment.put(BlockSeats(command_id=uuid4(), show_id=7, user_id=3, staff=True, seats=("50",)))
+    environment.put(b"rubbish")
+    environment.put(environment.open_show(8), partition=1)
+    await settled(environment)
+    yield environment
+    await environment.db.close()
 
 
-async def settled(house: House) -> None:
+async def settled(environment: WorkerEnvironment) -> None:
     """Everything that was put is decided."""
-    async with house.working():
-        for partition, (_, end) in (await house.log.bounds(COMMANDS_TOPIC)).items():
-            await house.decision(Position(partition, end - 1))
+    async with environment.working():
+        for partition, (_, end) in (await environment.log.bounds(COMMANDS_TOPIC)).items():
+            await environment.decision(Position(partition, end - 1))
 
 
-async def differences(house: House, **how: bool) -> list[str]:
-    return (await verify(house.database_url, house.log, **how)).differences
+async def differences(environment: WorkerEnvironment, **how: bool) -> list[str]:
+    return (await verify(environment.database_url, environment.log, **how)).differences
 
 
-async def test_a_checkpoint_is_gone_on_from(house: House, log: CutLog) -> None:
-    verdict = await verify(house.database_url, log, checkpoint=True)
-    assert (verdict.differences, verdict.commands, verdict.bookings) == ([], 9, 3)
-    assert verdict.checkpoint_at is None
-    again = await verify(house.database_url, log)
+async def test_a_checkpoint_is_gone_on_from(environment: WorkerEnvironment, log: CutLog) -> None:
+    findings = await verify(environment.database_url, log, checkpoint=True)
+    assert (findings.differences, findings.commands, findings.bookings) == ([], 9, 3)
+    assert findings.checkpoint_at is None
+    again = await verify(environment.database_url, log)
     assert (again.differences, again.commands, again.before_checkpoint, again.bookings) == ([], 0, 9, 3)
     assert "9 commands before the checkpoint" in again.summary()
     log.now_ms += 60_000
-    house.put(house.book(7, "1", user_id=2))
-    house.put(house.book(7, "4", user_id=2))
-    house.put(house.open_show(9), partition=1)
-    await settled(house)
-    onwards = await verify(house.database_url, log, checkpoint=True)
+    environment.put(environment.book(7, "1", user_id=2))
+    environment.put(environment.book(7, "4", user_id=2))
+    environment.put(environment.open_show(9), partition=1)
+    await settled(environment)
+    onwards = await verify(environment.database_url, log, checkpoint=True)
     assert (onwards.differences, onwards.before_checkpoint, onwards.shows) == ([], 9, 3)
     assert onwards.commands == 3
-    newest = await verify(house.database_url, log)
+    newest = await verify(environment.database_url, log)
     assert (newest.differences, newest.commands, newest.before_checkpoint) == ([], 0, 12)
-    everything = await verify(house.database_url, log, from_start=True)
+    everything = await verify(environment.database_url, log, from_start=True)
     assert (everything.differences, everything.commands, everything.before_checkpoint) == ([], 12, 0)
 
 
@@ -116,96 +116,100 @@ async def test_a_checkpoint_is_gone_on_from(house: House, log: CutLog) -> None:
     ],
 )
 async def test_what_is_changed_after_a_checkpoint_is_told_without_deciding_anything_again(
-    house: House, tampering: str, told: str
+    environment: WorkerEnvironment, tampering: str, told: str
 ) -> None:
-    assert await differences(house, checkpoint=True) == []
-    await house.db.execute(tampering)
-    found = await verify(house.database_url, house.log)
+    assert await differences(environment, checkpoint=True) == []
+    await environment.db.execute(tampering)
+    found = await verify(environment.database_url, environment.log)
     assert found.commands == 0
     assert any(told in difference for difference in found.differences), found.differences
 
 
-async def test_no_checkpoint_is_written_where_anything_differs(house: House) -> None:
-    await house.db.execute("UPDATE bookings SET total = total + 1")
-    assert await differences(house, checkpoint=True)
-    assert await house.db.fetchval("SELECT count(*) FROM verify_checkpoints") == 0
+async def test_no_checkpoint_is_written_where_anything_differs(environment: WorkerEnvironment) -> None:
+    await environment.db.execute("UPDATE bookings SET total = total + 1")
+    assert await differences(environment, checkpoint=True)
+    assert await environment.db.fetchval("SELECT count(*) FROM verify_checkpoints") == 0
 
 
-async def test_decisions_lost_since_the_checkpoint_are_no_way_on(house: House) -> None:
-    assert await differences(house, checkpoint=True) == []
-    await house.db.execute("UPDATE partitions SET next_offset = 4 WHERE partition = 0")
+async def test_decisions_lost_since_the_checkpoint_are_no_way_on(environment: WorkerEnvironment) -> None:
+    assert await differences(environment, checkpoint=True) == []
+    await environment.db.execute("UPDATE partitions SET next_offset = 4 WHERE partition = 0")
     with pytest.raises(WrongLog, match="decided up to 4, but the checkpoint"):
-        await verify(house.database_url, house.log)
+        await verify(environment.database_url, environment.log)
 
 
 async def test_other_rules_count_after_a_checkpoint_and_not_before(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    environment: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert await differences(house, checkpoint=True) == []
-    await house.db.execute("UPDATE decisions SET rules = 0")
-    verdict = await verify(house.database_url, house.log)
-    assert (verdict.differences, verdict.before_checkpoint, verdict.checkpoint_rules) == ([], 9, 1)
+    assert await differences(environment, checkpoint=True) == []
+    await environment.db.execute("UPDATE decisions SET rules = 0")
+    findings = await verify(environment.database_url, environment.log)
+    assert (findings.differences, findings.before_checkpoint, findings.checkpoint_rules) == ([], 9, 1)
     with pytest.raises(
         WrongRules, match=r"0-0 was decided by rules 0, .* `aisle verify --checkpoint` of the release"
     ):
-        await verify(house.database_url, house.log, from_start=True)
+        await verify(environment.database_url, environment.log, from_start=True)
 
 
 @pytest.mark.parametrize("begin", [1, 5, 9])
 async def test_where_the_log_does_not_reach_back_the_commands_come_from_decisions(
-    house: House, log: CutLog, begin: int, monkeypatch: pytest.MonkeyPatch
+    environment: WorkerEnvironment, log: CutLog, begin: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replay, "_PAGE", 3)
     log.begin = begin
-    verdict = await verify(house.database_url, log)
-    assert (verdict.differences, verdict.commands) == ([], 9)
-    assert verdict.beyond_log == min(begin, 8) + 1, "of both partitions"
-    await house.db.execute("UPDATE decisions SET answer = '{}' WHERE log_offset = 7")
-    assert await differences(house) == ["0-7 is stored as accepted and decided again as malformed"]
+    findings = await verify(environment.database_url, log)
+    assert (findings.differences, findings.commands) == ([], 9)
+    assert findings.beyond_log == min(begin, 8) + 1, "of both partitions"
+    await environment.db.execute("UPDATE decisions SET answer = '{}' WHERE log_offset = 7")
+    assert await differences(environment) == ["0-7 is stored as accepted and decided again as malformed"]
 
 
-async def test_what_neither_the_log_nor_decisions_have_is_said(house: House, log: CutLog) -> None:
+async def test_what_neither_the_log_nor_decisions_have_is_said(
+    environment: WorkerEnvironment, log: CutLog
+) -> None:
     log.begin = 5
-    assert await differences(house, checkpoint=True) == []
-    await house.db.execute("DELETE FROM decisions WHERE log_offset < 3")
+    assert await differences(environment, checkpoint=True) == []
+    await environment.db.execute("DELETE FROM decisions WHERE log_offset < 3")
     with pytest.raises(WrongLog, match="0-0 is neither in the log"):
-        await verify(house.database_url, log, from_start=True)
-    assert await differences(house) == [], "a checkpoint after it helps"
+        await verify(environment.database_url, log, from_start=True)
+    assert await differences(environment) == [], "a checkpoint after it helps"
 
 
-async def test_a_decision_that_cannot_be_read_is_told(house: House) -> None:
-    await house.db.execute("UPDATE decisions SET answer = 'x' WHERE log_offset = 1")
-    assert any("0-1 has a decision that cannot be read" in one for one in await differences(house))
+async def test_a_decision_that_cannot_be_read_is_told(environment: WorkerEnvironment) -> None:
+    await environment.db.execute("UPDATE decisions SET answer = 'x' WHERE log_offset = 1")
+    assert any("0-1 has a decision that cannot be read" in one for one in await differences(environment))
 
 
 async def test_an_id_used_anew_after_two_days_leaves_earlier_repeats_in_order(
-    house: House, log: CutLog
+    environment: WorkerEnvironment, log: CutLog
 ) -> None:
-    first = house.book(7, "10")
-    house.put(first)
+    first = environment.book(7, "10")
+    environment.put(first)
     log.now_ms += HOUR_MS
-    house.put(first)
-    house.put(house.book(7, "11", command_id=first.command_id))
+    environment.put(first)
+    environment.put(environment.book(7, "11", command_id=first.command_id))
     log.now_ms += 48 * HOUR_MS
-    house.put(house.book(7, "12", command_id=first.command_id))
-    await settled(house)
+    environment.put(environment.book(7, "12", command_id=first.command_id))
+    await settled(environment)
     assert (
-        await house.db.fetchval("SELECT log_offset FROM command_ids WHERE command_id = $1", first.command_id)
+        await environment.db.fetchval(
+            "SELECT log_offset FROM command_ids WHERE command_id = $1", first.command_id
+        )
         == 11
     )
-    assert await differences(house) == []
+    assert await differences(environment) == []
 
 
-async def test_a_repeat_that_points_elsewhere_is_told(house: House) -> None:
-    booked = house.book(7, "20")
-    house.put(booked)
-    house.put(booked)
-    await settled(house)
-    await house.db.execute(
+async def test_a_repeat_that_points_elsewhere_is_told(environment: WorkerEnvironment) -> None:
+    booked = environment.book(7, "20")
+    environment.put(booked)
+    environment.put(booked)
+    await settled(environment)
+    await environment.db.execute(
         """UPDATE decisions
               SET answer = convert_to(replace(convert_from(answer, 'UTF8'), '[0,8]', '[0,1]'), 'UTF8')
             WHERE log_offset = 9"""
     )
-    assert await differences(house) == [
+    assert await differences(environment) == [
         "0-9 is answered like 0-1, which is not the first use of its command id"
     ]

@@ -9,11 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from runtime.log.in_memory import MemoryLog
 from runtime.metrics import exposition
 from schemas.wire import COMMANDS_TOPIC
-from seat_workers.metrics import MeasuredLedger, MeasuredMember, WorkerMeasures
-from tests.integration.house import House
+from seat_workers.metrics import MeasuredLedger, MeasuredMember, WorkerMetrics
+from tests.integration.worker_environment import WorkerEnvironment
 
 
-async def told(measures: WorkerMeasures) -> dict[str, float]:
+async def told(measures: WorkerMetrics) -> dict[str, float]:
     """Samples by name and labels, as `name value value`."""
     text = (await exposition(measures, "w")).decode()
     return {
@@ -28,20 +28,20 @@ async def told(measures: WorkerMeasures) -> dict[str, float]:
 async def test_commands_batches_and_partitions_are_told(database_url: str) -> None:
     log = MemoryLog(lambda: 1_800_000_000_000)
     await log.create(2)
-    house = House(database_url, log)
-    await house.open()
-    measures = WorkerMeasures(log)
-    worker = house.worker(MeasuredLedger(house.connect, measures))
+    environment = WorkerEnvironment(database_url, log)
+    await environment.open()
+    measures = WorkerMetrics(log)
+    worker = environment.worker(MeasuredLedger(environment.connect, measures))
     measures.shows_in_memory = lambda: worker.shows_in_memory
     stop = asyncio.Event()
     reader = log.reader(COMMANDS_TOPIC, "workers", MeasuredMember(worker, measures))
     running = asyncio.create_task(worker.run(reader, stop))
     try:
-        house.put(house.open_show(7))
-        house.put(house.book(7, "1", "2"))
-        house.put(house.book(7, "2", user_id=2))
-        house.put(b"no command")
-        await house.decision(house.put(house.book(7, "3")))
+        environment.put(environment.open_show(7))
+        environment.put(environment.book(7, "1", "2"))
+        environment.put(environment.book(7, "2", user_id=2))
+        environment.put(b"no command")
+        await environment.decision(environment.put(environment.book(7, "3")))
         # PostgreSQL shows a commit before the worker hears of it.
         while (now := await told(measures))["aisle_batch_commands_sum"] < 5:
             assert not running.done()
@@ -61,8 +61,8 @@ async def test_commands_batches_and_partitions_are_told(database_url: str) -> No
     finally:
         stop.set()
         await running
-    house.put(house.book(7, "4"))
+    environment.put(environment.book(7, "4"))
     gone = await told(measures)
     assert not any(name.startswith("aisle_partition") for name in gone), "the partitions were given back"
     await worker._ledger.close()
-    await house.db.close()
+    await environment.db.close()

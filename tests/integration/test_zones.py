@@ -190,7 +190,7 @@ async def test_days_in_the_database_are_those_of_python(database: asyncpg.Connec
         datetime(2037, 6, 1, 10, tzinfo=UTC),
     ):
         rows = await database.fetch(
-            f"SELECT zone, {day} AS day FROM unnest($2::text[]) zone", at, zones.known, zones.house
+            f"SELECT zone, {day} AS day FROM unnest($2::text[]) zone", at, zones.known, zones.default
         )
         theirs = {row["zone"]: row["day"] for row in rows}
         ours = {zone: at.astimezone(ZoneInfo(zone)).date() for zone in zones.known}

@@ -29,7 +29,7 @@ from schemas.commands import (
 from schemas.ids import fresh_command_id, keyed_command_id, new_booking_id
 from schemas.layout import Seating
 from schemas.wire import encode
-from tests.recorded.venue import CUSTOMERS, HOUR_MS, SHOWS, STAFF, Planned
+from tests.recorded.recorded_catalogue import CUSTOMERS, HOUR_MS, SHOWS, STAFF, Planned
 
 Asked = tuple[int, bytes]
 """A record to append: its partition and its body."""

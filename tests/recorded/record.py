@@ -36,11 +36,11 @@ from schemas.commands import BlockSeats
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC, decode_command
 from seat_workers.ledger import Ledger
 from seat_workers.publisher import Publisher
-from seat_workers.timers import FollowUps
+from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 from tests.recorded.crowd import Asked, Crowd
+from tests.recorded.recorded_catalogue import BEGAN, BEGAN_MS, HOUR_MS, PARTITIONS, STAFF, store
 from tests.recorded.recording import FOLDER, SUFFIX, save
-from tests.recorded.venue import BEGAN, BEGAN_MS, HOUR_MS, PARTITIONS, STAFF, store
 
 _PATIENCE_S = 60.0
 _BEHIND = """
@@ -84,7 +84,7 @@ class Recorder:
         self._events = log.appender(EVENTS_TOPIC)
         self._worker_ms = BEGAN_MS
         self._stop = asyncio.Event()
-        self._follow_ups: FollowUps
+        self._timers: Timers
         self._worker: SeatWorker
         self._running: asyncio.Task[None]
         self._ledger: Ledger
@@ -95,11 +95,9 @@ class Recorder:
         self._ledger = Ledger(
             lambda name: asyncpg.connect(self._url, server_settings={"application_name": name})
         )
-        self._follow_ups = FollowUps(
-            self._ledger, self._commands, lambda: self._worker_ms, self.crowd.follow_up_id
-        )
+        self._timers = Timers(self._ledger, self._commands, lambda: self._worker_ms, self.crowd.follow_up_id)
         self._worker = worker = SeatWorker(
-            self._ledger, Publisher(NoRedis(), self._events), self._follow_ups, "recorded"
+            self._ledger, Publisher(NoRedis(), self._events), self._timers, "recorded"
         )
         reader = self._log.reader(COMMANDS_TOPIC, "workers", worker)
         self._running = asyncio.create_task(worker.run(reader, self._stop))
@@ -141,7 +139,7 @@ class Recorder:
             user_id=STAFF,
             note="Kamera – „Süd“",
         )
-        await ShowRequests(pool).note(request)
+        await ShowRequests(pool).store(request)
         await self.put([asked])
         assert await ShowRequests(pool).settle(command.command_id)
         await pool.close()
@@ -149,7 +147,7 @@ class Recorder:
     async def _settled(self) -> None:
         await self._until_not(_BEHIND, COMMANDS_TOPIC)
         deadline = time.monotonic() + _PATIENCE_S
-        while any(one.ask_ms <= self._worker_ms for one in self._follow_ups._due.values()):
+        while any(timer.next_append_ms <= self._worker_ms for timer in self._timers._timers.values()):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
         await self._until_not(_BEHIND, COMMANDS_TOPIC)

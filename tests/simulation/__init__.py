@@ -1,7 +1,7 @@
-"""Deterministic simulation: the real code under a seeded scheduler that crashes, delays and cuts off its parts.
+"""Deterministic simulation: the real code under a seeded scheduler that crashes, delays and disconnects processes.
 
-Gateways, seat workers, publisher and the notifier's intake are the real ones; the log is the one in memory,
-PostgreSQL, Redis and the network are stand-ins. One seed gives one schedule, on any machine: time is virtual
-and whatever is random comes from the seed. After each run everything may settle, and a checker compares what
-is stored, what was published and what clients saw with the invariants of the design.
+Gateways, seat workers, publisher and the notifier's intake are the real code. The log is the one in memory; PostgreSQL,
+Redis and the network are fakes. One seed gives one schedule, on any machine: time is virtual, and all random choices
+come from the seed. At the end of a run the faults stop and the instance settles; a checker then compares what is
+stored, what was published and what clients received with the invariants of the design.
 """

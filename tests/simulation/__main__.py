@@ -1,4 +1,4 @@
-"""`python -m tests.simulation`: many schedules, on all cores; goes on where it was stopped."""
+"""`python -m tests.simulation` runs many schedules on all cores, and continues where it was stopped."""
 
 from __future__ import annotations
 
@@ -21,26 +21,25 @@ CODE = ("schemas", "seat_workers", "gateway", "notifier", "runtime/log", "tests/
 CHUNK = 50
 
 
-def say(text: str) -> None:
-    """For whoever sits in front of it."""
+def print_line(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 class Progress(msgspec.Struct):
-    """How far the schedules from `first` on have been run, with which code."""
+    """Progress through the schedules from `first` on, with one version of the code."""
 
     code: str
     first: int
     done: int = 0
     commands: int = 0
     seconds: float = 0.0
-    """Of all processes together, in the wall's time."""
+    """Elapsed real time."""
     failed: list[int] = []
 
 
 def code_digest() -> str:
-    """Names the code that is simulated: with other code, what was run before counts no more."""
+    """Identifies the simulated code: progress with other code does not count."""
     digest = hashlib.sha256()
     for folder in CODE:
         for path in sorted((CHECKOUT / folder).rglob("*.py")):
@@ -49,7 +48,7 @@ def code_digest() -> str:
 
 
 def known_progress(path: Path, first: int) -> Progress:
-    """What was run before with this code, or nothing."""
+    """The stored progress with this code, or none."""
     fresh = Progress(code_digest(), first)
     if not path.exists():
         return fresh
@@ -58,18 +57,18 @@ def known_progress(path: Path, first: int) -> Progress:
 
 
 def run_chunk(seeds: range) -> list[Result]:
-    """Runs these schedules; a story is told of none of them."""
+    """Runs schedules without tracing."""
     results = [run(seed) for seed in seeds]
     gc.collect()
     return results
 
 
 def simulate(runs: int, first: int, processes: int, path: Path) -> Progress:
-    """Runs schedules `first` … `first + runs - 1`, without those that are done; says each that fails."""
+    """Runs the schedules `first` … `first + runs - 1` that are not done yet, and prints those that fail."""
     progress = known_progress(path, first)
     path.parent.mkdir(parents=True, exist_ok=True)
     if progress.done:
-        say(f"{progress.done} of {runs} schedules are done already; going on")
+        print_line(f"{progress.done} of {runs} schedules are done already; continuing")
     todo = range(first + progress.done, first + runs)
     chunks = [todo[n : n + CHUNK] for n in range(0, len(todo), CHUNK)]
     began_s, before_s = time.monotonic(), progress.seconds
@@ -79,42 +78,42 @@ def simulate(runs: int, first: int, processes: int, path: Path) -> Progress:
                 progress.commands += result.commands
                 if result.violations:
                     progress.failed.append(result.seed)
-                    say(f"seed {result.seed} fails: {result.violations[0][:300]}")
+                    print_line(f"seed {result.seed} fails: {result.violations[0][:300]}")
             progress.done += len(seeds)
             progress.seconds = before_s + time.monotonic() - began_s
             path.write_bytes(msgspec.json.format(msgspec.json.encode(progress)))
             if progress.done % (20 * CHUNK) == 0:
-                say(f"{progress.done} of {runs}, {progress.done / progress.seconds:.0f}/s")
+                print_line(f"{progress.done} of {runs}, {progress.done / progress.seconds:.0f}/s")
     return progress
 
 
-def tell(seed: int) -> int:
-    """Prints the story of one schedule. Returns how many things were wrong."""
-    result = run(seed, telling=True)
-    say(result.story)
+def print_trace(seed: int) -> int:
+    """Prints the trace of one schedule. Returns the number of violations."""
+    result = run(seed, tracing=True)
+    print_line(result.trace)
     for violation in result.violations:
-        say(f"seed {seed}: {violation}")
+        print_line(f"seed {seed}: {violation}")
     return len(result.violations)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--runs", type=int, default=1_000, help="how many schedules")
-    parser.add_argument("--seed", type=int, default=1, help="the first one's seed")
+    parser.add_argument("--runs", type=int, default=1_000, help="number of schedules")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first schedule")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--story", type=int, metavar="SEED", help="tell one schedule instead")
+    parser.add_argument("--trace", type=int, metavar="SEED", help="print the trace of one schedule instead")
     given = parser.parse_args()
-    if given.story is not None:
-        return 1 if tell(given.story) else 0
+    if given.trace is not None:
+        return 1 if print_trace(given.trace) else 0
     progress = simulate(given.runs, given.seed, given.processes, PROGRESS)
-    say(
+    print_line(
         f"{progress.done} schedules with {progress.commands} commands in {progress.seconds:.0f} s,"
         f" {len(progress.failed)} failed"
     )
     if progress.failed:
         seed = progress.failed[0]
-        tell(seed)
-        say(f"Keep it: add {seed} to tests/simulation/test_kept_seeds.py.")
+        print_trace(seed)
+        print_line(f"Add {seed} to tests/simulation/test_regression_seeds.py.")
     return 1 if progress.failed else 0
 
 

@@ -1,4 +1,4 @@
-"""What must hold after every run: the twelve invariants of the design, and the client's view."""
+"""Checks after every run: the invariants of the design, and the clients' view."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from collections.abc import Callable, Iterator
 from uuid import UUID
 
 from runtime.log import LogUnavailable
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 from schemas.wire import COMMANDS_TOPIC
 from seat_workers.batch import Batch
 from seat_workers.command_ids import ID_LIFETIME_MS
 from seat_workers.ledger import DataRefused, Fenced
-from tests.simulation import clients_eye, published
-from tests.simulation.house import PARTITIONS, House
+from tests.simulation import client_checks, publication_checks
+from tests.simulation.instance import PARTITIONS, SimulatedInstance
 from tests.simulation.replay import Replay
 
-EXPECTED_ENDS = (Fenced, LogUnavailable, *AWAY)
-"""By these a process may end: its supervisor starts another."""
+EXPECTED_ENDS = (Fenced, LogUnavailable, *UNAVAILABLE)
+"""Errors that may end a process; its supervisor restarts it."""
 
 
-def check(house: House) -> list[str]:
-    """All that does not hold, in words that begin with the number and the name of the invariant."""
-    return [complaint for one in CHECKS for complaint in one(house)]
+def check(instance: SimulatedInstance) -> list[str]:
+    """All violations, each beginning with the number and the name of its invariant."""
+    return [violation for one in CHECKS for violation in one(instance)]
 
 
-def replayed(house: House) -> Iterator[str]:
+def check_replay(instance: SimulatedInstance) -> Iterator[str]:
     """1 one claim, 2 one decision, 6 rows follow from decisions, 7 decide is pure, 8 one rule for expiry."""
     for partition in range(PARTITIONS):
-        replay = Replay(house.database, partition)
-        records = house.log.records(COMMANDS_TOPIC, partition, 0, 10**6)
+        replay = Replay(instance.database, partition)
+        records = instance.log.records(COMMANDS_TOPIC, partition, 0, 10**6)
         yield from replay.follow(records)
         yield from replay.compare()
-        state = house.database.partitions.get(partition)
+        state = instance.database.partitions.get(partition)
         if (
             state is not None
             and records
@@ -42,40 +42,40 @@ def replayed(house: House) -> Iterator[str]:
             )
         ):
             yield f"2. one decision: partition {partition} stands at {state}"
-    beyond = [p for p in house.database.decisions if p.offset >= _end(house, p.partition)]
+    beyond = [p for p in instance.database.decisions if p.offset >= _end(instance, p.partition)]
     if beyond:
         yield f"2. one decision: {beyond} were decided and are not in the log"
 
 
-def _end(house: House, partition: int) -> int:
-    return len(house.log.records(COMMANDS_TOPIC, partition, 0, 10**6))
+def _end(instance: SimulatedInstance, partition: int) -> int:
+    return len(instance.log.records(COMMANDS_TOPIC, partition, 0, 10**6))
 
 
-def fenced(house: House) -> Iterator[str]:
-    """5. Only the last one who took a partition commits to it; whoever let it go in good order is done."""
+def check_fencing(instance: SimulatedInstance) -> Iterator[str]:
+    """5. Only the latest owner of a partition commits to it, and no worker does after an orderly revoke."""
     history = sorted(
-        [(at, "took", part, partition) for at, part, partition in house.observed.takes]
-        + [(at, "let go", part, partition) for at, part, partition in house.observed.let_go]
+        [(at, "taken", part, partition) for at, part, partition in instance.observations.takes]
+        + [(at, "revoked", part, partition) for at, part, partition in instance.observations.revokes]
     )
-    for commit in house.observed.commits:
+    for commit in instance.observations.commits:
         for partition, advance in commit.batch.advances.items():
             before = [row for row in history if row[0] < commit.at and row[3] == partition]
-            takes = [row for row in before if row[1] == "took"]
+            takes = [row for row in before if row[1] == "taken"]
             if commit.refused is None and (
                 not takes or takes[-1][2] != commit.part or len(takes) != advance.epoch
             ):
-                yield f"5. fencing: {commit.part} commits to partition {partition}, which is not its own"
+                yield f"5. fencing: {commit.part} commits to partition {partition}, which it does not own"
             mine = [row[1] for row in before if row[2] == commit.part]
-            if not commit.unheard and mine and mine[-1] == "let go":
-                yield f"5. fencing: {commit.part} goes on with partition {partition} after letting it go"
+            if not commit.unawaited and mine and mine[-1] == "revoked":
+                yield f"5. fencing: {commit.part} continues with partition {partition} after its revoke"
 
 
-def commits_fit(house: House) -> Iterator[str]:
-    """4 and 6. What a writer sends fits what is stored; repeats that it could have known are not sent."""
-    for commit in house.observed.commits:
+def check_commits(instance: SimulatedInstance) -> Iterator[str]:
+    """4 and 6. A batch fits what is stored, and has no repeat that the writer could have recognised."""
+    for commit in instance.observations.commits:
         refused = commit.refused
         if isinstance(refused, DataRefused) and "constraint" not in str(refused):
-            yield f"6. memory is a cache: a batch of {commit.part} does not fit what is stored: {refused}"
+            yield f"6. memory is a cache: a batch of {commit.part} does not match what is stored: {refused}"
         if _has_a_repeat(commit.batch):
             yield f"4. same id, same answer: {commit.part} did not see a repeat within a batch"
 
@@ -91,20 +91,20 @@ def _has_a_repeat(batch: Batch) -> bool:
     return False
 
 
-def memory_is_a_cache(house: House) -> Iterator[str]:
-    """6. A writer that has nothing in flight remembers what is stored, or nothing."""
-    for worker in house.workers:
+def check_cache(instance: SimulatedInstance) -> Iterator[str]:
+    """6. The cache of a writer with nothing in flight equals what is stored."""
+    for worker in instance.workers:
         if not worker.running:
             continue
-        for (partition, show_id), show in worker.worker._memory._shows.items():
-            row = house.database.show_states.get(show_id)
+        for (partition, show_id), show in worker.worker._cache._shows.items():
+            row = instance.database.show_states.get(show_id)
             if row is None:
                 if show.status is not None:
                     yield f"6. memory is a cache: {worker.name} has show {show_id}, which is not stored"
                 continue
-            stored = {b.booking_id: b for b in house.database.live_bookings([show_id])}
+            stored = {b.booking_id: b for b in instance.database.live_bookings([show_id])}
             letters = dict.fromkeys(range(len(show.states)), "a")
-            for (of_show, index), claim in house.database.claims.items():
+            for (of_show, index), claim in instance.database.claims.items():
                 if of_show == show_id:
                     letters[index] = claim.state
             wrong = (
@@ -115,29 +115,29 @@ def memory_is_a_cache(house: House) -> Iterator[str]:
                 or show.states.decode() != "".join(letters.values())
             )
             if wrong:
-                yield f"6. memory is a cache: {worker.name} remembers show {show_id} otherwise than stored"
+                yield f"6. memory is a cache: {worker.name} caches show {show_id} differently from what is stored"
 
 
-def ends_are_known(house: House) -> Iterator[str]:
-    """11 one log, and none of our own errors: a process ends only where a new one can do better."""
-    for part, error in house.observed.exits:
+def check_exits(instance: SimulatedInstance) -> Iterator[str]:
+    """11 one log, and no bugs: a process ends only on an error that a restart can mend."""
+    for part, error in instance.observations.exits:
         if not isinstance(error, EXPECTED_ENDS):
-            yield f"11. one log, and no crash of our own: {part} ended by {error!r}"
+            yield f"11. one log, and no unexpected exit: {part} ended with {error!r}"
 
 
-CHECKS: tuple[Callable[[House], Iterator[str]], ...] = (
-    replayed,
-    fenced,
-    commits_fit,
-    memory_is_a_cache,
-    ends_are_known,
-    published.published_what_was_committed,
-    published.events_are_those_of_decisions,
-    published.seat_changes_are_true,
-    published.nobody_is_named,
-    clients_eye.answers_are_true,
-    clients_eye.not_taken_is_not_there,
-    clients_eye.same_id_same_answer,
-    clients_eye.who_comes_later_stands_later,
-    clients_eye.waiting_ends,
+CHECKS: tuple[Callable[[SimulatedInstance], Iterator[str]], ...] = (
+    check_replay,
+    check_fencing,
+    check_commits,
+    check_cache,
+    check_exits,
+    publication_checks.check_commit_before_publish,
+    publication_checks.check_events,
+    publication_checks.check_seat_changes,
+    publication_checks.check_no_personal_data,
+    client_checks.check_responses,
+    client_checks.check_rejected_not_logged,
+    client_checks.check_idempotency,
+    client_checks.check_order,
+    client_checks.check_response_times,
 )

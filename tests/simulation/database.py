@@ -1,7 +1,7 @@
-"""PostgreSQL as the simulation has it: the tables of the writers and the notifier, and `commit_batch`.
+"""The simulated PostgreSQL: the tables of the writers and the notifier, and `commit_batch`.
 
-As strict about counts as the SQL function, in the same order, and as atomic: a refused batch writes nothing.
-What the tables mean is said in schemas/sql/.
+It is as strict about counts as the SQL function, in the same order, and as atomic: a refused batch writes nothing. The
+tables are described in schemas/sql/.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.ids import Position
 from schemas.layout import Seating
 from seat_workers.batch import Batch, ShowRow
-from seat_workers.command_ids import First
+from seat_workers.command_ids import FirstDecision
 from seat_workers.compact.stored_show import BookingColumns, StoredShow
 from seat_workers.fold import Claim
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, PartitionState, ShowSize, Unavailable
@@ -56,9 +56,9 @@ class Database:
         self.deliveries: dict[tuple[str, str], UUID | None] = {}
         self.consumer_offsets: dict[int, int] = {}
         self.full = False
-        """No room on the disk: nothing can be committed."""
+        """The disk is full, so nothing can be committed."""
         self.refused_seat: tuple[int, int] | None = None
-        """A seat (show, index) that a constraint refuses, for no good reason."""
+        """A seat (show, index) that a constraint refuses."""
 
     def take(self, partitions: Sequence[int]) -> dict[int, PartitionState]:
         decided = {position.partition for position in self.decisions}
@@ -111,7 +111,7 @@ class Database:
         ]
 
     def _booking_columns(self, show_id: int) -> BookingColumns:
-        """Bookings from one table and seats from another, as the real ledger reads them."""
+        """Reads bookings from one table and seats from another, as the real ledger does."""
         rows = sorted(self.live_bookings([show_id]), key=lambda booking: booking.booking_id)
         claimed = sorted(
             (claim.booking_id, seat)
@@ -130,13 +130,13 @@ class Database:
     def bookings_by_id(self, booking_ids: Sequence[UUID]) -> list[Booking]:
         return [self.bookings[one][0] for one in booking_ids if one in self.bookings]
 
-    def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, First]]:
+    def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, FirstDecision]]:
         found = []
         for command_id in command_ids:
             if command_id in self.command_ids:
                 position, _ = self.command_ids[command_id]
                 row = self.decisions[position]
-                found.append((command_id, First(position, row.at_ms, row.command, row.answer)))
+                found.append((command_id, FirstDecision(position, row.at_ms, row.command, row.answer)))
         return found
 
     def decided(
@@ -147,7 +147,7 @@ class Database:
         return [(offset, row.at_ms, row.command, row.answer) for offset, row in rows]
 
     def held(self, partitions: Sequence[int]) -> list[tuple[int, int, int]]:
-        """Shows with holds, as (partition, show, when the first is due)."""
+        """Shows with holds, as (partition, show, first expiry in ms)."""
         due: dict[tuple[int, int], int] = {}
         for booking, _ in self.bookings.values():
             state = self.show_states[booking.show_id]
@@ -167,7 +167,7 @@ class Database:
         ]
 
     def commit(self, batch: Batch) -> None:
-        """What `commit_batch` does. Raises a kind of Refused, and then has written nothing."""
+        """Commits a batch as `commit_batch` does. Raises a kind of Refused, having written nothing."""
         if self.full:
             raise Unavailable("no room on the disk")
         self.check_partitions(batch)
@@ -180,16 +180,16 @@ class Database:
         for partition, advance in batch.advances.items():
             state = self.partitions.get(partition)
             if state is None or (state.epoch, state.next_offset) != (advance.epoch, advance.expected):
-                raise Fenced(f"partition {partition} is not ours any more")
+                raise Fenced(f"partition {partition} has another owner")
 
     def _check_decisions(self, batch: Batch) -> None:
-        _demand(
+        _require(
             {one.position for one in batch.decided}.isdisjoint(self.decisions)
             and len({one.position for one in batch.decided}) == len(batch.decided),
             "decisions_pkey",
         )
         used: set[UUID] = set()
-        counts_from_ms = dict(batch.outdated)
+        counts_from_ms = dict(batch.expired_ids)
         for one in batch.decided:
             if not one.first or one.command is None:
                 continue
@@ -202,27 +202,27 @@ class Database:
 
     def _check_claims_and_bookings(self, batch: Batch) -> None:
         net = batch.net
-        frees, claimed = set(net.frees), {(show, seat) for show, seat, _ in net.claims}
-        _demand(len(frees) == len(net.frees) and frees <= self.claims.keys(), "AI003: claims to free")
-        _demand(len(claimed) == len(net.claims), "claims_pkey")
-        _demand(claimed.isdisjoint(self.claims.keys() - frees), "claims_pkey")
+        frees, claimed = set(net.freed), {(show, seat) for show, seat, _ in net.claims}
+        _require(len(frees) == len(net.freed) and frees <= self.claims.keys(), "AI003: claims to free")
+        _require(len(claimed) == len(net.claims), "claims_pkey")
+        _require(claimed.isdisjoint(self.claims.keys() - frees), "claims_pkey")
         if self.refused_seat is not None and self.refused_seat in claimed:
-            raise DataRefused("a constraint that nobody needs")
+            raise DataRefused("a simulated constraint")
         new, changed = _ids(net.new_bookings), _ids(net.changed_bookings)
-        _demand(len(new) == len(net.new_bookings) and new.isdisjoint(self.bookings), "bookings_pkey")
-        _demand(len(changed) == len(net.changed_bookings), "AI003: bookings")
-        _demand(changed <= self.bookings.keys() | new, "AI003: bookings")
+        _require(len(new) == len(net.new_bookings) and new.isdisjoint(self.bookings), "bookings_pkey")
+        _require(len(changed) == len(net.changed_bookings), "AI003: bookings")
+        _require(changed <= self.bookings.keys() | new, "AI003: bookings")
 
     def _check_shows(self, batch: Batch) -> None:
         opened = [show.show_id for show in batch.shows if show.show_id in batch.net.opened]
         changed = [show.show_id for show in batch.shows if show.show_id not in batch.net.opened]
-        _demand(self.show_states.keys().isdisjoint(opened), "show_states_pkey")
-        _demand(len(set(opened)) == len(opened), "show_states_pkey")
-        _demand(self.show_states.keys() >= set(changed), "AI003: shows")
-        _demand(len(set(changed)) == len(changed), "AI003: shows")
+        _require(self.show_states.keys().isdisjoint(opened), "show_states_pkey")
+        _require(len(set(opened)) == len(opened), "show_states_pkey")
+        _require(self.show_states.keys() >= set(changed), "AI003: shows")
+        _require(len(set(changed)) == len(changed), "AI003: shows")
 
     def write(self, batch: Batch) -> None:
-        """Writes all rows, unchecked."""
+        """Writes all rows without checks."""
         for partition, a in batch.advances.items():
             self.partitions[partition] = PartitionState(
                 self.partitions[partition].epoch, a.next, a.published, a.last_ms
@@ -231,7 +231,7 @@ class Database:
             self.decisions[one.position] = DecisionRow(one.at_ms, one.body, one.answer)
             if one.first and one.command is not None:
                 self.command_ids[one.command.command_id] = (one.position, one.at_ms)
-        for seat in batch.net.frees:
+        for seat in batch.net.freed:
             self.claims.pop(seat, None)
         for show_id, index, claim in batch.net.claims:
             self.claims[show_id, index] = claim
@@ -262,7 +262,7 @@ class Database:
         )
 
 
-def _demand(holds: bool, what: str) -> None:
+def _require(holds: bool, what: str) -> None:
     if not holds:
         raise DataRefused(what)
 

@@ -1,4 +1,4 @@
-"""The writers' ledger on the simulated database: same methods, same refusals, same unknown outcomes."""
+"""A fake of the writers' ledger on the simulated database: same methods, refusals and unknown outcomes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from uuid import UUID
 
 import asyncpg
 
-from runtime.postgres import AWAY
+from runtime.postgres import UNAVAILABLE
 from schemas.events import Booking
 from schemas.layout import Seating
 from seat_workers.batch import Batch
-from seat_workers.command_ids import First
+from seat_workers.command_ids import FirstDecision
 from seat_workers.compact.stored_show import StoredShow
 from seat_workers.ledger import Ledger, OutcomeUnknown, PartitionState, ShowSize, Unavailable
 from tests.simulation.database import Database
@@ -23,29 +23,29 @@ T = TypeVar("T")
 _BIG_SHOW_TAKES_S = 0.1
 
 
-class Wire(Protocol):
-    """The way to the database and back: late, cut off before it happened, or after."""
+class Link(Protocol):
+    """A connection to the database, with delays, and losses before or after an effect."""
 
     async def connect(self) -> None:
-        """Raises one of AWAY when the database lets nobody in."""
+        """Raises one of UNAVAILABLE when the database accepts no connections."""
         ...
 
-    async def ask(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
-        """Runs `effect` over there, which takes about so long. Raises what it raises, or one of AWAY, whether or
-        not it has run."""
+    async def call(self, effect: Callable[[], T], takes_s: float = 0.0) -> T:
+        """Runs `effect` on the server, for about `takes_s`. Raises its error, or one of UNAVAILABLE, after which
+        it may or may not have run."""
         ...
 
     async def commit(self, effect: Callable[[], T]) -> T:
-        """As `ask`, for what has to be on the disk."""
+        """Runs a commit, which also waits for the disk."""
         ...
 
 
 class FakeLedger(Ledger):
-    """A worker's ledger. `database` is shared, the connections are its own."""
+    """A worker's ledger. The database is shared, the connections are its own."""
 
-    def __init__(self, database: Database, wire: Wire) -> None:
+    def __init__(self, database: Database, link: Link) -> None:
         self._database = database
-        self._wire = wire
+        self._link = link
         self._connected: set[str] = set()
         self._busy: set[str] = set()
 
@@ -58,10 +58,10 @@ class FakeLedger(Ledger):
         self._busy.add(use)
         try:
             if use not in self._connected:
-                await self._wire.connect()
+                await self._link.connect()
                 self._connected.add(use)
-            return await self._wire.ask(effect, takes_s)
-        except AWAY:
+            return await self._link.call(effect, takes_s)
+        except UNAVAILABLE:
             self._connected.discard(use)
             raise
         finally:
@@ -81,9 +81,9 @@ class FakeLedger(Ledger):
         return await self._read(lambda: self._database.show_sizes(show_ids, partitions))
 
     async def load_shows(
-        self, show_ids: Sequence[int], partitions: Sequence[int], *, aside: bool = False
+        self, show_ids: Sequence[int], partitions: Sequence[int], *, in_background: bool = False
     ) -> list[StoredShow]:
-        if not aside:
+        if not in_background:
             return await self._read(lambda: self._database.shows(show_ids, partitions))
         try:
             return await self._read(
@@ -93,7 +93,7 @@ class FakeLedger(Ledger):
             self._connected.discard("load")
             raise
 
-    async def unfinished(
+    async def pending_timers(
         self, partitions: Sequence[int]
     ) -> tuple[list[tuple[int, int, int]], list[tuple[int, int]]]:
         held = await self._read(lambda: self._database.held(partitions))
@@ -106,7 +106,7 @@ class FakeLedger(Ledger):
     async def load_bookings(self, booking_ids: Sequence[UUID]) -> list[Booking]:
         return await self._read(lambda: self._database.bookings_by_id(booking_ids))
 
-    async def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, First]]:
+    async def first_decisions(self, command_ids: Sequence[UUID]) -> list[tuple[UUID, FirstDecision]]:
         return await self._read(lambda: self._database.first_decisions(command_ids))
 
     async def decisions(
@@ -117,13 +117,13 @@ class FakeLedger(Ledger):
     async def commit(self, batch: Batch) -> None:
         try:
             if "commit" not in self._connected:
-                await self._wire.connect()
+                await self._link.connect()
                 self._connected.add("commit")
-        except AWAY as error:
+        except UNAVAILABLE as error:
             raise Unavailable(f"no connection to commit on: {error}") from error
         try:
-            await self._wire.commit(lambda: self._database.commit(batch))
-        except AWAY as error:
+            await self._link.commit(lambda: self._database.commit(batch))
+        except UNAVAILABLE as error:
             self._connected.discard("commit")
             raise OutcomeUnknown(repr(error)) from error
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""Redis as publishing and the gateways use it: channels only, and nothing of it is kept."""
+"""A fake Redis: publish and subscribe only, without persistence."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import redis.exceptions
 
 from tests.simulation.loop import WORLD, SimulatedLoop, current_part
 from tests.simulation.network import Network
-from tests.simulation.observed import Observed, Published
+from tests.simulation.observations import Observations, Published
 
 
 class FakeRedis:
-    """The server. While `down`, everybody's connection is broken."""
+    """The server. While `down`, all connections are broken."""
 
-    def __init__(self, loop: SimulatedLoop, network: Network, observed: Observed) -> None:
+    def __init__(self, loop: SimulatedLoop, network: Network, observations: Observations) -> None:
         self.loop = loop
         self.network = network
-        self.observed = observed
+        self.observations = observations
         self._down = False
         self._listeners: list[PubSub] = []
 
@@ -31,7 +31,7 @@ class FakeRedis:
         self._down = down
         if down:
             for listener in self._listeners:
-                listener.hear(redis.exceptions.ConnectionError("Redis has gone"))
+                listener.receive(redis.exceptions.ConnectionError("Redis has gone"))
             self._listeners.clear()
 
     def client(self) -> RedisClient:
@@ -44,20 +44,20 @@ class FakeRedis:
     def publish(self, part: str, messages: list[tuple[str, bytes]]) -> None:
         self.check()
         for channel, body in messages:
-            self.observed.published.append(Published(self.observed.count(), part, channel, body))
-            self.observed.tell(part, "publishes on", channel, body)
+            self.observations.published.append(Published(self.observations.count(), part, channel, body))
+            self.observations.log(part, "publishes on", channel, body)
             for listener in self._listeners:
                 if listener.channel == channel:
                     self._send(listener, body)
 
     def _send(self, listener: PubSub, body: bytes) -> None:
         network = self.network
-        if network.strikes(network.faults.message_lost):
-            self.observed.tell("Redis", "loses that")
+        if network.happens(network.faults.message_lost):
+            self.observations.log("Redis", "loses the message")
             return
-        for _ in range(1 + network.strikes(network.faults.message_twice)):
+        for _ in range(1 + network.happens(network.faults.message_twice)):
             listener.arrives_s = max(listener.arrives_s, self.loop.time() + network.delay_s())
-            self.loop.call_at(listener.arrives_s, listener.hear, body, context=WORLD.context)
+            self.loop.call_at(listener.arrives_s, listener.receive, body, context=WORLD.context)
 
     def listen(self, listener: PubSub) -> None:
         self.check()
@@ -82,7 +82,7 @@ class RedisClient:
 
 
 class Pipeline:
-    """Messages that are published together."""
+    """Messages that are published in one round trip."""
 
     def __init__(self, server: FakeRedis) -> None:
         self._server = server
@@ -93,7 +93,7 @@ class Pipeline:
 
     async def execute(self) -> None:
         part, messages = current_part().name, self._messages
-        await self._server.network.ask(lambda: self._server.publish(part, messages))
+        await self._server.network.call(lambda: self._server.publish(part, messages))
 
 
 class PubSub:
@@ -101,16 +101,16 @@ class PubSub:
 
     def __init__(self, server: FakeRedis) -> None:
         self._server = server
-        self._heard: asyncio.Queue[bytes | Exception] = asyncio.Queue()
+        self._received: asyncio.Queue[bytes | Exception] = asyncio.Queue()
         self.channel = ""
         self.arrives_s = 0.0
 
     async def subscribe(self, channel: str) -> None:
         self.channel = channel
-        await self._server.network.ask(lambda: self._server.listen(self))
+        await self._server.network.call(lambda: self._server.listen(self))
 
-    def hear(self, what: bytes | Exception) -> None:
-        self._heard.put_nowait(what)
+    def receive(self, message: bytes | Exception) -> None:
+        self._received.put_nowait(message)
 
     def listen(self) -> PubSub:
         return self
@@ -119,10 +119,10 @@ class PubSub:
         return self
 
     async def __anext__(self) -> dict[str, Any]:
-        what = await self._heard.get()
-        if isinstance(what, Exception):
-            raise what
-        return {"type": "message", "data": what}
+        message = await self._received.get()
+        if isinstance(message, Exception):
+            raise message
+        return {"type": "message", "data": message}
 
     async def aclose(self) -> None:
         self._server.leave(self)

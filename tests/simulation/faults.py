@@ -1,4 +1,4 @@
-"""Which faults a schedule has, and how often each strikes. Every schedule draws its own selection."""
+"""Fault plans: the faults of a schedule and their probabilities. Each schedule draws a selection of its own."""
 
 from __future__ import annotations
 
@@ -7,56 +7,56 @@ from random import Random
 import msgspec
 
 
-class Faults(msgspec.Struct):
-    """Chances per occasion, between 0 and 1, for what happens on the way; all 0 once things may settle."""
+class NetworkFaults(msgspec.Struct):
+    """Probabilities of network faults, per message or call; all are 0 while the instance settles."""
 
     slow: float = 0.0
-    """A message takes up to a second, seldom several, instead of about a millisecond."""
+    """A message takes up to a second, rarely several, instead of about a millisecond."""
     commit_cut: float = 0.0
-    """The connection is lost while a batch commits: before, after, or the commit comes late."""
+    """The connection is lost during a commit, which happens before, after, or not at all."""
     read_cut: float = 0.0
-    """The connection is lost while something is read or taken."""
+    """The connection is lost during a read or a take."""
     append_refused: float = 0.0
     append_answer_lost: float = 0.0
     append_twice: float = 0.0
-    """A record stands in the log twice."""
+    """A record is appended twice."""
     poll_fails: float = 0.0
     message_lost: float = 0.0
     """A Redis message does not reach its subscriber."""
     message_twice: float = 0.0
     http_cut: float = 0.0
-    """A client loses its connection before the answer."""
+    """A client loses its connection before the response."""
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """What one schedule does to the system."""
+class FaultPlan(msgspec.Struct, frozen=True):
+    """The faults of one schedule."""
 
-    on_the_way: Faults
-    strikes: tuple[str, ...]
-    """Kinds of blows, of which one is dealt every now and then; see strikes.py."""
-    strike_every_s: float
-    blows: int
+    network_faults: NetworkFaults
+    injected: tuple[str, ...]
+    """Kinds of faults that fault_injector.py injects, one at a time."""
+    mean_interval_s: float
+    fault_count: int
 
     def only_redis_fails(self) -> bool:
-        """Whether everything but Redis works all the time."""
+        """Whether only Redis has faults."""
         of_redis = ("message_lost", "message_twice")
-        names = [name for name in Faults.__struct_fields__ if name not in of_redis]
-        return {*self.strikes} <= {"Redis away", "garbage"} and not any(
-            getattr(self.on_the_way, name) for name in names
+        names = [name for name in NetworkFaults.__struct_fields__ if name not in of_redis]
+        return {*self.injected} <= {"Redis away", "malformed record"} and not any(
+            getattr(self.network_faults, name) for name in names
         )
 
 
-STRIKES = (
+INJECTED_FAULTS = (
     "kill a worker",
-    "kill a worker at a step",
+    "kill a worker at a random step",
     "kill a gateway",
-    "kill a gateway at a step",
+    "kill a gateway at a random step",
     "kill the notifier",
-    "put a worker to sleep",
-    "put a worker to sleep at a step",
-    "move partitions",
-    "move partitions while the database is away",
-    "a worker leaves",
+    "suspend a worker",
+    "suspend a worker at a random step",
+    "rebalance",
+    "rebalance while the database is away",
+    "stop a worker",
     "database away",
     "database full",
     "Redis away",
@@ -64,27 +64,27 @@ STRIKES = (
     "events topic away",
     "clock jumps",
     "a day passes",
-    "garbage",
-    "a constraint",
+    "malformed record",
+    "a constraint violation",
 )
 
-CALM = ("move partitions", "a worker leaves", "clock jumps", "garbage")
-"""After these nobody may be fenced, nothing may be slow to answer, no client may be left without an answer."""
+HARMLESS_FAULTS = ("rebalance", "stop a worker", "clock jumps", "malformed record")
+"""Faults after which no worker may be fenced, and every client must get a timely response."""
 
 
-def drawn_plan(random: Random) -> Plan:
-    """Some faults, not all: one that strikes everywhere hides what another would have shown."""
+def draw_plan(random: Random) -> FaultPlan:
+    """Draws some faults, not all: a frequent fault can mask the effects of another."""
     kind = random.random()
     if kind < 0.1:
-        strikes = tuple(one for one in CALM if random.random() < 0.7)
-        return Plan(Faults(), strikes, random.uniform(0.1, 1.0), random.randrange(10))
+        injected = tuple(one for one in HARMLESS_FAULTS if random.random() < 0.7)
+        return FaultPlan(NetworkFaults(), injected, random.uniform(0.1, 1.0), random.randrange(10))
     if kind < 0.2:
-        lost = Faults(message_lost=random.random())
-        return Plan(lost, ("Redis away",), random.uniform(0.2, 1.0), random.randrange(10))
-    on_the_way = Faults()
-    for name in Faults.__struct_fields__:
+        lost = NetworkFaults(message_lost=random.random())
+        return FaultPlan(lost, ("Redis away",), random.uniform(0.2, 1.0), random.randrange(10))
+    network_faults = NetworkFaults()
+    for name in NetworkFaults.__struct_fields__:
         if random.random() < 0.3:
-            setattr(on_the_way, name, random.choice((0.01, 0.05, 0.2)))
-    strikes = tuple(one for one in STRIKES if random.random() < 0.3)
+            setattr(network_faults, name, random.choice((0.01, 0.05, 0.2)))
+    injected = tuple(one for one in INJECTED_FAULTS if random.random() < 0.3)
     every_s = random.choice((0.05, 0.2, 0.5, 1.5))
-    return Plan(on_the_way, strikes, every_s, random.randrange(2, 20))
+    return FaultPlan(network_faults, injected, every_s, random.randrange(2, 20))

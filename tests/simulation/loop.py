@@ -1,8 +1,8 @@
 """An asyncio event loop with virtual time, on which several processes run in seeded random order.
 
-Each part of the system is a process of its own: its callbacks run in the order in which they became ready, as
-asyncio promises; which part runs next is drawn. Nobody sleeps: when nothing is ready, time jumps to the next
-timer. A part can be frozen, as by SIGSTOP, and stopped in front of any of its steps.
+Each part of the system is a simulated process. Its callbacks run in the order in which they became ready, as asyncio
+guarantees; the part that runs next is drawn. When nothing is ready, time jumps to the next timer. A part can be frozen,
+as by SIGSTOP, and interrupted before any of its steps.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ T = TypeVar("T")
 
 
 class Part:
-    """One process, as the scheduler sees it."""
+    """A simulated process, as the scheduler sees it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.dead = False
-        """Its steps still run, so that its tasks unwind, but nothing that it does reaches anybody."""
+        """Its steps still run, so that its tasks unwind, but they have no effect on other parts."""
         self.frozen = False
-        self.clock_off_ms = 0
+        self.clock_offset_ms = 0
         self.steps = 0
-        """How many steps it has made."""
+        """The number of steps it has run."""
         self.ready: deque[asyncio.Handle] = deque()
         self.tasks: list[asyncio.Task[Any]] = []
         self.stop_at: int | None = None
-        """In front of which of its steps to call `stop`."""
+        """The step before which `stop` is called."""
         self.stop: Callable[[], None] | None = None
         self.context: Context = copy_context()
         self.context.run(_PART.set, self)
@@ -41,7 +41,7 @@ class Part:
 _PART: ContextVar[Part] = ContextVar("part")
 
 WORLD = Part("world")
-"""The network, the servers and the one who injects faults: always there."""
+"""The part of the network, the servers and the fault injector, which never ends."""
 
 
 def current_part() -> Part:
@@ -50,7 +50,7 @@ def current_part() -> Part:
 
 
 class SimulatedLoop(asyncio.BaseEventLoop):
-    """Runs parts by a seed. Only what needs no socket, no thread and no signal."""
+    """Runs parts in seeded order. It has no sockets, threads or signals."""
 
     def __init__(self, random: Random) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._runnable: list[Part] = []
         self.steps = 0
         self.step_limit = 400_000
-        """Past it, something runs in circles."""
+        """Bound that only an endless loop exceeds."""
 
     def time(self) -> float:
         return self._now
@@ -95,7 +95,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self, coro: Any, *, name: str | None = None, context: Context | None = None
     ) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, context=context)
-        # A task that is left behind belongs to a process that was killed: nobody is to hear of it.
+        # A pending task at the end belongs to a killed process and needs no warning.
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         part = _PART.get(WORLD) if context is None else context.get(_PART, WORLD)
         part.tasks.append(task)
@@ -106,7 +106,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return self.create_task(work, name=name or None, context=part.context.copy())
 
     def freeze(self, part: Part) -> None:
-        """The part makes no step any more, until `thaw`. Time goes on for the others."""
+        """Suspends the part until `thaw`. Time passes for the others."""
         part.frozen = True
         if part.ready:
             self._runnable.remove(part)
@@ -117,7 +117,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             self._runnable.append(part)
 
     def kill(self, part: Part) -> None:
-        """The part is gone. Its tasks unwind, cut off from everybody."""
+        """Kills the part. Its tasks unwind without effect on other parts."""
         part.dead = True
         part.stop_at = None
         if part.frozen:
@@ -127,7 +127,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         part.tasks.clear()
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Exceptions that nobody asks for belong to answers that came after their asker was gone."""
+        """Ignores exceptions of futures whose caller is gone; raises those of callbacks."""
         error = context.get("exception")
         if error is not None and "handle" in context:
             raise error
@@ -163,17 +163,17 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def _jump(self) -> None:
         if not self._timers:
-            raise RuntimeError("everybody waits for ever")
+            raise RuntimeError("deadlock: nothing is ready and no timer is set")
         when, _, handle = heapq.heappop(self._timers)
         if not handle._cancelled:
             self._now = max(self._now, when)
             self._make_ready(handle)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """A cancelled timer is passed over when its time comes."""
+        """Does nothing: a cancelled timer is skipped when it is due."""
 
     def _process_events(self, event_list: Any) -> None:
-        """There are no sockets."""
+        """Does nothing: there are no sockets."""
 
     def close(self) -> None:
         super().close()

@@ -1,4 +1,4 @@
-"""The ways between the parts: late, in order on one line, and cut off before or after what was asked was done."""
+"""The simulated network: delays, ordered delivery on one line, and connections lost before or after an effect."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, TypeVar
 
-from tests.simulation.faults import Faults
+from tests.simulation.faults import NetworkFaults
 from tests.simulation.loop import WORLD, SimulatedLoop, current_part
 
 T = TypeVar("T")
 
 
 class Line:
-    """What is sent over one line arrives in the order in which it was sent."""
+    """An ordered connection: messages arrive in the order in which they were sent."""
 
     def __init__(self) -> None:
         self.last_s = 0.0
 
 
 class Network:
-    """Carries questions to the servers and answers back. A part that was killed reaches nobody any more."""
+    """Carries calls to servers and their results back. Calls of a killed process are not delivered."""
 
-    def __init__(self, loop: SimulatedLoop, random: Random, faults: Faults) -> None:
+    def __init__(self, loop: SimulatedLoop, random: Random, faults: NetworkFaults) -> None:
         self._loop = loop
         self._random = random
         self.faults = faults
-        self.unheard = False
-        """Whether nobody waits any more for the answer to what is being done right now."""
+        self.unawaited = False
+        """Whether the caller of the effect that is running no longer waits for its result."""
 
-    def strikes(self, chance: float) -> bool:
-        """Whether a fault of this chance strikes now."""
+    def happens(self, chance: float) -> bool:
+        """Draws whether a fault of this probability happens now."""
         return chance > 0 and self._random.random() < chance
 
     def delay_s(self) -> float:
-        """How long a message takes."""
+        """Draws the delay of a message."""
         draw = self._random.random
-        if self.strikes(self.faults.slow):
+        if self.happens(self.faults.slow):
             return draw() if draw() < 0.9 else 8 * draw()
         return 0.0002 + 0.002 * draw() * draw()
 
-    async def ask(
+    async def call(
         self,
         effect: Callable[[], T],
         *,
@@ -50,10 +50,10 @@ class Network:
         cut: Exception | None = None,
         cut_before: bool = False,
     ) -> T:
-        """What `effect`, run over there, returns or raises; on average it takes `takes_s`.
+        """Runs `effect` on the server and returns or raises its result; on average it takes `takes_s`.
 
-        With `cut` given, the asker gets that instead: without the effect when `cut_before`, otherwise the
-        effect comes before or after it, as it happens.
+        With `cut`, the caller gets that error instead. With `cut_before`, the effect does not happen; otherwise it
+        happens before or after the error.
         """
         if current_part().dead:
             raise asyncio.CancelledError
@@ -64,14 +64,14 @@ class Network:
         answer: asyncio.Future[T] = loop.create_future()
         if cut is not None:
             if not cut_before:
-                loop.call_at(arrives_s, self._arrive_unheard, effect, context=WORLD.context)
+                loop.call_at(arrives_s, self._arrive_unawaited, effect, context=WORLD.context)
             loop.call_later(self.delay_s(), _fail, answer, cut, context=WORLD.context)
         else:
             loop.call_at(arrives_s, self._arrive, effect, answer, context=WORLD.context)
         return await answer
 
     def _arrive(self, effect: Callable[[], Any], answer: asyncio.Future[Any]) -> None:
-        self.unheard = answer.done()
+        self.unawaited = answer.done()
         try:
             result = effect()
         except Exception as error:
@@ -79,11 +79,11 @@ class Network:
         else:
             self._loop.call_later(self.delay_s(), _give, answer, result, context=WORLD.context)
 
-    def _arrive_unheard(self, effect: Callable[[], Any]) -> None:
-        self.unheard = True
+    def _arrive_unawaited(self, effect: Callable[[], Any]) -> None:
+        self.unawaited = True
         try:
             effect()
-        except Exception:  # nobody is there to hear of it
+        except Exception:  # the caller is gone
             pass
 
 

@@ -1,4 +1,4 @@
-"""The processes of a run: workers, gateways and the notifier, each of the real code, started again when it dies."""
+"""The processes of a run: workers, gateways and the notifier, with their real code, restarted when they end."""
 
 from __future__ import annotations
 
@@ -6,98 +6,101 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gateway.commands.decision_lookup import DecisionLookup
 from gateway.commands.log_ends import LogEnds
-from gateway.commands.pending import Replies
-from gateway.commands.sender import Commands, Decided, Outcome
+from gateway.commands.outcomes import Outcome, StoredDecision
+from gateway.commands.pending import PendingRequests
+from gateway.commands.replies import ReplyListener
+from gateway.commands.sender import CommandSender
 from gateway.http.problems import Problem
-from gateway.limits.admission import InFlight
+from gateway.limits.admission import AdmissionControl
 from notifier.intake import EventIntake
 from notifier.pace import Pace, Used
 from schemas.commands import Command
 from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 from seat_workers.publisher import Publisher
-from seat_workers.timers import FollowUps
+from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 from tests.simulation.clocks import clock_ms
+from tests.simulation.fakes import FakeDeliveries, FakePool
 from tests.simulation.loop import WORLD, Part
-from tests.simulation.observed import Lost
+from tests.simulation.observations import Lost
+from tests.simulation.observed_ledger import ObservedLedger
 from tests.simulation.simulated_log import SimulatedReader
-from tests.simulation.stand_ins import FakeDeliveries, FakePool
-from tests.simulation.watched_ledger import WatchedLedger
 
 if TYPE_CHECKING:
-    from tests.simulation.house import House
+    from tests.simulation.instance import SimulatedInstance
 
 Serve = Callable[[], Awaitable[Any]]
-"""What a gateway does for one request."""
+"""Handles one request on a gateway."""
 
 
 class Process:
-    """One place in the house where a process runs: again and again, under a new number each time."""
+    """A supervised process of the instance. Each start makes a new part with a new number."""
 
-    def __init__(self, house: House, name: str) -> None:
-        self.house = house
+    def __init__(self, instance: SimulatedInstance, name: str) -> None:
+        self.instance = instance
         self.name = name
         self.part = Part(name)
         self.running = False
-        self._lives = 0
+        self._starts = 0
 
-    def start(self, *, even_if_over: bool = False) -> None:
-        """Starts a new life. Nothing of the last one is left."""
-        if self.running or (self.house.over and not even_if_over):
+    def start(self, *, even_if_finished: bool = False) -> None:
+        """Starts the process with empty memory."""
+        if self.running or (self.instance.finished and not even_if_finished):
             return
-        self._lives += 1
-        self.part = Part(f"{self.name}.{self._lives}")
-        self.part.clock_off_ms = self.house.drawn_clock_off_ms()
+        self._starts += 1
+        self.part = Part(f"{self.name}.{self._starts}")
+        self.part.clock_offset_ms = self.instance.draw_clock_offset_ms()
         self.running = True
-        self.house.observed.tell(self.part.name, "starts")
-        self.house.loop.spawn(self.part, self._live(self.part))
+        self.instance.observations.log(self.part.name, "starts")
+        self.instance.loop.spawn(self.part, self._run(self.part))
 
-    async def _live(self, part: Part) -> None:
+    async def _run(self, part: Part) -> None:
         try:
             await self.work()
         except Exception as error:
             if not part.dead:
-                self.house.observed.tell(part.name, "ends by", error)
-                self.house.observed.exits.append((part.name, error))
+                self.instance.observations.log(part.name, "ends by", error)
+                self.instance.observations.exits.append((part.name, error))
         if not part.dead:
             self.running = False
-            self.gone(part, killed=False)
+            self.on_exit(part, killed=False)
             self.start_later()
 
     def start_later(self) -> None:
-        """Whoever watches over the processes starts this one again soon."""
-        if not self.house.over:
-            delay_s = self.house.random.uniform(0.05, 1.0)
-            self.house.loop.call_later(delay_s, self.start, context=WORLD.context)
+        """Restarts the process after a delay, as a supervisor does."""
+        if not self.instance.finished:
+            delay_s = self.instance.random.uniform(0.05, 1.0)
+            self.instance.loop.call_later(delay_s, self.start, context=WORLD.context)
 
     def kill(self) -> None:
-        """As by SIGKILL."""
+        """Ends the process at once, as SIGKILL does."""
         if not self.running:
             return
-        self.house.observed.tell(self.part.name, "is killed")
+        self.instance.observations.log(self.part.name, "is killed")
         part, self.running = self.part, False
-        self.house.loop.kill(part)
-        self.gone(part, killed=True)
+        self.instance.loop.kill(part)
+        self.on_exit(part, killed=True)
         self.start_later()
 
-    def sleep(self, for_s: float) -> None:
-        """As by SIGSTOP, and SIGCONT after that time."""
+    def suspend(self, for_s: float) -> None:
+        """Suspends the process for `for_s` seconds, as SIGSTOP and SIGCONT do."""
         part = self.part
         if not self.running or part.frozen:
             return
-        self.house.observed.tell(part.name, f"is stopped for {for_s:.2f} s")
-        self.house.loop.freeze(part)
-        self.house.loop.call_later(for_s, self.wake, part, context=WORLD.context)
+        self.instance.observations.log(part.name, f"is suspended for {for_s:.2f} s")
+        self.instance.loop.freeze(part)
+        self.instance.loop.call_later(for_s, self.resume, part, context=WORLD.context)
 
-    def wake(self, part: Part) -> None:
+    def resume(self, part: Part) -> None:
         if part.frozen and not part.dead:
-            self.house.observed.tell(part.name, "goes on")
-            self.house.loop.thaw(part)
+            self.instance.observations.log(part.name, "resumes")
+            self.instance.loop.thaw(part)
 
-    def gone(self, part: Part, *, killed: bool) -> None:
-        """What others notice of the end of a life."""
+    def on_exit(self, part: Part, *, killed: bool) -> None:
+        """Informs the rest of the instance that the process has ended."""
 
     async def work(self) -> None:
         raise NotImplementedError
@@ -111,84 +114,92 @@ class Worker(Process):
     stop: asyncio.Event
 
     async def work(self) -> None:
-        house = self.house
+        instance = self.instance
         self.stop = asyncio.Event()
-        ledger = WatchedLedger(house.database, house.wire(), house.network, house.observed, self.part.name)
-        follow_ups = FollowUps(
-            ledger, house.log.appender(COMMANDS_TOPIC), lambda: clock_ms(house), house.new_id
+        ledger = ObservedLedger(
+            instance.database,
+            instance.database_link(),
+            instance.network,
+            instance.observations,
+            self.part.name,
         )
-        publisher = Publisher(house.redis.client(), house.log.appender(EVENTS_TOPIC))
-        self.worker = house.worker_type(ledger, publisher, follow_ups, self.part.name)
-        self.worker._memory._max_seats = house.max_seats_in_memory
-        self.worker._memory._max_claims_at_once = house.max_claims_at_once
-        self.reader = house.log.reader(COMMANDS_TOPIC, "workers", _Watched(self))
+        timers = Timers(
+            ledger, instance.log.appender(COMMANDS_TOPIC), lambda: clock_ms(instance), instance.new_id
+        )
+        publisher = Publisher(instance.redis.client(), instance.log.appender(EVENTS_TOPIC))
+        self.worker = instance.worker_type(ledger, publisher, timers, self.part.name)
+        self.worker._cache._max_seats = instance.max_seats_in_memory
+        self.worker._cache._max_claims_per_query = instance.max_claims_at_once
+        self.reader = instance.log.reader(COMMANDS_TOPIC, "workers", _ObservedMember(self))
         await self.worker.run(self.reader, self.stop)
         await ledger.close()
 
-    def gone(self, part: Part, *, killed: bool) -> None:
+    def on_exit(self, part: Part, *, killed: bool) -> None:
         reader = getattr(self, "reader", None)
         if reader is not None:
-            # A killed process is missed only after a while.
-            delay_s = self.house.random.uniform(0, 2.0) if killed else 0.0
-            self.house.loop.call_later(delay_s, reader.vanish, context=WORLD.context)
+            # The group notices a killed member only after a while.
+            delay_s = self.instance.random.uniform(0, 2.0) if killed else 0.0
+            self.instance.loop.call_later(delay_s, reader.vanish, context=WORLD.context)
 
-    def sleep_and_lose_partitions(self, for_s: float) -> None:
-        self.sleep(for_s)
+    def suspend_and_lose_partitions(self, for_s: float) -> None:
+        self.suspend(for_s)
         if self.part.frozen and hasattr(self, "reader"):
-            self.house.loop.call_later(for_s / 2, self.reader.expel, context=WORLD.context)
+            self.instance.loop.call_later(for_s / 2, self.reader.evict, context=WORLD.context)
 
-    def leave(self) -> None:
-        """As by SIGTERM: it lets go in good order, and is started again."""
+    def stop_gracefully(self) -> None:
+        """Stops the worker as SIGTERM does: it gives its partitions up in order, and is restarted."""
         if self.running and hasattr(self, "stop"):
-            self.house.observed.tell(self.part.name, "is told to stop")
+            self.instance.observations.log(self.part.name, "is stopped")
             self.stop.set()
 
 
-class _Watched:
-    """A worker as a member of its group, with a record of what it had and let go."""
+class _ObservedMember:
+    """A worker as a member of its group that records orderly revokes."""
 
     def __init__(self, process: Worker) -> None:
         self._worker = process.worker
-        self._house = process.house
+        self._instance = process.instance
         self._name = process.part.name
 
     async def assigned(self, partitions: Sequence[int]) -> Any:
         return await self._worker.assigned(partitions)
 
     async def revoked(self, partitions: Sequence[int]) -> None:
-        house, began_s = self._house, self._house.loop.time()
-        house.observed.tell(self._name, "has to let go of", partitions)
+        instance, began_s = self._instance, self._instance.loop.time()
+        instance.observations.log(self._name, "revoke begins", partitions)
         await self._worker.revoked(partitions)
-        house.observed.tell(self._name, "has let go of", partitions)
-        if house.loop.time() - began_s < 4.9:
-            at = house.observed.count()
-            house.observed.let_go += [(at, self._name, partition) for partition in partitions]
+        instance.observations.log(self._name, "revoke ends", partitions)
+        if instance.loop.time() - began_s < 4.9:
+            at = instance.observations.count()
+            instance.observations.revokes += [(at, self._name, partition) for partition in partitions]
 
 
 class Gateway(Process):
-    """A gateway, from the command on: append, wait, answer."""
+    """A gateway without HTTP: it appends commands, waits and responds."""
 
-    commands: Commands
-    in_flight: InFlight
+    commands: CommandSender
+    admission: AdmissionControl
 
     async def work(self) -> None:
-        house = self.house
+        instance = self.instance
         self.pending: list[asyncio.Future[Any]] = []
-        pool = FakePool(house.database, house.wire())
-        replies = Replies(pool, house.redis.client())
-        self.in_flight = InFlight(*house.in_flight)
-        self.commands = Commands(
-            pool, house.log.appender(COMMANDS_TOPIC), replies, self.in_flight, LogEnds(house.log)
+        pool = FakePool(instance.database, instance.database_link())
+        pending = PendingRequests()
+        self.admission = AdmissionControl(*instance.in_flight)
+        self.commands = CommandSender(
+            pool, instance.log.appender(COMMANDS_TOPIC), pending, self.admission, LogEnds(instance.log)
         )
-        self.name_of_life = replies.gateway
-        await asyncio.gather(replies.listen(), replies.look_up())
+        self.reply_address = pending.gateway_id
+        await asyncio.gather(
+            ReplyListener(instance.redis.client(), pending).run(), DecisionLookup(pool, pending).run()
+        )
 
-    def gone(self, part: Part, *, killed: bool) -> None:
+    def on_exit(self, part: Part, *, killed: bool) -> None:
         for answer in getattr(self, "pending", []):
-            self.house.loop.call_later(0.001, _lose, answer, context=WORLD.context)
+            self.instance.loop.call_later(0.001, _lose, answer, context=WORLD.context)
 
-    async def ask(self, command: Command, wait_s: float) -> Outcome | Problem | Lost:
-        """What a client sees of the command that it sends here."""
+    async def submit(self, command: Command, wait_s: float) -> Outcome | Problem | Lost:
+        """Sends a command over the network and returns the client's response."""
 
         async def serve() -> Outcome | Problem:
             try:
@@ -199,32 +210,32 @@ class Gateway(Process):
         answer: Outcome | Problem | Lost = await self._over_http(serve, wait_s + 20)
         return answer
 
-    async def fate(self, position: Position, wait_s: float) -> Decided | Lost | None:
-        """What a client sees who asks for the fate of a command."""
+    async def command_status(self, position: Position, wait_s: float) -> StoredDecision | Lost | None:
+        """Requests the status of a command and returns the client's response."""
 
-        async def serve() -> Decided | None:
-            return await self.commands.decided(position, wait_s)
+        async def serve() -> StoredDecision | None:
+            return await self.commands.await_decision(position, wait_s)
 
-        fate: Decided | Lost | None = await self._over_http(serve, wait_s + 20)
-        return fate
+        status: StoredDecision | Lost | None = await self._over_http(serve, wait_s + 20)
+        return status
 
     async def _over_http(self, serve: Serve, patience_s: float) -> Any:
-        house = self.house
-        answer: asyncio.Future[Any] = house.loop.create_future()
+        instance = self.instance
+        answer: asyncio.Future[Any] = instance.loop.create_future()
 
         def arrive() -> None:
-            house.requests_under_way -= 1
+            instance.requests_in_transit -= 1
             if not self.running or not hasattr(self, "commands"):
-                house.loop.call_later(0.001, _lose, answer, context=WORLD.context)
+                instance.loop.call_later(0.001, _lose, answer, context=WORLD.context)
                 return
             self.pending = [one for one in self.pending if not one.done()]
             self.pending.append(answer)
-            house.loop.spawn(self.part, _serve(self.part, serve, answer))
+            instance.loop.spawn(self.part, _serve(self.part, serve, answer))
 
-        house.requests_under_way += 1
-        house.loop.call_later(house.network.delay_s(), arrive, context=WORLD.context)
-        if house.network.strikes(house.network.faults.http_cut):
-            patience_s = 20 * house.network.delay_s()
+        instance.requests_in_transit += 1
+        instance.loop.call_later(instance.network.delay_s(), arrive, context=WORLD.context)
+        if instance.network.happens(instance.network.faults.http_cut):
+            patience_s = 20 * instance.network.delay_s()
         try:
             async with asyncio.timeout(patience_s):
                 return await asyncio.shield(answer)
@@ -247,16 +258,16 @@ def _lose(answer: asyncio.Future[Any]) -> None:
 
 
 class Notifier(Process):
-    """The notifier's intake of events."""
+    """The notifier, as far as it consumes events."""
 
     async def work(self) -> None:
-        house = self.house
-        deliveries = FakeDeliveries(house.database, house.wire())
-        self.intake = EventIntake(house.log, deliveries, lambda: None, Pace(_untold))
+        instance = self.instance
+        deliveries = FakeDeliveries(instance.database, instance.database_link())
+        self.intake = EventIntake(instance.log, deliveries, lambda: None, Pace(_untold))
         await self.intake.run(asyncio.Event())
 
-    def gone(self, part: Part, *, killed: bool) -> None:
-        group = self.house.log._groups.get((EVENTS_TOPIC, "notifier"))
+    def on_exit(self, part: Part, *, killed: bool) -> None:
+        group = self.instance.log._groups.get((EVENTS_TOPIC, "notifier"))
         for reader in list(group.members) if group is not None else []:
             reader.vanish()
 

@@ -1,4 +1,4 @@
-"""The log decided again from its start, and what then must be stored; as `aisle verify` does."""
+"""Replays the log from its start and compares the result with what is stored, as `aisle verify` does."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from schemas.events import (
 )
 from schemas.ids import Position
 from schemas.wire import decode_command, decode_decision
-from seat_workers.command_ids import First
+from seat_workers.command_ids import FirstDecision
 from seat_workers.fold import Claim
 from seat_workers.show import step
 from seat_workers.show_state import Show
 from tests.simulation.database import Database
-from tests.simulation.house import SEATING
+from tests.simulation.instance import SEATING
 
 
 def command_of(body: bytes) -> Command | None:
@@ -45,7 +45,7 @@ def command_of(body: bytes) -> Command | None:
 
 
 class SeatBook:
-    """Who has which seat, kept in the plainest way from events alone: a dict, and a complaint where two meet."""
+    """The owners of seats, from events alone, in a plain dict. It reports conflicting claims."""
 
     def __init__(self) -> None:
         self.claims: dict[tuple[int, str], tuple[str, UUID | None]] = {}
@@ -53,7 +53,7 @@ class SeatBook:
         self.cancelled: set[int] = set()
 
     def take(self, position: Position, decision: Decision, now_ms: int) -> Iterator[str]:
-        """Follows the events of one decision."""
+        """Applies the events of one decision."""
         for event in decision.events:
             match event:
                 case BookingConfirmed(booking) | BookingHeld(booking):
@@ -96,7 +96,7 @@ class SeatBook:
             self.bookings[booking.booking_id] = (booking, position)
 
     def overdue(self, show_id: int, now_ms: int) -> list[UUID]:
-        """Holds of a show that should have been released before anything else happened to it."""
+        """Holds of a show that should have expired by `now_ms`."""
         return [
             booking.booking_id
             for booking, _ in self.bookings.values()
@@ -108,7 +108,7 @@ class SeatBook:
 
 
 class Replay:
-    """One partition, decided again."""
+    """The replay of one partition."""
 
     def __init__(self, database: Database, partition: int) -> None:
         self._database = database
@@ -117,10 +117,10 @@ class Replay:
         self.book = SeatBook()
         self.last_ms = 0
         self.changed_at: dict[int, int] = {}
-        """For each show the offset of its last change."""
+        """Show → the offset of its last change."""
 
     def follow(self, records: list[Record]) -> Iterator[str]:
-        """Decides these records again; says where anything else is stored."""
+        """Decides the records again; yields a violation for each difference from what is stored."""
         for record in records:
             position = Position(self._partition, record.offset)
             now_ms = self.last_ms = max(record.at_ms, self.last_ms)
@@ -166,12 +166,12 @@ class Replay:
         answers = []
         for position in firsts:
             row = self._database.decisions[position]
-            answers.append(First(position, row.at_ms, row.command, row.answer).answer_to(command))
-        # An id that was used again after its time has several firsts: one of them was the one in force.
+            answers.append(FirstDecision(position, row.at_ms, row.command, row.answer).answer_to(command))
+        # An expired id that was used anew has several first decisions; one of them was in force.
         return stored if stored in answers else answers[0] if answers else Decision(Reason.NOT_FOUND)
 
     def _firsts(self) -> dict[UUID, list[Position]]:
-        """For each command id, where it was decided and not only answered again."""
+        """Command id → the positions of its first decisions."""
         firsts: dict[UUID, list[Position]] = defaultdict(list)
         for position, row in self._database.decisions.items():
             command, decision = command_of(row.command), decode_decision(row.answer)
@@ -180,7 +180,7 @@ class Replay:
         return firsts
 
     def compare(self) -> Iterator[str]:
-        """Claims, bookings and shows as they must be stored by now."""
+        """Compares claims, bookings and shows with what is stored."""
         database = self._database
         claims = {
             (show_id, SEATING.index(label)): Claim(*claim)

@@ -1,46 +1,46 @@
-"""Whether a house has nothing left to do: everything decided, published, read, run out and given to somebody."""
+"""Detects that an instance has settled: everything is decided, published, consumed, expired and assigned."""
 
 from __future__ import annotations
 
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
-from tests.simulation.house import PARTITIONS, House
+from tests.simulation.instance import PARTITIONS, SimulatedInstance
 from tests.simulation.processes import Worker
 
 
-def unsettled(house: House) -> str | None:
-    """What is still to be done, as a complaint in case it never is; None when there is nothing."""
-    database = house.database
-    if house.requests_under_way or house.log.under_way:
+def unsettled(instance: SimulatedInstance) -> str | None:
+    """The first thing that is unfinished, worded as a violation in case it stays so; None if nothing is."""
+    database = instance.database
+    if instance.requests_in_transit or instance.log.appends_in_transit:
         return "2. one decision: requests and appends are under way"
     for partition in range(PARTITIONS):
-        end = len(house.log.records(COMMANDS_TOPIC, partition, 0, 10**6))
+        end = len(instance.log.records(COMMANDS_TOPIC, partition, 0, 10**6))
         state = database.partitions.get(partition)
         decided = 0 if state is None else state.next_offset
         if decided < end:
             return f"2. one decision: partition {partition} has {end} commands, decided are {decided}"
-        events = len(house.log.records(EVENTS_TOPIC, partition, 0, 10**6))
+        events = len(instance.log.records(EVENTS_TOPIC, partition, 0, 10**6))
         if database.consumer_offsets.get(partition, 0) < events:
             return f"3. commit, then publish: the notifier has not read the events of partition {partition}"
     for partition, show, due_ms in database.held(range(PARTITIONS)):
         return f"8. one rule for expiry: show {show} on {partition} has a hold since {due_ms}"
     for partition, show in database.cancelled(range(PARTITIONS)):
         return f"8. one rule for expiry: show {show} on {partition} is called off and still has bookings"
-    for process in house.processes:
+    for process in instance.processes:
         if not process.running:
-            return f"11. one log, and no crash of our own: {process.name} does not stay alive"
-    read = [partition for worker in house.workers for partition in worker.reader._positions]
+            return f"11. one log, and no unexpected exit: {process.name} does not stay alive"
+    read = [partition for worker in instance.workers for partition in worker.reader._positions]
     if sorted(read) != [*range(PARTITIONS)]:
         return f"5. fencing: of all partitions only {read} are read"
-    readers = [worker.reader for worker in house.workers]
+    readers = [worker.reader for worker in instance.workers]
     if any(
         reader not in reader._group.members or reader._settled < reader._group.generation
         for reader in readers
     ):
         return "5. fencing: partitions are on the move"
-    for gateway in house.gateways:
-        if gateway.in_flight._total:
+    for gateway in instance.gateways:
+        if gateway.admission._total:
             return f"10. everything has a limit: {gateway.name} counts what is decided as in flight"
-    if any(worker.worker._landing is not None or _unpublished(worker) for worker in house.workers):
+    if any(worker.worker._commit_task is not None or _unpublished(worker) for worker in instance.workers):
         return "3. commit, then publish: a worker is not done"
     return None
 

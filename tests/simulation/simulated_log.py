@@ -1,4 +1,4 @@
-"""The log in memory as the parts reach it: over the network, and its clock may be set back."""
+"""The log in memory behind the simulated network, with a clock that may be set back."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from runtime.log.in_memory import MemoryLog, MemoryReader
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 from tests.simulation.loop import current_part
 from tests.simulation.network import Line, Network
-from tests.simulation.observed import Observed, Published
+from tests.simulation.observations import Observations, Published
 
 
 class SimulatedLog(MemoryLog):
-    """A log whose records bear the time of its clock, also where that was set back, as Kafka's do."""
+    """A log whose records have the time of its clock, even if that was set back, as Kafka's do."""
 
     network: Network
-    observed: Observed
+    observations: Observations
     random: Random
     away: set[str]
-    """Topics that take nothing and give nothing for the time being."""
-    under_way = 0
-    """Appends that were sent and have not arrived."""
+    """Topics that are unavailable."""
+    appends_in_transit = 0
+    """Number of appends that were sent and have not arrived."""
 
     def put(self, topic: str, partition: int, body: bytes) -> int:
         self.check(topic, partition, body)
@@ -41,7 +41,7 @@ class SimulatedLog(MemoryLog):
 
 
 class SimulatedAppender:
-    """One process's appender to one topic; what it sends arrives in order."""
+    """One process's appender to one topic. Its records arrive in order."""
 
     def __init__(self, log: SimulatedLog, topic: str) -> None:
         self._log = log
@@ -57,39 +57,39 @@ class SimulatedAppender:
     async def append_many(self, records: Sequence[tuple[int, bytes]]) -> list[int]:
         network, faults = self._log.network, self._log.network.faults
         part = current_part().name
-        if network.strikes(faults.append_refused):
-            refused = LogUnavailable("the log takes nothing now")
-            return await network.ask(list[int], line=self._line, cut=refused, cut_before=True)
+        if network.happens(faults.append_refused):
+            refused = LogUnavailable("the log refuses appends")
+            return await network.call(list[int], line=self._line, cut=refused, cut_before=True)
         if current_part().dead:
             raise asyncio.CancelledError
-        self._log.under_way += 1
-        if network.strikes(faults.append_answer_lost):
+        self._log.appends_in_transit += 1
+        if network.happens(faults.append_answer_lost):
             lost = LogUnavailable("the answer to an append was lost", outcome_unknown=True)
-            return await network.ask(lambda: self._put(part, records), line=self._line, cut=lost)
-        return await network.ask(lambda: self._put(part, records), line=self._line)
+            return await network.call(lambda: self._put(part, records), line=self._line, cut=lost)
+        return await network.call(lambda: self._put(part, records), line=self._line)
 
     def _put(self, part: str, records: Sequence[tuple[int, bytes]]) -> list[int]:
         log, network = self._log, self._log.network
-        log.under_way -= 1
+        log.appends_in_transit -= 1
         if self._topic in log.away:
             raise LogUnavailable("the log is away")
         offsets = [log.put(self._topic, partition, body) for partition, body in records]
         for (partition, body), offset in zip(records, offsets, strict=True):
-            log.observed.tell(part, "appends to", f"{self._topic} {partition}-{offset}", body)
+            log.observations.log(part, "appends to", f"{self._topic} {partition}-{offset}", body)
             if self._topic == EVENTS_TOPIC:
-                log.observed.published.append(Published(log.observed.count(), part, "events", body))
-        if network.strikes(network.faults.append_twice):
+                log.observations.published.append(Published(log.observations.count(), part, "events", body))
+        if network.happens(network.faults.append_twice):
             for partition, body in records:
                 again = log.put(self._topic, partition, body)
-                log.observed.tell("log", "has that twice", f"{self._topic} {partition}-{again}")
+                log.observations.log("log", "duplicates", f"{self._topic} {partition}-{again}")
         return offsets
 
     async def close(self) -> None:
-        """Nothing is kept here."""
+        """Does nothing: no resources are held."""
 
 
 class SimulatedReader(MemoryReader):
-    """A member that can lose its partitions without being told, as one that gave no sign of life for long."""
+    """A member that can lose its partitions without notice, as one whose session has timed out."""
 
     log: SimulatedLog
 
@@ -98,8 +98,8 @@ class SimulatedReader(MemoryReader):
         if current_part().dead:
             raise asyncio.CancelledError
         network = log.network
-        if self._topic in log.away or network.strikes(network.faults.poll_fails):
-            raise LogUnavailable("the log gives nothing now")
+        if self._topic in log.away or network.happens(network.faults.poll_fails):
+            raise LogUnavailable("the log is unavailable")
         if log.random.random() < 0.3:
             max_records = min(max_records, 1 + int(4 * log.random.random()))
         found = await super().poll(max_records=max_records, wait_s=wait_s)
@@ -112,26 +112,26 @@ class SimulatedReader(MemoryReader):
             raise asyncio.CancelledError
         await super().close()
 
-    def expel(self) -> None:
-        """The group goes on without this member, which does not know it yet."""
+    def evict(self) -> None:
+        """Removes this member from its group without notice."""
         if self in self._group.members:
             self._group.members.remove(self)
             self._group.changed()
             self._log.wake()
 
-    def shake(self) -> None:
-        """The group gives everything back and out anew, for no reason that anybody sees."""
+    def force_rebalance(self) -> None:
+        """Makes the group revoke all partitions and assign them anew."""
         self._group.changed()
         self._log.wake()
 
-    async def _follow_the_group(self) -> None:
+    async def _rebalance(self) -> None:
         while self._settled != self._group.generation or self not in self._group.members:
             if self not in self._group.members:
                 self._group.members.append(self)
                 self._group.changed()
             generation = self._group.generation
             if self.joined != generation:
-                await self._give_back()
+                await self._release()
                 self.joined = generation
                 self._log.wake()
                 continue

@@ -1,4 +1,4 @@
-"""Whatever crashes, is late or is lost: what was promised holds in every schedule."""
+"""The invariants hold in every schedule, with crashes, delays and lost messages."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import pytest
 from tests.simulation.run import run
 
 SCHEDULES = 300
-AT_ONCE = 50
+SCHEDULES_PER_TEST = 50
 
 
-@pytest.mark.parametrize("first", range(1, 1 + SCHEDULES, AT_ONCE))
-def test_what_was_promised_holds_in_every_schedule(first: int) -> None:
-    for seed in range(first, first + AT_ONCE):
+@pytest.mark.parametrize("first", range(1, 1 + SCHEDULES, SCHEDULES_PER_TEST))
+def test_invariants_hold_in_every_schedule(first: int) -> None:
+    for seed in range(first, first + SCHEDULES_PER_TEST):
         if run(seed).violations:
-            failed = run(seed, telling=True)
+            failed = run(seed, tracing=True)
             violations = "\n".join(failed.violations)
-            pytest.fail(f"{failed.story}\n\nseed {seed}:\n{violations}", pytrace=False)
+            pytest.fail(f"{failed.trace}\n\nseed {seed}:\n{violations}", pytrace=False)
 
 
-def test_a_seed_gives_the_same_story_again() -> None:
+def test_a_seed_gives_the_same_trace_again() -> None:
     for seed in (3, 11, 17):
-        assert run(seed, telling=True) == run(seed, telling=True)
-        assert run(seed).steps == run(seed, telling=True).steps, "telling changes nothing"
+        assert run(seed, tracing=True) == run(seed, tracing=True)
+        assert run(seed).steps == run(seed, tracing=True).steps, "tracing has no effect on the schedule"
 
 
 def test_the_hash_seed_of_python_makes_no_difference() -> None:
-    script = "from tests.simulation.run import run; print([run(seed, telling=True).story for seed in (5, 6)])"
-    told = {
+    script = "from tests.simulation.run import run; print([run(seed, tracing=True).trace for seed in (5, 6)])"
+    traces = {
         subprocess.run(
             [sys.executable, "-c", script],
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
@@ -43,4 +43,4 @@ def test_the_hash_seed_of_python_makes_no_difference() -> None:
         ).stdout
         for hash_seed in ("1", "2")
     }
-    assert len(told) == 1
+    assert len(traces) == 1

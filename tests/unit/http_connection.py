@@ -118,9 +118,9 @@ class Application:
     def take(self, route: Any, exchange: Exchange) -> None:
         self.asked.append((exchange.method, exchange._body))
         if self.wait_s:
-            asyncio.get_running_loop().call_later(self.wait_s, exchange.answer, 200, self.body)
+            asyncio.get_running_loop().call_later(self.wait_s, exchange.respond, 200, self.body)
         else:
-            exchange.answer(200, self.body)
+            exchange.respond(200, self.body)
 
     def answered(self, route: Any, status: int, took_s: float) -> None:
         pass

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from schemas.events import Booking, ShowStatus, Terms
 from schemas.layout import Seating
-from seat_workers.fold import Claim, Decided, fold
+from seat_workers.fold import Claim, DecidedRecord, fold
 from seat_workers.show_state import BLOCKED, Show
 
 
@@ -20,10 +20,10 @@ class Tables:
         self.claims: dict[int, Claim] = {}
         self.bookings: dict[UUID, Booking] = {}
 
-    def write(self, batch: Iterable[Decided]) -> None:
+    def write(self, batch: Iterable[DecidedRecord]) -> None:
         """Commits the net changes of a batch."""
         net = fold(batch, {self._show_id: self._seating})
-        for _, seat in net.frees:
+        for _, seat in net.freed:
             del self.claims[seat]
         for _, seat, claim in net.claims:
             assert seat not in self.claims
@@ -37,7 +37,7 @@ class Tables:
 
     def assert_say_the_same_as(self, show: Show) -> None:
         """These tables hold what the show in memory does, and what it was."""
-        assert self.bookings == {**show.past, **show.bookings}
+        assert self.bookings == {**show.ended, **show.bookings}
         states = bytearray(b"a" * len(self._seating))
         for seat, claim in self.claims.items():
             states[seat] = ord(claim.state)
@@ -51,5 +51,5 @@ class Tables:
         live = [booking for booking in self.bookings.values() if booking.status.live]
         blocked = [seat for seat, claim in self.claims.items() if ord(claim.state) == BLOCKED]
         show.restore(status, terms, version, live, blocked)
-        show.past.update({key: booking for key, booking in self.bookings.items() if not booking.status.live})
+        show.ended.update({key: booking for key, booking in self.bookings.items() if not booking.status.live})
         return show

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from gateway.live.event_stream import EventStream, Heard
+from gateway.live.event_stream import EventStream, StreamEvent
 from runtime.log import LogUnavailable
 from runtime.log.in_memory import MemoryLog
 from schemas.events import Booking, BookingConfirmed, BookingStatus, Event, PublishedEvent, SeatsBlocked
@@ -30,14 +30,14 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-class House:
+class Fixture:
     """A log with two partitions, and what a stream that reads it has told."""
 
     def __init__(self) -> None:
         self.log = MemoryLog(lambda: 0)
         self.stream = EventStream(self.log)
-        self.told: list[Heard] = []
-        self.stream.to(self.told.append)
+        self.told: list[StreamEvent] = []
+        self.stream.subscribe(self.told.append)
 
     def publish(self, event_id: str, event: Event | None = None) -> None:
         body = encode(PublishedEvent(event_id, 0, event or confirmed(7)))
@@ -50,82 +50,84 @@ class House:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
-    await house.log.create(2)
-    running = asyncio.create_task(house.stream.run())
-    yield house
+async def fixture() -> AsyncIterator[Fixture]:
+    fixture = Fixture()
+    await fixture.log.create(2)
+    running = asyncio.create_task(fixture.stream.run())
+    yield fixture
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
 
 
-async def test_all_that_is_published_after_a_follower_came_is_told(house: House) -> None:
-    house.publish("0-1-0")
-    async with house.stream.followed():
-        house.publish("0-2-0")
-        house.publish("0-2-1", SeatsBlocked(5, ("1",)))
-        assert await house.ids(2) == ["0-2-0", "0-2-1"]
-        assert [(heard.show_id, heard.user_id) for heard in house.told] == [(3, 7), (5, None)]
-        house.publish("1-9-0")
-        assert await house.ids(3) == ["0-2-0", "0-2-1", "1-9-0"]
+async def test_all_that_is_published_after_a_follower_came_is_told(fixture: Fixture) -> None:
+    fixture.publish("0-1-0")
+    async with fixture.stream.reading():
+        fixture.publish("0-2-0")
+        fixture.publish("0-2-1", SeatsBlocked(5, ("1",)))
+        assert await fixture.ids(2) == ["0-2-0", "0-2-1"]
+        assert [(heard.show_id, heard.user_id) for heard in fixture.told] == [(3, 7), (5, None)]
+        fixture.publish("1-9-0")
+        assert await fixture.ids(3) == ["0-2-0", "0-2-1", "1-9-0"]
 
 
-async def test_what_is_published_again_is_told_once(house: House) -> None:
-    async with house.stream.followed():
+async def test_what_is_published_again_is_told_once(fixture: Fixture) -> None:
+    async with fixture.stream.reading():
         for event_id in ("0-1-0", "0-1-1", "0-2-0", "0-1-0", "0-1-1", "0-2-0", "0-10-0"):
-            house.publish(event_id)
-        assert await house.ids(4) == ["0-1-0", "0-1-1", "0-2-0", "0-10-0"]
+            fixture.publish(event_id)
+        assert await fixture.ids(4) == ["0-1-0", "0-1-1", "0-2-0", "0-10-0"]
 
 
-async def test_what_cannot_be_read_is_passed_over(house: House) -> None:
-    async with house.stream.followed():
-        house.log.put(EVENTS_TOPIC, 0, b"{")
-        house.log.put(EVENTS_TOPIC, 0, b'{"event_id":"nonsense","at_ms":0,"event":{"type":"Unheard"}}')
-        house.log.put(
+async def test_what_cannot_be_read_is_passed_over(fixture: Fixture) -> None:
+    async with fixture.stream.reading():
+        fixture.log.put(EVENTS_TOPIC, 0, b"{")
+        fixture.log.put(EVENTS_TOPIC, 0, b'{"event_id":"nonsense","at_ms":0,"event":{"type":"Unheard"}}')
+        fixture.log.put(
             EVENTS_TOPIC, 0, b'{"event_id":"0-1-0","at_ms":0,"event":{"type":"Unheard","show_id":4}}'
         )
-        house.publish("0-2-0")
-        await until(lambda: len(house.told) >= 2)
-        assert [heard.show_id for heard in house.told] == [4, 3], "events of a kind to come are told as well"
+        fixture.publish("0-2-0")
+        await until(lambda: len(fixture.told) >= 2)
+        assert [heard.show_id for heard in fixture.told] == [4, 3], (
+            "events of a kind to come are told as well"
+        )
 
 
-async def test_nothing_is_read_for_nobody_and_a_pause_is_not_told_later(house: House) -> None:
+async def test_nothing_is_read_for_nobody_and_a_pause_is_not_told_later(fixture: Fixture) -> None:
     with (
         mock.patch("gateway.live.event_stream._LINGER_S", 0.0),
-        mock.patch.object(house.log, "reader", wraps=house.log.reader) as reader,
+        mock.patch.object(fixture.log, "reader", wraps=fixture.log.reader) as reader,
     ):
         await asyncio.sleep(0)
         assert not reader.called
-        async with house.stream.followed():
-            house.publish("0-1-0")
-            await house.ids(1)
-        await until(lambda: not house.stream._next)
-        house.publish("0-2-0")
-        async with house.stream.followed():
-            house.publish("0-3-0")
-            assert await house.ids(2) == ["0-1-0", "0-3-0"]
+        async with fixture.stream.reading():
+            fixture.publish("0-1-0")
+            await fixture.ids(1)
+        await until(lambda: not fixture.stream._next)
+        fixture.publish("0-2-0")
+        async with fixture.stream.reading():
+            fixture.publish("0-3-0")
+            assert await fixture.ids(2) == ["0-1-0", "0-3-0"]
         assert reader.call_count == 2
 
 
-async def test_a_log_that_is_away_for_a_while_costs_no_event(house: House) -> None:
+async def test_a_log_that_is_away_for_a_while_costs_no_event(fixture: Fixture) -> None:
     with mock.patch("gateway.live.event_stream._RETRY_S", 0.001):
-        async with house.stream.followed():
-            house.publish("0-1-0")
-            await house.ids(1)
-            house.log.outage = LogUnavailable("away")
-            house.publish("0-2-0")
+        async with fixture.stream.reading():
+            fixture.publish("0-1-0")
+            await fixture.ids(1)
+            fixture.log.outage = LogUnavailable("away")
+            fixture.publish("0-2-0")
             await asyncio.sleep(0.01)
-            house.log.outage = None
-            house.publish("0-3-0")
-            assert await house.ids(3) == ["0-1-0", "0-2-0", "0-3-0"]
+            fixture.log.outage = None
+            fixture.publish("0-3-0")
+            assert await fixture.ids(3) == ["0-1-0", "0-2-0", "0-3-0"]
 
 
-async def test_a_follower_is_refused_while_the_end_of_the_log_is_not_known(house: House) -> None:
+async def test_a_follower_is_refused_while_the_end_of_the_log_is_not_known(fixture: Fixture) -> None:
     away = LogUnavailable("away")
-    with mock.patch.object(house.log, "bounds", side_effect=away), pytest.raises(LogUnavailable):
-        async with house.stream.followed():
+    with mock.patch.object(fixture.log, "bounds", side_effect=away), pytest.raises(LogUnavailable):
+        async with fixture.stream.reading():
             pass
-    async with house.stream.followed():
-        house.publish("0-1-0")
-        assert await house.ids(1) == ["0-1-0"]
+    async with fixture.stream.reading():
+        fixture.publish("0-1-0")
+        assert await fixture.ids(1) == ["0-1-0"]

@@ -24,7 +24,7 @@ from schemas.commands import (
 from schemas.ids import Position
 from schemas.layout import Money, Seating, numbered
 from schemas.wire import encode
-from seat_workers.fold import Claim, Decided, fold
+from seat_workers.fold import Claim, DecidedRecord, fold
 from seat_workers.show import step
 from seat_workers.show_state import Show
 from tests.unit.tables import Tables
@@ -33,7 +33,7 @@ SHOW = 7
 SEATING = Seating(numbered(6, Money(100, "EUR")))
 
 
-def some_decisions(show: Show, seed: int, count: int) -> list[Decided]:
+def some_decisions(show: Show, seed: int, count: int) -> list[DecidedRecord]:
     rng = random.Random(seed)
     bookings: list[UUID] = []
     decided = []
@@ -70,7 +70,7 @@ def some_decisions(show: Show, seed: int, count: int) -> list[Decided]:
         if isinstance(command, BookSeats | HoldSeats):
             bookings.append(command.booking_id)
         decision = step(show, command, now_ms)
-        decided.append(Decided(Position(0, n), now_ms, b"", command, decision, encode(decision), True))
+        decided.append(DecidedRecord(Position(0, n), now_ms, b"", command, decision, encode(decision), True))
     return decided
 
 
@@ -112,11 +112,13 @@ def test_a_seat_sold_freed_and_sold_again_is_one_claim_of_its_last_owner() -> No
         BookSeats(command_id=UUID(int=8), show_id=SHOW, user_id=2, booking_id=UUID(int=8), seats=("3",))
     )
     batch = [
-        Decided(Position(0, n), 0, b"", command, decision := step(show, command, 0), encode(decision), True)
+        DecidedRecord(
+            Position(0, n), 0, b"", command, decision := step(show, command, 0), encode(decision), True
+        )
         for n, command in enumerate(log)
     ]
     net = fold(batch, {SHOW: SEATING})
-    assert net.frees == []
+    assert net.freed == []
     assert net.claims == [(SHOW, 2, Claim("s", UUID(int=8)))]
     assert len(net.new_bookings) == 4
     assert len(net.ended()) == 3

@@ -11,13 +11,14 @@ import pytest
 import structlog
 
 from gateway.commands.hold_limit import HoldLimit
-from gateway.commands.pending import Decided, Replies
-from gateway.commands.sender import Commands
+from gateway.commands.outcomes import StoredDecision
+from gateway.commands.pending import PendingRequests
+from gateway.commands.sender import CommandSender
 from gateway.http.problems import Problem
-from gateway.limits.admission import InFlight
-from gateway.limits.limit_refusals import LOG_EVERY_S, Refusals
+from gateway.limits.admission import AdmissionControl
 from gateway.limits.rate_limits import RateLimits
-from gateway.metrics import GatewayMeasures
+from gateway.limits.rejections import LOG_EVERY_S, Rejections
+from gateway.metrics import GatewayMetrics
 from runtime.log import LogUnavailable
 from runtime.settings import read_settings
 from schemas.commands import BookSeats, HoldSeats
@@ -70,12 +71,12 @@ class Gateway:
         self.now_s = 1000.0
         self.limits = RateLimits(Script(), read_settings({}), lambda: self.now_s)
         self.pool, self.log = Pool(), Log()
-        self.replies = Replies(None, None)
-        self.in_flight = InFlight(1000, 1000, 1000)
+        self.pending = PendingRequests()
+        self.admission = AdmissionControl(1000, 1000, 1000)
         self.hold_limit = HoldLimit(self.limits.holds, self.pool)
         log: Any = self.log
-        self.commands = Commands(
-            self.pool, log, self.replies, self.in_flight, cast("Any", None), None, self.hold_limit
+        self.commands = CommandSender(
+            self.pool, log, self.pending, self.admission, cast("Any", None), None, self.hold_limit
         )
         self.told: list[Any] = []
         self._number = 0
@@ -95,7 +96,7 @@ class Gateway:
 
     async def send(self, hold: HoldSeats) -> None:
         try:
-            self.commands.send(hold, wait_s=1.0, tell=self.told.append)
+            self.commands.send(hold, wait_s=1.0, on_outcome=self.told.append)
         except Problem as problem:
             self.told.append(problem)
         for _ in range(4):
@@ -107,12 +108,12 @@ class Gateway:
             if not answer.done():
                 answer.set_result(n)
         await asyncio.sleep(0)
-        for number in [*self.replies._waiting]:
-            self.replies._decide(number, HERE, encode(decision))
+        for number in [*self.pending._requests]:
+            self.pending.resolve(number, HERE, encode(decision))
 
     @property
     def left(self) -> float:
-        return self.limits.holds.buckets.filled("5.7", self.now_s).tokens
+        return self.limits.holds.buckets.refilled("5.7", self.now_s).tokens
 
     @property
     def codes(self) -> list[str]:
@@ -169,7 +170,7 @@ async def test_a_text_that_looks_like_a_repeat_is_none(gateway: Gateway) -> None
     await gateway.send(gateway.hold())
     hold = gateway.hold()
     answer = encode({"events": [{"seats": ['"repeats":1', '\\"repeats":']}]})
-    gateway.hold_limit.decided(hold, Decided(HERE, answer))
+    gateway.hold_limit.settle(hold, StoredDecision(HERE, answer))
     assert gateway.left == 29
 
 
@@ -181,11 +182,11 @@ async def test_only_what_certainly_is_not_in_the_log_gives_its_token_back(gatewa
         assert gateway.left == left
     await gateway.send(gateway.hold(show_id=99))
     assert gateway.told[-1].code == "not_found"
-    assert gateway.limits.holds.buckets.filled("5.99", gateway.now_s).tokens == 30
+    assert gateway.limits.holds.buckets.refilled("5.99", gateway.now_s).tokens == 30
 
 
 async def test_a_hold_for_which_there_is_no_room_costs_nothing(gateway: Gateway) -> None:
-    gateway.commands._in_flight = InFlight(0, 0, 0)
+    gateway.commands._admission = AdmissionControl(0, 0, 0)
     for key in (None, "a"):
         await gateway.send(gateway.hold(key))
     assert gateway.codes == ["overloaded"] * 2
@@ -208,7 +209,7 @@ async def test_a_repeat_is_sent_without_a_token_and_looked_up_only_then(gateway:
     await gateway.send(gateway.hold("first"))
     assert (gateway.pool.looked_up, len(gateway.log.appended)) == ([], 31), "it is not decided yet"
     await gateway.decide(ACCEPTED)
-    gateway.hold_limit.give_back(gateway.hold())  # the repeat's, which the decision here did not say
+    gateway.hold_limit.refund(gateway.hold())  # the repeat's, which the decision here did not say
     assert gateway.left == 0
     first = keyed_command_id(5, "first")
     gateway.pool.used.add(first)
@@ -219,7 +220,7 @@ async def test_a_repeat_is_sent_without_a_token_and_looked_up_only_then(gateway:
     await gateway.send(gateway.hold())
     assert gateway.codes[-2:] == ["rate_limited"] * 2
     assert len(gateway.pool.looked_up) == 2, "without a key nothing is looked up"
-    assert gateway.in_flight.total == 0
+    assert gateway.admission.total == 0
 
 
 async def test_staff_and_bookings_cost_nothing(gateway: Gateway) -> None:
@@ -233,53 +234,53 @@ async def test_staff_and_bookings_cost_nothing(gateway: Gateway) -> None:
 
 async def test_what_others_announce_lowers_and_never_raises(gateway: Gateway) -> None:
     await gateway.send(gateway.hold())
-    gateway.limits.hear(encode([("5.7", 12.0), ("6.7", 0.5)]))
+    gateway.limits.apply_announcement(encode([("5.7", 12.0), ("6.7", 0.5)]))
     assert gateway.left == 11, "the token that was not reported yet still counts"
-    gateway.limits.hear(encode([("5.7", 29.0)]))
+    gateway.limits.apply_announcement(encode([("5.7", 29.0)]))
     assert gateway.left == 11
     with pytest.raises(msgspec.MsgspecError):
-        gateway.limits.hear(b"{}")
+        gateway.limits.apply_announcement(b"{}")
 
 
 async def test_what_redis_could_not_be_told_is_told_later(gateway: Gateway) -> None:
     for _ in range(3):
         await gateway.send(gateway.hold())
-    await gateway.limits.tell_once()
-    assert not gateway.limits.untold, "nothing to do until there is more to tell"
+    await gateway.limits.report_once()
+    assert not gateway.limits.unreported, "nothing to do until there is more to tell"
     await gateway.send(gateway.hold())
-    ((_, bucket),) = gateway.limits.untold.items()
-    assert bucket.untold == 4
+    ((_, bucket),) = gateway.limits.unreported.items()
+    assert bucket.unreported == 4
 
 
 async def test_few_tokens_are_reported_one_by_one_and_many_in_threes(gateway: Gateway) -> None:
     reported = []
     for _ in range(30):
         await gateway.send(gateway.hold())
-        if gateway.limits.untold:
-            ((_, bucket),) = gateway.limits.untold.items()
-            reported.append((round(bucket.untold), round(bucket.tokens)))
-            bucket.untold = 0.0
-            gateway.limits.untold.clear()
+        if gateway.limits.unreported:
+            ((_, bucket),) = gateway.limits.unreported.items()
+            reported.append((round(bucket.unreported), round(bucket.tokens)))
+            bucket.unreported = 0.0
+            gateway.limits.unreported.clear()
     assert reported[:2] == [(3, 27), (3, 24)]
     assert reported[-11:] == [(1, left) for left in range(10, -1, -1)][-11:]
 
 
-async def test_refusals_are_counted_and_logged_now_and_then() -> None:
+async def test_rejections_are_counted_and_logged_at_most_every_ten_seconds() -> None:
     now_s = 100.0
-    refusals = Refusals(lambda: now_s)
+    rejections = Rejections(lambda: now_s)
     with structlog.testing.capture_logs() as entries:
         for _ in range(5):
-            refusals.count("holds", "5.7")
-        refusals.count("address", "::1")
+            rejections.count("holds", "5.7")
+        rejections.count("address", "::1")
         now_s += LOG_EVERY_S
-        refusals.count("holds", "6.7")
-    assert [(entry["limit"], entry["refused"], entry["key"]) for entry in entries] == [
+        rejections.count("holds", "6.7")
+    assert [(entry["limit"], entry["rejected"], entry["key"]) for entry in entries] == [
         ("holds", 1, "5.7"),
         ("address", 1, "::1"),
         ("holds", 5, "6.7"),
     ]
-    measures = GatewayMeasures(Replies(None, None), InFlight(1, 1, 1), refusals)
-    families = {family.name: family async for family in measures.metrics()}
+    gateway_metrics = GatewayMetrics(PendingRequests(), AdmissionControl(1, 1, 1), rejections)
+    families = {family.name: family async for family in gateway_metrics.metrics()}
     samples = families["aisle_rate_limited"].samples
     assert {sample.labels["limit"]: sample.value for sample in samples} == {"holds": 6, "address": 1}
 
@@ -296,12 +297,12 @@ async def test_refusals_that_cannot_be_written_are_kept(gateway: Gateway) -> Non
 
     limit = HoldLimit(gateway.limits.holds, Away())
     for _ in range(3):
-        limit.refused(gateway.hold())
+        limit.rejection(gateway.hold())
     with pytest.raises(OSError, match="away"):
-        await limit.write()
-    limit.refused(gateway.hold())
-    await limit.write()
-    await limit.write()
+        await limit.write_rejections()
+    limit.rejection(gateway.hold())
+    await limit.write_rejections()
+    await limit.write_rejections()
     assert written == [None, ([7], [5], [4])]
 
 

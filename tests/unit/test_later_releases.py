@@ -13,14 +13,14 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from gateway.commands.pending import Awaited, Replies
+from gateway.commands.pending import AwaitedDecision, PendingRequests
 from gateway.commands.refusals import refusal_of
-from gateway.live.event_stream import EventStream, Heard
-from gateway.live.mine import MyLive
-from gateway.seat_maps.layout import ShownLayout
-from gateway.seat_maps.snapshot import Picture
-from notifier import composition
-from notifier import emails as letters
+from gateway.commands.replies import ReplyListener
+from gateway.live.customer_sockets import CustomerSockets
+from gateway.live.event_stream import EventStream, StreamEvent
+from gateway.seat_maps.layout import EncodedLayout
+from gateway.seat_maps.snapshot import SeatMapSnapshot
+from notifier import composition, emails
 from notifier.composition import Composer, UnknownKind
 from notifier.deliveries import Delivery
 from notifier.facts import Recipient
@@ -40,7 +40,7 @@ from schemas.events import (
     Reason,
     ShowStatus,
     Terms,
-    is_later,
+    is_from_later_release,
 )
 from schemas.ids import Position
 from schemas.layout import Layout, Money, Row, Seating, Section, decode_layout, encode_layout
@@ -58,11 +58,11 @@ from schemas.wire import (
     replies_channel,
 )
 from seat_workers.batch import arguments
-from seat_workers.command_ids import First, RecentIds
-from seat_workers.decider import Decider, Owned, decoded
-from seat_workers.fold import Decided
+from seat_workers.command_ids import FirstDecision, RecentCommandIds
+from seat_workers.decider import Decider, OwnedPartition, decoded
+from seat_workers.fold import DecidedRecord
 from seat_workers.publisher import UNKNOWN_VERSION, events_of, seat_changes
-from seat_workers.show_cache import Memory
+from seat_workers.show_cache import ShowCache
 
 ID = UUID(int=7)
 BOOKING = Booking(ID, 3, 5, BookingStatus.CONFIRMED, ("1", "2"), 100, "EUR", 9, None, {"1": 8})
@@ -150,7 +150,7 @@ def test_a_field_more_in_a_layout_is_passed_over() -> None:
     assert b'"later"' in body
     assert decode_layout(body) == LAYOUT
     assert Seating(decode_layout(body)).labels == ("A1", "A2", "A3", "x", "y")
-    assert ShownLayout(body).sections == ShownLayout(encode_layout(LAYOUT)).sections
+    assert EncodedLayout(body).sections == EncodedLayout(encode_layout(LAYOUT)).sections
 
 
 def test_a_value_more_in_a_reply_and_in_seat_changes_is_passed_over() -> None:
@@ -211,17 +211,17 @@ def test_a_body_of_a_client_stays_strict(path: str, inner: dict[str, Any]) -> No
 async def test_a_command_of_a_later_release_is_malformed_and_the_next_one_is_decided() -> None:
     body = encode(COMMANDS[0]).replace(b'"OpenShow"', b'"JoinWaitingList"')
     ledger = mock.Mock()
-    decider = Decider(Memory(ledger), RecentIds())
+    decider = Decider(ShowCache(ledger), RecentCommandIds())
     records = [Record(0, 0, 5, body), Record(0, 1, 5, encode(commands.ExpireHolds(**ASKED)))]
     read = [(record, decoded(record)) for record in records]
-    batch = decider.decide(read, {0: Owned(1, 0, 0)}, {0: 0})
+    batch = decider.decide(read, {0: OwnedPartition(1, 0, 0)}, {0: 0})
     assert [one.decision.reason for one in batch.decided] == [Reason.MALFORMED, Reason.NOT_FOUND]
     assert len(arguments(batch)) == 56
 
 
 def test_an_event_of_a_later_release_is_kept_as_it_stands_in_its_decision() -> None:
     decision = decode_decision(DECIDED_LATER)
-    assert [is_later(event) for event in decision.events] == [False, True]
+    assert [is_from_later_release(event) for event in decision.events] == [False, True]
     assert decision.booking == BOOKING
     again = decode_decision(encode(decision))
     assert bytes(again.events[1]) == bytes(decision.events[1])  # type: ignore[call-overload]
@@ -241,7 +241,7 @@ def test_a_decision_that_is_none_is_refused_still() -> None:
 
 
 def test_a_decision_of_a_later_release_is_published_again_whole() -> None:
-    one = Decided.stored(0, 5, 9, encode(COMMANDS[5]), DECIDED_LATER)
+    one = DecidedRecord.stored(0, 5, 9, encode(COMMANDS[5]), DECIDED_LATER)
     bodies = [body for _, body in events_of([one])]
     assert [msgspec.json.decode(body)["event"]["type"] for body in bodies] == [
         "HoldExpired",
@@ -249,7 +249,7 @@ def test_a_decision_of_a_later_release_is_published_again_whole() -> None:
     ]
     assert msgspec.json.decode(bodies[1])["event"]["was"] == {"seats": ["7"]}
     assert seat_changes([one], {3: 4}) == [ShowSeatChanges(3, UNKNOWN_VERSION, 5, {"1": "a", "2": "a"})]
-    unknown = Decided.stored(0, 6, 9, b'{"type":"ChangeSeats"}', DECIDED_LATER)
+    unknown = DecidedRecord.stored(0, 6, 9, b'{"type":"ChangeSeats"}', DECIDED_LATER)
     assert unknown.command is None
     assert len(events_of([unknown])) == 2
     assert [change.show_id for change in seat_changes([unknown], {})] == [3]
@@ -259,7 +259,7 @@ def test_a_reason_of_a_later_release_is_repeated_and_told_under_its_own_code() -
     answer = b'{"reason":"companion_only","seats":["7"]}'
     assert encode(decode_decision(answer)) == answer
     command = COMMANDS[5]
-    repeated = First(Position(0, 1), 5, encode(command), answer).answer_to(command)
+    repeated = FirstDecision(Position(0, 1), 5, encode(command), answer).answer_to(command)
     assert b'"companion_only"' in encode(repeated)
     refusal = refusal_of(encode(repeated), Position(0, 9))
     document = msgspec.json.decode(refusal.body)
@@ -286,7 +286,7 @@ async def test_a_delivery_of_a_kind_of_a_later_release_is_left_to_a_later_notifi
     with pytest.raises(UnknownKind):
         await composer.compose(delivery)
     composer.close()
-    assert not hasattr(letters, "BOOKING_CHANGED")
+    assert not hasattr(emails, "BOOKING_CHANGED")
 
 
 @pytest.fixture
@@ -305,15 +305,15 @@ async def test_live_events_go_on_after_one_of_a_later_release(
     stream: tuple[MemoryLog, EventStream, asyncio.Task[None]],
 ) -> None:
     log, made, running = stream
-    heard: list[Heard] = []
-    mine = MyLive(mock.Mock(), mock.Mock(), mock.Mock(), made)
+    heard: list[StreamEvent] = []
+    mine = CustomerSockets(mock.Mock(), mock.Mock(), mock.Mock(), made)
     socket = mock.Mock()
     mine._sockets[5].add(socket)
-    made.to(heard.append)
+    made.subscribe(heard.append)
     unreadable = encode(PublishedEvent("0-6-0", 9, events.BookingConfirmed(BOOKING))).replace(
         b'"status":"confirmed"', b'"status":"paid"'
     )
-    async with made.followed():
+    async with made.reading():
         log.put(EVENTS_TOPIC, 0, CHANGED_LATER)
         log.put(EVENTS_TOPIC, 0, unreadable)
         log.put(EVENTS_TOPIC, 0, encode(PublishedEvent("0-7-0", 9, events.BookingConfirmed(BOOKING))))
@@ -326,11 +326,11 @@ async def test_live_events_go_on_after_one_of_a_later_release(
 
 
 def test_a_letter_of_a_later_release_for_a_seat_makes_the_picture_be_read_again() -> None:
-    picture = mock.Mock(spec=Picture, version=4, watchers=None, states=bytearray(b"aaaaa"))
-    picture.layout = ShownLayout(encode_layout(LAYOUT))
-    assert Picture.hear(picture, ShowSeatChanges(3, 4, 5, {"A1": "s"}))
-    assert not Picture.hear(picture, ShowSeatChanges(3, 4, 6, {"A2": "w"}))
-    assert not Picture.hear(picture, ShowSeatChanges(3, 4, 6, {"A2": "sold"}))
+    picture = mock.Mock(spec=SeatMapSnapshot, version=4, listener=None, states=bytearray(b"aaaaa"))
+    picture.layout = EncodedLayout(encode_layout(LAYOUT))
+    assert SeatMapSnapshot.apply(picture, ShowSeatChanges(3, 4, 5, {"A1": "s"}))
+    assert not SeatMapSnapshot.apply(picture, ShowSeatChanges(3, 4, 6, {"A2": "w"}))
+    assert not SeatMapSnapshot.apply(picture, ShowSeatChanges(3, 4, 6, {"A2": "sold"}))
 
 
 class Messages:
@@ -355,12 +355,12 @@ class Messages:
 async def test_a_message_of_a_worker_that_cannot_be_read_is_passed_over() -> None:
     redis = Messages()
     seats = mock.Mock()
-    seats.hear.side_effect = msgspec.ValidationError("a later release")
-    replies = Replies(mock.Mock(), redis, seats)
-    channel = replies_channel(replies.gateway)
-    waiting = Awaited()
-    replies.expect(waiting, 10)
-    good = encode([Reply(waiting.number, Position(0, 1), msgspec.Raw(b"{}"))])
+    seats.receive.side_effect = msgspec.ValidationError("a later release")
+    pending = PendingRequests()
+    channel = replies_channel(pending.gateway_id)
+    awaited = AwaitedDecision()
+    pending.add(awaited, 10)
+    good = encode([Reply(awaited.number, Position(0, 1), msgspec.Raw(b"{}"))])
     redis._messages = (
         ("aisle.seats", b"[[3]]"),
         (channel, b'[{"request":1}]'),
@@ -368,17 +368,17 @@ async def test_a_message_of_a_worker_that_cannot_be_read_is_passed_over() -> Non
         (channel, b"[" * 9_000),
         (channel, good),
     )
-    listening = asyncio.create_task(replies.listen())
+    listening = asyncio.create_task(ReplyListener(redis, pending, seats).run())
     async with asyncio.timeout(10):
-        decided = await waiting.outcome
+        decided = await awaited.outcome
     assert decided is not None
     assert decided.position == Position(0, 1)
     assert redis.subscriptions == 2  # to replies and to seats, once each
-    assert seats.doubt.call_count == 4
+    assert seats.invalidate.call_count == 4
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
 
 
 def test_a_show_with_events_of_a_later_release_is_not_rebuilt_wrongly() -> None:
     with pytest.raises(CannotStart, match="0-5 has an event of a later release"):
-        RebuiltShow(3, 0).take(Decided.stored(0, 5, 9, encode(COMMANDS[5]), DECIDED_LATER))
+        RebuiltShow(3, 0).take(DecidedRecord.stored(0, 5, 9, encode(COMMANDS[5]), DECIDED_LATER))

@@ -16,7 +16,7 @@ from schemas.events import Booking, BookingStatus, ShowStatus
 from schemas.ids import new_booking_id
 from schemas.layout import Layout, Money, Row, Seating, Section, numbered, problems
 from seat_workers.compact.live_bookings import LiveBookings, SeatsOfCustomers
-from seat_workers.compact.packed_keys import IN_ONE_GO, PackedKeys
+from seat_workers.compact.packed_keys import ROWS_PER_STEP, PackedKeys
 from seat_workers.compact.stored_show import BookingColumns, StoredShow
 from seat_workers.show_state import BLOCKED, Show
 
@@ -126,7 +126,7 @@ def test_filling_a_big_house_pauses_often() -> None:
         seats=array("I", range(20_000)),
     )
     stored = StoredShow(7, 0, ShowStatus.OPEN, show.terms, 1, 0, columns, array("I"))
-    assert len(list(show.fill(stored))) > 20_000 // IN_ONE_GO * 5
+    assert len(list(show.fill(stored))) > 20_000 // ROWS_PER_STEP * 5
     assert show.available == 0
     assert show.states.decode() == "s" + 19_999 * "h"
     assert show.next_expiry_ms() == 1
@@ -162,7 +162,7 @@ def test_a_sold_out_house_takes_less_than_100_bytes_a_seat() -> None:
         live.put(booking, [seat])
         customers.add(booking.user_id, 1)
         live.put(msgspec.structs.replace(booking, checked_in={seating.label(seat): seat}), [seat])
-    names = ("_users", "_created", "_first", "_next", "_let_in")
+    names = ("_users", "_created", "_first", "_next", "_checked_in_ms")
     arrays = [getattr(live, name) for name in names] + [customers._counts]
     for keys in (live._keys, customers._keys):
         arrays += [keys._high, keys._low, keys._table]

@@ -1,4 +1,4 @@
-"""CPU and processes as /proc has them."""
+"""Processes, their parts and their CPU."""
 
 from __future__ import annotations
 
@@ -10,24 +10,35 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtest.bench.processes import CpuMeter, Process, listener, part_of, processes, read_stat, tree
+from loadtest.bench.processes import CpuMeter, listening_pid, part_of, tree
 
 BURN_S = 0.3
 BURN = f"import time\nwhile time.process_time() < {BURN_S}: pass\n"
 
 
-def test_a_name_with_blanks_and_brackets_does_not_shift_the_fields() -> None:
-    ticks = os.sysconf("SC_CLK_TCK")
-    stat = f"42 (a (b) c) S 7 42 42 0 -1 0 0 0 0 0 {ticks} {2 * ticks} {3 * ticks} {4 * ticks} 20 0 1 0"
-    assert read_stat(stat) == Process(pid=42, parent=7, name="a (b) c", cpu_s=10.0)
+@pytest.fixture
+def grandchild() -> Iterator[tuple[int, int]]:
+    """The ids of a child process and of its child."""
+    script = "import subprocess, sys\np = subprocess.Popen(['sleep', '60'])\nprint(p.pid, flush=True)\n"
+    script += "sys.stdin.read()\np.kill()\n"
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        yield process.pid, int(process.stdout.readline())
+    finally:
+        process.communicate()
 
 
-def test_the_tree_is_whoever_descends_from_the_roots() -> None:
-    parents = {1: 0, 10: 1, 11: 10, 12: 11, 20: 1, 21: 20}
-    known = {pid: Process(pid, parent, "", 0.0) for pid, parent in parents.items()}
-    assert {process.pid for process in tree(known, [10])} == {10, 11, 12}
-    assert {process.pid for process in tree(known, [10, 12, 20])} == {10, 11, 12, 20, 21}
-    assert tree(known, [99]) == []
+def test_a_tree_has_the_roots_and_all_descendants_once(grandchild: tuple[int, int]) -> None:
+    child, below = grandchild
+    assert {process.pid for process in tree([child])} == {child, below}
+    pids = [process.pid for process in tree([os.getpid(), child, below])]
+    assert len(pids) == len(set(pids))
+    assert {os.getpid(), child, below} <= set(pids)
+
+
+def test_a_tree_leaves_out_roots_that_have_ended() -> None:
+    assert tree([2**22 + 1]) == []
 
 
 @pytest.mark.parametrize(
@@ -50,7 +61,7 @@ def test_a_process_belongs_to_a_part(name: str, arguments: list[str], part: str)
 
 @pytest.fixture
 def parent() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that runs children one after the other, one for each line it is given."""
+    """A process that runs one child after another, one for each line of its input."""
     script = "import subprocess, sys\nfor line in sys.stdin:\n subprocess.run([sys.executable, '-c', eval(line)])\n"
     script += " print(flush=True)\n"
     process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -61,7 +72,7 @@ def parent() -> Iterator[subprocess.Popen[bytes]]:
         process.communicate()
 
 
-def test_what_an_ended_child_used_stays_in_the_sum(parent: subprocess.Popen[bytes]) -> None:
+def test_cpu_of_an_ended_child_stays_in_the_sum(parent: subprocess.Popen[bytes]) -> None:
     assert parent.stdin is not None
     assert parent.stdout is not None
     meter = CpuMeter([parent.pid])
@@ -75,17 +86,21 @@ def test_what_an_ended_child_used_stays_in_the_sum(parent: subprocess.Popen[byte
     assert 2 * BURN_S * 0.9 <= used.total() <= 2 * BURN_S + 2
 
 
-def test_the_listener_on_a_port_is_found_and_nobody_on_one_without() -> None:
+def test_the_process_that_listens_on_a_port_is_found() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
-        assert listener(port) is None
+        assert listening_pid(port) is None
         server.listen()
-        assert listener(port) == os.getpid()
+        assert listening_pid(port) == os.getpid()
 
 
-def test_this_process_is_among_all_processes_with_its_cpu() -> None:
-    own = processes()[os.getpid()]
-    assert own.parent == os.getppid()
-    used = os.times()  # children that have ended count as well
-    assert abs(own.cpu_s - sum(used[:4])) < 5
+def test_the_meter_reads_the_cpu_of_this_process() -> None:
+    used = os.times()  # includes children that have ended
+    assert CpuMeter([os.getpid()]).read().total() >= sum(used[:4]) - 0.1
+
+
+def test_the_meter_lists_the_processes_of_each_part(grandchild: tuple[int, int]) -> None:
+    meter = CpuMeter([grandchild[0]])
+    assert sorted(meter.pids("other")) == sorted(grandchild)
+    assert meter.pids("gateway") == []

@@ -1,10 +1,11 @@
-"""A whole benchmark against a small service that keeps what it sold."""
+"""A whole benchmark against a small service in memory."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import itertools
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from loadtest.bench.emails import Letters
+from loadtest.bench.emails import Emails
 from loadtest.bench.report import results as kept
-from loadtest.bench.report.results import Case, Results, Sold, Verdict
-from loadtest.bench.report.table import show
-from loadtest.bench.rounds import Plan, make
+from loadtest.bench.report.results import Case, CheckResult, FullHome, Results
+from loadtest.bench.report.table import print_results
+from loadtest.bench.rounds import Plan, run_benchmark
 from loadtest.bench.scenarios import Scenario, all_scenarios
 from loadtest.bench.scenarios.bookings import Bookings
 from loadtest.bench.scenarios.nothing import Nothing
@@ -30,7 +31,7 @@ PARTITIONS = 3
 
 
 class SmallService:
-    """Movies, shows and bookings, as far as a benchmark needs them."""
+    """Movies, shows and bookings, as far as the benchmark needs them."""
 
     def __init__(self) -> None:
         self.ids = itertools.count(1)
@@ -47,9 +48,10 @@ class SmallService:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 method, path, _ = head.decode().split(" ", 2)
-                body = await reader.readexactly(int(head.rpartition(b"Content-Length: ")[2]))
-                status, answer = self.answer(method, path, msgspec.json.decode(body) if body else None)
-                encoded = msgspec.json.encode(answer)
+                length = re.search(rb"(?i)content-length: (\d+)", head)
+                body = await reader.readexactly(int(length[1]) if length else 0)
+                status, response = self.response(method, path, msgspec.json.decode(body) if body else None)
+                encoded = msgspec.json.encode(response)
                 writer.write(
                     b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(encoded), encoded)
                 )
@@ -58,7 +60,7 @@ class SmallService:
         finally:
             writer.close()
 
-    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+    def response(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         match method, path.split("/")[2:]:
             case "POST", ["movies"]:
                 return 201, {"id": next(self.ids)}
@@ -123,7 +125,7 @@ async def test_rounds_sell_each_seat_once_and_count_every_sale(
     service: tuple[SmallService, str], tokens: Path
 ) -> None:
     small, url = service
-    results = await make(plan(url, tokens), Console(file=io.StringIO()))
+    results = await run_benchmark(plan(url, tokens), Console(file=io.StringIO()))
     assert results.answered == small.sales > 0
     assert [case.other for case in results.cases] == [0, 0, 0]
     assert [run.column.case for run in results.runs] == ["bookings-1", "bookings-8", "nothing-2"] * 2
@@ -133,31 +135,31 @@ async def test_rounds_sell_each_seat_once_and_count_every_sale(
 
 
 @pytest.mark.slow
-async def test_the_results_can_be_read_back_and_shown(
+async def test_results_can_be_read_back_and_printed(
     service: tuple[SmallService, str], tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept, "FOLDER", tmp_path / "results")
     _, url = service
-    results = await make(plan(url, tokens), Console(file=io.StringIO()))
+    results = await run_benchmark(plan(url, tokens), Console(file=io.StringIO()))
     results = msgspec.structs.replace(
         results,
-        letters=Letters(booked=results.answered - 1, sent=3, left=4, a_second=None, cpu_us=None),
-        verdict=Verdict(True, "all is well"),
+        emails=Emails(booked=results.answered - 1, sent=3, pending=4, per_second=None, cpu_us=None),
+        check=CheckResult(True, "no differences"),
     )
     assert msgspec.json.decode(results.write().read_bytes(), type=Results) == results
     output = io.StringIO()
-    show(results, Console(file=output, width=100))
+    print_results(results, Console(file=output, width=100))
     shown = output.getvalue()
     assert "1 connection" in shown
-    assert "all is well" in shown
-    assert "1 bookings that were answered 201 are lost!" in shown
-    assert not results.well
+    assert "no differences" in shown
+    assert "1 bookings with the response 201 are lost!" in shown
+    assert not results.passed
 
 
 @pytest.mark.parametrize(
-    ("booked", "verdict", "well"), [(5, True, True), (4, True, False), (5, False, False)]
+    ("booked", "check", "passed"), [(5, True, True), (4, True, False), (5, False, False)]
 )
-def test_a_lost_booking_or_a_bad_verdict_is_not_well(booked: int, verdict: bool, well: bool) -> None:
+def test_a_lost_booking_or_a_failed_verify_fails_the_run(booked: int, check: bool, passed: bool) -> None:
     results = Results(
         at="2026-11-21T09:30:00Z",
         log="postgres",
@@ -170,42 +172,42 @@ def test_a_lost_booking_or_a_bad_verdict_is_not_well(booked: int, verdict: bool,
         answered=5,
         kafka_is_seen=False,
         runs=[],
-        letters=Letters(booked, 0, booked, None, None),
-        verdict=Verdict(verdict, ""),
+        emails=Emails(booked, 0, booked, None, None),
+        check=CheckResult(check, ""),
     )
-    assert results.well == well
+    assert results.passed == passed
 
 
-async def test_a_service_that_refuses_the_shows_ends_it_with_its_words(
+async def test_refused_shows_end_the_benchmark_with_the_response(
     service: tuple[SmallService, str], tokens: Path
 ) -> None:
     small, url = service
     small.refuse_shows = True
     with pytest.raises(SetupError, match=r"403.*forbidden"):
-        await make(plan(url, tokens), Console(file=io.StringIO()))
+        await run_benchmark(plan(url, tokens), Console(file=io.StringIO()))
 
 
-async def test_a_service_elsewhere_needs_tokens(tmp_path: Path) -> None:
+async def test_a_running_service_needs_tokens(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="--tokens"):
-        await make(plan("http://127.0.0.1:1", None), Console(file=io.StringIO()))
+        await run_benchmark(plan("http://127.0.0.1:1", None), Console(file=io.StringIO()))
     with pytest.raises(SetupError, match=r"tokens\.json"):
-        await make(plan("http://127.0.0.1:1", tmp_path / "tokens.json"), Console(file=io.StringIO()))
+        await run_benchmark(plan("http://127.0.0.1:1", tmp_path / "tokens.json"), Console(file=io.StringIO()))
 
 
-async def measured(url: str, tokens: Path, scenario: Scenario) -> tuple[Results, dict[str, Case]]:
-    results = await make(plan(url, tokens, scenario), Console(file=io.StringIO()))
+async def case_run(url: str, tokens: Path, scenario: Scenario) -> tuple[Results, dict[str, Case]]:
+    results = await run_benchmark(plan(url, tokens, scenario), Console(file=io.StringIO()))
     return results, {case.case: case for case in results.cases}
 
 
 @pytest.mark.slow
-async def test_a_storm_sells_each_seat_once_and_others_book_a_show_of_another_partition(
+async def test_a_storm_sells_each_seat_once_beside_a_show_of_another_partition(
     service: tuple[SmallService, str], tokens: Path
 ) -> None:
     small, url = service
-    results, cases = await measured(url, tokens, Storm(8))
+    results, cases = await case_run(url, tokens, Storm(8))
     stormed, *_, other = small.shows
     assert stormed % PARTITIONS != other % PARTITIONS
-    assert sum(show == stormed for show, _ in small.sold) == 500
+    assert sum(print_results == stormed for print_results, _ in small.sold) == 500
     assert results.answered == small.sales
     storm, beside = cases["storm-8"], cases["storm-other"]
     assert storm.other == beside.other == 0
@@ -214,11 +216,11 @@ async def test_a_storm_sells_each_seat_once_and_others_book_a_show_of_another_pa
     assert beside.figures["of its share"].median > 0
 
 
-async def test_one_show_is_sold_out_with_what_each_tenth_took(
+async def test_one_show_is_sold_out_with_a_step_for_each_tenth(
     service: tuple[SmallService, str], tokens: Path
 ) -> None:
     small, url = service
-    results, cases = await measured(url, tokens, OneShow(4, seats=500))
+    results, cases = await case_run(url, tokens, OneShow(4, seats=500))
     (show_id,) = small.shows
     assert small.sold == {(show_id, seat) for seat in range(1, 501)}
     assert results.answered == 500
@@ -227,29 +229,31 @@ async def test_one_show_is_sold_out_with_what_each_tenth_took(
 
 
 @pytest.mark.slow
-async def test_an_open_loop_asks_for_twice_what_was_booked_just_before(
+async def test_an_open_loop_has_twice_the_capacity_as_its_rate(
     service: tuple[SmallService, str], tokens: Path
 ) -> None:
     small, url = service
-    results, cases = await measured(url, tokens, OpenLoop(load_s=0.5, calm_s=0.3, connections=50))
+    results, cases = await case_run(url, tokens, OpenLoop(load_s=0.5, baseline_s=0.3, connections=50))
     assert results.answered == small.sales
     figures = cases["open-loop"].figures
-    assert figures["capacity/s"] == cases["capacity"].a_second
+    assert figures["capacity/s"] == cases["capacity"].per_second
     assert figures["due/s"].median == pytest.approx(2 * figures["capacity/s"].median, rel=0.2)
     assert figures["without Retry-After"].high == 0
 
 
 @pytest.mark.parametrize("quick", [False, True])
-def test_every_case_has_a_name_of_its_own(quick: bool) -> None:
+def test_case_names_are_unique(quick: bool) -> None:
     columns = [column for scenario in all_scenarios(quick=quick) for column in scenario.columns]
     assert len({column.case for column in columns}) == len(columns)
     assert len({column.title for column in columns}) == len(columns)
 
 
 @pytest.mark.parametrize(
-    ("booked", "verdict", "well"), [(7, True, True), (6, True, False), (7, False, False)]
+    ("booked", "check", "passed"), [(7, True, True), (6, True, False), (7, False, False)]
 )
-def test_what_is_lost_or_wrong_in_the_full_home_is_not_well(booked: int, verdict: bool, well: bool) -> None:
+def test_a_lost_booking_or_a_failed_verify_in_the_full_home_fails_the_run(
+    booked: int, check: bool, passed: bool
+) -> None:
     results = Results(
         at="2026-11-21T09:30:00Z",
         log="postgres",
@@ -262,9 +266,9 @@ def test_what_is_lost_or_wrong_in_the_full_home_is_not_well(booked: int, verdict
         answered=0,
         kafka_is_seen=False,
         runs=[],
-        sold=Sold(beforehand=10, answered=7, booked=booked, verdict=Verdict(verdict, "said so")),
+        sold=FullHome(beforehand=10, answered=7, booked=booked, check=CheckResult(check, "its output")),
     )
-    assert results.well == well
+    assert results.passed == passed
     output = io.StringIO()
-    show(results, Console(file=output, width=100))
-    assert "said so" in output.getvalue()
+    print_results(results, Console(file=output, width=100))
+    assert "its output" in output.getvalue()

@@ -1,4 +1,4 @@
-"""Percentiles, spreads, and what several runs come to."""
+"""Percentiles, spreads and summaries of several runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.bench.environment import Measured, Step
+from loadtest.bench.environment import CaseRun, Step
 from loadtest.bench.generator.jobs import Tally
 from loadtest.bench.report.columns import Column, rates
 from loadtest.bench.report.results import summarise
@@ -18,14 +18,14 @@ BOOKED = Column(case="bookings-1", title="one", confirms=(201,))
 finite = st.floats(min_value=0, max_value=1e6)
 
 
-def test_percentiles_are_values_that_were_seen() -> None:
+def test_percentiles_are_measured_values() -> None:
     thousand = [float(n) for n in range(1, 1001)]
     assert [percentile(thousand, p) for p in (50, 90, 99, 99.9, 100)] == [500, 900, 990, 999, 1000]
     assert percentile([7.0], 0.1) == percentile([7.0], 99.9) == 7
 
 
 @given(st.lists(finite, min_size=1), st.sampled_from([1, 25, 50, 90, 99, 99.9, 100]))
-def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(
+def test_a_percentile_is_the_smallest_value_that_its_share_does_not_exceed(
     values: list[float], percent: float
 ) -> None:
     ordered = sorted(values)
@@ -36,12 +36,12 @@ def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(
 
 
 @pytest.mark.parametrize("percent", [0, -1, 100.1])
-def test_a_percentile_outside_of_a_hundred_is_refused(percent: float) -> None:
+def test_a_percentile_above_100_or_not_above_0_is_an_error(percent: float) -> None:
     with pytest.raises(ValueError, match="percentile"):
         percentile([1.0], percent)
 
 
-def test_latencies_are_milliseconds_and_nothing_answered_has_none() -> None:
+def test_latencies_are_milliseconds_and_none_without_responses() -> None:
     assert latencies([]) is None
     assert latencies([0.002, 0.001, 0.004]) == Latencies(2, 4, 4, 4, 4)
 
@@ -51,8 +51,8 @@ def test_a_spread_has_the_median_between_lowest_and_highest() -> None:
     assert spread([3, 1, 2, 10]) == Spread(2.5, 1, 10)
 
 
-def measured(confirmed: int, refused: int = 0, broken: int = 0, cpu_us: float | None = None) -> Measured:
-    return Measured(
+def case_run(confirmed: int, refused: int = 0, broken: int = 0, cpu_us: float | None = None) -> CaseRun:
+    return CaseRun(
         column=BOOKED,
         cpu_us=None if cpu_us is None else {"gateway": cpu_us, "worker": 0.0},
         tally=Tally(
@@ -61,7 +61,7 @@ def measured(confirmed: int, refused: int = 0, broken: int = 0, cpu_us: float | 
             latencies=Latencies(1, 2, 3, 4, 5) if confirmed else None,
             each_second=(confirmed - confirmed // 2, confirmed // 2),
             cpu_s=0.1,
-            ever={201: confirmed, 409: refused},
+            all_statuses={201: confirmed, 409: refused},
             examples={409: "seat_taken"} if refused else {},
             broken=broken,
             unanswered=0,
@@ -70,12 +70,12 @@ def measured(confirmed: int, refused: int = 0, broken: int = 0, cpu_us: float | 
     )
 
 
-def test_several_runs_come_to_their_median_and_every_other_answer_is_counted() -> None:
-    runs = [measured(200, cpu_us=10), measured(100, refused=7, cpu_us=30), measured(600, broken=2, cpu_us=20)]
+def test_a_summary_has_medians_and_counts_other_responses() -> None:
+    runs = [case_run(200, cpu_us=10), case_run(100, refused=7, cpu_us=30), case_run(600, broken=2, cpu_us=20)]
     case = summarise(BOOKED, runs)
-    assert case.a_second == Spread(100, 50, 300)
+    assert case.per_second == Spread(100, 50, 300)
     assert case.other == 9
-    assert case.rates["confirmed/s"] == case.a_second
+    assert case.rates["confirmed/s"] == case.per_second
     assert case.rates["refused/s"] == Spread(0, 0, 3.5)
     assert case.examples == {409: "seat_taken"}
     assert case.statuses == {201: 900, 409: 7}
@@ -83,14 +83,14 @@ def test_several_runs_come_to_their_median_and_every_other_answer_is_counted() -
     assert case.latency_ms["p99"] == Spread(3, 3, 3)
 
 
-def test_runs_in_which_nothing_was_confirmed_still_make_a_case() -> None:
-    case = summarise(BOOKED, [measured(0, refused=3)])
-    assert case.a_second == Spread(0, 0, 0)
+def test_runs_without_confirmations_have_a_summary() -> None:
+    case = summarise(BOOKED, [case_run(0, refused=3)])
+    assert case.per_second == Spread(0, 0, 0)
     assert case.latency_ms == {}
     assert case.other == 3
 
 
-def test_an_answer_is_accepted_when_the_log_took_it_and_decided_when_it_says_how() -> None:
+def test_rates_by_the_meaning_of_statuses() -> None:
     statuses = {201: 10, 202: 4, 409: 6, 422: 2, 503: 8, 429: 1, 500: 3}
     assert rates(BOOKED, statuses, 2.0) == {
         "accepted/s": 11,
@@ -101,38 +101,38 @@ def test_an_answer_is_accepted_when_the_log_took_it_and_decided_when_it_says_how
     }
 
 
-def test_a_hold_is_decided_and_confirmed_by_its_second_answer_alone() -> None:
+def test_a_hold_is_confirmed_by_its_second_response_alone() -> None:
     held = Column(case="holds-1", title="", confirms=(200,))
     found = rates(held, {201: 6, 200: 4}, 1.0)
     assert (found["decided/s"], found["confirmed/s"]) == (10, 4)
 
 
-def test_where_nothing_is_booked_answers_are_counted() -> None:
+def test_without_bookings_responses_are_counted() -> None:
     assert rates(Column(case="seats-304", title=""), {304: 8, 200: 2}, 2.0) == {"answers/s": 5}
 
 
-def test_who_was_turned_away_is_told_apart_from_other_answers() -> None:
-    run = measured(10, refused=2)
-    turned_away = msgspec.structs.replace(run.tally, statuses={201: 10, 409: 2, 503: 50})
-    case = summarise(BOOKED, [msgspec.structs.replace(run, tally=turned_away)])
+def test_rejections_do_not_count_as_other_responses() -> None:
+    run = case_run(10, refused=2)
+    rejected = msgspec.structs.replace(run.tally, statuses={201: 10, 409: 2, 503: 50})
+    case = summarise(BOOKED, [msgspec.structs.replace(run, tally=rejected)])
     assert case.rates["turned away/s"].median == 25
     assert case.other == 2
 
 
-def test_figures_that_some_runs_lack_are_those_of_the_others() -> None:
+def test_missing_figures_of_some_runs_are_left_out() -> None:
     runs = [
-        msgspec.structs.replace(measured(1), figures=figures)
+        msgspec.structs.replace(case_run(1), figures=figures)
         for figures in ({"normal after, s": 0.0}, {}, {"normal after, s": 1.0})
     ]
     assert summarise(BOOKED, runs).figures == {"normal after, s": Spread(0.5, 0, 1)}
 
 
-def test_a_stretch_between_marks_has_its_own_rate_and_cost() -> None:
+def test_a_step_between_marks_has_its_own_rate_and_cost() -> None:
     steps = (
         Step(100, 1.0, {"gateway": 10.0, "worker": 5.0, "notifier": 90.0}),
         Step(200, 3.0, {"gateway": 30.0, "worker": 10.0, "notifier": 0.0}),
     )
-    case = summarise(BOOKED, [msgspec.structs.replace(measured(200), steps=steps)])
+    case = summarise(BOOKED, [msgspec.structs.replace(case_run(200), steps=steps)])
     assert case.steps == [
         [Spread(100, 100, 100), Spread(15, 15, 15)],
         [Spread(50, 50, 50), Spread(40, 40, 40)],

@@ -1,4 +1,4 @@
-"""Reading what wrk says."""
+"""The cost of wrk, read from its output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from loadtest.bench.wrk import wrk_cost
 
-SAYS = """\
+WRK = """\
 #!/bin/sh
 grep -q 'Bearer the-token' "$5" || exit 1
 cat << END
@@ -29,21 +29,19 @@ def install(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
 
-async def test_requests_and_the_cpu_for_one_are_read_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    install(tmp_path, SAYS, monkeypatch)
+async def test_requests_and_cpu_per_request_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, WRK, monkeypatch)
     cost = await wrk_cost(1, "the-token", 64, 2)
     assert cost is not None
-    assert cost.a_second == 40_123
+    assert cost.per_second == 40_123
     assert 0 <= cost.request_us < 1e6
 
 
-async def test_a_wrk_that_fails_has_no_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path, SAYS, monkeypatch)
+async def test_a_failing_wrk_has_no_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, WRK, monkeypatch)
     assert await wrk_cost(1, "another-token", 64, 2) is None
 
 
-def test_where_there_is_no_wrk_there_is_no_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_wrk_there_is_no_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert asyncio.run(wrk_cost(1, "t", 64, 1)) is None

@@ -85,8 +85,8 @@ async def test_a_failed_look_up_fails_its_questions_and_the_next_one_asks_again(
 async def test_an_appended_position_exists_while_the_log_does_not_answer() -> None:
     log = SlowLog(0)
     ends = LogEnds(log)
-    ends.given(Position(3, 41))
-    ends.given(Position(3, 7))
+    ends.add(Position(3, 41))
+    ends.add(Position(3, 7))
     assert await ends.has(Position(3, 41))
     assert await ends.has(Position(3, 40))
     assert log.begun == 0

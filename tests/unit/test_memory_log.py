@@ -29,7 +29,7 @@ async def test_time_is_the_given_clock_held_back_where_it_runs_backwards() -> No
 
 
 async def test_an_append_whose_answer_is_lost_has_been_taken(log: MemoryLog) -> None:
-    log.answers_lost = True
+    log.responses_lost = True
     with pytest.raises(LogUnavailable) as error:
         await log.appender(COMMANDS_TOPIC).append(0, b"taken")
     assert error.value.outcome_unknown

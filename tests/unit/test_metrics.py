@@ -1,4 +1,4 @@
-"""Metrics: what is counted, how it is told, and how several processes become one."""
+"""Metrics: counters, exposition, and merging the expositions of several processes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import pytest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.commands.pending import Replies
-from gateway.limits.admission import InFlight
-from gateway.metrics import GatewayMeasures, route_of
+from gateway.commands.pending import PendingRequests
+from gateway.limits.admission import AdmissionControl
+from gateway.metrics import GatewayMetrics, route_of
 from runtime.metrics import Histogram, counter, exposition, gauge, histogram, joined
-from runtime.metrics_server import telling, telling_for
+from runtime.metrics_server import serve_child_metrics, serve_metrics
 from runtime.process import CannotStart
 from runtime.settings import Settings
 
 
 class Some:
-    """Measures with one family of each kind."""
+    """Metrics with one family of each kind."""
 
     async def metrics(self) -> AsyncIterator[Metric]:
         sizes = Histogram((1, 10))
@@ -47,20 +47,20 @@ def sample(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
     return name, frozenset(labels.items())
 
 
-async def test_every_sample_says_its_process() -> None:
-    told = samples(await exposition(Some(), "gateway-1"))
-    assert told[sample("a_counter_total", kind="x", process="gateway-1")] == 3
-    assert told[sample("a_gauge", process="gateway-1")] == 1.5
-    assert told[sample("process_open_fds", process="gateway-1")] > 2
+async def test_every_sample_is_labelled_with_its_process() -> None:
+    found = samples(await exposition(Some(), "gateway-1"))
+    assert found[sample("a_counter_total", kind="x", process="gateway-1")] == 3
+    assert found[sample("a_gauge", process="gateway-1")] == 1.5
+    assert found[sample("process_open_fds", process="gateway-1")] > 2
     buckets = {
-        le: told[sample("a_histogram_bucket", le=le, of="all", process="gateway-1")]
+        le: found[sample("a_histogram_bucket", le=le, of="all", process="gateway-1")]
         for le in ("1", "10", "+Inf")
     }
     assert buckets == {"1": 1, "10": 3, "+Inf": 4}
-    assert told[sample("a_histogram_sum", of="all", process="gateway-1")] == 24
+    assert found[sample("a_histogram_sum", of="all", process="gateway-1")] == 24
 
 
-async def test_what_takes_too_long_is_left_out_and_the_rest_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_families_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(Some):
         async def metrics(self) -> AsyncIterator[Metric]:
             yield gauge("a_gauge", "Now.", [], {(): 1})
@@ -70,14 +70,14 @@ async def test_what_takes_too_long_is_left_out_and_the_rest_is_told(monkeypatch:
     assert samples(await exposition(Slow(), "p"))[sample("a_gauge", process="p")] == 1
 
 
-async def test_joined_each_family_stands_once_with_the_samples_of_all() -> None:
+async def test_joined_expositions_have_each_family_once() -> None:
     texts = [await exposition(Some(), name) for name in ("one", "two")]
     text = joined(texts)
     for kind in ("a_counter_total counter", "a_gauge gauge", "a_histogram histogram"):
         assert text.count(b"# TYPE " + kind.encode() + b"\n") == 1
-    told = samples(text)
-    assert told == samples(texts[0]) | samples(texts[1])
-    assert len(told) == len(samples(texts[0])) + len(samples(texts[1]))
+    found = samples(text)
+    assert found == samples(texts[0]) | samples(texts[1])
+    assert len(found) == len(samples(texts[0])) + len(samples(texts[1]))
 
 
 @pytest.fixture
@@ -86,9 +86,9 @@ def with_port(settings: Callable[..., Settings]) -> Settings:
         return settings(metrics_port=free.getsockname()[1])
 
 
-async def test_a_process_of_its_own_tells_on_the_port(with_port: Settings) -> None:
+async def test_a_single_process_serves_metrics_on_the_port(with_port: Settings) -> None:
     url = f"http://127.0.0.1:{with_port.metrics_port}"
-    async with telling(with_port, "gateway", Some()), httpx.AsyncClient(base_url=url) as client:
+    async with serve_metrics(with_port, "gateway", Some()), httpx.AsyncClient(base_url=url) as client:
         answer = await client.get("/metrics?x=1")
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -101,8 +101,8 @@ async def test_a_process_of_its_own_tells_on_the_port(with_port: Settings) -> No
         await asyncio.open_connection("127.0.0.1", with_port.metrics_port)
 
 
-async def test_a_head_without_end_is_not_gathered(with_port: Settings) -> None:
-    async with telling(with_port, "gateway", Some()):
+async def test_an_endless_request_head_is_rejected(with_port: Settings) -> None:
+    async with serve_metrics(with_port, "gateway", Some()):
         reader, writer = await asyncio.open_connection("127.0.0.1", with_port.metrics_port)
         writer.write(b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 100_000)
         try:
@@ -112,7 +112,7 @@ async def test_a_head_without_end_is_not_gathered(with_port: Settings) -> None:
         writer.close()
 
 
-async def test_a_port_that_is_taken_is_said_by_its_setting(with_port: Settings) -> None:
+async def test_a_metrics_port_in_use_is_named_with_its_setting(with_port: Settings) -> None:
     with (
         socket.create_server(("127.0.0.1", with_port.metrics_port)),
         pytest.raises(
@@ -120,31 +120,31 @@ async def test_a_port_that_is_taken_is_said_by_its_setting(with_port: Settings) 
             match=rf"AISLE_METRICS_PORT={with_port.metrics_port}: this port of 127.0.0.1 is in use",
         ),
     ):
-        async with telling(with_port, "gateway", Some()):
+        async with serve_metrics(with_port, "gateway", Some()):
             pass
 
 
-async def test_a_supervisor_tells_for_its_children_and_which_of_them_answer(with_port: Settings) -> None:
+async def test_a_supervisor_serves_the_metrics_of_its_children(with_port: Settings) -> None:
     supervisor = os.getpid()
 
     def child(name: str) -> Any:
         own = msgspec.structs.replace(with_port, supervisor=supervisor, process=name)
-        return telling(own, "gateway", Some())
+        return serve_metrics(own, "gateway", Some())
 
     url = f"http://127.0.0.1:{with_port.metrics_port}/metrics"
     names = ["gateway-1", "gateway-2", "notifier"]
-    async with telling_for(with_port, supervisor, names), httpx.AsyncClient() as client:
+    async with serve_child_metrics(with_port, supervisor, names), httpx.AsyncClient() as client:
         async with child("gateway-1"), child("gateway-2"):
-            told = samples((await client.get(url)).content)
-            up = {name: told[sample("aisle_process_up", process=name)] for name in names}
+            found = samples((await client.get(url)).content)
+            up = {name: found[sample("aisle_process_up", process=name)] for name in names}
             assert up == {"gateway-1": 1, "gateway-2": 1, "notifier": 0}
-            assert told[sample("a_counter_total", kind="x", process="gateway-2")] == 3
-            assert sample("process_open_fds", process="aisle") in told
-        told = samples((await client.get(url)).content)
-        assert not any(told[sample("aisle_process_up", process=name)] for name in names)
+            assert found[sample("a_counter_total", kind="x", process="gateway-2")] == 3
+            assert sample("process_open_fds", process="aisle") in found
+        found = samples((await client.get(url)).content)
+        assert not any(found[sample("aisle_process_up", process=name)] for name in names)
         async with child("gateway-1"):  # started again under its name
-            told = samples((await client.get(url)).content)
-            assert told[sample("a_gauge", process="gateway-1")] == 1.5
+            found = samples((await client.get(url)).content)
+            assert found[sample("a_gauge", process="gateway-1")] == 1.5
 
 
 @pytest.mark.parametrize(
@@ -176,19 +176,19 @@ async def test_a_supervisor_tells_for_its_children_and_which_of_them_answer(with
         ("OPTIONS", "*", "page"),
     ],
 )
-def test_requests_are_told_by_kind(method: str, path: str, route: str) -> None:
+def test_requests_are_labelled_by_route(method: str, path: str, route: str) -> None:
     assert route_of(method, path) == route
 
 
-async def test_requests_and_sockets_are_counted_as_they_come_and_go() -> None:
-    in_flight = InFlight(10, 10, 10)
-    measures = GatewayMeasures(Replies(None, None), in_flight)
+async def test_open_requests_and_sockets_are_counted() -> None:
+    admission = AdmissionControl(10, 10, 10)
+    gateway_metrics = GatewayMetrics(PendingRequests(), admission)
     inside: list[dict[Any, float]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        in_flight.enter(1, 1)
-        inside.append(samples(await exposition(measures, "g")))
-        in_flight.leave(1, 1)
+        admission.admit(1, 1)
+        inside.append(samples(await exposition(gateway_metrics, "g")))
+        admission.release(1, 1)
         if scope["path"] == "/api/me":
             raise RuntimeError
         if scope["type"] == "http":
@@ -198,7 +198,7 @@ async def test_requests_and_sockets_are_counted_as_they_come_and_go() -> None:
     async def send(message: Any) -> None:
         pass
 
-    counted = measures.counted(app)
+    counted = gateway_metrics.instrumented(app)
     await counted({"type": "http", "method": "POST", "path": "/api/shows/1/bookings"}, None, send)
     await counted({"type": "websocket", "path": "/api/shows/1/live"}, None, send)
     with pytest.raises(RuntimeError):
@@ -206,9 +206,9 @@ async def test_requests_and_sockets_are_counted_as_they_come_and_go() -> None:
     assert inside[0][sample("aisle_requests_open", process="g")] == 1
     assert inside[0][sample("aisle_commands_in_flight", process="g")] == 1
     assert inside[1][sample("aisle_sockets", kind="show", process="g")] == 1
-    told = samples(await exposition(measures, "g"))
-    assert told[sample("aisle_requests_total", route="book", status="201", process="g")] == 1
-    assert told[sample("aisle_requests_total", route="account", status="500", process="g")] == 1
-    assert told[sample("aisle_request_seconds_count", route="book", process="g")] == 1
-    assert told[sample("aisle_requests_open", process="g")] == 0
-    assert told[sample("aisle_sockets", kind="show", process="g")] == 0
+    found = samples(await exposition(gateway_metrics, "g"))
+    assert found[sample("aisle_requests_total", route="book", status="201", process="g")] == 1
+    assert found[sample("aisle_requests_total", route="account", status="500", process="g")] == 1
+    assert found[sample("aisle_request_seconds_count", route="book", process="g")] == 1
+    assert found[sample("aisle_requests_open", process="g")] == 0
+    assert found[sample("aisle_sockets", kind="show", process="g")] == 0

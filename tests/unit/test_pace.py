@@ -25,7 +25,7 @@ class Machine:
 
     def pace(self) -> Pace:
         pace = Pace(self.used, lambda: self.own_s, lambda: self.now_s)
-        assert not pace.pressed()
+        assert not pace.machine_busy()
         return pace
 
 
@@ -33,18 +33,18 @@ def test_others_that_keep_much_of_the_machine_busy_are_given_way_to() -> None:
     machine = Machine()
     pace = machine.pace()
     machine.goes_on(1, others=2 * BUSY - 0.1)
-    assert not pace.pressed()
+    assert not pace.machine_busy()
     machine.goes_on(1, others=2 * BUSY + 0.1)
-    assert pace.pressed()
+    assert pace.machine_busy()
     machine.goes_on(1, others=0.1)
-    assert not pace.pressed()
+    assert not pace.machine_busy()
 
 
 def test_its_own_work_does_not_count() -> None:
     machine = Machine()
     pace = machine.pace()
     machine.goes_on(1, others=0.5, own=1.5)
-    assert not pace.pressed()
+    assert not pace.machine_busy()
 
 
 async def test_the_rest_is_nine_times_as_long_as_the_work_and_ends_with_a_stop() -> None:
@@ -53,19 +53,19 @@ async def test_the_rest_is_nine_times_as_long_as_the_work_and_ends_with_a_stop()
     loop = asyncio.get_running_loop()
     machine.goes_on(1, others=2)
     began_s = loop.time()
-    async with pace.working(stop):
+    async with pace.paced(stop):
         machine.goes_on(0.01, others=2)
     assert loop.time() - began_s >= 0.08
     stop.set()
-    async with pace.working(stop):
+    async with pace.paced(stop):
         machine.goes_on(60, others=2)
 
 
 async def test_a_machine_that_does_not_tell_is_never_busy() -> None:
-    def untold() -> Used:
+    def no_counters() -> Used:
         raise OSError
 
-    assert not Pace(untold).pressed()
+    assert not Pace(no_counters).machine_busy()
 
 
 def test_linux_tells() -> None:

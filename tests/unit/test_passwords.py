@@ -80,7 +80,7 @@ async def test_the_same_characters_match_however_they_were_composed() -> None:
 
 
 async def test_too_many_at_once_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.accounts.passwords._MAX_WAITING", 2)
+    monkeypatch.setattr("gateway.accounts.passwords._MAX_PENDING", 2)
     passwords = Passwords()
     try:
         answers = await asyncio.gather(*(passwords.hash("x") for _ in range(4)), return_exceptions=True)

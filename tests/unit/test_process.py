@@ -114,7 +114,7 @@ def test_coming_to_an_end_unasked_is_an_error(tmp_path: Path) -> None:
     with service(tmp_path, "return") as process:
         _, log = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "without being told to" in log
+    assert "without a stop signal" in log
 
 
 def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
-from notifier.emails import Letter
+from notifier.emails import Email
 from notifier.message import compose, mailbox, parse_mailbox
 from runtime.settings import SettingError, read_settings
 
@@ -42,7 +42,7 @@ READ = [
 
 def headers(sender: str) -> bytes:
     message = compose(
-        Letter("Subject", "Text", "<p>Text</p>"),
+        Email("Subject", "Text", "<p>Text</p>"),
         sender=parse_mailbox(sender),
         to=mailbox("Ada", "ada@example.com"),
         message_id="<1@venue.example>",

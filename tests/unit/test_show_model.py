@@ -47,10 +47,10 @@ from schemas.events import Decision
 from schemas.layout import Layout, Money, Row, Seating, Section
 from schemas.wire import encode
 from seat_workers import show as rules
-from seat_workers.command_ids import ID_LIFETIME_MS, First, RecentIds
-from seat_workers.decider import Decider, Owned
-from seat_workers.fold import Decided
-from seat_workers.show_cache import Memory
+from seat_workers.command_ids import ID_LIFETIME_MS, FirstDecision, RecentCommandIds
+from seat_workers.decider import Decider, OwnedPartition
+from seat_workers.fold import DecidedRecord
+from seat_workers.show_cache import ShowCache
 from seat_workers.show_state import Show
 from tests.unit.answers import answer_of, in_words
 from tests.unit.plain_seats import PlainSeats
@@ -89,8 +89,8 @@ class OneShowMemory:
     def find(self, partition: int, show_id: int) -> Show | None:
         return self.show if (partition, show_id) == (0, SHOW) else None
 
-    def return_borrowed(self) -> None:
-        """Bookings that are over stay, here."""
+    def drop_borrowed(self) -> None:
+        """Keeps them: this cache has all bookings in memory."""
 
 
 class Stories(RuleBasedStateMachine):
@@ -102,10 +102,10 @@ class Stories(RuleBasedStateMachine):
         super().__init__()
         self.memory = OneShowMemory(Show(SHOW, SEATING))
         self.tables = Tables(SHOW, SEATING)
-        self.unwritten: list[Decided] = []
-        self.firsts: list[tuple[UUID, First]] = []
+        self.unwritten: list[DecidedRecord] = []
+        self.firsts: list[tuple[UUID, FirstDecision]] = []
         self.start_deciding()
-        self.owned = Owned(1, 0, 0)
+        self.owned = OwnedPartition(1, 0, 0)
         self.given: tuple[str, ...] = ()
         self.plain = PlainShow(PlainSeats(PLAIN), PAGE, lambda _: self.given)
         self.answers: dict[UUID, tuple[int, Command, Answer]] = {}
@@ -116,10 +116,10 @@ class Stories(RuleBasedStateMachine):
         self.told = ""
 
     def start_deciding(self) -> None:
-        recent = RecentIds()
+        recent = RecentCommandIds()
         for command_id, first in self.firsts:
             recent.remember(command_id, first)
-        self.decider = Decider(cast(Memory, self.memory), recent)
+        self.decider = Decider(cast(ShowCache, self.memory), recent)
 
     def next_id(self) -> UUID:
         self.ids += 1
@@ -150,7 +150,9 @@ class Stories(RuleBasedStateMachine):
         if command is not None:
             self.asked.append(command)
             if one.first:
-                self.firsts.append((command.command_id, First(one.position, now_ms, body, one.answer)))
+                self.firsts.append(
+                    (command.command_id, FirstDecision(one.position, now_ms, body, one.answer))
+                )
         return decision
 
     def expected(self, command: Command, now_ms: int) -> Answer:

@@ -111,7 +111,7 @@ def test_a_show_called_off_is_closed_at_once_and_emptied_a_page_at_a_time(
     assert ask(show, CancelShow, by=STAFF).reason is Reason.SHOW_CANCELLED, "whoever asks again"
     second = ask(show, CancelShow, by=0, staff=True)
     assert [type(event) for event in second.events] == [BookingCancelled, BookingCancelled]
-    assert [show.past[booking_id].status.value for booking_id in made] == ["cancelled", "released"] + [
+    assert [show.ended[booking_id].status.value for booking_id in made] == ["cancelled", "released"] + [
         "cancelled"
     ] * 2
     assert ask(show, CancelShow, by=0, staff=True).events == ()

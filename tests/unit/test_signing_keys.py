@@ -1,4 +1,4 @@
-"""Keys of access tokens: both algorithms, every form of a key, and changing from one to the other."""
+"""Signing keys: both algorithms, every key format, and rotation."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def good(subject: Tokens, token: str) -> bool:
 
 
 @pytest.mark.parametrize("body", [RAW, PKCS8])
-def test_an_eddsa_key_signs_and_its_public_one_verifies(body: bytes) -> None:
+def test_an_eddsa_private_key_signs_and_its_public_key_verifies(body: bytes) -> None:
     token = tokens(key("new", body)).issue_access(7, "customer", NOW)
     assert jwt.get_unverified_header(token) == {"alg": "EdDSA", "kid": "new", "typ": "JWT"}
     assert (
@@ -66,7 +66,7 @@ def test_an_eddsa_key_signs_and_its_public_one_verifies(body: bytes) -> None:
     assert not good(tokens(key("new", other)), token)
 
 
-def test_keys_and_algorithms_change_without_logging_anyone_out() -> None:
+def test_rotation_across_algorithms_logs_nobody_out() -> None:
     before, both, after = tokens(SECRET), tokens(key("new", RAW), SECRET), tokens(key("new", RAW))
     # First every gateway learns to verify with the new key, then it signs.
     learning = tokens(SECRET, key("new", PUBLIC))
@@ -109,7 +109,7 @@ def test_a_token_cannot_choose_the_algorithm_of_its_key() -> None:
         [key("a", RAW), key("a", b"f" * 32)],
     ],
 )
-def test_what_cannot_sign_or_is_no_such_key_is_refused_and_not_shown(keys: list[dict[str, str]]) -> None:
+def test_unusable_keys_are_rejected_without_their_value(keys: list[dict[str, str]]) -> None:
     with pytest.raises(SettingError, match="AISLE_JWT_KEYS") as caught:
         tokens(*keys)
     assert not any(len(one["key"]) > 8 and one["key"][:8] in str(caught.value) for one in keys)
@@ -131,14 +131,14 @@ def test_what_cannot_sign_or_is_no_such_key_is_refused_and_not_shown(keys: list[
         "",
     ],
 )
-def test_malformed_keys_are_refused_in_one_line_without_a_piece_of_them(value: str) -> None:
+def test_malformed_keys_are_rejected_in_one_line_without_their_value(value: str) -> None:
     with pytest.raises(SettingError, match=r"^AISLE_JWT_KEYS") as caught:
         read_signing_keys(value)
     assert "hunter" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_the_refused_key_is_named_by_its_place() -> None:
+def test_the_rejected_key_is_named_by_its_number() -> None:
     keys = json.dumps([SECRET, key("b", b"short", "HS256")])
     with pytest.raises(SettingError, match="key number 2 has fewer than 32 bytes"):
         read_signing_keys(keys)

@@ -48,7 +48,7 @@ def test_a_customer_has_five_sockets_whatever_becomes_of_them() -> None:
 
 @pytest.mark.parametrize("limited", [True, False])
 def test_the_bound_in_all_is_never_lifted(limited: bool) -> None:
-    limits = SocketLimits(limited=limited, in_all=3)
+    limits = SocketLimits(limited=limited, max_total=3)
     with ExitStack() as stack:
         for address in "abc":
             stack.enter_context(limits.from_address(address))

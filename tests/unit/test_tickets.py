@@ -16,9 +16,9 @@ from schemas.ids import new_booking_id
 from schemas.layout import Layout, Money, Row, Section
 from tickets import formats
 from tickets.pdf import file_name, render_ticket
-from tickets.places import places_of
+from tickets.places import LAYOUTS_KEPT, PlacesCache, SeatPlace, SeatPlaces
 from tickets.ticket import Ticket, plain_token, ticket_of
-from tickets.wording import languages, ticket_words
+from tickets.wording import TICKET_WORDS, ticket_words
 
 LAYOUT = Layout(
     (
@@ -41,7 +41,7 @@ def a_ticket(*seats: str, title: str = "The Lighthouse at Noon", holder: str = "
     )
     return ticket_of(
         booking,
-        places_of(LAYOUT),
+        SeatPlaces(LAYOUT).of(booking.seats),
         title=title,
         screen="Screen 3",
         starts_at=datetime(2026, 11, 21, 18, 30, tzinfo=UTC).astimezone(ZoneInfo("Europe/Berlin")),
@@ -133,7 +133,7 @@ def test_a_language_that_is_not_there_is_english() -> None:
     assert ticket_words("xx") == ticket_words("en") == ticket_words("EN-us")
 
 
-@pytest.mark.parametrize("language", sorted(languages()))
+@pytest.mark.parametrize("language", sorted(TICKET_WORDS.languages))
 def test_every_language_is_complete(language: str) -> None:
     words = ticket_words(language)
     assert "{number}" in words.ticket_of
@@ -165,3 +165,35 @@ def test_a_time_zone_is_named(zone: str, shown: str) -> None:
 
 def test_joiners_that_scripts_need_stay_in_a_line() -> None:
     assert formats.one_line("  क्\u200dष \n x\u202e ") == "क्\u200dष x"
+
+
+def test_a_place_has_section_row_and_price() -> None:
+    places = SeatPlaces(LAYOUT)
+    assert places["C20"] == SeatPlace("Stalls", "C", Money(1250, "EUR"))
+    assert places["क12"] == SeatPlace("Balcony", "Front", Money(900, "EUR"))
+    with pytest.raises(KeyError):
+        places["C21"]
+
+
+def test_places_of_unknown_labels_are_left_out() -> None:
+    assert list(SeatPlaces(LAYOUT).of(("C1", "Z1", "W" * 16))) == ["C1", "W" * 16]
+
+
+def test_a_ticket_for_a_seat_of_another_layout_raises_key_error() -> None:
+    with pytest.raises(KeyError):
+        a_ticket("Z1")
+
+
+async def test_a_layout_is_read_once_while_it_is_among_those_used_last() -> None:
+    read: list[int] = []
+
+    async def read_places(layout_id: int) -> SeatPlaces:
+        read.append(layout_id)
+        return SeatPlaces(LAYOUT)
+
+    cache = PlacesCache(read_places)
+    for layout_id in [*range(LAYOUTS_KEPT), 0, LAYOUTS_KEPT, 0]:
+        await cache.get(layout_id)
+    assert read == list(range(LAYOUTS_KEPT + 1))
+    await cache.get(1)
+    assert read[-1] == 1

@@ -1,18 +1,17 @@
-"""The words on a ticket, one JSON file a language. To add one, add its file; all keys are needed."""
+"""The texts on a ticket, one JSON file for each language."""
 
 from __future__ import annotations
 
-import functools
-from importlib.resources import files
-
 import msgspec
+
+from tickets.translations import Translations
 
 
 class TicketWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The words of one language. `{…}` are filled in by whoever shows them."""
+    """The texts of one language. The caller fills in `{…}`."""
 
     locale: str
-    """How dates, times and prices are written (CLDR)."""
+    """CLDR locale for dates, times and prices."""
     ticket_of: str
     screen: str
     section: str
@@ -26,22 +25,6 @@ class TicketWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file_name: str
 
 
-DEFAULT = "en"
+TICKET_WORDS = Translations(__name__, TicketWords)
 
-
-@functools.cache
-def languages() -> frozenset[str]:
-    """The languages that tickets can be written in."""
-    names = (entry.name for entry in files(__package__).iterdir())
-    return frozenset(name.removesuffix(".json") for name in names if name.endswith(".json"))
-
-
-def ticket_words(language: str) -> TicketWords:
-    """The words of a language: `de` for `de-AT`, English for one that there is not yet."""
-    short = language.lower().partition("-")[0]
-    return _read(short if short in languages() else DEFAULT)
-
-
-@functools.cache
-def _read(language: str) -> TicketWords:
-    return msgspec.json.decode((files(__package__) / f"{language}.json").read_bytes(), type=TicketWords)
+ticket_words = TICKET_WORDS.texts

@@ -1,1 +1,1 @@
-"""The load generator, a process of its own: closed and open loops, live sockets."""
+"""The load generator, a separate process: closed and open loops, WebSockets."""

@@ -1,4 +1,4 @@
-"""A load of connections that each ask again as soon as they are answered."""
+"""Closed loop: each connection sends its next request when it has received a response."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import time
 from collections import Counter
 from typing import cast
 
-from loadtest.bench.generator.jobs import Begun, Ended, Line, Mark, Order, Overload, Tally
-from loadtest.bench.generator.requests import source_of
-from loadtest.bench.generator.responses import Answer, AnswerReader, NotAnAnswer
+from loadtest.bench.generator.jobs import Finished, Job, Mark, Message, Overload, Started, Tally
+from loadtest.bench.generator.requests import request_source
+from loadtest.bench.generator.responses import InvalidResponse, Response, ResponseReader
 from loadtest.bench.report.statistics import latencies
 
 CONNECT_TIMEOUT_S = 20.0
@@ -19,34 +19,34 @@ EXAMPLE_BYTES = 1000
 
 
 class ClosedLoop:
-    """Connections of which each has one request outstanding, from `run` until the order's time is over."""
+    """Connections with one outstanding request each, until the time of the job is over."""
 
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        self.take = source_of(order.asks, f"{order.host}:{order.port}", order.tokens)
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.next_request = request_source(job.load, f"{job.host}:{job.port}", job.tokens)
         self.counting = False
         self.stopping = False
         self.outstanding = 0
         self.took_s: list[float] = []
         self.done_at: list[float] = []
         self.statuses: Counter[int] = Counter()
-        self.ever: Counter[int] = Counter()
+        self.all_statuses: Counter[int] = Counter()
         self.examples: dict[int, str] = {}
         self.broken = 0
         self.ran_out = False
         self.open: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._say: asyncio.Queue[Line]
+        self._say: asyncio.Queue[Message]
         self._began = 0.0
         self._over = asyncio.Event()
-        """There is nothing left to ask for, and nothing outstanding."""
+        """No requests are left, and none is outstanding."""
         self._quiet = asyncio.Event()
         self._closed = asyncio.Event()
 
-    async def run(self, say: asyncio.Queue[Line]) -> Tally:
-        """Makes the run. Raises OSError or TimeoutError when no connection can be had."""
+    async def run(self, messages: asyncio.Queue[Message]) -> Tally:
+        """Runs the job. Raises OSError or TimeoutError when it cannot connect."""
         try:
-            return await self._run(say)
+            return await self._run(messages)
         finally:
             self.stopping = True
             for task in self._tasks:
@@ -56,19 +56,19 @@ class ClosedLoop:
             if self.open:
                 await self._closed.wait()
 
-    async def _run(self, say: asyncio.Queue[Line]) -> Tally:
+    async def _run(self, messages: asyncio.Queue[Message]) -> Tally:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            connections = [await self._connect(number) for number in range(self.order.connections)]
-        self._say = say
+            connections = [await self._connect(number) for number in range(self.job.connections)]
+        self._say = messages
         self._start(connections)
-        await self._wait(self.order.warm_up_s)
-        say.put_nowait(Begun())
+        await self._wait(self.job.warm_up_s)
+        messages.put_nowait(Started())
         self._began, cpu_began = time.perf_counter(), time.process_time()
         self.counting = True
-        await self._wait(self.order.measured_s)
+        await self._wait(self.job.measured_s)
         self.counting = False
         ended, cpu_ended = time.perf_counter(), time.process_time()
-        say.put_nowait(Ended())
+        messages.put_nowait(Finished())
         await self._wind_down()
         self.stopping = True
         if self.outstanding:
@@ -84,51 +84,51 @@ class ClosedLoop:
 
     async def _wait(self, seconds: float) -> None:
         if seconds <= 0:
-            return  # not for a moment either: what is answered in it would not count
+            return  # even a short wait would leave responses uncounted
         try:
             await asyncio.wait_for(self._over.wait(), seconds)
         except TimeoutError:
             pass
 
     async def _wind_down(self) -> None:
-        """What is still to be asked once nothing counts any more."""
+        """Sends requests that are still due after the measured time."""
 
     def ready(self, connection: Connection) -> None:
-        """A connection has no request outstanding: the next one goes out on it."""
+        """Sends the next request on a connection without an outstanding one."""
         if not self.stopping:
             connection.send(time.perf_counter())
 
-    def answered(self, answer: Answer, took_s: float, now: float) -> None:
-        status = answer.status
-        self.ever[status] += 1
+    def on_response(self, response: Response, took_s: float, now: float) -> None:
+        status = response.status
+        self.all_statuses[status] += 1
         if self.counting:
             self.statuses[status] += 1
-            if status in self.order.expected:
+            if status in self.job.expected:
                 self.took_s.append(took_s)
                 self.succeeded(now)
-        if status not in self.order.expected and status not in self.examples:
-            self.examples[status] = answer.body[:EXAMPLE_BYTES].decode(errors="replace")
+        if status not in self.job.expected and status not in self.examples:
+            self.examples[status] = response.body[:EXAMPLE_BYTES].decode(errors="replace")
 
     def succeeded(self, now: float) -> None:
-        """One more that counts."""
+        """Counts one expected response."""
         self.done_at.append(now)
-        if self.order.mark_every and not len(self.done_at) % self.order.mark_every:
+        if self.job.mark_every and not len(self.done_at) % self.job.mark_every:
             self._say.put_nowait(Mark(len(self.done_at), now - self._began))
 
-    def nothing_left(self) -> None:
-        """The source has run dry."""
+    def exhausted(self) -> None:
+        """Records that no requests are left."""
         self.ran_out = True
         if not self.outstanding:
             self._over.set()
 
     def settled(self) -> None:
-        """A request that was outstanding is answered, or will never be."""
+        """Counts down the outstanding requests: one has its response, or never will."""
         self.outstanding -= 1
         if self.stopping and not self.outstanding:
             self._quiet.set()
 
     def lost(self, connection: Connection, number: int) -> None:
-        """A connection is gone; unless all is over, another takes its place."""
+        """Replaces a lost connection, unless the run is over."""
         self.open.discard(connection)
         if self.stopping and not self.open:
             self._closed.set()
@@ -149,7 +149,7 @@ class ClosedLoop:
 
     async def _connect(self, number: int) -> Connection:
         _, protocol = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(self, number), self.order.host, self.order.port
+            lambda: Connection(self, number), self.job.host, self.job.port
         )
         return protocol
 
@@ -164,7 +164,7 @@ class ClosedLoop:
             latencies=latencies(self.took_s),
             each_second=tuple(each_second),
             cpu_s=cpu_s,
-            ever=dict(self.ever),
+            all_statuses=dict(self.all_statuses),
             examples=self.examples,
             broken=self.broken,
             unanswered=self.outstanding,
@@ -174,17 +174,17 @@ class ClosedLoop:
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection: a request, its answer, the next request."""
+    """One keep-alive connection with one request at a time."""
 
     __slots__ = ("_last", "_loop", "_number", "_outstanding", "_reader", "_since", "_transport")
 
     def __init__(self, loop: ClosedLoop, number: int) -> None:
         self._loop = loop
         self._number = number
-        self._reader = AnswerReader()
+        self._reader = ResponseReader()
         self._outstanding = False
         self._since = 0.0
-        self._last: Answer | None = None
+        self._last: Response | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -194,10 +194,10 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def send(self, since: float) -> None:
-        """Sends the next request, if there is one. `since`: when its clock began to run."""
-        request = self._loop.take(self._number, self._last)
+        """Sends the next request, if any. Its latency counts from `since`."""
+        request = self._loop.next_request(self._number, self._last)
         if request is None:
-            self._loop.nothing_left()
+            self._loop.exhausted()
             return
         self._outstanding = True
         self._loop.outstanding += 1
@@ -206,21 +206,21 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            answer = self._reader.feed(data)
-        except NotAnAnswer as error:
+            response = self._reader.feed(data)
+        except InvalidResponse as error:
             self._loop.examples.setdefault(0, str(error))
             self._transport.abort()
             return
-        if answer is None:
+        if response is None:
             return
         if not self._outstanding:
-            self._loop.examples.setdefault(0, f"not asked for: {answer.raw[:EXAMPLE_BYTES]!r}")
+            self._loop.examples.setdefault(0, f"unexpected response: {response.raw[:EXAMPLE_BYTES]!r}")
             self._transport.abort()
             return
         now = time.perf_counter()
         self._outstanding = False
-        self._last = answer
-        self._loop.answered(answer, now - self._since, now)
+        self._last = response
+        self._loop.on_response(response, now - self._since, now)
         self._loop.settled()
         self._loop.ready(self)
 

@@ -1,118 +1,119 @@
-"""What the benchmark and its generator say to each other: one order in, a few lines out, all JSON."""
+"""Messages between the benchmark and its generator: one job in, a few messages out, one JSON line each."""
 
 from __future__ import annotations
 
 import msgspec
 
-from loadtest.bench.generator.requests import Asks
+from loadtest.bench.generator.requests import Load
 from loadtest.bench.report.statistics import Latencies
 
 
-class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """An open loop: requests are due by a clock, whether or not those before are answered.
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """Rates of an open loop: requests are due by a clock, independent of responses.
 
-    Calm for the order's `warm_up_s`, then `a_second` for its `measured_s`, then calm again for `after_s`.
+    The baseline rate for the job's `warm_up_s`, then `per_second` for its `measured_s`, then the baseline rate again
+    for `recovery_s`.
     """
 
-    a_second: float
-    calm_a_second: float
-    after_s: float
+    per_second: float
+    baseline_per_second: float
+    recovery_s: float
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. Unless requests are `due` by a clock, each of `connections` asks again as soon as it is answered."""
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One run: an open loop with a `schedule`, else a closed loop of `connections`."""
 
     host: str
     port: int
     tokens: tuple[str, ...]
-    asks: Asks
+    load: Load
     connections: int
     warm_up_s: float
     measured_s: float
     expected: tuple[int, ...] = (201,)
-    """The statuses that count as success."""
-    due: Due | None = None
+    """Statuses that count as success."""
+    due: Schedule | None = None
     mark_every: int = 0
-    """Say Mark each time that so many more requests have succeeded; 0: never."""
+    """Number of successful requests from one Mark to the next; 0: no marks."""
 
 
-class Begun(msgspec.Struct, frozen=True, tag_field="type", tag=True):
-    """The warm-up is over; from now on it counts."""
+class Started(msgspec.Struct, frozen=True, tag_field="type", tag=True):
+    """The warm-up is over and the measured time starts."""
 
 
 class Mark(msgspec.Struct, frozen=True, tag_field="type", tag=True):
-    """So many have succeeded since Begun."""
+    """Progress: `done` requests have succeeded since Started."""
 
     done: int
     seconds: float
-    """Since Begun."""
+    """Since Started."""
 
 
-class Ended(msgspec.Struct, frozen=True, tag_field="type", tag=True):
-    """Nothing counts any more; what is outstanding is still waited for."""
+class Finished(msgspec.Struct, frozen=True, tag_field="type", tag=True):
+    """The measured time is over; outstanding responses are still awaited."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag_field="type", tag=True):
-    """The run could not be made."""
+    """The run was not possible."""
 
     message: str
 
 
 class Overload(msgspec.Struct, frozen=True, kw_only=True):
-    """What an open loop saw. All latencies count from the moment when a request was due."""
+    """Results of an open loop. All latencies count from the time when a request was due."""
 
     due: int
     """Requests that were due in the measured time."""
-    calm: Latencies | None
-    """Of those that succeeded before it."""
-    turned_away: Latencies | None
-    """Of those that were due in it and answered 503 or 429."""
+    baseline: Latencies | None = msgspec.field(name="calm")
+    """Latencies of successful requests before it."""
+    rejected: Latencies | None = msgspec.field(name="turned_away")
+    """Latencies of requests due in it with the response 503 or 429."""
     no_retry_after: int
-    """Of these, those that were not told when to come again."""
-    most_waiting: int
-    """At most so many were due at once and had no connection to go out on."""
-    normal_after_s: float | None
-    """How long after it requests were answered as before again: nobody turned away, and a p99 of at most twice the
-    calm one, over a quarter of a second. None: not within the time that was looked at."""
+    """Rejections without Retry-After."""
+    max_queued: int = msgspec.field(name="most_waiting")
+    """Highest number of requests that were due and had no free connection."""
+    recovered_after_s: float | None = msgspec.field(name="normal_after_s")
+    """Seconds from its end to the first quarter of a second without rejections and with a p99 of at most twice the
+    baseline's. None: not within the observed time."""
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True):
-    """What the generator saw. Only what was answered between Begun and Ended counts, but for `ever`."""
+    """Counts and latencies of a run: responses between Started and Finished, except where a field states otherwise."""
 
     seconds: float
     statuses: dict[int, int]
     latencies: Latencies | None
-    """Of the answers with an expected status. In an open loop: of those to requests that were due while it counted,
-    from the moment when they were due, whenever the answer came."""
+    """Of responses with an expected status. In an open loop: of requests that were due in the measured time, from
+    the time when they were due, also when the response came later."""
     each_second: tuple[int, ...]
-    """Expected answers in each second of the run, so that a stall shows."""
+    """Expected responses in each second of the run, which shows stalls."""
     cpu_s: float
     """CPU of the generator itself."""
-    ever: dict[int, int]
-    """Statuses of the whole run, warm-up and end included."""
+    all_statuses: dict[int, int] = msgspec.field(name="ever")
+    """Statuses of the whole run, including warm-up and end."""
     examples: dict[int, str]
-    """For each other status, the first body that came with it, in the whole run."""
+    """The first body received with each other status, in the whole run."""
     broken: int
-    """Connections that were lost with a request outstanding, in the whole run."""
+    """Connections lost with an outstanding request, in the whole run."""
     unanswered: int
     """Requests still outstanding when the generator stopped waiting."""
     ran_out: bool
-    """There was nothing left to ask for before the time was over."""
+    """No requests were left before the time was over."""
     overload: Overload | None = None
-    """Of an open loop."""
+    """Set by an open loop."""
 
     @property
     def asked(self) -> int:
-        """Requests of the whole run, however they ended."""
-        return sum(self.ever.values()) + self.broken + self.unanswered
+        """Number of requests of the whole run, with or without a response."""
+        return sum(self.all_statuses.values()) + self.broken + self.unanswered
 
     @property
     def expected(self) -> int:
         return sum(self.each_second)
 
 
-Line = Begun | Mark | Ended | Failed | Tally
+Message = Started | Mark | Finished | Failed | Tally
 
 encode = msgspec.json.encode
-decode_order = msgspec.json.Decoder(Order).decode
-decode_line: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+decode_job = msgspec.json.Decoder(Job).decode
+decode_message: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

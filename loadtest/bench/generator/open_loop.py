@@ -1,7 +1,7 @@
-"""A load that does not wait: requests are due by a clock, whether or not those before are answered.
+"""Open loop: requests are due by a clock, independent of responses, as arrivals of independent users are.
 
-That is how people come. Each request's time counts from when it was due, also while all connections are busy
-and it cannot even be sent: nothing is omitted because the service was slow. Calm, then the load, then calm again.
+The latency of a request counts from when it was due, also while all connections are busy and it cannot be sent, so
+a slow service hides nothing (no coordinated omission). Baseline rate, then the load, then the baseline rate again.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from loadtest.bench.generator.closed_loop import DRAIN_S, EXAMPLE_BYTES, ClosedLoop, Connection
-from loadtest.bench.generator.jobs import Due, Order, Overload, Tally
-from loadtest.bench.generator.responses import Answer
-from loadtest.bench.report.columns import TURNED_AWAY
+from loadtest.bench.generator.jobs import Job, Overload, Schedule, Tally
+from loadtest.bench.generator.responses import Response
+from loadtest.bench.report.columns import REJECTED_STATUSES
 from loadtest.bench.report.statistics import Latencies, latencies
 
 TICK_S = 0.001
@@ -27,35 +27,35 @@ _RETRY_AFTER = b"\r\nretry-after:"
 
 
 class OpenLoop(ClosedLoop):
-    """Sends what is due on whichever connection is idle; what finds none goes out as soon as one is."""
+    """Sends due requests on idle connections; without one, a request is queued until a connection is free."""
 
-    def __init__(self, order: Order, due: Due) -> None:
-        super().__init__(order)
-        self._due = due
+    def __init__(self, job: Job, due: Schedule) -> None:
+        super().__init__(job)
+        self._schedule = due
         self._idle: list[Connection] = []
-        self._waiting: deque[float] = deque()
-        self._most_waiting = 0
-        self._caught_up = asyncio.Event()
-        """Nothing is due any more, and nothing waits to be sent."""
+        self._queued: deque[float] = deque()
+        self._max_queued = 0
+        self._queue_empty = asyncio.Event()
+        """No requests are due or queued any more."""
         self._next = math.inf
         self._clock: Iterator[float] = iter(())
         self._load_from = self._load_until = 0.0
-        self._good: tuple[array[float], array[float]] = array("d"), array("d")
-        """When the requests that succeeded were due, and how long they took."""
-        self._away: tuple[array[float], array[float]] = array("d"), array("d")
+        self._succeeded: tuple[array[float], array[float]] = array("d"), array("d")
+        """Due time and latency of each successful request, in seconds."""
+        self._rejected: tuple[array[float], array[float]] = array("d"), array("d")
         self._no_retry_after = 0
         self._due_in_load = 0
 
     def _start(self, connections: list[Connection]) -> None:
-        order, due = self.order, self._due
+        job, due = self.job, self._schedule
         self._idle += connections
         began = time.perf_counter()
-        self._load_from = began + order.warm_up_s
-        self._load_until = self._load_from + order.measured_s
+        self._load_from = began + job.warm_up_s
+        self._load_until = self._load_from + job.measured_s
         self._clock = chain(
-            _ticks(began, self._load_from, due.calm_a_second),
-            _ticks(self._load_from, self._load_until, due.a_second),
-            _ticks(self._load_until, self._load_until + due.after_s, due.calm_a_second),
+            _ticks(began, self._load_from, due.baseline_per_second),
+            _ticks(self._load_from, self._load_until, due.per_second),
+            _ticks(self._load_until, self._load_until + due.recovery_s, due.baseline_per_second),
         )
         self._next = next(self._clock, math.inf)
         self._tick()
@@ -67,101 +67,101 @@ class OpenLoop(ClosedLoop):
             if self._idle:
                 self._idle.pop().send(self._next)
             else:
-                self._waiting.append(self._next)
+                self._queued.append(self._next)
             self._next = next(self._clock, math.inf)
-        self._most_waiting = max(self._most_waiting, len(self._waiting))
+        self._max_queued = max(self._max_queued, len(self._queued))
         if self._next < math.inf:
             asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     async def _wind_down(self) -> None:
-        """The calm afterwards, and whatever still waits to be sent."""
-        await asyncio.sleep(self._load_until + self._due.after_s - time.perf_counter())
-        if self._waiting:
+        """Runs the baseline after the load and sends the queued requests."""
+        await asyncio.sleep(self._load_until + self._schedule.recovery_s - time.perf_counter())
+        if self._queued:
             try:
-                await asyncio.wait_for(self._caught_up.wait(), DRAIN_S)
+                await asyncio.wait_for(self._queue_empty.wait(), DRAIN_S)
             except TimeoutError:
                 pass
 
     def ready(self, connection: Connection) -> None:
-        if self._waiting:
-            connection.send(self._waiting.popleft())
+        if self._queued:
+            connection.send(self._queued.popleft())
         else:
             self._idle.append(connection)
             if self._next == math.inf:
-                self._caught_up.set()
+                self._queue_empty.set()
 
     def lost(self, connection: Connection, number: int) -> None:
         if connection in self._idle:
             self._idle.remove(connection)
         super().lost(connection, number)
 
-    def answered(self, answer: Answer, took_s: float, now: float) -> None:
-        status = answer.status
-        self.ever[status] += 1
+    def on_response(self, response: Response, took_s: float, now: float) -> None:
+        status = response.status
+        self.all_statuses[status] += 1
         if self.counting:
             self.statuses[status] += 1
-        if status in self.order.expected:
-            self._good[0].append(now - took_s)
-            self._good[1].append(took_s)
+        if status in self.job.expected:
+            self._succeeded[0].append(now - took_s)
+            self._succeeded[1].append(took_s)
             if self.counting:
                 self.succeeded(now)
-        elif status in TURNED_AWAY:
-            self._away[0].append(now - took_s)
-            self._away[1].append(took_s)
-            self._no_retry_after += _RETRY_AFTER not in answer.raw.lower()
+        elif status in REJECTED_STATUSES:
+            self._rejected[0].append(now - took_s)
+            self._rejected[1].append(took_s)
+            self._no_retry_after += _RETRY_AFTER not in response.raw.lower()
         elif status not in self.examples:
-            self.examples[status] = answer.body[:EXAMPLE_BYTES].decode(errors="replace")
+            self.examples[status] = response.body[:EXAMPLE_BYTES].decode(errors="replace")
 
     def _tally(self, ended: float, cpu_s: float, overload: Overload | None = None) -> Tally:
-        self.took_s = _between(self._good, self._load_from, self._load_until)
-        self.outstanding += len(self._waiting)
-        calm = latencies(_between(self._good, 0.0, self._load_from))
+        self.took_s = _between(self._succeeded, self._load_from, self._load_until)
+        self.outstanding += len(self._queued)
+        baseline = latencies(_between(self._succeeded, 0.0, self._load_from))
         overload = Overload(
             due=self._due_in_load,
-            calm=calm,
-            turned_away=latencies(_between(self._away, self._load_from, self._load_until)),
+            baseline=baseline,
+            rejected=latencies(_between(self._rejected, self._load_from, self._load_until)),
             no_retry_after=self._no_retry_after,
-            most_waiting=self._most_waiting,
-            normal_after_s=normal_after_s(
-                calm,
-                [(due - self._load_until, took) for due, took in zip(*self._good, strict=True)],
-                [due - self._load_until for due in self._away[0]],
-                self._due.after_s,
+            max_queued=self._max_queued,
+            recovered_after_s=recovered_after_s(
+                baseline,
+                [(due - self._load_until, took) for due, took in zip(*self._succeeded, strict=True)],
+                [due - self._load_until for due in self._rejected[0]],
+                self._schedule.recovery_s,
             ),
         )
         return super()._tally(ended, cpu_s, overload)
 
 
-def _ticks(start: float, end: float, a_second: float) -> Iterator[float]:
-    """Evenly from `start` to before `end`."""
-    count = round((end - start) * a_second)
-    return (start + number / a_second for number in range(count))
+def _ticks(start: float, end: float, per_second: float) -> Iterator[float]:
+    """Evenly spaced times from `start` to before `end`."""
+    count = round((end - start) * per_second)
+    return (start + number / per_second for number in range(count))
 
 
-def _between(answers: tuple[Sequence[float], Sequence[float]], start: float, end: float) -> list[float]:
-    """How long those took that were due from `start` to before `end`."""
-    return [took for due, took in zip(*answers, strict=True) if start <= due < end]
+def _between(responses: tuple[Sequence[float], Sequence[float]], start: float, end: float) -> list[float]:
+    """Latencies of the requests due from `start` to before `end`."""
+    return [took for due, took in zip(*responses, strict=True) if start <= due < end]
 
 
-def normal_after_s(
-    calm: Latencies | None,
+def recovered_after_s(
+    baseline: Latencies | None,
     succeeded: Iterable[tuple[float, float]],
-    turned_away: Iterable[float],
-    after_s: float,
+    rejected: Iterable[float],
+    recovery_s: float,
 ) -> float | None:
-    """When things were normal again, in seconds after the load's end: the start of the first quarter of a second of
-    which nobody was turned away and the p99 was at most twice the calm one. None: not within `after_s`.
+    """Recovery in seconds after the end of the load: the start of the first window of a quarter of a second without
+    rejections and with a p99 of at most twice the baseline's. None: not within `recovery_s`.
 
-    `succeeded`: when each was due, counted from the load's end, and how long it took in seconds.
+    `succeeded`: due time from the end of the load, and latency, in seconds. `rejected`: due times.
     """
-    count = int(after_s / WINDOW_S)
+    count = int(recovery_s / WINDOW_S)
     took: list[list[float]] = [[] for _ in range(count)]
     for due, seconds in succeeded:
         if 0 <= due < count * WINDOW_S:
             took[int(due / WINDOW_S)].append(seconds)
-    unlucky = {int(due / WINDOW_S) for due in turned_away if due >= 0}
+    unlucky = {int(due / WINDOW_S) for due in rejected if due >= 0}
     for number, window in enumerate(took):
         found = latencies(window)
-        if calm and found and number not in unlucky and found.p99 <= 2 * calm.p99:
+        if baseline and found and number not in unlucky and found.p99 <= 2 * baseline.p99:
             return number * WINDOW_S
     return None

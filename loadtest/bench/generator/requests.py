@@ -1,6 +1,6 @@
-"""What the generator sends: request bytes made beforehand, with only the varying parts put in.
+"""Requests of the generator as bytes, made beforehand; only the varying parts are inserted.
 
-A source gives one request at a time; each kind of load is a source of its own.
+A source returns one request at a time; each kind of load has a source.
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from loadtest.bench.generator.responses import Answer
+from loadtest.bench.generator.responses import Response
 
 _LOCATION = re.compile(rb"\r\nlocation: (\S+)\r\n", re.IGNORECASE)
 
 
 class FreshSeats(msgspec.Struct, frozen=True, tag_field="type", tag=True):
-    """Book one seat that nobody has asked for yet, round the shows, each with a key of its own.
+    """Books one unused seat per request, shows in rotation, each with its own Idempotency-Key.
 
-    A show here is numbered seats: `(show_id, first, last)`, both included.
+    `shows` are numbered seats: `(show_id, first, last)`, both inclusive.
     """
 
     shows: tuple[tuple[int, int, int], ...]
     key_prefix: str
     hold_first: bool = False
-    """Hold each seat and, when that is answered, confirm the booking: two requests a seat."""
+    """Hold each seat, then confirm the booking: two requests per seat."""
 
     @property
     def seats(self) -> int:
-        """How many requests there are in it. Going round, the show with the fewest seats ends it."""
+        """Number of requests. In rotation, the show with the fewest seats ends it."""
         return len(self.shows) * min((last - first + 1 for _, first, last in self.shows), default=0)
 
 
 class OneRequest(msgspec.Struct, frozen=True, tag_field="type", tag=True):
-    """The same request over and over."""
+    """Repeats the same request."""
 
     method: str
     path: str
@@ -42,88 +42,88 @@ class OneRequest(msgspec.Struct, frozen=True, tag_field="type", tag=True):
 
 
 class SameSeats(msgspec.Struct, frozen=True, tag_field="type", tag=True):
-    """Book one seat of a few, over and over: the first to ask gets it, everybody else is refused."""
+    """Books the same few seats again and again: the first request gets a seat, all later ones are refused."""
 
     show_id: int
     seats: int
-    """Numbered seats 1 to so many, asked for in turn."""
+    """Number of seats; seats 1 to this number are requested in turn."""
     key_prefix: str = ""
-    """Of the keys, one for each request; empty: requests go without."""
+    """Prefix of the keys, one per request; empty: no Idempotency-Key."""
 
 
-Asks = FreshSeats | SameSeats | OneRequest
+Load = FreshSeats | SameSeats | OneRequest
 
-Source = Callable[[int, Answer | None], bytes | None]
-"""Connection number and its last answer → its whole next request, or None when nothing is left."""
+RequestSource = Callable[[int, Response | None], bytes | None]
+"""Connection number and its last response → its next request, or None when none is left."""
 
 
-def source_of(asks: Asks, host: str, tokens: Sequence[str]) -> Source:
-    """The requests for `asks`. Connection n speaks for the customer with token n, going round."""
-    match asks:
+def request_source(load: Load, host: str, tokens: Sequence[str]) -> RequestSource:
+    """Returns the source for `load`. Connection n uses token n, in rotation."""
+    match load:
         case FreshSeats():
-            return _fresh_seats(asks, host, tokens)
+            return _fresh_seats(load, host, tokens)
         case SameSeats():
-            return _same_seats(asks, host, tokens)
+            return _same_seats(load, host, tokens)
         case OneRequest():
-            return _one_request(asks, host, tokens)
+            return _one_request(load, host, tokens)
 
 
-def _fresh_seats(asks: FreshSeats, host: str, tokens: Sequence[str]) -> Source:
-    what = "holds" if asks.hold_first else "bookings"
-    paths = [f"POST /api/shows/{show_id}/{what} HTTP/1.1\r\n".encode() for show_id, _, _ in asks.shows]
-    firsts = [first for _, first, _ in asks.shows]
+def _fresh_seats(load: FreshSeats, host: str, tokens: Sequence[str]) -> RequestSource:
+    what = "holds" if load.hold_first else "bookings"
+    paths = [f"POST /api/shows/{show_id}/{what} HTTP/1.1\r\n".encode() for show_id, _, _ in load.shows]
+    firsts = [first for _, first, _ in load.shows]
     middles = [
         f"Host: {host}\r\n{_authorization(token)}Content-Type: application/json\r\n"
-        f"Idempotency-Key: {asks.key_prefix}-".encode()
+        f"Idempotency-Key: {load.key_prefix}-".encode()
         for token in tokens
     ]
-    taken, total, among = 0, asks.seats, len(asks.shows)
+    sent, total, among = 0, load.seats, len(load.shows)
 
-    def take(connection: int, last: Answer | None) -> bytes | None:
-        nonlocal taken
-        if asks.hold_first and last is not None and last.status == 201:
+    def next_request(connection: int, last: Response | None) -> bytes | None:
+        nonlocal sent
+        if load.hold_first and last is not None and last.status == 201:
             return _confirmation(last, middles[connection % len(middles)])
-        if taken == total:
+        if sent == total:
             return None
-        turn, show = divmod(taken, among)
+        turn, show = divmod(sent, among)
         body = b'{"seats":["%d"]}' % (firsts[show] + turn)
         request = b"%b%b%d\r\nContent-Length: %d\r\n\r\n%b" % (
             paths[show],
             middles[connection % len(middles)],
-            taken,
+            sent,
             len(body),
             body,
         )
-        taken += 1
+        sent += 1
         return request
 
-    return take
+    return next_request
 
 
-def _same_seats(asks: SameSeats, host: str, tokens: Sequence[str]) -> Source:
-    path = f"POST /api/shows/{asks.show_id}/bookings HTTP/1.1\r\n"
+def _same_seats(load: SameSeats, host: str, tokens: Sequence[str]) -> RequestSource:
+    path = f"POST /api/shows/{load.show_id}/bookings HTTP/1.1\r\n"
     heads = [
         f"{path}Host: {host}\r\n{_authorization(token)}Content-Type: application/json\r\n".encode()
         for token in tokens
     ]
     tails = []
-    for seat in range(1, asks.seats + 1):
+    for seat in range(1, load.seats + 1):
         body = b'{"seats":["%d"]}' % seat
         tails.append(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
-    key, taken = asks.key_prefix.encode(), 0
+    key, sent = load.key_prefix.encode(), 0
 
-    def take(connection: int, _: Answer | None) -> bytes:
-        nonlocal taken
-        taken += 1
-        head, tail = heads[connection % len(heads)], tails[taken % len(tails)]
-        return b"%bIdempotency-Key: %b-%d\r\n%b" % (head, key, taken, tail) if key else head + tail
+    def next_request(connection: int, _: Response | None) -> bytes:
+        nonlocal sent
+        sent += 1
+        head, tail = heads[connection % len(heads)], tails[sent % len(tails)]
+        return b"%bIdempotency-Key: %b-%d\r\n%b" % (head, key, sent, tail) if key else head + tail
 
-    return take
+    return next_request
 
 
-def _confirmation(held: Answer, middle: bytes) -> bytes:
+def _confirmation(held: Response, middle: bytes) -> bytes:
     location = _LOCATION.search(held.raw)
-    assert location is not None, "a booking that was made says where it is"
+    assert location is not None, "a created booking has a Location"
     return b"POST %b/confirm HTTP/1.1\r\n%b%b\r\nContent-Length: 0\r\n\r\n" % (
         location[1],
         middle,
@@ -131,11 +131,11 @@ def _confirmation(held: Answer, middle: bytes) -> bytes:
     )
 
 
-def _one_request(asks: OneRequest, host: str, tokens: Sequence[str]) -> Source:
-    body = asks.body.encode()
-    headers = "".join(f"{name}: {value}\r\n" for name, value in asks.headers.items())
+def _one_request(load: OneRequest, host: str, tokens: Sequence[str]) -> RequestSource:
+    body = load.body.encode()
+    headers = "".join(f"{name}: {value}\r\n" for name, value in load.headers.items())
     requests = [
-        f"{asks.method} {asks.path} HTTP/1.1\r\nHost: {host}\r\n{_authorization(token)}{headers}"
+        f"{load.method} {load.path} HTTP/1.1\r\nHost: {host}\r\n{_authorization(token)}{headers}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         + body
         for token in tokens

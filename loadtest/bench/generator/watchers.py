@@ -1,4 +1,4 @@
-"""Thousands of sockets that watch one show, cheap enough to share the machine with what they watch."""
+"""Thousands of WebSockets that watch one show, cheap enough to share the machine with the service."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import cast
 from loadtest.bench.processes import raise_open_files
 from loadtest.client import SetupError
 
-_AT_ONCE = 100
+_CONCURRENT_HANDSHAKES = 100
 _OPENING_S = 60.0
 _CHANGES = b'{"type":"changes","version":'
 
 
 class Arrivals:
-    """When each version of the show arrived, at every socket."""
+    """Arrival times of each version of the show, at every socket."""
 
     def __init__(self) -> None:
         self.at: defaultdict[int, list[float]] = defaultdict(list)
         """Version → `time.perf_counter()` of each arrival."""
-        self.pictures = 0
+        self.snapshots = 0
         self.lost = 0
-        """Sockets that ended before they were told to."""
+        """Sockets that the service closed."""
 
 
 class Watcher(asyncio.Protocol):
-    """One socket: reads frames as far as needed to know their versions. Answers pings, sends nothing else."""
+    """One socket: reads the versions of frames and answers pings."""
 
     __slots__ = ("_arrivals", "_held", "_transport", "ending", "opened")
 
@@ -68,10 +68,10 @@ class Watcher(asyncio.Protocol):
             digits = start + len(_CHANGES)
             self._arrivals.at[int(data[digits : data.index(b",", digits)])].append(now)
         elif opcode == 0x1:
-            self._arrivals.pictures += 1
+            self._arrivals.snapshots += 1
 
     def stop_reading(self) -> None:
-        """From now on it is a client that does not take what it is sent."""
+        """Stops reading, like a stalled client."""
         self._transport.pause_reading()
 
     def abort(self) -> None:
@@ -86,7 +86,7 @@ class Watcher(asyncio.Protocol):
 
 
 def _frame(data: bytes, at: int) -> tuple[int, int, int] | None:
-    """Opcode, start and end of the payload of the whole frame at `at`, if it is there."""
+    """Opcode, start and end of the payload of the frame at `at`; None when the frame is incomplete."""
     if len(data) < at + 2:
         return None
     size, start = data[at + 1], at + 2
@@ -99,7 +99,7 @@ def _frame(data: bytes, at: int) -> tuple[int, int, int] | None:
 
 
 async def open_watchers(host: str, port: int, show_id: int, count: int, arrivals: Arrivals) -> list[Watcher]:
-    """Opens sockets, all of them accepted. Raises SetupError, OSError or TimeoutError."""
+    """Opens sockets and awaits their handshakes. Raises SetupError, OSError or TimeoutError."""
     most = raise_open_files()
     if most < count + 200:
         raise SetupError(f"{count} sockets need as many open files; the limit is {most}: see ulimit -n")
@@ -108,7 +108,7 @@ async def open_watchers(host: str, port: int, show_id: int, count: int, arrivals
         f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 21}Q==\r\n\r\n"
     ).encode()
     loop = asyncio.get_running_loop()
-    room = asyncio.Semaphore(_AT_ONCE)
+    room = asyncio.Semaphore(_CONCURRENT_HANDSHAKES)
 
     async def open_one() -> Watcher:
         async with room:

@@ -1,1 +1,1 @@
-"""Results of a benchmark: kept, summed up, printed and drawn."""
+"""Results of a benchmark: files, summaries, tables and pictures."""

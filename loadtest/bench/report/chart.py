@@ -1,170 +1,204 @@
-"""One chart as an SVG that needs nothing else: groups of bars or lines over named places, with their spread."""
+"""One chart as an SVG: bars or lines over categories, with the range over several runs."""
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Sequence
-from xml.sax.saxutils import escape
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+import matplotlib as mpl
 import msgspec
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from loadtest.bench.report.statistics import Spread
 
-WIDTH, HEIGHT = 760, 430
-LEFT, RIGHT, TOP, BOTTOM = 72, 24, 118, 50
-COLOURS = ("#1f5fa8", "#d1702b", "#3b8a52", "#8a4fa0", "#9a8420", "#6f6f6f")
-_INK, _PALE, _GRID = "#1c1c1c", "#5f5f5f", "#e2e2e2"
-_TICKS = 5
-_BARS = 0.72
-"""Of a place's width."""
+SIZE_INCHES = (7.6, 4.3)
+COLOURS = ("#1f6fc4", "#d1702b", "#3b8a52", "#8a4fa0", "#9a8420", "#6f6f6f")
+_PAPER, _INK, _PALE, _GRID = "#ffffff", "#1c1c1c", "#5f5f5e", "#e2e2e2"
+_DARK = {
+    _PAPER: "#0d1117",
+    _INK: "#e6edf3",
+    _PALE: "#9198a1",
+    _GRID: "#2a313c",
+    **dict(zip(COLOURS, ("#58a0ee", "#e8914f", "#5cb878", "#b98ad0", "#c9b458", "#a0a0a0"), strict=True)),
+}
+"""The colour that replaces each colour where the reader prefers dark pages."""
+_GROUP_WIDTH = 0.72
+"""Share of a category's width that its bars take."""
+_LINE_OFFSET = 0.008
+"""Distance between the lines at one category, so that their whiskers stay apart, as a share of the width."""
+_MOST_WHISKERS = 12
+_LEGEND_ROW = 14.5
+"""Height of a row of the legend in points."""
+_STYLE: Any = {
+    "axes.prop_cycle": cycler(color=COLOURS),
+    "svg.fonttype": "none",  # text stays text: small files that can be searched
+    "svg.hashsalt": "aisle",  # equal results give equal files
+    "font.family": ["DejaVu Sans", "sans-serif"],
+    "font.size": 9.5,
+    "text.color": _INK,
+    "figure.facecolor": _PAPER,
+    "axes.facecolor": _PAPER,
+    "axes.edgecolor": _GRID,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.axisbelow": True,
+    "grid.color": _GRID,
+    "xtick.color": _INK,
+    "ytick.color": _PALE,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+}
 
 
 class Series(msgspec.Struct, frozen=True):
-    """What belongs together: one colour, one value at each place, or None."""
+    """Values of one colour: one for each category, or None."""
 
     name: str
     values: Sequence[Spread | None]
+    reference: bool = False
+    """A dashed line in the colour of the series before, to compare that one with."""
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
-    """A chart. Values are 0 or more; `about` says in which unit they are."""
+    """A chart. Values are 0 or more; `about` names their unit."""
 
     title: str
     about: str
     places: Sequence[str]
+    """The categories, from left to right."""
     series: Sequence[Series]
     lines: bool = False
+    """Lines instead of bars. With many categories, ranges are bands instead of whiskers."""
     logarithmic: bool = False
 
-    def svg(self) -> str:
-        """The picture. Raises ValueError when there is nothing to show."""
-        values = [of for one in self.series for of in one.values if of]
-        if not values:
+    def figure(self) -> Figure:
+        """The chart as a Matplotlib figure. Raises ValueError when there is no value."""
+        if not any(value for one in self.series for value in one.values):
             raise ValueError(f"{self.title}: there is nothing to show")
-        scale = _Scale([of.low for of in values], [of.high for of in values], self.logarithmic)
-        drawn = "".join(
-            self._line(number, one, scale) if self.lines else self._bars(number, one, scale)
-            for number, one in enumerate(self.series)
-        )
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-            f'height="{HEIGHT}" font-family="system-ui, sans-serif" font-size="13" role="img">\n'
-            f"<title>{escape(self.title)}</title>\n"
-            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>\n'
-            f"{_text(LEFT, 26, self.title, size=17, weight=600)}{_text(LEFT, 46, self.about, fill=_PALE)}"
-            f"{self._legend()}{self._axes(scale)}{drawn}</svg>\n"
-        )
+        with mpl.rc_context(_STYLE):
+            figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+            axes = figure.subplots()
+            columns = len(self.series) if len(self.series) <= 4 else 3
+            rows = -(-len(self.series) // columns) if columns > 1 else 0
+            above = 8 + rows * _LEGEND_ROW
+            axes.set_title(self.title, loc="left", fontsize=12.5, fontweight="bold", pad=above + 20)
+            axes.annotate(
+                self.about, (0, 1), (0, above), xycoords="axes fraction", textcoords="offset points",
+                color=_PALE, fontsize=9,
+            )  # fmt: skip
+            axes.grid(axis="y")
+            if self.logarithmic:
+                axes.set_yscale("log")
+                axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.yaxis.set_minor_locator(NullLocator())
+            self._draw(axes)
+            axes.set_xticks(range(len(self.places)), self.places)
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+            if not self.logarithmic:
+                axes.set_ylim(bottom=0)
+            if rows:
+                axes.legend(
+                    loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=columns, borderpad=0,
+                    handlelength=2.2, columnspacing=1.8, fontsize=9,
+                )  # fmt: skip
+            return figure
 
-    def _place(self, number: float) -> float:
-        return LEFT + (number + 0.5) * (WIDTH - LEFT - RIGHT) / len(self.places)
+    def svg(self) -> str:
+        """The chart as the text of an SVG file. Raises ValueError when there is no value."""
+        figure, drawn = self.figure(), io.StringIO()
+        with mpl.rc_context(_STYLE):
+            figure.savefig(drawn, format="svg", metadata={"Date": None, "Title": self.title})
+        return drawn.getvalue().replace("<defs>", f"<defs>\n  <style>{_dark_style()}</style>", 1)
 
-    def _legend(self) -> str:
-        """As many names in a row as there is room for."""
-        if len(self.series) == 1:
-            return ""
-        parts, x, y = [], LEFT, 60
+    def _draw(self, axes: Axes) -> None:
+        colours = iter(COLOURS * len(self.series))
+        colour = COLOURS[0]
         for number, one in enumerate(self.series):
-            wide = 36 + round(7.2 * len(one.name))
-            if x > LEFT and x + wide > WIDTH:
-                x, y = LEFT, y + 20
-            parts.append(f'<rect x="{x}" y="{y}" width="12" height="12" rx="2" fill="{_colour(number)}"/>')
-            parts.append(_text(x + 18, y + 11, one.name))
-            x += wide
-        return "".join(parts)
-
-    def _axes(self, scale: _Scale) -> str:
-        parts = []
-        for tick in scale.ticks:
-            y = scale.y(tick)
-            parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{_GRID}"/>')
-            parts.append(_text(LEFT - 8, y + 4, f"{tick:,g}", anchor="end", fill=_PALE))
-        for number, name in enumerate(self.places):
-            parts.append(_text(self._place(number), HEIGHT - BOTTOM + 22, name, anchor="middle"))
-        return "".join(parts) + "\n"
-
-    def _bars(self, number: int, one: Series, scale: _Scale) -> str:
-        room = _BARS * (WIDTH - LEFT - RIGHT) / len(self.places) / len(self.series)
-        wide, floor = min(room * 0.9, 64.0), scale.y(scale.low)
-        parts = []
-        for place, of in enumerate(one.values):
-            if of is None:
-                continue
-            middle, top = (
-                self._place(place) + (number + 0.5 - len(self.series) / 2) * room,
-                scale.y(of.median),
-            )
-            parts.append(
-                f'<rect x="{middle - wide / 2:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{floor - top:.1f}" '
-                f'rx="2" fill="{_colour(number)}"/>'
-            )
-            parts.append(_whisker(middle, of, scale))
-            label = _number(of.median)
-            parts.append(_text(middle, scale.y(of.high) - 6, label, anchor="middle", size=12))
-        return "".join(parts) + "\n"
-
-    def _line(self, number: int, one: Series, scale: _Scale) -> str:
-        points = [(self._place(place), of) for place, of in enumerate(one.values) if of]
-        path = " ".join(f"{x:.1f},{scale.y(of.median):.1f}" for x, of in points)
-        colour = _colour(number)
-        parts = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>']
-        for x, of in points:
-            parts.append(_whisker(x, of, scale))
-            parts.append(f'<circle cx="{x:.1f}" cy="{scale.y(of.median):.1f}" r="4" fill="{colour}"/>')
-        return "".join(parts) + "\n"
+            if not one.reference:
+                colour = next(colours)
+            seen = [(place, value) for place, value in enumerate(one.values) if value]
+            if one.reference:
+                _draw_reference(axes, one.name, seen, colour)
+            elif self.lines:
+                band = len(self.places) > _MOST_WHISKERS
+                offset = (
+                    0.0 if band else (number - (len(self.series) - 1) / 2) * _LINE_OFFSET * len(self.places)
+                )
+                _draw_line(
+                    axes, one.name, [(place + offset, value) for place, value in seen], colour, band=band
+                )
+            else:
+                width = _GROUP_WIDTH / len(self.series)
+                offset = (number + 0.5) * width - _GROUP_WIDTH / 2
+                _draw_bars(axes, one.name, [(place + offset, value) for place, value in seen], colour, width)
 
 
-class _Scale:
-    """Where values stand on the picture, and the round ones at which lines are drawn."""
-
-    def __init__(self, lows: Sequence[float], highs: Sequence[float], logarithmic: bool) -> None:
-        self._logarithmic = logarithmic
-        high = max(max(highs), 1e-9)
-        if logarithmic:
-            first = math.floor(math.log10(max(min(lows), high / 1e6)))
-            last = max(math.ceil(math.log10(high)), first + 1)
-            self.ticks = [10.0**exponent for exponent in range(first, last + 1)]
-        else:
-            step = 10.0 ** math.floor(math.log10(high / _TICKS))
-            step *= next(factor for factor in (1, 2, 2.5, 5, 10) if step * factor * _TICKS >= high)
-            self.ticks = [step * n for n in range(math.ceil(high * 1.02 / step) + 1)]
-        self.low, self._high = self.ticks[0], self.ticks[-1]
-
-    def y(self, value: float) -> float:
-        if self._logarithmic:
-            value = max(value, self.low)
-            share = math.log(value / self.low) / math.log(self._high / self.low)
-        else:
-            share = value / self._high
-        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+Points = Sequence[tuple[float, Spread]]
 
 
-def _whisker(x: float, of: Spread, scale: _Scale) -> str:
-    if of.low == of.high:
-        return ""
-    low, high = scale.y(of.low), scale.y(of.high)
-    ends = f"M{x - 4:.1f} {low:.1f}h8M{x - 4:.1f} {high:.1f}h8"
-    return f'<path d="M{x:.1f} {low:.1f}V{high:.1f}{ends}" stroke="{_INK}" stroke-opacity="0.6" fill="none"/>'
+def _draw_bars(axes: Axes, name: str, points: Points, colour: str, width: float) -> None:
+    for at, value in points:
+        axes.bar(at, value.median, width * 0.9, color=colour, label=name if at == points[0][0] else "")
+        _draw_whiskers(axes, [(at, value)], _INK)
+        axes.annotate(
+            _number(value.median), (at, value.high), (0, 4), textcoords="offset points", ha="center", fontsize=8.5
+        )  # fmt: skip
+    axes.margins(x=0.02, y=0.1)
 
 
-def _text(
-    x: float,
-    y: float,
-    text: str,
-    *,
-    anchor: str = "start",
-    size: int = 13,
-    weight: int = 400,
-    fill: str = _INK,
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}" '
-        f'fill="{fill}">{escape(text)}</text>\n'
+def _draw_line(axes: Axes, name: str, points: Points, colour: str, *, band: bool) -> None:
+    places = [at for at, _ in points]
+    medians = [value.median for _, value in points]
+    if band:
+        lows, highs = ([value.low for _, value in points], [value.high for _, value in points])
+        axes.fill_between(places, lows, highs, color=colour, alpha=0.18, linewidth=0)
+        axes.plot(places, medians, color=colour, linewidth=2, label=name)
+    else:
+        _draw_whiskers(axes, points, colour)
+        axes.plot(places, medians, color=colour, linewidth=2, marker="o", markersize=5.5, label=name)
+    axes.margins(x=0.04, y=0.1)
+
+
+def _draw_reference(axes: Axes, name: str, points: Points, colour: str) -> None:
+    medians = [value.median for _, value in points]
+    axes.plot(
+        [at for at, _ in points], medians, color=colour, linewidth=1.3, linestyle=(0, (5, 4)), label=name
     )
 
 
+def _draw_whiskers(axes: Axes, points: Points, colour: str) -> None:
+    """The lowest and the highest run of each value, where they differ."""
+    several = [(at, value) for at, value in points if value.low < value.high]
+    if several:
+        axes.errorbar(
+            [at for at, _ in several],
+            [value.median for _, value in several],
+            yerr=_distances(value for _, value in several),
+            fmt="none", ecolor=colour, elinewidth=1.1, capsize=3,
+        )  # fmt: skip
+
+
+def _distances(values: Iterable[Spread]) -> list[tuple[float, ...]]:
+    pairs = [(value.median - value.low, value.high - value.median) for value in values]
+    return list(zip(*pairs, strict=True))
+
+
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 or value == math.floor(value) else f"{value:.3g}"
 
 
-def _colour(number: int) -> str:
-    return COLOURS[number % len(COLOURS)]
+def _dark_style() -> str:
+    """Rules that replace the colours; viewers without media queries show the light ones."""
+    rules = " ".join(
+        f'[style*="{what}: {light}"] {{ {what}: {dark} !important }}'
+        for light, dark in _DARK.items()
+        for what in ("fill", "stroke")
+    )
+    return f"@media (prefers-color-scheme: dark) {{ {rules} }}"

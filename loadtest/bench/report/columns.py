@@ -1,4 +1,4 @@
-"""What a case is called in tables and results, and what its answers mean."""
+"""Cases of the benchmark as columns of its table, and the meaning of their responses."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import msgspec
 
 ACCEPTED, DECIDED, CONFIRMED, REFUSED = "accepted/s", "decided/s", "confirmed/s", "refused/s"
-AWAY, ANSWERED = "turned away/s", "answers/s"
-RATES = (ACCEPTED, DECIDED, CONFIRMED, REFUSED, AWAY, ANSWERED)
-"""In the order in which they are shown."""
-TURNED_AWAY = (503, 429)
-"""The statuses of what was certainly not taken."""
+REJECTED, ANSWERED = "turned away/s", "answers/s"
+RATES = (ACCEPTED, DECIDED, CONFIRMED, REFUSED, REJECTED, ANSWERED)
+"""In the order of the table."""
+REJECTED_STATUSES = (503, 429)
+"""Statuses of requests that were certainly not accepted."""
 
 _ACCEPTED = frozenset({200, 201, 202, 409, 422})
 _UNDECIDED = 202
@@ -22,11 +22,11 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     """One case: a column of the table."""
 
     case: str
-    """Its name, such as `bookings-64`, for results and `--only`."""
+    """Name, such as `bookings-64`, in results and for `--only`."""
     title: str
-    """What stands over the column."""
+    """Heading of the column."""
     confirms: tuple[int, ...] = ()
-    """The statuses that say that a booking is confirmed; none where nothing is booked."""
+    """Statuses of a confirmed booking; none where nothing is booked."""
 
     @property
     def books(self) -> bool:
@@ -34,21 +34,21 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rates(column: Column, statuses: Mapping[int, int], seconds: float) -> dict[str, float]:
-    """What the answers of a run come to a second.
+    """Rates per second of the responses of a run.
 
-    Accepted: the log took it, whatever became of it. Decided: of those, answered with the decision. Refused: decided
-    against, such as a seat that is taken. Turned away: not taken at all, 503 or 429.
+    Accepted: appended to the log. Decided: of those, with the decision in the response. Refused: decided against,
+    such as a seat that is taken. Turned away: rejected without a command, 503 or 429.
     """
 
-    def a_second(*wanted: int) -> float:
+    def per_second(*wanted: int) -> float:
         return sum(statuses.get(status, 0) for status in wanted) / seconds
 
     if not column.books:
         return {ANSWERED: sum(statuses.values()) / seconds}
     return {
-        ACCEPTED: a_second(*_ACCEPTED),
-        DECIDED: a_second(*_ACCEPTED - {_UNDECIDED}),
-        CONFIRMED: a_second(*column.confirms),
-        REFUSED: a_second(*_REFUSED),
-        AWAY: a_second(*TURNED_AWAY),
+        ACCEPTED: per_second(*_ACCEPTED),
+        DECIDED: per_second(*_ACCEPTED - {_UNDECIDED}),
+        CONFIRMED: per_second(*column.confirms),
+        REFUSED: per_second(*_REFUSED),
+        REJECTED: per_second(*REJECTED_STATUSES),
     }

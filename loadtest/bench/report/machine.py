@@ -1,4 +1,4 @@
-"""What the figures were measured on: without it they mean nothing."""
+"""Description of the machine and of the code that was measured."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import time
 from pathlib import Path
 
 import msgspec
+import psutil
 
 _SYNCS = 50
 _PAGE = b"\0" * 8192
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """The machine, and the state of the code."""
+    """The machine, and the version of the code."""
 
     cpu: str
     cores: int
@@ -25,17 +26,17 @@ class Machine(msgspec.Struct, frozen=True):
     system: str
     python: str
     sync_ms: float
-    """Median time to write 8 KiB and have the disk say that it has them. Far below 0.1: it does not sync."""
+    """Median time of a synced write of 8 KiB. Far below 0.1, the disk does not sync."""
     commit: str
-    """Of the checkout; with a plus sign when there was more in it."""
+    """Commit of the checkout, with a plus sign when it had uncommitted changes."""
 
 
 def describe(folder: Path) -> Machine:
-    """This machine, its disk tried in `folder`."""
+    """Describes this machine; its disk is measured in `folder`."""
     return Machine(
         cpu=_cpu(),
         cores=len(os.sched_getaffinity(0)),
-        memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         sync_ms=round(_sync_ms(folder), 3),
@@ -44,6 +45,7 @@ def describe(folder: Path) -> Machine:
 
 
 def _cpu() -> str:
+    """The model of the CPU, which psutil does not know."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         name, _, value = line.partition(":")
         if name.strip() == "model name":

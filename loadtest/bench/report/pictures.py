@@ -1,6 +1,6 @@
-"""`python -m loadtest.bench.report.pictures RESULT.json …`: the results as pictures, for the documentation.
+"""`python -m loadtest.bench.report.pictures RESULT.json …`: draws the pictures of the documentation.
 
-Several files, such as one for each log, stand beside each other. What a file has no figures for is left out.
+Several files, such as one for each log, are drawn side by side. Cases that were not measured are left out.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from loadtest.bench.scenarios import CONNECTIONS
 
 FOLDER = Path(__file__).parents[3] / "docs" / "pictures"
 LOGS = {"postgres": "PostgreSQL", "kafka": "Kafka"}
-TOLD_APART = (1, 64, 256)
-"""Of so many connections the latencies are drawn: with more lines, colours would come again."""
+LATENCY_CONNECTIONS = (1, 64, 256)
+"""Numbers of connections whose latencies are drawn; more lines would repeat colours."""
 
 
 def throughput(all_results: Sequence[Results]) -> Chart:
-    """Confirmed bookings a second against the number of connections."""
+    """Confirmed bookings per second by number of connections."""
     wanted = [f"bookings-{n}" for n in CONNECTIONS]
     return Chart(
-        title="Confirmed bookings a second",
-        about=f"a fresh seat each over 64 shows, closed loop; {_runs(all_results)}",
+        title="Confirmed bookings per second",
+        about=f"one new seat each, 64 shows, closed loop; {_runs(all_results)}",
         places=[_connections(n) for n in CONNECTIONS],
         series=[
             Series(_log(results), [_rate(_case(results, name)) for name in wanted]) for results in all_results
@@ -38,10 +38,10 @@ def throughput(all_results: Sequence[Results]) -> Chart:
 
 
 def latency(all_results: Sequence[Results]) -> Chart:
-    """Percentiles of the time that a booking takes, by connections."""
+    """Latency percentiles of a booking, by connections."""
     percentiles = ("p50", "p90", "p99", "p999")
     return Chart(
-        title="How long a booking takes",
+        title="Latency of a booking",
         about=f"milliseconds, by connections, closed loop; {_runs(all_results)}",
         places=["p50", "p90", "p99", "p99.9"],
         series=[
@@ -50,7 +50,7 @@ def latency(all_results: Sequence[Results]) -> Chart:
                 [case.latency_ms.get(name) for name in percentiles],
             )
             for results in all_results
-            for n in TOLD_APART
+            for n in LATENCY_CONNECTIONS
             if (case := _case(results, f"bookings-{n}"))
         ],
         lines=True,
@@ -59,12 +59,12 @@ def latency(all_results: Sequence[Results]) -> Chart:
 
 
 def storm(all_results: Sequence[Results]) -> Chart:
-    """The storm on one show, what others book beside it, and what is left past the capacity."""
+    """Responses to a storm on one show, bookings beside it, and bookings at twice the capacity."""
 
     def values(results: Results) -> list[Spread | None]:
         other, overload = _case(results, "storm-other"), _case(results, "open-loop")
         return [
-            _answers(_case(results, "storm-256")),
+            _responses(_case(results, "storm-256")),
             other.figures.get("storm's answers/s") if other else None,
             _rate(other),
             overload.figures.get("capacity/s") if overload else None,
@@ -72,15 +72,15 @@ def storm(all_results: Sequence[Results]) -> Chart:
         ]
 
     return Chart(
-        title="When too many come",
-        about=f"a second: 256 connections after the same seats, and an open loop; {_runs(all_results)}",
-        places=["storm: answers", "again, not alone", "64 others: booked", "capacity", "at twice: booked"],
+        title="Above capacity: storm and open loop",
+        about=f"per second: 256 connections on the same seats, and an open loop; {_runs(all_results)}",
+        places=["storm: responses", "storm, shared", "64 others: booked", "capacity", "at twice: booked"],
         series=[Series(_log(results), values(results)) for results in all_results],
     )
 
 
 def filling(all_results: Sequence[Results]) -> Chart:
-    """CPU for a booking as one show fills."""
+    """CPU per booking as one show fills."""
 
     def costs(results: Results) -> list[Spread | None]:
         case = _case(results, "one-show-256")
@@ -88,8 +88,8 @@ def filling(all_results: Sequence[Results]) -> Chart:
 
     found = [(results, costs(results)) for results in all_results]
     return Chart(
-        title="CPU for a booking as a show fills",
-        about=f"microseconds of all parts of the path, from the first seat to the last; {_runs(all_results)}",
+        title="CPU per booking as a show fills",
+        about=f"microseconds of all parts of the booking path, by share of seats sold; {_runs(all_results)}",
         places=[f"{n}0 %" for n in range(1, max((len(cost) for _, cost in found), default=0) + 1)],
         series=[Series(_log(results), cost) for results, cost in found],
         lines=True,
@@ -97,7 +97,7 @@ def filling(all_results: Sequence[Results]) -> Chart:
 
 
 def overload(all_results: Sequence[Results]) -> Chart:
-    """Confirmed bookings in each second of an open loop past the capacity."""
+    """Confirmed bookings in each second of an open loop above the capacity."""
 
     def seconds(results: Results) -> list[Spread | None]:
         runs = [run.tally.each_second for run in results.runs if run.column.case == "open-loop"]
@@ -110,11 +110,15 @@ def overload(all_results: Sequence[Results]) -> Chart:
         case = _case(results, "open-loop")
         series.append(Series(_log(results), of))
         series.append(
-            Series(f"{_log(results)}, capacity", [case.figures["capacity/s"]] * len(of) if case else [])
+            Series(
+                f"{_log(results)}, capacity",
+                [case.figures["capacity/s"]] * len(of) if case else [],
+                reference=True,
+            )
         )
     return Chart(
-        title="Confirmed bookings while twice the capacity is asked for",
-        about=f"a second, over the seconds of an open loop; {_runs(all_results)}",
+        title="Confirmed bookings at twice the capacity",
+        about=f"per second, by the seconds of an open loop; {_runs(all_results)}",
         places=[str(n) if n % 5 == 0 or length <= 10 else "" for n in range(1, length + 1)],
         series=series,
         lines=True,
@@ -131,7 +135,7 @@ PICTURES: dict[str, Callable[[Sequence[Results]], Chart]] = {
 
 
 def draw(all_results: Sequence[Results], folder: Path) -> list[Path]:
-    """Draws what there are figures for, in a folder that need not be there; returns the files."""
+    """Draws all measured cases into a folder, which is made when missing. Returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for name, picture in PICTURES.items():
@@ -153,8 +157,8 @@ def _rate(case: Case | None) -> Spread | None:
     return case.rates.get(CONFIRMED) if case else None
 
 
-def _answers(case: Case | None) -> Spread | None:
-    return case.a_second if case else None
+def _responses(case: Case | None) -> Spread | None:
+    return case.per_second if case else None
 
 
 def _connections(count: int) -> str:
@@ -172,8 +176,8 @@ def _runs(all_results: Sequence[Results]) -> str:
 
 
 def pictures(
-    files: Annotated[list[Path], typer.Argument(help="Results of `make bench`, as it kept them.")],
-    folder: Annotated[Path, typer.Option(help="Where the pictures go.")] = FOLDER,
+    files: Annotated[list[Path], typer.Argument(help="Result files of `make bench`.")],
+    folder: Annotated[Path, typer.Option(help="Folder for the pictures.")] = FOLDER,
 ) -> None:
     """Draws the results as SVG files."""
     try:

@@ -1,4 +1,4 @@
-"""Everything that one `make bench` found out, and what its runs come to."""
+"""Results of one `make bench`, and the summary of its runs."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from pathlib import Path
 
 import msgspec
 
-from loadtest.bench.emails import Letters
-from loadtest.bench.environment import Measured, Step
+from loadtest.bench.emails import Emails
+from loadtest.bench.environment import CaseRun, Step
 from loadtest.bench.processes import PARTS
-from loadtest.bench.report.columns import RATES, TURNED_AWAY, Column, rates
+from loadtest.bench.report.columns import RATES, REJECTED_STATUSES, Column, rates
 from loadtest.bench.report.machine import Machine
 from loadtest.bench.report.statistics import Latencies, Spread, spread
 
 FOLDER = Path(__file__).parents[2] / "results"
 
 NOT_PATH = ("notifier", "generator")
-"""What the cost of a booking does not count: letters, which have a cost of their own, and who asks."""
+"""Parts that the cost of a booking does not include: e-mails, which are measured apart, and the generator."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """What `aisle verify` said afterwards."""
+class CheckResult(msgspec.Struct, frozen=True):
+    """Result of `aisle verify` after the runs."""
 
-    well: bool
-    said: str
+    passed: bool = msgspec.field(name="well")
+    output: str = msgspec.field(name="said")
 
 
-class Sold(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the home in which bookings had been sold beforehand."""
+class FullHome(msgspec.Struct, frozen=True, kw_only=True):
+    """Results of the home in which bookings had been sold beforehand."""
 
     beforehand: int
     answered: int
-    """Answers 201 to bookings of the runs there."""
+    """Responses 201 to bookings of its runs."""
     booked: int
-    """Of these, those that are in its database."""
-    verdict: Verdict
+    """Of these, bookings in its database."""
+    check: CheckResult = msgspec.field(name="verdict")
 
     @property
     def lost(self) -> int:
@@ -49,31 +49,31 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     case: str
     title: str
     runs: int
-    a_second: Spread | None
-    """Expected answers a second."""
+    per_second: Spread | None = msgspec.field(name="a_second")
+    """Expected responses per second."""
     rates: dict[str, Spread]
-    """All answers a second, by what they mean."""
+    """Rates of all responses, by their meaning."""
     latency_ms: dict[str, Spread]
     """p50, p90, p99, p999 and max of each run."""
     cpu_us: dict[str, Spread]
-    """CPU of each part for one expected answer."""
+    """CPU of each part per expected response."""
     generator_us: Spread | None
-    """CPU of the generator for one request, however it was answered."""
+    """CPU of the generator per request."""
     memory_mib: dict[str, Spread]
     """Proportional memory of each part after a run."""
     figures: dict[str, Spread]
-    """What this case alone tells."""
+    """Figures of this case alone."""
     steps: list[list[Spread]]
-    """Of each stretch between two marks: expected answers a second and, where it is known, the CPU of the booking
-    path for one, in microseconds."""
+    """For each step between two marks: expected responses per second and, where known, the CPU of the booking path
+    per response in microseconds."""
     statuses: dict[int, int]
     other: int
-    """Answers with a status that the case does not look for, lost connections and unanswered requests."""
+    """Responses with an unexpected status, lost connections and requests without a response."""
     examples: dict[int, str]
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole run, as it is kept in a file."""
+    """All results, as written to a file."""
 
     at: str
     log: str
@@ -84,34 +84,34 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     workers: int | None
     cases: list[Case]
     answered: int
-    """Answers 201 to bookings, warm-ups included; the database should have as many."""
+    """Responses 201 to bookings, including warm-ups; the database should have as many."""
     kafka_is_seen: bool
-    runs: list[Measured]
-    """Every run, in the order in which they were made."""
+    runs: list[CaseRun]
+    """All runs in order."""
     max_in_flight: int | None = None
-    """Of each gateway: undecided requests."""
+    """Limit of undecided requests of each gateway."""
     partitions: int | None = None
     idle_mib: dict[str, float] | None = None
-    """Proportional memory of each part after the start, before anybody asked for anything."""
+    """Proportional memory of each part after the start, before the first request."""
     machine: Machine | None = None
-    letters: Letters | None = None
-    verdict: Verdict | None = None
-    sold: Sold | None = None
+    emails: Emails | None = msgspec.field(name="letters", default=None)
+    check: CheckResult | None = msgspec.field(name="verdict", default=None)
+    sold: FullHome | None = None
 
     @property
     def lost(self) -> int:
-        """Bookings that were answered 201 and are not in the database; more than none is a defect."""
-        lost = 0 if self.letters is None else max(0, self.answered - self.letters.booked)
+        """Bookings with the response 201 that are not in the database; any is a defect."""
+        lost = 0 if self.emails is None else max(0, self.answered - self.emails.booked)
         return lost + (self.sold.lost if self.sold else 0)
 
     @property
-    def well(self) -> bool:
-        """Whether nothing that was found says that Aisle did wrong."""
-        verdicts = (self.verdict, self.sold.verdict if self.sold else None)
-        return not self.lost and all(verdict.well for verdict in verdicts if verdict)
+    def passed(self) -> bool:
+        """True when no booking is lost and `aisle verify` passed."""
+        checks = (self.check, self.sold.check if self.sold else None)
+        return not self.lost and all(check.passed for check in checks if check)
 
     def write(self) -> Path:
-        """Puts the results into the folder of results. Returns the file."""
+        """Writes the results into the results folder. Returns the file."""
         FOLDER.mkdir(exist_ok=True)
         name = self.at.replace(":", "").replace("-", "")[:15]
         path = FOLDER / f"{name}-{self.log}{'-quick' if self.quick else ''}.json"
@@ -119,20 +119,20 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         return path
 
 
-def summarise(column: Column, runs: Sequence[Measured]) -> Case:
-    """What several runs of one case come to: medians, with the lowest and highest beside them."""
+def summarise(column: Column, runs: Sequence[CaseRun]) -> Case:
+    """Summary of the runs of one case: medians with the lowest and the highest values."""
     tallies = [run.tally for run in runs]
     statuses: Counter[int] = Counter()
     examples: dict[int, str] = {}
     for tally in tallies:
         statuses.update(tally.statuses)
         examples = tally.examples | examples
-    told_apart = sum(count for status, count in statuses.items() if status in TURNED_AWAY)
+    rejected = sum(count for status, count in statuses.items() if status in REJECTED_STATUSES)
     return Case(
         case=column.case,
         title=column.title,
         runs=len(runs),
-        a_second=spread([tally.expected / tally.seconds for tally in tallies]),
+        per_second=spread([tally.expected / tally.seconds for tally in tallies]),
         rates=_spreads(RATES, [rates(column, tally.statuses, tally.seconds) for tally in tallies]),
         latency_ms=_latencies([tally.latencies for tally in tallies if tally.latencies]),
         cpu_us=_spreads((*PARTS, "generator"), [run.cpu_us for run in runs if run.cpu_us]),
@@ -148,7 +148,7 @@ def summarise(column: Column, runs: Sequence[Measured]) -> Case:
         steps=_steps([run.steps for run in runs]),
         statuses=dict(statuses),
         other=sum(statuses.values())
-        - told_apart
+        - rejected
         - sum(tally.expected for tally in tallies)
         + sum(tally.broken + tally.unanswered for tally in tallies),
         examples=examples,
@@ -169,7 +169,7 @@ def _latencies(seen: Sequence[Latencies]) -> dict[str, Spread]:
 def _spreads(
     names: Sequence[str], runs: Sequence[dict[str, float]], *, where_missing: float | None = 0.0
 ) -> dict[str, Spread]:
-    """Of each name that any run has. What a run does not have counts as `where_missing`, or not at all."""
+    """Spreads by name. A missing value counts as `where_missing`; with None it is left out."""
     found = {}
     for name in names:
         values = [run.get(name, where_missing) for run in runs]
@@ -194,5 +194,5 @@ def _steps(runs: Sequence[Sequence[Step]]) -> list[list[Spread]]:
 
 
 def path_us(cpu_us: Mapping[str, float]) -> float:
-    """The CPU of the booking path: all parts but those that have a cost of their own."""
+    """CPU of the booking path: all parts except those in NOT_PATH."""
     return sum(used for part, used in cpu_us.items() if part not in NOT_PATH)

@@ -1,4 +1,4 @@
-"""Percentiles of what was seen, and medians with their spread over several runs."""
+"""Percentiles of one run, and medians with their spread over several runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Latencies(msgspec.Struct, frozen=True):
-    """What a run's answers took, in milliseconds. Exact: no answer is left out or put into a bucket."""
+    """Latencies of a run in milliseconds. They are exact: no response is left out or put into a bucket."""
 
     p50: float
     p90: float
@@ -19,7 +19,7 @@ class Latencies(msgspec.Struct, frozen=True):
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """One figure over several runs."""
+    """Median, lowest and highest value of one figure over several runs."""
 
     median: float
     low: float
@@ -29,16 +29,16 @@ class Spread(msgspec.Struct, frozen=True):
 def percentile(ordered: Sequence[float], percent: float) -> float:
     """The smallest value that at least `percent` of all values do not exceed. `ordered` ascends."""
     if not ordered:
-        raise ValueError("no value, no percentile")
+        raise ValueError("a percentile needs at least one value")
     if not 0 < percent <= 100:
         raise ValueError("a percentile is above 0 and at most 100")
-    # Counted in whole thousandths of a percent: 99.9 % of 1000 values is the 999th, without float's error.
+    # In integers of a thousandth of a percent: 99.9 % of 1000 values is the 999th, without rounding errors.
     rank = -(-round(percent * 1000) * len(ordered) // 100_000)
     return ordered[rank - 1]
 
 
 def latencies(seconds: Sequence[float]) -> Latencies | None:
-    """The latencies of one run; None when nothing was answered."""
+    """Latencies of one run; None without responses."""
     if not seconds:
         return None
     ordered = sorted(seconds)
@@ -47,7 +47,7 @@ def latencies(seconds: Sequence[float]) -> Latencies | None:
 
 
 def spread(values: Sequence[float]) -> Spread | None:
-    """The median of several runs with the lowest and the highest; None when there is none."""
+    """Median, lowest and highest of several runs; None without values."""
     if not values:
         return None
     return Spread(statistics.median(values), min(values), max(values))

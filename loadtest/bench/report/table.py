@@ -1,4 +1,4 @@
-"""The results as one table for the eyes."""
+"""Results as a table in the terminal."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rich.text import Text
 
 from loadtest.bench.processes import PARTS
 from loadtest.bench.report.columns import RATES
-from loadtest.bench.report.results import Case, Results, Verdict, path_us
+from loadtest.bench.report.results import Case, CheckResult, Results, path_us
 from loadtest.bench.report.statistics import Spread
 
 _LABELS, _COLUMN = 24, 18
-"""Characters that the names of the rows take, and one case."""
+"""Width in characters of the names of the rows, and of one case."""
 
 
-def show(results: Results, console: Console) -> None:
-    """Prints everything that `results` say."""
+def print_results(results: Results, console: Console) -> None:
+    """Prints the results."""
     console.print(_heading(results))
     width = max(1, (console.width - _LABELS) // _COLUMN)
     for first in range(0, len(results.cases), width):
@@ -28,20 +28,20 @@ def show(results: Results, console: Console) -> None:
     console.print(Text(_about(results), style="dim"))
     if results.idle_mib:
         idle = ", ".join(f"{part} {mib:,.0f}" for part, mib in results.idle_mib.items())
-        console.print(Text(f"Memory after the start, before anybody asked, MiB: {idle}"))
+        console.print(Text(f"Memory after the start, before the first request, MiB: {idle}"))
     for case in results.cases:
         for status, example in sorted(case.examples.items()):
-            what = f"status {status}" if status else "no proper answer"
+            what = f"status {status}" if status else "invalid response"
             console.print(Text(f"{case.title}: {what}, for example: {example}", style="yellow"))
     if results.answered:
-        console.print(Text(_letters(results)))
+        console.print(Text(_emails(results)))
     if results.lost:
-        console.print(Text(f"{results.lost:,} bookings that were answered 201 are lost!", style="bold red"))
-    if results.verdict:
-        _print_verdict("aisle verify: ", results.verdict, console)
+        console.print(Text(f"{results.lost:,} bookings with the response 201 are lost!", style="bold red"))
+    if results.check:
+        _print_check("aisle verify: ", results.check, console)
     if sold := results.sold:
         console.print(Text(f"Sold beforehand in the full home: {sold.beforehand:,} bookings."))
-        _print_verdict("aisle verify there: ", sold.verdict, console)
+        _print_check("aisle verify there: ", sold.check, console)
 
 
 def _heading(results: Results) -> Text:
@@ -67,7 +67,7 @@ def _heading(results: Results) -> Text:
 
 
 def _part(cases: Sequence[Case]) -> Table:
-    """As many cases as fit beside each other."""
+    """Table of the cases that fit beside each other."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", show_edge=False, pad_edge=False)
     table.add_column("", no_wrap=True, min_width=_LABELS - 2)
     for case in cases:
@@ -77,7 +77,7 @@ def _part(cases: Sequence[Case]) -> Table:
             _spread_rows(table, name, [case.rates.get(name) for case in cases], ",.0f")
     for name in ("p50", "p90", "p99", "max"):
         _spread_rows(table, f"{name}, ms", [case.latency_ms.get(name) for case in cases], ",.2f")
-    table.add_row("other answers", *(f"{case.other:,}" for case in cases))
+    table.add_row("other responses", *(f"{case.other:,}" for case in cases))
     for name in dict.fromkeys(name for case in cases for name in case.figures):
         _spread_rows(table, name, [case.figures.get(name) for case in cases], None)
     _cpu_rows(table, cases)
@@ -86,8 +86,8 @@ def _part(cases: Sequence[Case]) -> Table:
 
 
 def _spread_rows(table: Table, label: str, spreads: Sequence[Spread | None], form: str | None) -> None:
-    """The medians, and below them the lowest and the highest where there are several runs. Without a form, small
-    numbers have decimals."""
+    """Adds the medians and, where runs differ, the lowest and highest values. Without a `form`, small numbers have
+    decimals."""
 
     def text(value: float) -> str:
         return format(value, form or (",.0f" if abs(value) >= 100 or value == int(value) else ".2f"))
@@ -126,31 +126,31 @@ def _memory_rows(table: Table, cases: Sequence[Case]) -> None:
 
 
 def _about(results: Results) -> str:
-    """What has to be said about the rows."""
-    told = (
-        "accepted: the log took it; decided: answered with its decision; refused: decided against; turned away: not"
-        " taken, 503 or 429. CPU is for one answer that the case looks for. The booking path is all parts but the"
-        " notifier: letters have a cost of their own. Memory is proportional (PSS)."
+    """Explanation of the rows."""
+    text = (
+        "accepted: appended to the log; decided: response with the decision; refused: decided against; turned away:"
+        " rejected, 503 or 429. CPU is per expected response. The booking path is all parts but the notifier:"
+        " e-mails are measured apart. Memory is proportional (PSS)."
     )
     if results.log == "kafka" and not results.kafka_is_seen:
-        told += " Kafka runs elsewhere; its CPU is not counted."
-    return told
+        text += " Kafka runs elsewhere; its CPU is not counted."
+    return text
 
 
-def _letters(results: Results) -> str:
-    letters = results.letters
-    if letters is None:
-        return f"\n{results.answered:,} bookings were answered 201; the database was not looked at."
-    told = (
-        f"\n{results.answered:,} bookings were answered 201, {letters.booked:,} are in the database; "
-        f"letters sent meanwhile: {letters.sent:,}, left undone: {letters.left:,}."
+def _emails(results: Results) -> str:
+    emails = results.emails
+    if emails is None:
+        return f"\n{results.answered:,} bookings had the response 201; the database was not checked."
+    text = (
+        f"\n{results.answered:,} bookings had the response 201, {emails.booked:,} are in the database; "
+        f"e-mails sent meanwhile: {emails.sent:,}, pending: {emails.pending:,}."
     )
-    if letters.cpu_us and letters.a_second:
-        total = sum(used for part, used in letters.cpu_us.items()) / 1000
-        told += f" Alone, the notifier sends {letters.a_second:,.0f} a second, {total:.1f} ms of CPU each."
-    return told
+    if emails.cpu_us and emails.per_second:
+        total = sum(used for part, used in emails.cpu_us.items()) / 1000
+        text += f" Alone, the notifier sends {emails.per_second:,.0f} per second, {total:.1f} ms of CPU each."
+    return text
 
 
-def _print_verdict(what: str, verdict: Verdict, console: Console) -> None:
-    style = "green" if verdict.well else "bold red"
-    console.print(Text(what, style="bold").append(verdict.said or "(silent)", style=style))
+def _print_check(what: str, check: CheckResult, console: Console) -> None:
+    style = "green" if check.passed else "bold red"
+    console.print(Text(what, style="bold").append(check.output or "(no output)", style=style))

@@ -1,18 +1,18 @@
-"""What can be measured: one module a scenario, all with the same way in."""
+"""Scenarios of the benchmark, one module each, with a common interface."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from loadtest.bench.environment import Measured, Stage
+from loadtest.bench.environment import CaseRun, Environment
 from loadtest.bench.report.columns import Column
 from loadtest.bench.scenarios.bookings import Bookings
 from loadtest.bench.scenarios.catalogue import MOVIES, SHOW, Reading
 from loadtest.bench.scenarios.login_storm import LoginStorm
 from loadtest.bench.scenarios.nothing import Nothing
 from loadtest.bench.scenarios.one_show import QUICK_SEATS, SEATS, OneShow
-from loadtest.bench.scenarios.open_loop import QUICK_CALM_S, QUICK_LOAD_S, OpenLoop
+from loadtest.bench.scenarios.open_loop import QUICK_BASELINE_S, QUICK_LOAD_S, OpenLoop
 from loadtest.bench.scenarios.seat_maps import SeatMaps
 from loadtest.bench.scenarios.storm import BEST_SEATS, Storm
 
@@ -21,27 +21,27 @@ QUICK_CONNECTIONS = (1, 64, 256)
 
 
 class Scenario(Protocol):
-    """What is measured together: one case, or a few that only make sense beside each other."""
+    """Cases that are measured together: one, or a few that are compared with each other."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """Its cases, in the order of the table."""
         ...
 
-    async def measure(self, stage: Stage) -> Sequence[Measured]:
-        """One run of each case: warm-up and measurement. Called once a round, in the order of the table."""
+    async def measure(self, environment: Environment) -> Sequence[CaseRun]:
+        """Runs each case once, with warm-up. Called once per round, in the order of the table."""
         ...
 
 
 def all_scenarios(*, quick: bool) -> Sequence[Scenario]:
-    """Everything that `make bench` measures."""
+    """All scenarios of `make bench`."""
     return (
         *(Bookings(connections) for connections in (QUICK_CONNECTIONS if quick else CONNECTIONS)),
         Bookings(256, hold_first=True),
         OneShow(256, seats=QUICK_SEATS if quick else SEATS),
         Storm(256),
         Storm(256, keyed=False, seats=BEST_SEATS),
-        OpenLoop(load_s=QUICK_LOAD_S, calm_s=QUICK_CALM_S) if quick else OpenLoop(),
+        OpenLoop(load_s=QUICK_LOAD_S, baseline_s=QUICK_BASELINE_S) if quick else OpenLoop(),
         SeatMaps(64, known=True),
         SeatMaps(64, known=False),
         LoginStorm(64),

@@ -1,6 +1,6 @@
-"""Bookings as fast as they are confirmed: a fresh seat each, over 64 shows, each connection a customer.
+"""Closed loop of bookings: a new seat each, over 64 shows, one customer per connection.
 
-Or holds: each seat is held and then confirmed, two commands that count as two.
+With `hold_first` each seat is held and then confirmed: two commands, both counted.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.environment import Measured, Stage
-from loadtest.bench.generator.jobs import Order
+from loadtest.bench.environment import CaseRun, Environment
+from loadtest.bench.generator.jobs import Job
 from loadtest.bench.report.columns import Column
 
-# More than any run can ask for; what is left goes to the next one.
-SEATS_A_SECOND = 20_000
-SEATS_A_SECOND_EACH = 2_500
+# More than any run can request; unused seats go to the next run.
+SEATS_PER_SECOND = 20_000
+SEATS_PER_SECOND_AND_CONNECTION = 2_500
 
 
 class Bookings:
-    """`connections` keep-alive connections; each books, waits for the answer, books again."""
+    """`connections` keep-alive connections that book in a closed loop."""
 
     def __init__(self, connections: int, *, hold_first: bool = False) -> None:
         self.connections = connections
@@ -35,23 +35,23 @@ class Bookings:
     def columns(self) -> tuple[Column, ...]:
         return (self.column,)
 
-    def seats_wanted(self, stage: Stage) -> int:
-        """How many seats a run can ask for."""
-        rate = min(SEATS_A_SECOND, SEATS_A_SECOND_EACH * self.connections)
-        return int(rate * (stage.warm_up_s + stage.measured_s))
+    def seats_wanted(self, environment: Environment) -> int:
+        """Upper bound of the seats that a run requests."""
+        rate = min(SEATS_PER_SECOND, SEATS_PER_SECOND_AND_CONNECTION * self.connections)
+        return int(rate * (environment.warm_up_s + environment.measured_s))
 
-    async def measure(self, stage: Stage) -> Sequence[Measured]:
-        fresh = await stage.seats.fresh(self.seats_wanted(stage))
-        order = Order(
-            host=stage.host,
-            port=stage.port,
-            tokens=stage.tokens(),
-            asks=msgspec.structs.replace(fresh, hold_first=self.hold_first),
+    async def measure(self, environment: Environment) -> Sequence[CaseRun]:
+        fresh = await environment.seats.fresh(self.seats_wanted(environment))
+        job = Job(
+            host=environment.host,
+            port=environment.port,
+            tokens=environment.tokens(),
+            load=msgspec.structs.replace(fresh, hold_first=self.hold_first),
             expected=(201, 200),
             connections=self.connections,
-            warm_up_s=stage.warm_up_s,
-            measured_s=stage.measured_s,
+            warm_up_s=environment.warm_up_s,
+            measured_s=environment.measured_s,
         )
-        measured = await stage.drive(self.column, order, stage.cpu)
-        stage.seats.used(measured.tally.asked)
-        return (measured,)
+        case_run = await environment.drive(self.column, job, environment.cpu)
+        environment.seats.used(case_run.tally.asked)
+        return (case_run,)

@@ -1,4 +1,4 @@
-"""The do-nothing server under the same load: what this way to serve could reach, and what asking costs."""
+"""The do-nothing server under the same load: upper bound of the HTTP server, and the cost of the generator."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.environment import Measured, Stage
-from loadtest.bench.generator.jobs import Order
+from loadtest.bench.environment import CaseRun, Environment
+from loadtest.bench.generator.jobs import Job
 from loadtest.bench.generator.requests import FreshSeats
 from loadtest.bench.processes import CpuMeter
 from loadtest.bench.report.columns import Column
@@ -21,46 +21,48 @@ START_S = 10.0
 
 
 class Nothing:
-    """The requests of a booking, sent to a server that reads and answers them, no more.
+    """Requests of bookings to a server that reads them and responds, without any work.
 
-    `short`: by the gateway's short way instead of ASGI.
+    `short`: through the gateway's fast path instead of ASGI.
     """
 
     def __init__(self, connections: int, *, short: bool = False) -> None:
         self.connections = connections
         self.way = "short" if short else "asgi"
-        end, told = ("-short", "short way") if short else ("", "ASGI")
-        self.columns = (Column(case=f"nothing-{connections}{end}", title=f"{connections}, no work, {told}"),)
+        case_suffix, suffix = ("-short", "fast path") if short else ("", "ASGI")
+        self.columns = (
+            Column(case=f"nothing-{connections}{case_suffix}", title=f"{connections}, no work, {suffix}"),
+        )
 
-    async def measure(self, stage: Stage) -> Sequence[Measured]:
+    async def measure(self, environment: Environment) -> Sequence[CaseRun]:
         port = free_port()
         server = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "loadtest.bench.do_nothing", str(port), self.way, process_group=0
         )
         try:
-            await _until_it_answers(port)
-            order = Order(
+            await _until_ready(port)
+            job = Job(
                 host="127.0.0.1",
                 port=port,
-                tokens=stage.tokens(),
-                asks=FreshSeats(tuple((show, 1, 10**6) for show in range(1, 65)), key_prefix="nothing"),
+                tokens=environment.tokens(),
+                load=FreshSeats(tuple((show, 1, 10**6) for show in range(1, 65)), key_prefix="nothing"),
                 connections=self.connections,
-                warm_up_s=stage.warm_up_s / 2,
-                measured_s=stage.measured_s / 2,
+                warm_up_s=environment.warm_up_s / 2,
+                measured_s=environment.measured_s / 2,
             )
-            measured = await stage.drive(self.columns[0], order, CpuMeter([server.pid]))
-            wrk_s = max(1, round(order.measured_s))
-            wrk = await wrk_cost(port, order.tokens[0], self.connections, wrk_s)
+            case_run = await environment.drive(self.columns[0], job, CpuMeter([server.pid]))
+            wrk_s = max(1, round(job.measured_s))
+            wrk = await wrk_cost(port, job.tokens[0], self.connections, wrk_s)
             if wrk is not None:
-                figures = {"wrk, answers/s": wrk.a_second, "wrk, µs a request": wrk.request_us}
-                measured = msgspec.structs.replace(measured, figures=figures)
-            return (measured,)
+                figures = {"wrk, answers/s": wrk.per_second, "wrk, µs a request": wrk.request_us}
+                case_run = msgspec.structs.replace(case_run, figures=figures)
+            return (case_run,)
         finally:
             server.terminate()
             await server.wait()
 
 
-async def _until_it_answers(port: int) -> None:
+async def _until_ready(port: int) -> None:
     try:
         async with asyncio.timeout(START_S), Client("127.0.0.1", port) as client:
             while True:
@@ -70,4 +72,4 @@ async def _until_it_answers(port: int) -> None:
                 except OSError:
                     await asyncio.sleep(0.05)
     except TimeoutError:
-        raise SetupError("the do-nothing server does not answer") from None
+        raise SetupError("the do-nothing server does not respond") from None

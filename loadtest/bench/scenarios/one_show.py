@@ -1,4 +1,4 @@
-"""One show from its first seat to its last: what one writer does alone, and what a booking costs as the show fills."""
+"""One show from its first seat to its last: the rate of one writer, and the CPU per booking as the show fills."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.environment import Measured, Stage, Step
-from loadtest.bench.generator.jobs import Order
+from loadtest.bench.environment import CaseRun, Environment, Step
+from loadtest.bench.generator.jobs import Job
 from loadtest.bench.generator.requests import FreshSeats
 from loadtest.bench.report.columns import Column
 from loadtest.bench.report.results import path_us
@@ -20,7 +20,7 @@ AT_MOST_S = 120.0
 
 
 class OneShow:
-    """`connections` keep-alive connections that book a big show, each a fresh seat, until it is sold out."""
+    """`connections` keep-alive connections that book one big show, a new seat each, until it is sold out."""
 
     def __init__(self, connections: int, *, seats: int = SEATS) -> None:
         self.connections = connections
@@ -29,26 +29,26 @@ class OneShow:
             Column(case=f"one-show-{connections}", title=f"{connections}, one show", confirms=(201,)),
         )
 
-    async def measure(self, stage: Stage) -> Sequence[Measured]:
-        show_id = await stage.seats.one_show(self.seats)
-        order = Order(
-            host=stage.host,
-            port=stage.port,
-            tokens=stage.tokens(),
-            asks=FreshSeats(((show_id, 1, self.seats),), secrets.token_hex(8)),
+    async def measure(self, environment: Environment) -> Sequence[CaseRun]:
+        show_id = await environment.seats.one_show(self.seats)
+        job = Job(
+            host=environment.host,
+            port=environment.port,
+            tokens=environment.tokens(),
+            load=FreshSeats(((show_id, 1, self.seats),), secrets.token_hex(8)),
             connections=self.connections,
             warm_up_s=0,
             measured_s=AT_MOST_S,
             mark_every=self.seats // STEPS,
         )
-        measured = await stage.drive(self.columns[0], order, stage.cpu)
-        if len(measured.steps) < STEPS:
+        case_run = await environment.drive(self.columns[0], job, environment.cpu)
+        if len(case_run.steps) < STEPS:
             raise SetupError(f"a show of {self.seats:,} seats is not sold out after {AT_MOST_S:.0f} s")
-        return (msgspec.structs.replace(measured, figures=_figures(measured.steps)),)
+        return (msgspec.structs.replace(case_run, figures=_figures(case_run.steps)),)
 
 
 def _figures(steps: Sequence[Step]) -> dict[str, float]:
-    """The second tenth, when the show is warm, and the last but one, when all still have something to ask for."""
+    """Figures of the second tenth, after the warm-up, and of the ninth, while all connections still have requests."""
     early, late = steps[1], steps[-2]
     figures = {
         "2nd tenth, booked/s": (early.done - steps[0].done) / (early.seconds - steps[0].seconds),

@@ -1,4 +1,4 @@
-"""Twice as many requests as can be served, due by a clock: what is still done, how soon, and when it is over."""
+"""Open loop at twice the capacity: goodput, latency and recovery."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.environment import Measured, Stage
-from loadtest.bench.generator.jobs import Due, Order, Overload, Tally
+from loadtest.bench.environment import CaseRun, Environment
+from loadtest.bench.generator.jobs import Job, Overload, Schedule, Tally
 from loadtest.bench.report.columns import Column
 from loadtest.bench.scenarios.bookings import Bookings
 from loadtest.client import SetupError
@@ -15,57 +15,59 @@ from loadtest.client import SetupError
 CONNECTIONS = 6_000
 CAPACITY_CONNECTIONS = 256
 TIMES = 2.0
-CALM = 0.5
-"""Of the capacity, before and after."""
+BASELINE = 0.5
+"""Share of the capacity before and after the load."""
 LOAD_S = 30.0
 QUICK_LOAD_S = 8.0
-CALM_S = 4.0
-QUICK_CALM_S = 2.5
+BASELINE_S = 4.0
+QUICK_BASELINE_S = 2.5
 
 
 class OpenLoop:
-    """The capacity first: what a closed loop books. Then twice that for 30 s, with some calm before and after.
+    """Measures the capacity with a closed loop, then an open loop at twice that rate between two baseline phases.
 
-    The gateway finds out by itself how many may wait; the rest it turns away.
+    The gateway's admission control rejects what it cannot serve.
     """
 
     def __init__(
-        self, *, load_s: float = LOAD_S, calm_s: float = CALM_S, connections: int = CONNECTIONS
+        self, *, load_s: float = LOAD_S, baseline_s: float = BASELINE_S, connections: int = CONNECTIONS
     ) -> None:
         self.load_s = load_s
-        self.calm_s = calm_s
+        self.baseline_s = baseline_s
         self.connections = connections
         self.columns = (
             Column(case="capacity", title=f"{CAPACITY_CONNECTIONS}, before it", confirms=(201,)),
             Column(case="open-loop", title=f"open loop, {TIMES:g}×", confirms=(201,)),
         )
 
-    async def measure(self, stage: Stage) -> Sequence[Measured]:
-        (closed,) = await Bookings(CAPACITY_CONNECTIONS).measure(stage)
+    async def measure(self, environment: Environment) -> Sequence[CaseRun]:
+        (closed,) = await Bookings(CAPACITY_CONNECTIONS).measure(environment)
         capacity = closed.tally.expected / closed.tally.seconds
         if not capacity:
-            raise SetupError("nothing could be booked, so that there is no capacity to go past")
-        due = Due(a_second=TIMES * capacity, calm_a_second=CALM * capacity, after_s=self.calm_s)
-        wanted = capacity * (TIMES * self.load_s + CALM * 2 * self.calm_s)
-        order = Order(
-            host=stage.host,
-            port=stage.port,
-            tokens=stage.tokens(),
-            asks=await stage.seats.fresh(int(wanted) + 1),
+            raise SetupError("nothing was booked, so the capacity is unknown")
+        due = Schedule(
+            per_second=TIMES * capacity, baseline_per_second=BASELINE * capacity, recovery_s=self.baseline_s
+        )
+        wanted = capacity * (TIMES * self.load_s + BASELINE * 2 * self.baseline_s)
+        job = Job(
+            host=environment.host,
+            port=environment.port,
+            tokens=environment.tokens(),
+            load=await environment.seats.fresh(int(wanted) + 1),
             connections=self.connections,
-            warm_up_s=self.calm_s,
+            warm_up_s=self.baseline_s,
             measured_s=self.load_s,
             due=due,
         )
         before, column = self.columns
-        measured = await stage.drive(column, order, stage.cpu)
-        stage.seats.used(measured.tally.asked)
-        overload = measured.tally.overload
-        assert overload is not None, "an open loop tells of its overload"
-        figures = _figures(measured.tally, overload, capacity)
+        case_run = await environment.drive(column, job, environment.cpu)
+        environment.seats.used(case_run.tally.asked)
+        overload = case_run.tally.overload
+        assert overload is not None, "an open loop returns its overload"
+        figures = _figures(case_run.tally, overload, capacity)
         return (
             msgspec.structs.replace(closed, column=before),
-            msgspec.structs.replace(measured, figures=figures),
+            msgspec.structs.replace(case_run, figures=figures),
         )
 
 
@@ -75,12 +77,12 @@ def _figures(tally: Tally, overload: Overload, capacity: float) -> dict[str, flo
         "due/s": overload.due / tally.seconds,
         "of the capacity": tally.expected / tally.seconds / capacity,
         "without Retry-After": float(overload.no_retry_after),
-        "most waiting": float(overload.most_waiting),
+        "most waiting": float(overload.max_queued),
     }
-    if overload.calm:
-        figures["calm p99, ms"] = overload.calm.p99
-    if away := overload.turned_away:
-        figures |= {"turned away p50, ms": away.p50, "turned away p99, ms": away.p99}
-    if overload.normal_after_s is not None:
-        figures["normal after, s"] = overload.normal_after_s
+    if overload.baseline:
+        figures["calm p99, ms"] = overload.baseline.p99
+    if rejected := overload.rejected:
+        figures |= {"turned away p50, ms": rejected.p50, "turned away p99, ms": rejected.p99}
+    if overload.recovered_after_s is not None:
+        figures["normal after, s"] = overload.recovered_after_s
     return figures

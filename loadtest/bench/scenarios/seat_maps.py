@@ -1,26 +1,24 @@
-"""The seat map of 2,000 seats, asked for over and over by clients who have it already, or who do not."""
+"""Reads of a seat map of 2,000 seats, with and without a current ETag."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from loadtest.bench.environment import Measured, Stage
-from loadtest.bench.generator.jobs import Order
+from loadtest.bench.environment import CaseRun, Environment
+from loadtest.bench.generator.jobs import Job
 from loadtest.bench.generator.requests import OneRequest
 from loadtest.bench.report.columns import Column
 from loadtest.client import Client, SetupError
 
 SEATS = 2_000
 SOLD = 500
-_AT_ONCE = 10
-_ETAG = re.compile(rb"\r\netag: (\S+)\r\n", re.IGNORECASE)
+_SEATS_PER_BOOKING = 10
 
 
 class SeatMaps:
-    """`connections` keep-alive connections that ask for one map; a quarter of its seats are sold.
+    """`connections` keep-alive connections that read one seat map; a quarter of its seats are sold.
 
-    `known`: each sends the tag of the map as it is and is answered 304.
+    `known`: conditional requests with the current ETag, which get 304.
     """
 
     def __init__(self, connections: int, *, known: bool) -> None:
@@ -30,34 +28,34 @@ class SeatMaps:
         self.columns = (Column(case=f"seats-{status}", title=f"seat map, {status}"),)
         self._show_id = 0
 
-    async def measure(self, stage: Stage) -> Sequence[Measured]:
+    async def measure(self, environment: Environment) -> Sequence[CaseRun]:
         if not self._show_id:
-            self._show_id = await _partly_sold(stage)
+            self._show_id = await _partly_sold(environment)
         path = f"/api/shows/{self._show_id}/seats"
-        async with Client(stage.host, stage.port) as client:
-            answer = await client.call("GET", path)
-        etag = _ETAG.search(answer.raw)
-        if answer.status != 200 or etag is None:
-            raise SetupError(f"GET {path}: {answer.status}, {'no' if etag is None else 'an'} ETag")
-        headers = {"If-None-Match": etag[1].decode()} if self.known else {}
-        order = Order(
-            host=stage.host,
-            port=stage.port,
+        async with Client(environment.host, environment.port) as client:
+            response = await client.call("GET", path)
+        etag = response.headers.get("ETag")
+        if response.status != 200 or etag is None:
+            raise SetupError(f"GET {path}: {response.status}, {'no' if etag is None else 'an'} ETag")
+        headers = {"If-None-Match": etag} if self.known else {}
+        job = Job(
+            host=environment.host,
+            port=environment.port,
             tokens=("",),
-            asks=OneRequest("GET", path, "", headers),
+            load=OneRequest("GET", path, "", headers),
             expected=(304,) if self.known else (200,),
             connections=self.connections,
-            warm_up_s=stage.warm_up_s,
-            measured_s=stage.measured_s,
+            warm_up_s=environment.warm_up_s,
+            measured_s=environment.measured_s,
         )
-        return (await stage.drive(self.columns[0], order, stage.cpu),)
+        return (await environment.drive(self.columns[0], job, environment.cpu),)
 
 
-async def _partly_sold(stage: Stage) -> int:
-    show_id = await stage.seats.one_show(SEATS)
-    tokens = stage.tokens()
-    for number in range(0, SOLD, _AT_ONCE):
-        await stage.seats.book(
-            show_id, tokens[number % len(tokens)], {"quantity": _AT_ONCE, "adjacent": False}
+async def _partly_sold(environment: Environment) -> int:
+    show_id = await environment.seats.one_show(SEATS)
+    tokens = environment.tokens()
+    for number in range(0, SOLD, _SEATS_PER_BOOKING):
+        await environment.seats.book(
+            show_id, tokens[number % len(tokens)], {"quantity": _SEATS_PER_BOOKING, "adjacent": False}
         )
     return show_id

@@ -1,0 +1,80 @@
+"""/api/me/live: the changes of a customer's own bookings, and booking by message.
+
+A change is sent regardless of its cause: this socket, another gateway, staff, an expired hold, a cancelled show. Every
+change published after the handshake (or after the response to the first `auth`) is sent once, those of one booking in
+order; `decided` says which of two states is the later one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import msgspec
+import structlog
+
+from gateway.commands.sender import CommandSender
+from gateway.live.event_stream import EventStream, StreamEvent
+from gateway.live.logins import SocketLogins
+from gateway.live.socket_limits import SocketLimits
+from gateway.live.socket_requests import SocketRequests
+from gateway.live.sockets import Socket, text_frame
+from schemas.api import booking_body
+from schemas.api_sockets import ChangedMessage
+from schemas.ids import parse_position
+from schemas.wire import decode_published_event, encode
+
+_log = structlog.get_logger()
+
+
+class CustomerSockets:
+    """The sockets of customers on this gateway."""
+
+    def __init__(
+        self, logins: SocketLogins, limits: SocketLimits, commands: CommandSender, events: EventStream
+    ) -> None:
+        self._logins = logins
+        self._limits = limits
+        self._commands = commands
+        self._events = events
+        self._sockets: defaultdict[int, set[Socket]] = defaultdict(set)
+        events.subscribe(self.on_event)
+
+    async def __call__(self, socket: Socket) -> None:
+        """Serves one socket to its end."""
+        socket.parameters()
+        login = await self._logins.log_in(socket)
+        user_id = login.caller.user_id
+        requests = SocketRequests(login, self._logins, self._commands)
+        with self._limits.of_customer(user_id), self._logins.monitored(login):
+            async with self._events.reading():
+                self._sockets[user_id].add(socket)
+                try:
+                    if not socket.accepted:
+                        await socket.accept()
+                    await requests.read()
+                finally:
+                    self._remove(user_id, socket)
+        await requests.finish()
+
+    def on_event(self, event: StreamEvent) -> None:
+        """Sends a changed booking to its owner's sockets."""
+        sockets = self._sockets.get(event.user_id) if event.user_id is not None else None
+        if not sockets:
+            return
+        try:
+            published = decode_published_event(event.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            _log.error("invalid_event_skipped", user_id=event.user_id, error=str(error))
+            return
+        booking = getattr(published.event, "booking", None)
+        assert booking is not None, "an event with a user has a booking"
+        decided = parse_position(published.event_id.rpartition("-")[0])
+        frame = text_frame(encode(ChangedMessage(booking_body(booking, decided))))
+        for socket in sockets:
+            socket.push(frame)
+
+    def _remove(self, user_id: int, socket: Socket) -> None:
+        sockets = self._sockets[user_id]
+        sockets.remove(socket)
+        if not sockets:
+            del self._sockets[user_id]

@@ -1,0 +1,96 @@
+"""A running Aisle to hold against the contract, and what belongs to the contract."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.e2e.contract import SHOW, Caller, Seen
+from tests.e2e.running import RunningAisle
+
+SOON_S = 20
+CALLS = """
+POST /api/signup · POST /api/login · POST /api/token/refresh · POST /api/logout · GET /api/me · PATCH /api/me
+DELETE /api/me · POST /api/password/forgot · POST /api/password/reset · GET /api/users · PATCH /api/users/{id}
+GET /api/movies · POST /api/movies · GET /api/movies/{id} · PATCH /api/movies/{id} · DELETE /api/movies/{id}
+GET /api/movies/{id}/shows · GET /api/shows · POST /api/shows · GET /api/shows/{id} · PATCH /api/shows/{id}
+POST /api/shows/{id}/close · POST /api/shows/{id}/reopen · POST /api/shows/{id}/cancel
+POST /api/shows/{id}/block · POST /api/shows/{id}/unblock · GET /api/shows/{id}/seats
+POST /api/shows/{id}/bookings · POST /api/shows/{id}/holds · POST /api/bookings/{id}/confirm
+POST /api/bookings/{id}/cancel · DELETE /api/bookings/{id} · GET /api/bookings/{id}
+GET /api/bookings/{id}/ticket.pdf · GET /api/me/bookings · GET /api/users/{id}/bookings
+GET /api/commands/{position} · GET /api/reports/sales · GET /api/reports/occupancy
+GET /api/reports/cancellations · GET /api/reports/customers
+GET / · GET /docs · GET /openapi.json · GET /inbox · GET /health/live · GET /health/ready
+"""
+ELSEWHERE = {
+    "length_required": "tests/e2e/test_raw_http.py",
+    "request_timeout": "tests/integration/test_slow_requests.py",
+    "rate_limited": "tests/integration/test_limited_requests.py",
+    "overloaded": "tests/integration/test_unavailable.py",
+    "log_unavailable": "tests/integration/test_unavailable.py",
+    "database_unavailable": "tests/integration/test_dispatcher.py",
+    "internal_error": "tests/integration/test_dispatcher.py",
+    "not_ready": "tests/integration/test_catalogue.py",
+    "malformed": "tests/integration/test_worker.py",
+    "already_open": "tests/unit/plain_show.py",
+    "already_used": "tests/unit/test_show_staff.py",
+    "checked_in": "tests/unit/test_show_staff.py",
+}
+"""Codes that need a fault, or a moment, that the test does not make."""
+
+
+class ContractInstance:
+    """The running Aisle, who calls it, and what was seen."""
+
+    def __init__(self, aisle: RunningAisle) -> None:
+        self.aisle = aisle
+        self.seen = Seen()
+        self.nobody = Caller(aisle.url, None, self.seen)
+        self.staff = self.acting(900, "staff")
+        self.admin = self.acting(901, "admin")
+        self.customer = self.acting(910)
+        self.movie_id = 0
+        self.tests = 0
+        self.hold: dict[str, Any] = {}
+
+    def acting(self, user_id: int, role: str = "customer", token: str | None = None) -> Caller:
+        return Caller(self.aisle.url, token or self.aisle.token(user_id, role), self.seen)
+
+    async def show(self, **terms: Any) -> str:
+        """The address of a new show of ten seats."""
+        wanted = {"movie_id": self.movie_id, "screen_name": "1", "starts_at": "2098-01-01T20:00:00Z"}
+        body = wanted | {"total_seats": 10, "price": {"amount": 1250, "currency": "EUR"}} | terms
+        made = await self.staff.ok("POST /api/shows", SHOW, 201, json=body)
+        return f"/api/shows/{made['id']}"
+
+
+async def everywhere(holds: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Waits until something holds time after time, so with each gateway."""
+    deadline, in_a_row = time.monotonic() + SOON_S, 0
+    while in_a_row < 8:
+        assert time.monotonic() < deadline, what
+        in_a_row = in_a_row + 1 if await holds() else 0
+
+
+async def letter_to(instance: ContractInstance, address: str, subject: str) -> dict[str, Any]:
+    deadline = time.monotonic() + SOON_S
+    while time.monotonic() < deadline:
+        listed = (await instance.nobody("GET /inbox", params={"format": "json", "to": address})).json()[
+            "items"
+        ]
+        for summary in listed:
+            if subject in summary["subject"]:
+                found: dict[str, Any] = (
+                    await instance.nobody(f"GET {summary['url']}", params={"format": "json"})
+                ).json()
+                return found
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"no letter {subject!r} to {address}")
+
+
+def calls() -> set[str]:
+    return {call.strip() for call in re.split(r"·|\n", CALLS) if call.strip()}
