@@ -19,8 +19,15 @@ from gateway.problems import Problem
 from gateway.server.asgi_request import AsgiRequest, HeldFlow, ResponseTransport
 from gateway.server.connections import Connections, Lease
 from gateway.server.fast_path import FastRequest, ShortWay, may_take
-from gateway.server.request_bounds import MAX_PIECE, Due, Phase, Refusal, RequestBounds
-from gateway.server.request_head import check_head, head_size, not_http, problem_of, too_many_connections
+from gateway.server.request_bounds import FEW_HEADS, MAX_PIECE, Due, Phase, Refusal, RequestBounds
+from gateway.server.request_head import (
+    check_head,
+    check_host,
+    head_size,
+    not_http,
+    problem_of,
+    too_many_connections,
+)
 from gateway.server.response_writer import Outbox, refusal_as_sent, whole_answer
 from gateway.server.uvicorn_private import HIGH_WATER_LIMIT, HttpToolsProtocol
 
@@ -55,6 +62,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._fast = FastRequest()
         self._fast_route: Any = None
         """The route of the request whose body is being read; None: it goes by ASGI."""
+        self._host: bytes | None = None
+        """The last Host that was found to be one."""
         self._upgrades = False
         self._answering: AsgiRequest | None = None
 
@@ -122,7 +131,13 @@ class BoundedHttp(HttpToolsProtocol):
         bounds = self._bounds
         if not bounds.reading:
             return
-        if self._unread or len(data) > MAX_PIECE or data.count(_END_OF_HEAD) > 1 or bounds.full:
+        size = len(data)
+        if (
+            self._unread
+            or size > MAX_PIECE
+            or (size > FEW_HEADS and data.count(_END_OF_HEAD) > 1)
+            or bounds.full
+        ):
             self._unread, self._read = self._unread[self._read :] + data, 0
             self._parse_on()
         else:
@@ -228,18 +243,22 @@ class BoundedHttp(HttpToolsProtocol):
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value.rstrip(b" \t")))
+        if (
+            value[-1:] <= b" "
+        ):  # the parser leaves blanks behind a value, which are none of it (RFC 9110, 5.5)
+            value = value.rstrip(b" \t")
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         bounds, headers = self._bounds, self.headers
-        if (
-            bounds.head_may_be_too_large
-            and (refusal := bounds.head(head_size(self.url, headers))) is not None
-        ):
+        if bounds.in_pieces and (refusal := bounds.head(head_size(self.url, headers))):
             raise problem_of(refusal)
         fields = dict(headers)
         version = self.parser.get_http_version()
         method = self.parser.get_method()
+        if (host := fields.get(b"host")) is None or host != self._host:
+            check_host(version, host)
+            self._host = host
         check_head(version, method, self.url, headers, fields)
         if b"upgrade" in fields and self.parser.should_upgrade() and self._should_upgrade():
             if bounds.unanswered:
