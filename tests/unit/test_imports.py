@@ -30,6 +30,9 @@ PURE_WRITER = ("show", "show_state", "stored_show", "live_bookings", "packed_key
 PURE = [
     *(CHECKOUT / "seat_workers" / f"{name}.py" for name in PURE_WRITER),
     *sorted((CHECKOUT / "tickets").rglob("*.py")),
+    CHECKOUT / "gateway/server/request_bounds.py",
+    CHECKOUT / "gateway/server/request_head.py",
+    CHECKOUT / "gateway/server/authority.py",
 ]
 """Files that know no socket, no clock, no event loop and no SQL."""
 
