@@ -110,7 +110,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._unread
             or size > MAX_PIECE
             or (size > FEW_HEADS and data.count(_END_OF_HEAD) > 1)
-            or bounds.full
+            or (bounds.unanswered and bounds.full)
         ):
             self._unread, self._read = self._unread[self._read :] + data, 0
             self._parse_on()
@@ -168,7 +168,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._refuse_input(problem_of(refusal))
         elif bounds.phase is not _BETWEEN:
             self._watch()
-        elif bounds.full:
+        elif bounds.unanswered and bounds.full:
             self._flow.hold()
 
     def _end_input(self) -> None:

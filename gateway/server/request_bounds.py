@@ -111,11 +111,14 @@ class RequestBounds:
         "draining",
         "ends",
         "phase",
+        "reading",
         "unanswered",
     )
 
     def __init__(self, now_s: float) -> None:
         self.phase: Phase = _OPENING
+        self.reading = True
+        """Whether input is parsed; otherwise it is thrown away."""
         self.unanswered = 0
         """Requests whose headers have come and whose response is not complete."""
         self.draining = False
@@ -129,11 +132,6 @@ class RequestBounds:
         self._progress_s = now_s
 
     # --- input ---
-
-    @property
-    def reading(self) -> bool:
-        """Whether input is parsed; otherwise it is thrown away."""
-        return self.phase < _STOPPED
 
     @property
     def full(self) -> bool:
@@ -207,7 +205,7 @@ class RequestBounds:
         """No more requests are read: the client has ended its side, or one could not be understood."""
         if self.phase < _STOPPED:
             self.phase = _STOPPED
-        self.ends = True
+        self.reading, self.ends = False, True
 
     # --- output ---
 
@@ -233,6 +231,7 @@ class RequestBounds:
     def linger(self, now_s: float) -> None:
         """The final response is written."""
         self.phase, self._since_s = _LINGERING, now_s
+        self.reading = False
 
     def drain(self, now_s: float) -> None:
         """The gateway stops: the connection is to end soon, without losing a request."""
