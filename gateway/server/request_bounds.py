@@ -25,6 +25,8 @@ import enum
 
 MAX_PIECE = 16 * 1024
 """Bytes that are parsed at once. A head may be longer than MAX_HEAD by as many: they are counted by the piece."""
+FEW_HEADS = 1024
+"""Bytes that are parsed at once even if there are several heads in them: 39 of the shortest."""
 MAX_HEAD = 32 * 1024
 MAX_UNANSWERED = 24
 MAX_AHEAD = 64 * 1024
@@ -72,6 +74,9 @@ class Refusal(enum.Enum):
     TIMEOUT = enum.auto()
 
 
+_HEAD_TOO_LARGE = Refusal.HEAD_TOO_LARGE
+
+
 class Due(enum.Enum):
     """What is to be done at a deadline."""
 
@@ -106,11 +111,14 @@ class RequestBounds:
         "draining",
         "ends",
         "phase",
+        "reading",
         "unanswered",
     )
 
     def __init__(self, now_s: float) -> None:
         self.phase: Phase = _OPENING
+        self.reading = True
+        """Whether input is parsed; otherwise it is thrown away."""
         self.unanswered = 0
         """Requests whose headers have come and whose response is not complete."""
         self.draining = False
@@ -124,11 +132,6 @@ class RequestBounds:
         self._progress_s = now_s
 
     # --- input ---
-
-    @property
-    def reading(self) -> bool:
-        """Whether input is parsed; otherwise it is thrown away."""
-        return self.phase < _STOPPED
 
     @property
     def full(self) -> bool:
@@ -148,20 +151,24 @@ class RequestBounds:
         if self.phase is not _BLANK:  # else its time and bytes count from the empty lines before it
             self._since_s = self._now_s
             self._head = -self._piece  # where in the piece it begins is not known
-        self.phase = _checked(_AFTER_BEGIN[self.phase])
+        phase = _AFTER_BEGIN[self.phase]
+        assert phase is not None
+        self.phase = phase
 
     @property
-    def head_may_be_too_large(self) -> bool:
-        """Whether the bytes of the head have to be counted: they are more than MAX_HEAD, for all that is known."""
-        return self._head + self._piece + MAX_PIECE > MAX_HEAD
+    def in_pieces(self) -> bool:
+        """Whether the head has come in several pieces, so that its bytes have to be counted."""
+        return self._head >= 0 and self._piece > 0
 
     def head(self, size: int) -> Refusal | None:
-        """The head has at least this many bytes. To be asked where `head_may_be_too_large`."""
-        return Refusal.HEAD_TOO_LARGE if size > MAX_HEAD else None
+        """The head has at least this many bytes. To be asked where it is `in_pieces`."""
+        return _HEAD_TOO_LARGE if size > MAX_HEAD else None
 
     def headers(self) -> None:
         """The headers are complete, and there is nothing against them."""
-        self.phase = _checked(_AFTER_HEADERS[self.phase])
+        phase = _AFTER_HEADERS[self.phase]
+        assert phase is not None
+        self.phase = phase
         self.unanswered += 1
         self._framing = -self._piece
 
@@ -171,7 +178,9 @@ class RequestBounds:
 
     def end(self) -> None:
         """The request has come whole."""
-        self.phase = _checked(_AFTER_END[self.phase])
+        phase = _AFTER_END[self.phase]
+        assert phase is not None
+        self.phase = phase
         self._piece = 0  # what is left of the piece counts for the next request, if there is one
 
     def fed(self) -> Refusal | None:
@@ -184,19 +193,19 @@ class RequestBounds:
                 self._framing = 0
             else:
                 self._framing += max(0, self._piece - self._body)
-            return Refusal.HEAD_TOO_LARGE if self._framing > MAX_HEAD else None
+            return _HEAD_TOO_LARGE if self._framing > MAX_HEAD else None
         if phase is _OPENING or phase is _BETWEEN:
             self.phase, self._head = _BLANK, 0
             if phase is _BETWEEN:
                 self._since_s = self._now_s
         self._head += self._piece
-        return Refusal.HEAD_TOO_LARGE if self._head > MAX_HEAD else None
+        return _HEAD_TOO_LARGE if self._head > MAX_HEAD else None
 
     def stop(self) -> None:
         """No more requests are read: the client has ended its side, or one could not be understood."""
         if self.phase < _STOPPED:
             self.phase = _STOPPED
-        self.ends = True
+        self.reading, self.ends = False, True
 
     # --- output ---
 
@@ -222,6 +231,7 @@ class RequestBounds:
     def linger(self, now_s: float) -> None:
         """The final response is written."""
         self.phase, self._since_s = _LINGERING, now_s
+        self.reading = False
 
     def drain(self, now_s: float) -> None:
         """The gateway stops: the connection is to end soon, without losing a request."""
@@ -282,8 +292,3 @@ class RequestBounds:
         if unsent < self._unsent or not self._unsent:
             self._progress_s = now_s
         self._unsent, self._now_s = unsent, now_s
-
-
-def _checked(phase: Phase | None) -> Phase:
-    assert phase is not None, "the parser reports what cannot come in this phase"
-    return phase

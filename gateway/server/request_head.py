@@ -19,6 +19,14 @@ _LINE_BYTES = 4
 """Separator and line end of a header."""
 
 
+def check_host(version: str, host: bytes | None) -> None:
+    """Passes a Host header that is one, or a version that does without. Raises Problem `validation`."""
+    if host is None and version != "1.0":
+        raise _no_host()
+    if host is not None and not is_authority(host):
+        raise Problem("validation", "The header Host is a name or an address, with or without a port.")
+
+
 def check_head(
     version: str,
     method: bytes,
@@ -29,11 +37,8 @@ def check_head(
     """Passes a head that has one meaning. `fields` are its headers by name. Raises Problem."""
     if len(target) > MAX_TARGET:
         raise Problem("uri_too_long", f"An address has at most {MAX_TARGET} bytes.")
-    host = fields.get(b"host")
-    if version not in _VERSIONS or (version == "1.1" and host is None):
-        raise Problem("validation", "HTTP/1.1 with the header Host is spoken here.")
-    if host is not None and not is_authority(host):
-        raise Problem("validation", "The header Host is a name or an address, with or without a port.")
+    if version not in _VERSIONS:
+        raise _no_host()
     if not target.startswith(b"/") and not is_target(target, method):
         raise Problem("validation", "The target of a request is a path, or an http address.")
     if b"transfer-encoding" in fields and not _chunked(headers):
@@ -48,6 +53,10 @@ def check_head(
 def head_size(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> int:
     """Bytes of a head, without blanks that a parser has taken away."""
     return len(target) + sum(len(name) + len(value) + _LINE_BYTES for name, value in headers)
+
+
+def _no_host() -> Problem:
+    return Problem("validation", "HTTP/1.1 with the header Host is spoken here.")
 
 
 def _chunked(headers: Sequence[tuple[bytes, bytes]]) -> bool:

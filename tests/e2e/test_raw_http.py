@@ -33,6 +33,12 @@ def shows() -> dict[str, int]:
 
 Made = Callable[[Customer], bytes]
 
+
+def of_host(host: str, path: str) -> Made:
+    """A request for a path, or else the show, with this Host."""
+    return lambda c: c.request("GET", path or c.show).replace(b"aisle", host.encode(), 1)
+
+
 REFUSED: dict[str, tuple[int, str, Made]] = {
     "no length, hot": (411, "length_required", lambda c: c.request("POST", c.book, JSON)),
     "no length, cold": (411, "length_required", lambda c: c.request("POST", LOGIN, JSON)),
@@ -111,6 +117,46 @@ REFUSED: dict[str, tuple[int, str, Made]] = {
         400,
         "validation",
         lambda c: c.sized(c.book, NO_SEAT, "Idempotency-Key: a", "Idempotency-Key: b"),
+    ),
+    **{
+        f"the host {host}, {way}": (400, "validation", of_host(host, path))
+        for host in ("http://x", "a:99999", "", "a b", "user@a", "a:1:2", "[::1", "\0")
+        for way, path in (("hot", ""), ("cold", "/health/live"), ("page", "/"), ("API page", "/docs"))
+    },
+    "an absolute address with a bad port": (
+        400,
+        "validation",
+        lambda c: c.request("GET", f"http://aisle:99999{c.show}"),
+    ),
+    "a length with a plus": (
+        400,
+        "validation",
+        lambda c: c.request("POST", c.book, JSON, "Content-Length: +18", body=NO_SEAT),
+    ),
+    "a list of lengths": (
+        400,
+        "validation",
+        lambda c: c.request("POST", c.book, JSON, "Content-Length: 18, 18", body=NO_SEAT),
+    ),
+    "a length with a blank after it, hot": (
+        400,
+        "seat_unknown",
+        lambda c: c.request("POST", c.book, JSON, "Content-Length: 18 ", body=NO_SEAT),
+    ),
+    "a length with a blank after it, cold": (
+        400,
+        "validation",
+        lambda c: c.request("POST", LOGIN, JSON, "Content-Length: 2\t ", body=b"{}"),
+    ),
+    "endless trailers": (
+        431,
+        "headers_too_large",
+        lambda c: c.request("POST", c.book, JSON, CHUNKED, body=b"0\r\n" + b"a:\r\n" * 20_000),
+    ),
+    "20,000 empty headers": (
+        431,
+        "headers_too_large",
+        lambda c: c.request("GET", c.show)[:-2] + b"a:\r\n" * 20_000,
     ),
     "a folded header": (400, "validation", lambda c: c.request("GET", c.show, "X-A: b\r\n c")),
     "a space before the colon": (400, "validation", lambda c: c.request("GET", c.show, "X-A : b")),
@@ -342,6 +388,15 @@ async def test_a_body_in_pieces_is_one_body(customer: Customer) -> None:
             await wire.writer.drain()
             await asyncio.sleep(0)
         assert (await wire.answer()).code == "seat_unknown"
+
+
+@pytest.mark.parametrize("path", ["{book}", LOGIN])
+async def test_a_client_that_half_closes_gets_its_response(customer: Customer, path: str) -> None:
+    async with customer.connect() as wire:
+        wire.writer.write(customer.sized(path.format(book=customer.book), b'{"seats":["106"]}'))
+        wire.writer.write_eof()
+        assert (await wire.answer()).status == (201 if "book" in path else 400)
+        assert await wire.closed()
 
 
 async def test_a_connection_goes_on_after_a_refusal_whose_body_came_whole(customer: Customer) -> None:

@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from gateway.http.client_address import UNKNOWN, ClientAddresses
+from gateway.http.client_address import UNKNOWN, ClientAddresses, _parsed
 
 TRUSTED = [ipaddress.ip_network(network) for network in ("10.0.0.0/8", "::1/128")]
 
@@ -70,3 +70,30 @@ def test_an_invalid_entry_counts_for_the_proxy(forwarded: str) -> None:
 def test_the_number_of_entries_is_bounded() -> None:
     assert address("10.1.2.3", ",".join(["10.0.0.1"] * 5_000)) == "10.0.0.1"
     assert address("10.1.2.3", "198.51.100.7," + ",".join(["10.0.0.1"] * 50)) == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("peer", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("10.0.0.1", None),
+        ("not an address", None),
+    ],
+)
+def test_a_connection_counts_for_its_address_unless_that_is_a_trusted_proxy(
+    peer: str, counted: str | None
+) -> None:
+    addresses = ClientAddresses(TRUSTED)
+    assert addresses.connection_address((peer, 1)) == counted
+    assert addresses.connection_address(None) is None
+
+
+def test_long_entries_are_not_remembered() -> None:
+    addresses = ClientAddresses(TRUSTED)
+    before = _parsed.cache_info().currsize
+    for number in range(100):
+        headers = [(b"x-forwarded-for", b"%d%b, 10.0.0.2" % (number, b"x" * 30_000))]
+        assert addresses.client_address(("10.0.0.1", 1), headers) == "10.0.0.2"
+    assert _parsed.cache_info().currsize <= before + 2

@@ -97,7 +97,7 @@ async def act(connection: Connection, step: tuple[Any, ...]) -> None:
 
 def check_bounds(connection: Connection) -> None:
     protocol = connection.protocol
-    assert connection.waiting < request_bounds.MAX_UNANSWERED
+    assert connection.waiting < request_bounds.MAX_UNANSWERED + request_bounds.FEW_HEADS // 18
     assert sum(len(cycle.body) for cycle, _ in protocol.pipeline) <= 3 * request_bounds.MAX_AHEAD
     assert len(protocol._unread) <= 60_000, "what one read brings, and no more is read"
     assert len(protocol.url) <= request_bounds.MAX_HEAD + request_bounds.MAX_PIECE

@@ -38,6 +38,9 @@ PURE_WRITER = (
 PURE = [
     *(CHECKOUT / "seat_workers" / f"{name.replace('.', '/')}.py" for name in PURE_WRITER),
     *sorted((CHECKOUT / "tickets").rglob("*.py")),
+    CHECKOUT / "gateway/server/request_bounds.py",
+    CHECKOUT / "gateway/server/request_head.py",
+    CHECKOUT / "gateway/server/authority.py",
 ]
 """Files that know no socket, no clock, no event loop and no SQL."""
 

@@ -1,0 +1,297 @@
+"""One HTTP connection within its bounds: feeds the parser in pieces, answers in order, and ends in good order.
+
+What is to be done is up to the bounds (request_bounds.py), what a request means to the protocol (http_protocol.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httptools
+
+from gateway.http.exchange import request_id_of
+from gateway.http.problems import Problem
+from gateway.server.asgi_request import AsgiRequest, HeldFlow, ResponseTransport
+from gateway.server.connections import Connections, Lease
+from gateway.server.request_bounds import FEW_HEADS, MAX_PIECE, Due, Phase, Refusal, RequestBounds
+from gateway.server.request_head import not_http, problem_of, too_many_connections
+from gateway.server.response_writer import Outbox, whole_answer
+from gateway.server.uvicorn_private import HttpToolsProtocol
+
+_BODY, _BETWEEN = Phase.BODY, Phase.BETWEEN
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """An HTTP connection without its protocol. `connections` knows of the others."""
+
+    def __init__(self, outbox: Outbox, connections: Connections, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._outbox = outbox
+        self._all = connections
+        self._bounds = RequestBounds(self.loop.time())
+        self._flow: HeldFlow
+        self._of_responses: ResponseTransport
+        self._lease: Lease | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at_s = 0.0
+        self._unread, self._read = b"", 0
+        """Input that is not parsed yet, and how much of it is."""
+        self._parses_soon = False
+        self._client_ended = False
+        self._refusal: Problem | None = None
+        """What the connection ends with, once the requests before are answered."""
+        self._answering: AsgiRequest | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = self._flow = HeldFlow(transport)
+        self._of_responses = ResponseTransport(self)
+        self._lease = lease = self._all.open(self.client)
+        if lease.reset:
+            transport.abort()
+        elif lease.refused:
+            self._refusal = too_many_connections()
+            self._bounds.stop()
+            self._end_if_answered()
+        else:
+            if self._all.draining:
+                self._bounds.drain(self.loop.time())
+            self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_timer()
+        if self._lease is not None:
+            self._lease.close()
+        self._bounds.stop()
+        self._unread = b""
+        waiting = [cycle for cycle, _ in self.pipeline]
+        for cycle in (self._answering, *waiting):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        super().connection_lost(exc)
+        # Else they would keep each other until the next full collection, which is rare.
+        self.pipeline.clear()
+        self._answering = self.cycle = self._of_responses = None  # type: ignore[assignment]
+
+    def shutdown(self) -> None:
+        """The gateway stops: ends the connection with its last response, or once it has been idle for a while."""
+        self._outbox.empty()
+        self._bounds.drain(self.loop.time())
+        self._watch()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._bounds.write_paused(self.transport.get_write_buffer_size(), self.loop.time())
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._bounds.write_resumed(self.loop.time())
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more. It still gets the responses to its whole requests."""
+        self._client_ended = True
+        if self._unread:
+            return True
+        self._end_input()
+        return self._bounds.unanswered > 0
+
+    # --- input ---
+
+    def data_received(self, data: bytes) -> None:
+        bounds = self._bounds
+        if not bounds.reading:
+            return
+        size = len(data)
+        if (
+            self._unread
+            or size > MAX_PIECE
+            or (size > FEW_HEADS and data.count(_END_OF_HEAD) > 1)
+            or (bounds.unanswered and bounds.full)
+        ):
+            self._unread, self._read = self._unread[self._read :] + data, 0
+            self._parse_on()
+        else:
+            self._parse(data)
+
+    def _parse_soon(self) -> None:
+        """Parses on once others had a turn."""
+        if not self._parses_soon:
+            self._parses_soon = True
+            self.loop.call_soon(self._parse_on)
+
+    def _parse_on(self) -> None:
+        """Parses one more piece of the unread input, with the end of one head at most."""
+        bounds = self._bounds
+        self._parses_soon = False
+        if not self._unread or not bounds.reading:
+            self._unread = b""
+            return
+        self._flow.hold()
+        if bounds.full:
+            return  # goes on with a response
+        unread, start = self._unread, self._read
+        found = unread.find(_END_OF_HEAD, start, start + MAX_PIECE)
+        self._read = min(start + MAX_PIECE if found < 0 else found + len(_END_OF_HEAD), len(unread))
+        self._parse(unread[start : self._read])
+        if self._read < len(unread):
+            self._parse_soon()
+            return
+        self._unread = b""
+        if self._client_ended:
+            self._end_input()
+            self._end_if_answered()
+        elif not bounds.full:
+            self._flow.release()
+
+    def _parse(self, piece: bytes) -> None:
+        bounds = self._bounds
+        bounds.feed(len(piece), self.loop.time())
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as upgrade:
+            bounds.fed()
+            if not self._take_upgrade() and (rest := piece[upgrade.args[0] :]):
+                self._parse(rest)  # another protocol was offered, which nobody has to take up
+            return
+        except httptools.HttpParserError as error:
+            if bounds.reading:
+                # What one of the methods below has raised, if it was one of them.
+                cause = error.__context__
+                self._refuse_input(cause if isinstance(cause, Problem) else not_http())
+            return
+        self._leave_fast_path()
+        if (refusal := bounds.fed()) is not None:
+            self._refuse_input(problem_of(refusal))
+        elif bounds.phase is not _BETWEEN:
+            self._watch()
+        elif bounds.unanswered and bounds.full:
+            self._flow.hold()
+
+    def _end_input(self) -> None:
+        """No more input will come. A request that is not whole is given up."""
+        self._break_request()
+        self._bounds.stop()
+
+    def _refuse_input(self, refusal: Problem) -> None:
+        """Reads no more, and says why once the requests before are answered: responses go in order."""
+        self._refusal = refusal
+        self._break_request()
+        self._bounds.stop()
+        self._unread = b""
+        self._end_if_answered()
+
+    # --- responses ---
+
+    def is_final(self) -> bool:
+        """Whether the response that begins now is the last one, so that the connection is closed after it."""
+        return self._bounds.final and self._refusal is None and not self._unread
+
+    def _start(self, cycle: Any) -> None:
+        self._answering = cycle
+        self._start_asgi_task(cycle, self.app)
+
+    def _answered(self) -> None:
+        """A response is written whole: the next request has its turn."""
+        bounds = self._bounds
+        bounds.answered(self.loop.time())
+        if bounds.unanswered:
+            if self.pipeline and not self.transport.is_closing():
+                self.flow.resume_reading()
+                self._start(self.pipeline.pop()[0])
+        elif not bounds.reading:
+            self._end_if_answered()
+        elif bounds.phase is _BODY:
+            self._watch()  # answered before its body had come, so that the rest of it is for nothing
+        if self._flow.held and not bounds.full:
+            if self._unread:
+                self._parse_soon()
+            else:
+                self._flow.release()
+
+    def _end_if_answered(self) -> None:
+        """Ends the connection once nothing is to be answered any more."""
+        bounds = self._bounds
+        if bounds.unanswered or bounds.phase is not Phase.STOPPED or self.transport.is_closing():
+            return
+        if self._refusal is not None:
+            self._outbox.empty()
+            self.transport.write(self._final_refusal(self._refusal))
+        self.close_after_response()
+
+    def _final_refusal(self, refusal: Problem) -> bytes:
+        body = refusal.body()
+        headers = [
+            *refusal.headers(),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request_id_of(None)),
+            (b"cache-control", b"no-store"),
+            (b"connection", b"close"),
+        ]
+        return whole_answer(refusal.status, self.server_state.default_headers, headers, body)
+
+    def end_of_response(self) -> None:
+        if self._answering is not None and self._answering.response_complete:
+            self.close_after_response()
+        else:
+            self.transport.close()  # broken off by an error
+
+    def close_after_response(self) -> None:
+        """Closes once the client has what was written: closing with unread input would reset the connection."""
+        self._outbox.empty()
+        self._bounds.linger(self.loop.time())
+        self._unread = b""
+        if self._client_ended or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.flow.resume_reading()
+        self._flow.release()
+        self.transport.write_eof()
+        self._watch()
+
+    # --- time ---
+
+    def _watch(self) -> None:
+        """Looks at the bounds again no later than at their next deadline."""
+        at_s = self._bounds.deadline()
+        if self._timer is not None:
+            if self._timer_at_s <= at_s:
+                return
+            self._timer.cancel()
+        self._timer_at_s = at_s
+        self._timer = self.loop.call_at(at_s, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        match self._bounds.due(self.loop.time(), self.transport.get_write_buffer_size()):
+            case Due.CLOSE:
+                self.transport.close()
+            case Due.ABORT:
+                self.transport.abort()
+            case Due.REFUSE:
+                self._refuse_input(problem_of(Refusal.TIMEOUT))
+                self._watch()
+            case Due.NOTHING:
+                self._watch()
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # --- what the protocol adds ---
+
+    def _leave_fast_path(self) -> None:
+        """A piece is parsed. A request on the fast path that has not come whole goes by ASGI."""
+        raise NotImplementedError
+
+    def _break_request(self) -> None:
+        """Gives up a request whose headers have come and whose body has not."""
+        raise NotImplementedError
+
+    def _take_upgrade(self) -> bool:
+        """Hands the connection over to another protocol, if its last request asked for one that there is."""
+        raise NotImplementedError
