@@ -55,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str
     jwt_keys: str | None
     ticket_keys: str | None
+    sample_data: bool
+    """Counts at the first start of a database, which stores it."""
     admin_password: str | None
     staff_password: str | None
     public_url: str
@@ -99,6 +101,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             given = name if name in SECRET else f"{name}={value!r}"
             raise SettingError(f"{given}: {error}") from None
 
+    database_url = take("AISLE_DATABASE_URL", _url("postgresql", "postgres"), None)
     host = take("AISLE_HOST", str, "127.0.0.1")
     port = take("AISLE_PORT", _number(1, 65535), 8080)
     settings = Settings(
@@ -106,7 +109,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         host=host,
         port=port,
         metrics_port=take("AISLE_METRICS_PORT", _number(1, 65535), min(port + 1, 65535)),
-        database_url=take("AISLE_DATABASE_URL", _url("postgresql", "postgres"), None),
+        database_url=database_url,
         redis_url=take("AISLE_REDIS_URL", _url("redis", "rediss", "unix"), None),
         kafka=take("AISLE_KAFKA", _bootstrap, None),
         partitions=take("AISLE_PARTITIONS", _number(1, 4096), 8),
@@ -114,6 +117,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         mail_from=take("AISLE_MAIL_FROM", _mailbox, "Aisle <tickets@aisle.example>"),
         jwt_keys=take("AISLE_JWT_KEYS", str, None),
         ticket_keys=take("AISLE_TICKET_KEYS", str, None),
+        sample_data=take("AISLE_SAMPLE_DATA", _choice("on", "off"), "off" if database_url else "on") == "on",
         admin_password=take("AISLE_ADMIN_PASSWORD", _password, None),
         staff_password=take("AISLE_STAFF_PASSWORD", _password, None),
         public_url=take("AISLE_PUBLIC_URL", _url("http", "https"), "").rstrip("/") or _own_url(host, port),
