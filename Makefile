@@ -8,8 +8,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CHECKED := schemas seat_workers gateway tickets notifier runtime ops loadtest tests examples
 ARGS ?=
 
+# Paths are UTF-8, whatever the locale is.
+export PYTHONUTF8 := 1
+
 .DEFAULT_GOAL := help
-.PHONY: help install dev up kafka test lint types unit integration e2e simulate chaos fuzz bench loadtest servers lock clean
+.PHONY: help prerequisites install dev up kafka test lint types unit quick integration e2e simulate chaos fuzz bench loadtest servers lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,11 +20,20 @@ help:  ## this list
 install: $(VENV)/installed  ## everything that running needs, into .venv
 dev: $(VENV)/developing  ## what developing and testing need, too
 
-# One at a time (flock), and a venv whose making was interrupted (`begun` is still there) is made anew.
+# One at a time (LOCK), and a venv whose making was interrupted (`begun` is still there) is made anew.
+LOCK := exec 9< Makefile; $(PYTHON) -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+
 $(VENV)/installed: requirements/run.lock pyproject.toml
+	@command -v $(PYTHON) > /dev/null || { \
+	  echo "Aisle needs Python 3.11 or later, and there is no $(PYTHON). Install it, or set PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Aisle needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=…" >&2; exit 1; }
-	@set -e; exec 9< Makefile; flock 9; \
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+	  echo "$(PYTHON) cannot make a venv: install python3-venv (Debian, Ubuntu), or set PYTHON=…" >&2; exit 1; }
+	@[ -w . ] && { [ ! -e $(VENV) ] || [ -w $(VENV) ]; } || { \
+	  echo "Aisle cannot be installed: $(VENV) here cannot be written to. Copy the checkout to a folder of yours." >&2; \
+	  exit 1; }
+	@set -e; $(LOCK); \
 	if [ -e $(VENV)/begun ]; then rm -rf $(VENV); fi; \
 	if [ $@ -nt requirements/run.lock ] && [ $@ -nt pyproject.toml ]; then exit 0; fi; \
 	echo "Installing what Aisle needs into $(VENV) …"; \
@@ -32,7 +44,7 @@ $(VENV)/installed: requirements/run.lock pyproject.toml
 	touch $@; rm $(VENV)/begun
 
 $(VENV)/developing: $(VENV)/installed requirements/dev.lock
-	@set -e; exec 9< Makefile; flock 9; \
+	@set -e; $(LOCK); \
 	echo "Installing what developing needs into $(VENV) …"; \
 	$(PIP) install --require-hashes --requirement requirements/dev.lock; \
 	touch $@
@@ -43,14 +55,12 @@ up: install  ## run everything; Ctrl-C stops it
 kafka: install  ## run a real Kafka to try things out: then AISLE_KAFKA=… make up
 	@$(BIN)/python -P -m ops kafka $(ARGS)
 
-test: dev lint types  ## lint, types and every test, on real servers
-	@missing=$$($(BIN)/python -c 'from ops.kafka_jars import missing_program; print(missing_program() or "")') || exit 1; \
-	$(BIN)/python -m pytest $(ARGS); status=$$?; \
-	if [ -n "$$missing" ]; then \
-	  echo "The Kafka tests did NOT run: $$missing." >&2; \
-	  if [ "$$CI" = true ]; then exit 1; fi; \
-	fi; \
-	exit $$status
+# What cannot be tested here is said first, and again at the end.
+test: prerequisites dev lint types  ## lint, types and every test, on real servers
+	@$(BIN)/python -m pytest $(ARGS); status=$$?; $(PYTHON) tests/prerequisites.py; exit $$status
+
+prerequisites:
+	@$(PYTHON) tests/prerequisites.py
 
 lint: dev  ## ruff: style and likely mistakes
 	@$(BIN)/ruff check $(CHECKED)
@@ -60,8 +70,12 @@ lint: dev  ## ruff: style and likely mistakes
 types: dev  ## mypy, strict
 	@$(BIN)/mypy
 
-unit: dev  ## tests without servers, in seconds
+unit: dev  ## tests without servers
 	@$(BIN)/python -m pytest --quiet tests/unit $(ARGS)
+
+quick: lint types  ## before each commit: lint, types and the unit tests but the slow ones, on two cores
+	@$(BIN)/python -m pytest --quiet tests/unit -m "not slow" --hypothesis-profile=quick --numprocesses=2 \
+	  -p no:schemathesis -p no:faker -p no:locust $(ARGS)
 
 integration: dev  ## one part at a time on real servers
 	@$(BIN)/python -m pytest --quiet tests/integration $(ARGS)
@@ -89,7 +103,7 @@ loadtest: dev  ## a crowd that browses, buys, watches: USERS=200 SECONDS=60 SHAP
 
 lock: dev  ## solve requirements/*.in anew; needs uv
 	@command -v uv > /dev/null || { echo "uv is missing: https://docs.astral.sh/uv" >&2; exit 1; }
-	@for name in run dev; do \
+	@for name in run dev clients; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate requirements/$$name.in --output-file requirements/$$name.lock $(ARGS) || exit 1; \
 	done

@@ -1,20 +1,20 @@
 """Access tokens: who calls, at the price of a dictionary look-up.
 
 Tokens are JWTs of 60 minutes. A token that was checked once is remembered, by the bytes of its header, until
-it expires; what an account lost since the token was issued is looked up every time (gateway/standings.py).
+it expires; whether its account has revoked it since is looked up every time (gateway/revocation.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jwt
 import msgspec
 
 from gateway.problems import Problem
+from gateway.revocation import RevocationsOutdated
 from gateway.signing_keys import read_signing_keys
-from gateway.standings import Standing
 
 ACCESS_LIFETIME_S = 3600
 ISSUER = "aisle"
@@ -43,19 +43,23 @@ class Caller(msgspec.Struct, frozen=True):
 class Tokens:
     """Issues and checks access tokens.
 
-    `keys` is the value of AISLE_JWT_KEYS (gateway/signing_keys.py). `standings` says what changed about
-    accounts lately. Raises SettingError for keys that are none.
+    `keys` is the value of AISLE_JWT_KEYS (gateway/signing_keys.py). `versions` has the lowest version that the tokens
+    of an account need, and `is_fresh` says whether it may be relied upon (gateway/revocation.py). Raises SettingError
+    for keys that are none.
     """
 
-    def __init__(self, keys: str | None, standings: Mapping[int, Standing]) -> None:
+    def __init__(
+        self, keys: str | None, versions: Mapping[int, int], is_fresh: Callable[[], bool] = lambda: True
+    ) -> None:
         self._keys = read_signing_keys(keys)
         self._signing = next(iter(self._keys.values()))
-        self._standings = standings
+        self._versions = versions
+        self._is_fresh = is_fresh
         self._jwt = jwt.PyJWT()
         self._remembered: dict[bytes | None, tuple[int, int, int, Caller]] = {}
 
-    def issue_access(self, user_id: int, role: str, now_s: float, since_us: int = 0) -> str:
-        """A token that says who someone is for the next hour; `since_us` as in gateway/standings.py."""
+    def issue_access(self, user_id: int, role: str, now_s: float, version: int = 0) -> str:
+        """A token for the next hour; `version` is the account's token version as the login found it."""
         issued_s = int(now_s)
         claims: dict[str, Any] = {
             "sub": str(user_id),
@@ -64,8 +68,8 @@ class Tokens:
             "exp": issued_s + ACCESS_LIFETIME_S,
             "iss": ISSUER,
         }
-        if since_us:
-            claims["since"] = since_us
+        if version:
+            claims["ver"] = version
         key = self._signing
         return self._jwt.encode(claims, key.private, algorithm=key.algorithm, headers={"kid": key.kid})
 
@@ -73,34 +77,38 @@ class Tokens:
         """Who calls, from the value of the Authorization header.
 
         Raises Problem: `unauthenticated` without a token, `token_expired`, `token_invalid` for one that is
-        wrong or whose account was deactivated or got another role or password.
+        wrong or whose account was deactivated or got another role or password. Raises RevocationsOutdated
+        where that cannot be told now.
         """
         remembered = self._remembered.get(authorization)
         if remembered is None:
             remembered = self._remember(authorization, now_s)
-        expires_s, since_us, user_id, caller = remembered
+        expires_s, version, user_id, caller = remembered
         if now_s >= expires_s:
             self._remembered.pop(authorization, None)
             raise Problem("token_expired", "The access token has expired: refresh it, or log in again.")
-        standing = self._standings.get(user_id)
-        if standing is not None and not standing.accepts(caller.role, since_us):
-            raise _invalid("The account has changed since this token was issued: log in again.")
+        if not self._is_fresh():
+            raise RevocationsOutdated
+        if version < self._versions.get(user_id, 0):
+            raise _invalid(
+                "The account has changed since this token was issued: refresh it, or log in again."
+            )
         return caller
 
     def _remember(self, authorization: bytes | None, now_s: float) -> tuple[int, int, int, Caller]:
         claims = self._claims(_bearer(authorization))
         subject, role, expires_s, issued_s = (claims[name] for name in ("sub", "role", "exp", "iat"))
-        since_us = claims.get("since", 0)
+        version = claims.get("ver", 0)
         if not (
             (subject.isascii() and subject.isdigit() and len(subject) <= 16)
             and role in ROLES
             and isinstance(expires_s, int)
             and isinstance(issued_s, int)
-            and isinstance(since_us, int)
+            and isinstance(version, int)
             and issued_s <= now_s + _CLOCK_LEEWAY_S
         ):
             raise _invalid("The access token is not one of Aisle's: log in again.")
-        checked = (expires_s, since_us, int(subject), Caller(int(subject), role))
+        checked = (expires_s, version, int(subject), Caller(int(subject), role))
         if now_s < expires_s:
             if len(self._remembered) >= _MAX_REMEMBERED:
                 del self._remembered[next(iter(self._remembered))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,6 +20,7 @@ _PATTERN = re.compile(r"Expected `str` matching regex (.*)", re.DOTALL)
 _WORDS = {repr(pattern): words for pattern, words in WORDS.items()}
 _MAX_ERRORS = 20
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def decode_body(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
@@ -39,6 +41,31 @@ def decode_body(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     except _NOT_JSON as error:
         raise _invalid_json(error) from None
     raise invalid(*(_every_error(decoder.type, given) or [first]))
+
+
+def has_content(body: bytes) -> bool:
+    """Whether a body is more than white space and a byte order mark."""
+    return bool(body) and bool(body.removeprefix(_BYTE_ORDER_MARK).strip(b" \t\r\n"))
+
+
+def check_no_fields(body: bytes) -> None:
+    """Passes the body of a call without fields: an empty one, null, or an empty object.
+
+    Raises Problem: `invalid_json`, or `validation` with the fields.
+    """
+    if not has_content(body):
+        return
+    try:
+        given = msgspec.json.decode(body.removeprefix(_BYTE_ORDER_MARK))
+    except msgspec.ValidationError:
+        given = body  # a number that no type holds
+    except _NOT_JSON as error:
+        raise _invalid_json(error) from None
+    if given is None or given == {}:
+        return
+    if isinstance(given, dict):
+        raise invalid(*_unknown_fields(given)[:_MAX_ERRORS])
+    raise invalid(("body", "this call has no fields: send no body, or {}"))
 
 
 def invalid(*errors: tuple[str, str]) -> Problem:
@@ -66,8 +93,12 @@ def _every_error(wanted: Any, given: Any) -> list[tuple[str, str]]:
                 errors.append((f"{name}{dot}{inner}", message))
         elif field.required:
             errors.append((name, "this field is missing"))
-    errors += [(name[:60], "there is no such field here") for name in given if name not in fields]
+    errors += _unknown_fields(given, known=fields)
     return errors[:_MAX_ERRORS]
+
+
+def _unknown_fields(given: dict[str, Any], known: Container[str] = ()) -> list[tuple[str, str]]:
+    return [(name[:60], "there is no such field here") for name in given if name not in known]
 
 
 def _field_and_message(text: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from gateway.auth import Caller
 from gateway.bodies import invalid
+from gateway.booking_customers import no_customer
 from gateway.problems import Problem
 from schemas.api import MAX_SEATS_PER_REQUEST, BookRequest, HoldRequest
 from schemas.commands import BookSeats, CancelBooking, ConfirmBooking, HoldSeats
@@ -72,6 +73,8 @@ def _checked_seats(request: BookRequest | HoldRequest, caller: Caller) -> tuple[
     """The labels asked for; none where a quantity is."""
     if request.user_id is not None and not caller.staff:
         raise Problem("forbidden", "Only staff can book for somebody else; leave user_id out.")
+    if request.user_id == 0:
+        raise no_customer()
     seats, quantity = request.seats, request.quantity
     if quantity is not None:
         if seats is not None:

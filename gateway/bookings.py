@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from gateway.auth import Tokens
-from gateway.bodies import decode_body, invalid
+from gateway.bodies import decode_body
 from gateway.booking_commands import book_command, hold_command, move_command, no_booking
 from gateway.commands import Commands, Decided, Outcome, Pending
 from gateway.failures import problem_for
 from gateway.http import Exchange
 from gateway.problems import Problem
-from gateway.refusals import REPLAYED, refusal_of
+from gateway.refusals import REPLAYED, decided_at, refusal_of
 from gateway.together import Together
 from gateway.waiting import Preference, command_id_for, preference_of
 from schemas.api import BookRequest, HoldRequest, PendingBody, booking_body
@@ -36,21 +38,21 @@ class BookingRoutes:
         self._commands = commands
         self._together = Together(commands)
 
-    def book(self, exchange: Exchange, show_id: int) -> None:
+    def book(self, exchange: Exchange, show_id: int) -> Coroutine[Any, Any, None] | None:
         """POST /api/shows/{id}/bookings"""
         exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_BOOK_REQUEST, exchange.body())
         command_id = command_id_for(exchange.headers, caller.user_id)
-        self._send(exchange, book_command(caller, show_id, request, command_id), made=201)
+        return self._take_seats(exchange, book_command(caller, show_id, request, command_id))
 
-    def hold(self, exchange: Exchange, show_id: int) -> None:
+    def hold(self, exchange: Exchange, show_id: int) -> Coroutine[Any, Any, None] | None:
         """POST /api/shows/{id}/holds"""
         exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
         request = decode_body(_HOLD_REQUEST, exchange.body())
         command_id = command_id_for(exchange.headers, caller.user_id)
-        self._send(exchange, hold_command(caller, show_id, request, command_id), made=201)
+        return self._take_seats(exchange, hold_command(caller, show_id, request, command_id))
 
     def confirm(self, exchange: Exchange, booking_id: UUID) -> None:
         """POST /api/bookings/{id}/confirm"""
@@ -60,11 +62,22 @@ class BookingRoutes:
         """POST /api/bookings/{id}/cancel and DELETE /api/bookings/{id}"""
         self._move(exchange, booking_id, CancelBooking)
 
+    def _take_seats(
+        self, exchange: Exchange, command: BookSeats | HoldSeats
+    ) -> Coroutine[Any, Any, None] | None:
+        if command.customer_id:
+            return self._take_seats_for_customer(exchange, command)
+        self._send(exchange, command, made=201)
+        return None
+
+    async def _take_seats_for_customer(self, exchange: Exchange, command: BookSeats | HoldSeats) -> None:
+        await self._commands.check_customer(command)
+        self._send(exchange, command, made=201)
+
     def _move(self, exchange: Exchange, booking_id: UUID, kind: type[ConfirmBooking | CancelBooking]) -> None:
         exchange.parameters()
         caller = self._tokens.verify(exchange.authorization, time.time())
-        if exchange.body(required=False).strip() not in (b"", b"{}"):
-            raise invalid(("body", "this call takes no body"))
+        exchange.check_no_fields()
         command_id = command_id_for(exchange.headers, caller.user_id)
         self._send(exchange, move_command(kind, caller, booking_id, command_id), made=200)
 
@@ -117,9 +130,9 @@ def _tell_decided(
     made: int,
 ) -> None:
     if decided.refused:
-        refusal = refusal_of(decided.answer)
+        refusal = refusal_of(decided.answer, decided.position)
         if refusal.status == 404 and isinstance(command, ConfirmBooking | CancelBooking):
-            refusal = no_booking(command.booking_id).refusal()
+            refusal = decided_at(no_booking(command.booking_id).refusal(), decided.position)
         exchange.refuse_so(refusal, headers)
         return
     decision, position = decided.decision, decided.position

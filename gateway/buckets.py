@@ -40,6 +40,11 @@ class Bucket:
         self.untold = 0.0
         """Tokens taken here that the other gateways have not been told of."""
 
+    def change(self, tokens: float) -> None:
+        """Takes tokens (below zero: into debt where there are none), or gives them back."""
+        self.tokens += tokens
+        self.untold -= tokens
+
 
 class Buckets:
     """The buckets of one rate by their key: a customer's number, an address."""
@@ -65,6 +70,19 @@ class Buckets:
             self._old, self._young = self._young, {}
         self._young[key] = bucket
         return bucket
+
+    def spend(self, key: Hashable, now_s: float) -> Bucket | None:
+        """Takes one token of a key. Returns its bucket, or None where there is no whole token."""
+        bucket = self.filled(key, now_s)
+        if bucket.tokens < 1.0:
+            return None
+        bucket.change(-1.0)
+        return bucket
+
+    def lower(self, key: Hashable, tokens: float, now_s: float) -> None:
+        """Takes over what all gateways together have left, if it is less than what this one knows of."""
+        bucket = self.filled(key, now_s)
+        bucket.tokens = min(bucket.tokens, tokens - bucket.untold)
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

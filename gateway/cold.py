@@ -10,6 +10,7 @@ from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
+from gateway.accounts.email_changes import EmailChanges
 from gateway.accounts.limits import provide_account_limits
 from gateway.accounts.logins import Logins
 from gateway.accounts.password_resets import PasswordResets
@@ -24,14 +25,17 @@ from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import Zones
-from gateway.docs import OpenApiDocument, docs_routes
+from gateway.docs import OpenApiDocument, docs_routes, document_only
 from gateway.failures import answer_problem
 from gateway.health import Health, health_routes
+from gateway.problem_pages import problem_page_routes
 from gateway.rate_limits import RateLimits
 from gateway.reports.query import ReportReader
 from gateway.reports.routes import report_routes
 from gateway.requests import JsonBody, JsonRequest, provide_caller, provide_fields
+from gateway.revocation import Revocations
 from gateway.site import site_routes
+from gateway.stored_answers import StoredAnswers
 
 _ABOUT = """
 Seat reservations that sell every seat exactly once.
@@ -46,10 +50,12 @@ default) or `Prefer: respond-async`; what is not decided in time is answered 202
 def build_cold(
     *,
     tokens: Tokens,
+    revocations: Revocations,
     rate_limits: RateLimits,
     users: Users,
     logins: Logins,
     password_resets: PasswordResets,
+    email_changes: EmailChanges,
     movies: Movies,
     shows: Shows,
     show_maker: ShowMaker,
@@ -58,8 +64,8 @@ def build_cold(
     memory: CatalogueMemory,
     zones: Zones,
     reports: ReportReader,
+    stored_answers: StoredAnswers,
     health: Health,
-    embedded_inbox: bool,
     more_routes: list[Any],
 ) -> Litestar:
     """The framework's application. `more_routes` are those of other parts, such as the inbox."""
@@ -69,6 +75,7 @@ def build_cold(
         "users": users,
         "logins": logins,
         "password_resets": password_resets,
+        "email_changes": email_changes,
         "movies": movies,
         "shows": shows,
         "show_maker": show_maker,
@@ -77,6 +84,7 @@ def build_cold(
         "memory": memory,
         "zones": zones,
         "reports": reports,
+        "stored_answers": stored_answers,
         "health": health,
     }
     dependencies: dict[str, Any] = {
@@ -92,7 +100,8 @@ def build_cold(
             report_routes(),
             health_routes(),
             *docs_routes(),
-            *site_routes(embedded_inbox),
+            *site_routes(),
+            *problem_page_routes(),
             *more_routes,
         ],
         dependencies=dependencies,
@@ -111,12 +120,17 @@ def build_cold(
                 }
             ),
             openapi_router=Router(
-                "/openapi.json", route_handlers=[], include_in_schema=False, dto=None, return_dto=None
+                "/openapi.json",
+                route_handlers=[],
+                guards=[document_only],
+                include_in_schema=False,
+                dto=None,
+                return_dto=None,
             ),
             render_plugins=[OpenApiDocument()],
             use_handler_docstrings=True,
         ),
-        state=State({"tokens": tokens}),
+        state=State({"tokens": tokens, "revocations": revocations}),
         logging_config=None,
         debug=False,
     )

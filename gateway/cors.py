@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.http import App, Receive, Scope, Send
+from runtime.web_address import read_origin
 
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE"),
@@ -30,12 +31,12 @@ class Cors:
 
     def __init__(self, app: App, origins: Sequence[str]) -> None:
         self._app = app
-        self._origins = frozenset(origin.encode() for origin in origins)
+        self._origins = frozenset(read_origin(origin).encode() for origin in origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope.get("headers", ()))
         origin = headers.get(b"origin")
-        if scope["type"] != "http" or origin not in self._origins:
+        if scope["type"] != "http" or origin is None or origin.lower() not in self._origins:
             await self._app(scope, receive, send)
             return
         allowed = [(b"access-control-allow-origin", origin)]

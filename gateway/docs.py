@@ -10,20 +10,24 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.connection import ASGIConnection
 from litestar.exceptions import NotFoundException
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath
 
 from gateway.catalogue.docs import catalogue_paths, complete_catalogue
 from gateway.documents import described
+from gateway.failures import nothing_here
 from gateway.hot_docs import PROBLEM_SCHEMA, body_schemas, hot_paths
+from gateway.plain_schemas import plain
 
 _ASSETS = {
-    "swagger-ui.css": "text/css; charset=utf-8",
-    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
-_OURS = {"docs.css": "text/css; charset=utf-8", "docs.js": "text/javascript; charset=utf-8"}
+_OURS = {"docs.css": "text/css", "docs.js": "text/javascript"}
 # Swagger UI sets styles on elements; nothing else of it needs an exception.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -55,6 +59,12 @@ class OpenApiDocument(JsonRenderPlugin):
         return self._body
 
 
+def document_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Guard: the framework adds pages of its own below the document's address; they do not exist here."""
+    if connection.url.path.rstrip("/") != "/openapi.json":
+        raise nothing_here()
+
+
 def docs_routes() -> list[Any]:
     """`/docs` and the files it is made of."""
     return [_page, _asset]
@@ -64,7 +74,7 @@ def docs_routes() -> list[Any]:
 def _page() -> Response[bytes]:
     return Response(
         _our_file("docs.html"),
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"},
     )
 
@@ -104,7 +114,13 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     # msgspec knows more about its own types than the framework, what they are for among it.
     schemas = {**document["components"]["schemas"], **body_schemas()}
     components = {**document["components"], "schemas": dict(sorted(schemas.items()))}
-    return {**document, "paths": dict(sorted(paths.items())), "components": components}
+    complete = {
+        **document,
+        "paths": dict(sorted(paths.items())),
+        "components": components,
+        "externalDocs": {"description": "What each problem code means", "url": "/problems"},
+    }
+    return plain(complete)
 
 
 def _told(path: str, operation: dict[str, Any]) -> dict[str, Any]:

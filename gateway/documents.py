@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 from litestar.openapi.datastructures import ResponseSpec
 
 from gateway.problems import PROBLEMS
+from schemas.api import PositionBody
+from schemas.formats import Timestamp
 
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 """The call needs an access token."""
@@ -23,7 +26,8 @@ class FieldError(msgspec.Struct, frozen=True):
 class ProblemBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """An RFC 9457 problem. `code` is stable and says what is the case, `detail` says what to do next."""
 
-    type: str
+    type: Annotated[str, msgspec.Meta(extra_json_schema={"format": "uri-reference"})]
+    """The address of a page about the code."""
     title: str
     status: int
     detail: str
@@ -32,18 +36,25 @@ class ProblemBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """With `validation`: the fields at fault."""
     seats: list[str] = []
     """The seats at fault."""
-    retry_after_s: int | None = None
-    request_id: str | None = None
+    retry_after_s: int | msgspec.UnsetType = msgspec.UNSET
+    """The header Retry-After."""
+    request_id: str | msgspec.UnsetType = msgspec.UNSET
     """With `internal_error`: what to tell the operator."""
-    outcome: Literal["unknown"] | None = None
+    decided: PositionBody | msgspec.UnsetType = msgspec.UNSET
+    """Of a refusal that came through the log: the position of its decision."""
+    sales_start_at: Timestamp | msgspec.UnsetType = msgspec.UNSET
+    """With `not_on_sale`: when sales start."""
+    outcome: Literal["unknown"] | msgspec.UnsetType = msgspec.UNSET
     """With `log_unavailable`: the log may have taken the request."""
+    booking_id: UUID | msgspec.UnsetType = msgspec.UNSET
+    """With `outcome`: the id of the booking, should it have been made."""
     missing: list[str] = []
     """With `not_ready`: what bookings need."""
 
 
 def described(*codes: str) -> str:
     """The problems that an answer may be, in words."""
-    return "; ".join(f"`{code}`: {PROBLEMS[code][1]}" for code in codes)
+    return "; ".join(f"[`{code}`](/problems/{code}): {PROBLEMS[code][1]}" for code in codes)
 
 
 def problem_responses(*codes: str) -> dict[int, ResponseSpec]:

@@ -22,8 +22,10 @@ from gateway.http import Exchange
 from gateway.looking import LookRoutes
 from gateway.methods import not_allowed
 from gateway.problems import Refusal
+from gateway.revocation import Revocations, RevocationsOutdated
 from gateway.seat_map import SeatMapRoutes
 from gateway.seat_pictures import SeatPictures
+from gateway.site import FrontPage
 from gateway.ticket_pdf import TicketRoutes
 from schemas.ids import MAX_SHOW_ID, MAX_USER_ID
 
@@ -54,7 +56,11 @@ class HotRoutes:
         catalogue: CatalogueRoutes,
         tickets: TicketRoutes,
         pictures: SeatPictures,
+        revocations: Revocations,
+        front_page: FrontPage,
     ) -> None:
+        self._front_page = front_page
+        self._revocations = revocations
         self._catalogue = catalogue
         self._tickets = tickets
         self._bookings = BookingRoutes(tokens, commands)
@@ -75,7 +81,9 @@ class HotRoutes:
         asked = "GET" if method == "HEAD" else method
         handler = methods.get(asked)
         if handler is not None:
-            return HotRoute(handler, json=not path.endswith(".pdf"), gate=self._gate_of(handler))
+            return HotRoute(
+                handler, json=path != "/" and not path.endswith(".pdf"), gate=self._gate_of(handler)
+            )
         if asked in methods:
             return None
         return HotRoute(partial(_tell_methods, methods), json=False)
@@ -90,13 +98,35 @@ class HotRoutes:
             if accept not in _JSON_TOO and route.json:
                 check_accept(accept.decode("latin-1"), "application/json")
             rest = route.handler(exchange)
+        except RevocationsOutdated:
+            rest = self._verify_again(route, exchange)
         except Exception as error:
             refuse_for(error, exchange)
             return
         if rest is not None:
-            task = self._loop.create_task(_finish(rest, exchange))
+            task = self._loop.create_task(self._finish(rest, route, exchange))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
+
+    async def _finish(self, rest: Coroutine[Any, Any, None], route: HotRoute, exchange: Exchange) -> None:
+        try:
+            try:
+                await rest
+            except RevocationsOutdated:
+                await self._verify_again(route, exchange)
+        except Exception as error:
+            refuse_for(error, exchange)
+
+    async def _verify_again(self, route: HotRoute, exchange: Exchange) -> None:
+        """Has the handler begin anew once revoked tokens are known; handlers verify the token before anything else."""
+        while True:
+            await self._revocations.ensure_fresh()
+            try:
+                if (rest := route.handler(exchange)) is not None:
+                    await rest
+                return
+            except RevocationsOutdated:
+                continue
 
     def _gate_of(self, handler: Handler) -> Callable[[], Refusal | None] | None:
         """Wishes for seats are turned away while too many wait; whatever ends what was begun is not."""
@@ -107,6 +137,8 @@ class HotRoutes:
     def _methods_at(self, path: str) -> _Methods | None:
         parts = path.split("/")
         match parts:
+            case ["", ""]:
+                return {"GET": self._front_page}
             case ["", "api", "shows", number, "bookings"]:
                 if (show_id := _number(number, MAX_SHOW_ID)) is not None:
                     return {"POST": partial(self._bookings.book, show_id=show_id)}
@@ -151,13 +183,6 @@ class HotRoutes:
             case ["", "api", "commands", position]:
                 return {"GET": partial(self._looks.fate, position_text=position)}
         return None
-
-
-async def _finish(rest: Coroutine[Any, Any, None], exchange: Exchange) -> None:
-    try:
-        await rest
-    except Exception as error:
-        refuse_for(error, exchange)
 
 
 def refuse_for(error: Exception, exchange: Exchange) -> None:

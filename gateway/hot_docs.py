@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from gateway.documents import BEARER, ProblemBody, described
-from schemas import api, api_accounts, api_catalogue, api_seats
+from schemas import api, api_accounts, api_catalogue, api_reports, api_seats
 
-_SCHEMAS = (api, api_accounts, api_catalogue, api_seats)
+_SCHEMAS = (api, api_accounts, api_catalogue, api_reports, api_seats)
 _REF = "#/components/schemas/{name}"
 
 PROBLEM_SCHEMA = {"$ref": _REF.format(name="ProblemBody")}
@@ -36,20 +36,21 @@ _PREFER = {
     "schema": {"type": "string"},
     "description": "`wait=N` (0 to 30 seconds, 10 by default) or `respond-async`.",
 }
-_KEY = {
+KEY_PARAMETER: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
     "description": "The same key and request get the stored first answer, for 48 hours.",
 }
-WAITING_PARAMETERS: list[dict[str, Any]] = [_PREFER, _KEY]
+WAITING_PARAMETERS: list[dict[str, Any]] = [_PREFER, KEY_PARAMETER]
 """Headers of every call that is a command."""
 
+_BYTES = {"type": "string", "format": "binary"}
 _LIST: list[dict[str, Any]] = [
     {
         "name": "status",
         "in": "query",
-        "schema": {"enum": ["held", "confirmed", "cancelled", "expired", "released"]},
+        "schema": {"type": "string", "enum": ["held", "confirmed", "cancelled", "expired", "released"]},
     },
     {
         "name": "limit",
@@ -95,7 +96,8 @@ def hot_paths() -> dict[str, dict[str, Any]]:
         "/api/shows/{show_id}/holds": {
             "post": _operation(
                 "HoldSeats",
-                "Keep seats for a while, all or none; confirm the booking before it expires.",
+                "Keep seats for a while, all or none; confirm the booking before it expires."
+                " At most 30 an hour for each customer and show; refused and repeated ones do not count.",
                 [_SHOW, *WAITING_PARAMETERS],
                 {"201": _json("BookingBody", "Held until `expires_at`; Location is the booking.")}
                 | _pending()
@@ -134,7 +136,10 @@ def hot_paths() -> dict[str, dict[str, Any]]:
                             "ETag": {"schema": {"type": "string"}},
                             "Content-Disposition": {"schema": {"type": "string"}},
                         },
-                        "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
+                        "content": {
+                            "application/pdf": {"schema": _BYTES},
+                            "application/octet-stream": {"schema": _BYTES},
+                        },
                     },
                     "304": _plain("Unchanged."),
                     "409": _problems("not_confirmed", "already_cancelled", "hold_expired"),
@@ -228,7 +233,11 @@ def _json(name: str, description: str) -> dict[str, Any]:
 
 
 def _one_of(names: tuple[str, ...], description: str) -> dict[str, Any]:
-    schema = {"oneOf": [_ref(name) for name in names]}
+    discriminator = {
+        "propertyName": "status",
+        "mapping": {name.removesuffix("Body").lower(): _ref(name)["$ref"] for name in names},
+    }
+    schema = {"oneOf": [_ref(name) for name in names], "discriminator": discriminator}
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from gateway.bodies import invalid
+from gateway.bodies import check_no_fields, has_content, invalid
 from gateway.methods import allow
 from gateway.problems import Problem, Refusal
 
@@ -96,16 +96,21 @@ class Exchange:
     def authorization(self) -> bytes | None:
         return self.headers.get(b"authorization")
 
-    def body(self, *, required: bool = True) -> bytes:
+    def body(self) -> bytes:
         """The body. Raises Problem for one that is missing or not declared as JSON."""
         body = self._body
         if body:
             content_type = self.headers.get(b"content-type", _JSON)
             if content_type != _JSON:
                 check_json(content_type)
-        elif required:
+        else:
             raise no_body(b"content-length" in self.headers or b"transfer-encoding" in self.headers)
         return body
+
+    def check_no_fields(self) -> None:
+        """Passes a body that says nothing, declared as JSON or empty. Raises Problem."""
+        if self._body:
+            check_empty(self._body, self.headers.get(b"content-type", _JSON))
 
     def parameters(self, *known: str) -> dict[str, str]:
         """The query's parameters. Raises Problem `validation` for an unknown or repeated one."""
@@ -183,6 +188,13 @@ def check_json(content_type: bytes) -> None:
     charset = options.replace(b" ", b"").replace(b'"', b"")
     if kind.strip() != _JSON or charset not in (b"", b"charset=utf-8", b"charset=utf8"):
         raise Problem("unsupported_media_type", "Send the body as 'Content-Type: application/json' in UTF-8.")
+
+
+def check_empty(body: bytes, content_type: bytes) -> None:
+    """Passes the body of a call without fields. Raises Problem; white space needs no type."""
+    if has_content(body):
+        check_json(content_type)
+        check_no_fields(body)
 
 
 def half_a_body() -> Problem:

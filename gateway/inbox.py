@@ -1,7 +1,8 @@
 """`/inbox`: the letters of embedded mode, as pages and as JSON.
 
-The letters hold links that set passwords, so the inbox is shown to this machine alone: to whoever asks from a
-loopback address and not through a proxy. What a letter contains is shown in a frame that can do nothing.
+The e-mails hold links that set passwords, so the inbox is shown to this machine alone: to requests from a loopback
+address, not through a proxy, and under a name that is this machine's, so that no other site's name can be made to point
+here (DNS rebinding). What an e-mail contains is shown in a frame that can do nothing.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import ipaddress
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import jinja2
 import msgspec
@@ -37,6 +39,8 @@ _BODY_CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; frame-ancestors 'self'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox"
 )
+_OWN_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 _PRIVATE = {"Cache-Control": "no-store"}
 
 _templates = jinja2.Environment(
@@ -47,30 +51,55 @@ _templates = jinja2.Environment(
     lstrip_blocks=True,
 )
 
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 Format = Annotated[
     Literal["html", "json"] | None, QueryParameter(description="Instead of the Accept header.")
 ]
 
 
-def from_this_machine(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-    """Raises Problem `forbidden` for anybody else."""
-    client = connection.client
-    proxied = any(name in connection.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
-    if proxied or client is None or not _is_loopback(client.host):
-        raise Problem(
-            "forbidden",
-            "The inbox holds everybody's letters and is shown to the machine itself only: open it there, or set "
-            "AISLE_SMTP_URL to a real mail server.",
-        )
+class FromThisMachine:
+    """Guard: the request comes from this machine, and asks for it by name.
+
+    `public_url` is Aisle's own address, whose host may be asked for, too; connections from `trusted_proxies` carry the
+    requests of others.
+    """
+
+    def __init__(self, public_url: str, trusted_proxies: Iterable[_Network] = ()) -> None:
+        self._hosts = _OWN_HOSTS | {urlsplit(public_url).hostname}
+        self._trusted = tuple(trusted_proxies)
+
+    def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        """Raises Problem `forbidden` for all other requests."""
+        client = connection.client
+        address = None if client is None else _address(client.host)
+        if (
+            address is None
+            or not address.is_loopback
+            or any(name in connection.headers for name in _OF_PROXIES)
+            or any(address in network for network in self._trusted)
+            or _host(connection.headers.get("host", "")) not in self._hosts
+        ):
+            raise Problem(
+                "forbidden",
+                "The inbox holds everybody's e-mails and is shown to the machine itself only: open it there as "
+                "http://127.0.0.1, or set AISLE_SMTP_URL to a real mail server.",
+            )
 
 
-def _is_loopback(host: str) -> bool:
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _host(header: str) -> str | None:
+    try:
+        return urlsplit(f"//{header}").hostname
+    except ValueError:
+        return None
 
 
 @get("/", sync_to_thread=True)
@@ -129,7 +158,7 @@ def download_attachment(
     return _download(*_found(letters.attachment(letter_id, number)))
 
 
-def inbox_routes(home: Path) -> list[Any]:
+def inbox_routes(home: Path, allowed: FromThisMachine) -> list[Any]:
     """The inbox over the folder that the notifier's mail server fills. For embedded mode only."""
     letters = StoredLetters(home / "inbox")
     return [
@@ -137,7 +166,7 @@ def inbox_routes(home: Path) -> list[Any]:
             "/inbox",
             route_handlers=[list_letters, show_letter, show_body, download_raw, download_attachment],
             dependencies={"letters": Provide(lambda: letters, sync_to_thread=False)},
-            guards=[from_this_machine],
+            guards=[allowed],
             include_in_schema=False,
         )
     ]

@@ -25,22 +25,18 @@ from schemas.events import Booking, BookingStatus, Decision
 from schemas.ids import Position, parse_position
 from schemas.wire import decode_command, decode_decision, encode
 
-_NEAR_OFFSETS = 100_000
-"""An undecided position at most this far past a partition's next one may be one that a gateway gave out."""
-
 _COLUMNS = "booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, partition, log_offset"
 _BOOKING = f"SELECT {_COLUMNS} FROM bookings WHERE booking_id = $1"
 _BOOKINGS = f"""
     SELECT {_COLUMNS} FROM bookings
      WHERE user_id = $1 AND booking_id < $2 AND ($3::text IS NULL OR status = $3)
      ORDER BY booking_id DESC LIMIT $4"""
-# A partition that no worker has taken yet has no row, but may have shows and commands.
+# A partition that no worker has taken yet has no row, but may have commands.
 _DECISION = """
     SELECT coalesce(p.next_offset, 0) AS next_offset, d.command, d.answer
       FROM (SELECT $1::int AS partition) asked
       LEFT JOIN partitions p ON p.partition = asked.partition
-      LEFT JOIN decisions d ON d.partition = asked.partition AND d.log_offset = $2
-     WHERE p.partition IS NOT NULL OR EXISTS (SELECT 1 FROM shows s WHERE s.partition = asked.partition)"""
+      LEFT JOIN decisions d ON d.partition = asked.partition AND d.log_offset = $2"""
 _LAST_ID = UUID(int=2**128 - 1)
 
 
@@ -60,9 +56,11 @@ class LookRoutes:
         try:
             position = parse_position(position_text)
         except ValueError:
-            raise Problem("not_found", "There is no such command; take the address from Location.") from None
+            raise _no_command() from None
         preference = preference_of(exchange.headers, 0.0)
         row = await self._find_decision(position)
+        if row is None and not await self._commands.ends.has(position):
+            raise _no_command()
         if row is None and preference.wait_s > 0:
             await self._commands.decided(position, preference.wait_s)
             row = await self._find_decision(position)
@@ -80,11 +78,13 @@ class LookRoutes:
         exchange.answer(200, encode(body), headers)
 
     async def _find_decision(self, position: Position) -> tuple[bytes, bytes] | None:
-        """Command and answer at a position, or None while it waits. Raises Problem when it never was there."""
+        """Command and answer at a position, or None while there is none. Raises Problem when there never will be."""
         row = await self._pool.fetchrow(_DECISION, position.partition, position.offset)
-        if row is None or (row["answer"] is None and not _may_come(row["next_offset"], position.offset)):
-            raise Problem("not_found", "There is no such command; take the address from Location.")
-        return None if row["answer"] is None else (row["command"], row["answer"])
+        if row["answer"] is not None:
+            return row["command"], row["answer"]
+        if position.offset < row["next_offset"]:
+            raise _no_command()
+        return None
 
     async def booking(self, exchange: Exchange, booking_id: UUID) -> None:
         """GET /api/bookings/{id}"""
@@ -125,7 +125,7 @@ _STATUSES = tuple(status.value for status in BookingStatus)
 
 def _fate_body(position: Position, decision: Decision) -> AcceptedBody | RefusedBody:
     if decision.reason is not None:
-        return RefusedBody(str(position), problem_of(decision).document())
+        return RefusedBody(str(position), problem_of(decision, position).document())
     if decision.booking is None:
         return AcceptedBody(str(position))
     return AcceptedBody(str(position), booking_body(decision.booking, decision.repeats or position))
@@ -139,8 +139,8 @@ def _asked_by(command_bytes: bytes, user_id: int) -> bool:
     return command.user_id == user_id or (isinstance(command, SeatsAsked) and command.owner_id == user_id)
 
 
-def _may_come(next_offset: int, offset: int) -> bool:
-    return next_offset <= offset < next_offset + _NEAR_OFFSETS
+def _no_command() -> Problem:
+    return Problem("not_found", "There is no such command; take the address from Location.")
 
 
 def _limit(text: str | None) -> int:

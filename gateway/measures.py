@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_client.core import Metric
 
 from gateway.http import App
+from gateway.limit_refusals import Refusals
 from gateway.limits import InFlight
 from gateway.replies import Replies
 from runtime.metrics import Histogram, counter, gauge, histogram
@@ -49,7 +50,8 @@ def route_of(method: str, path: str) -> str:
 class GatewayMeasures:
     """Counts of one gateway since it started."""
 
-    def __init__(self, replies: Replies, in_flight: InFlight) -> None:
+    def __init__(self, replies: Replies, in_flight: InFlight, refusals: Refusals | None = None) -> None:
+        self._refusals = refusals
         self._replies = replies
         self._in_flight = in_flight
         self._requests: defaultdict[tuple[str, int], int] = defaultdict(int)
@@ -140,4 +142,11 @@ class GatewayMeasures:
             ["path"],
             {("redis",): self._replies.heard, ("looked_up",): self._replies.found},
         )
+        if self._refusals is not None:
+            yield counter(
+                "aisle_rate_limited",
+                "Requests refused for a rate limit, by limit.",
+                ["limit"],
+                {(limit,): count for limit, count in self._refusals.by_limit.items()},
+            )
         yield gauge("aisle_sockets", "Open WebSockets, by kind.", ["kind"], self._sockets)

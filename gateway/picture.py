@@ -18,6 +18,9 @@ Claims: TypeAlias = Sequence[tuple[int, int]]
 """Of each seat that is not available, its index and letter."""
 
 
+_LETTERS = frozenset("ahsb")
+
+
 class Watchers(Protocol):
     """Those who are to be told of every change of a picture."""
 
@@ -112,7 +115,7 @@ class Picture:
         find, states = self.layout.seating.find, self.states
         for label, letter in change.changes.items():
             seat = find(label)
-            if seat < 0:
+            if seat < 0 or letter not in _LETTERS:
                 return False
             states[seat] = ord(letter)
         self._move_to(change.to_version)

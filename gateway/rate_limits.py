@@ -9,24 +9,36 @@ There are two ways to take a token:
   holds, since what was had too much is owed.
 - `take` asks Redis each time and is exact. It is for calls that cost so much more than a round trip.
 
+A limit that is `announced` is stricter, for what is rare and lasts long: a gateway reports each token once few are
+left, and Redis announces what is left to all gateways. So over G gateways at most two tokens for each further one are
+had too many, and what is asked for within the same tenth of a second.
+
 Without Redis each gateway keeps the limits for itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
+import msgspec
 import redis.exceptions
 import structlog
 
 from gateway.buckets import Bucket, Buckets, Rate
+from gateway.limit_refusals import Refusals
 from gateway.problems import Problem
 from runtime.settings import Settings
+from schemas.wire import encode
+
+HOLDS = 30.0
+"""Holds of a customer in a show at once; as many come back in an hour."""
 
 TELL_EVERY_S = 0.1
+_HOLDS_CHANNEL = "aisle.limit.holds"
 _TOLD_AT_ONCE = 1_000
 _ANSWER_S = 0.25
 _LET_ALONE_S = 1.0
@@ -63,14 +75,16 @@ return answer
 """
 
 _log = structlog.get_logger()
+_decode_left = msgspec.json.Decoder(list[tuple[str, float]]).decode
 
 
 class Limit:
-    """One rate, kept for many keys."""
+    """One rate, kept for many keys. Of one that is `announced` each gateway hears what the others spend."""
 
-    def __init__(self, rate: Rate, limits: RateLimits) -> None:
+    def __init__(self, rate: Rate, limits: RateLimits, *, announced: bool = False) -> None:
         self.rate = rate
         self.buckets = Buckets(rate)
+        self.announced = announced
         self._limits = limits
         self._on = limits.on
         self._worth_telling = rate.burst / 10
@@ -79,12 +93,34 @@ class Limit:
         """Takes one token here and now. Raises Problem `rate_limited`."""
         if not self._on:
             return
-        bucket = self.buckets.filled(key, self._limits.clock())
-        if bucket.tokens < 1.0:
-            raise refusal(self.rate, bucket.tokens)
-        bucket.tokens -= 1.0
-        bucket.untold += 1.0
-        if bucket.untold >= self._worth_telling:
+        if not self.spent(key):
+            raise self.refused(key)
+
+    def spent(self, key: Hashable) -> bool:
+        """Takes one token here and now. Returns whether there was one."""
+        if not self._on:
+            return True
+        bucket = self.buckets.spend(key, self._limits.clock())
+        if bucket is None:
+            return False
+        self._note(key, bucket)
+        return True
+
+    def change(self, key: Hashable, tokens: float) -> None:
+        """Takes tokens, into debt where there are none, or gives them back."""
+        if self._on:
+            bucket = self.buckets.filled(key, self._limits.clock())
+            bucket.change(tokens)
+            self._note(key, bucket)
+
+    def refused(self, key: Hashable) -> Problem:
+        """The problem of a request that is refused now; it is counted and logged."""
+        self._limits.refusals.count(self.rate.name, key)
+        return refusal(self.rate, self.buckets.filled(key, self._limits.clock()).tokens)
+
+    def _note(self, key: Hashable, bucket: Bucket) -> None:
+        worth = max(1.0, bucket.tokens / 10) if self.announced else self._worth_telling
+        if abs(bucket.untold) >= worth:
             self._limits.untold[self, key] = bucket
 
 
@@ -98,6 +134,8 @@ class RateLimits:
         self.clock = clock
         self.untold: dict[tuple[Limit, Hashable], Bucket] = {}
         """Buckets of which the other gateways have to hear."""
+        self.refusals = Refusals(clock)
+        self._redis = redis_client
         self._script = redis_client.register_script(_SCRIPT)
         self._let_alone_until = 0.0
         per_s, commands_per_s = settings.rate_limit_address, settings.rate_limit_customer
@@ -114,6 +152,10 @@ class RateLimits:
         """Signing up, logging in and what else costs a password's hash or a letter, by address."""
         self.logins = Limit(Rate("logins", logins, logins / 60, "tries for this account"), self)
         """The same by account."""
+        self.holds = Limit(
+            Rate("holds", HOLDS, HOLDS / 3600, "holds of this show by this account"), self, announced=True
+        )
+        """Holding seats, by customer and show."""
 
     async def take(self, *wanted: tuple[Limit, str]) -> None:
         """Takes one token for each limit and its key, or none at all. Raises Problem `rate_limited`."""
@@ -131,8 +173,10 @@ class RateLimits:
                 for bucket in buckets:
                     bucket.tokens -= 1.0
         if not enough:
-            short = [(limit.rate, has) for (limit, _), has in zip(wanted, left, strict=True) if has < 1.0]
-            raise refusal(*max(short, key=lambda one: one[0].wait_s(one[1])))
+            short = [(limit, key, has) for (limit, key), has in zip(wanted, left, strict=True) if has < 1.0]
+            limit, key, has = max(short, key=lambda one: one[0].rate.wait_s(one[2]))
+            self.refusals.count(limit.rate.name, key)
+            raise refusal(limit.rate, has)
 
     async def give_back(self, *taken: tuple[Limit, str]) -> None:
         """Undoes a `take`."""
@@ -151,17 +195,60 @@ class RateLimits:
                 await self.tell_once()
 
     async def tell_once(self) -> None:
-        """Tells of some buckets. Those that Redis cannot be told of now are not told of later, either."""
+        """Tells of some buckets. What Redis cannot be told now of an announced limit is told with its next token, of
+        the others not at all."""
         told = [self.untold.popitem() for _ in range(min(len(self.untold), _TOLD_AT_ONCE))]
         costs = [bucket.untold for _, bucket in told]
         for _, bucket in told:
             bucket.untold = 0.0
         answer = await self._ask("tell", [of for of, _ in told], costs)
-        if answer is not None:
+        if answer is None:
+            for ((limit, _), bucket), cost in zip(told, costs, strict=True):
+                if limit.announced:
+                    bucket.untold += cost
+        else:
             now_s = self.clock()
             for (_, bucket), tokens in zip(told, answer[1], strict=True):
                 # What was spent while the question was on its way will be told of next.
                 bucket.tokens, bucket.at_s = tokens - bucket.untold, now_s
+            await self._announce(
+                [
+                    (str(key), tokens)
+                    for ((limit, key), _), tokens in zip(told, answer[1], strict=True)
+                    if limit is self.holds
+                ]
+            )
+
+    async def _announce(self, left: list[tuple[str, float]]) -> None:
+        """Sends all gateways what is left of some buckets of holds. Who does not hear it learns it from its own."""
+        if left:
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    await self._redis.publish(_HOLDS_CHANNEL, encode(left))
+            except _AWAY:
+                pass  # the next report to Redis says so
+
+    async def listen(self) -> None:
+        """Hears what the other gateways announce, for ever."""
+        while True:
+            pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+            try:
+                await pubsub.subscribe(_HOLDS_CHANNEL)
+                async for message in pubsub.listen():
+                    self.hear(message["data"])
+            except _AWAY:
+                await asyncio.sleep(_LET_ALONE_S)  # others say that Redis is away
+            except msgspec.MsgspecError as error:
+                _log.error("announcement_not_readable", error=str(error))
+            finally:
+                with contextlib.suppress(*_AWAY):
+                    await pubsub.aclose()
+
+    def hear(self, message: bytes) -> None:
+        """Takes over what is left of some buckets of holds. Raises msgspec.MsgspecError."""
+        now_s = self.clock()
+        for key, tokens in _decode_left(message):
+            self.holds.buckets.lower(key, tokens, now_s)
 
     async def _ask(
         self, what: str, of: Sequence[tuple[Limit, Hashable]], costs: Sequence[float]

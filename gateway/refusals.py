@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from gateway.problems import Problem, Refusal
 from schemas.api import MAX_SEATS_PER_REQUEST, timestamp
 from schemas.events import Decision, Reason
+from schemas.ids import Position
 from schemas.wire import decode_decision
 
 REPLAYED = (b"idempotency-replayed", b"true")
@@ -37,21 +40,50 @@ _DETAILS = {
 }
 
 
-@lru_cache(maxsize=4_096)
-def refusal_of(answer: bytes) -> Refusal:
-    """A refused decision in the form in which it is sent, from its stored form.
+def key_reused() -> Problem:
+    """The key stands for another request."""
+    return Problem("key_reused", _DETAILS[Reason.KEY_REUSED])
 
-    Remembered, since in a rush many are refused the same seats.
+
+_KNOWN = frozenset(Reason)
+
+
+class _LaterRefusal(Problem):
+    """A refusal for a reason that a seat worker of a later release has given."""
+
+    def __init__(self, code: str, seats: Sequence[str], extra: dict[str, Any]) -> None:
+        detail = f"This was refused: {code.replace('_', ' ')}."
+        super().__init__("internal_error", detail, seats=seats, extra=extra)
+        self.code, self.status, self.title = code, 409, code.replace("_", " ").capitalize()
+
+
+def refusal_of(answer: bytes, position: Position) -> Refusal:
+    """A refused decision in the form in which it is sent, from its stored form and its position."""
+    refusal, repeats = _refusal_anywhere(answer)
+    return decided_at(refusal, repeats or position)
+
+
+def decided_at(refusal: Refusal, position: Position) -> Refusal:
+    """The refusal with the position of its decision."""
+    decided = b',"decided":{"partition":%d,"offset":%d}}' % (position.partition, position.offset)
+    return refusal._replace(body=refusal.body[:-1] + decided)
+
+
+@lru_cache(maxsize=4_096)
+def _refusal_anywhere(answer: bytes) -> tuple[Refusal, Position | None]:
+    """A refusal without its position, and the position of the first decision where it repeats one.
+
+    Cached, since in a rush many requests are refused the same seats.
     """
     decision = decode_decision(answer)
     problem = problem_of(decision)
     if decision.repeats is not None:
         problem.add_headers([REPLAYED])
-    return problem.refusal()
+    return problem.refusal(), decision.repeats
 
 
-def problem_of(decision: Decision) -> Problem:
-    """The problem that tells of a refused decision."""
+def problem_of(decision: Decision, position: Position | None = None) -> Problem:
+    """The problem of a refused decision; of one that went through the log, with its position."""
     reason = decision.reason
     assert reason is not None
     if reason is Reason.LIMIT_EXCEEDED:
@@ -61,8 +93,13 @@ def problem_of(decision: Decision) -> Problem:
     elif reason is Reason.SEAT_UNKNOWN and not decision.seats:
         detail = "There is no such section in this show; its seat map has their names."
     else:
-        detail = _DETAILS[reason]
-    extra = {}
+        detail = _DETAILS.get(reason, "")
+    extra: dict[str, Any] = {}
+    if position is not None:
+        position = decision.repeats or position
+        extra["decided"] = {"partition": position.partition, "offset": position.offset}
     if reason is Reason.NOT_ON_SALE and decision.limit is not None:
         extra["sales_start_at"] = timestamp(decision.limit)
+    if reason not in _KNOWN:
+        return _LaterRefusal(reason.value, decision.seats, extra)
     return Problem(reason.value, detail, seats=decision.seats, extra=extra)

@@ -183,16 +183,20 @@ class Replies:
                     await pubsub.subscribe(SEATS_CHANNEL)
                 pause_s = LOOK_UP_AFTER_S
                 async for message in pubsub.listen():
-                    if self._seats is not None and self._for_seats(message, self._seats):
-                        continue
-                    for reply in decode_replies(message["data"]):
-                        self.heard += self._decide(reply.request, reply.position, reply.decision)
+                    try:
+                        if self._seats is not None and self._for_seats(message, self._seats):
+                            continue
+                        for reply in decode_replies(message["data"]):
+                            self.heard += self._decide(reply.request, reply.position, reply.decision)
+                    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                        # Passed over: replies are looked up, seats are read again.
+                        log.error("a message of a worker cannot be read", error=str(error))
+                        if self._seats is not None:
+                            self._seats.doubt()
             except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
                 log.warning("Redis is gone; answers are looked up", error=str(error), retry_s=pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-            except msgspec.MsgspecError as error:
-                log.error("a reply cannot be read", error=str(error))
             finally:
                 if self._seats is not None:
                     self._seats.feed_ended()

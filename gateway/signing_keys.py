@@ -11,7 +11,7 @@ and the old one taken away an hour later, when its last token has run out. Nobod
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -50,9 +50,16 @@ def read_signing_keys(value: str | None) -> dict[str, SigningKey]:
         raise SettingError(f"{_WANTED} is wanted")
     try:
         given = msgspec.json.decode(value, type=list[_Given])
-        keys = {one.kid: _read(one) for one in given}
-    except (msgspec.DecodeError, binascii.Error, ValueError) as error:
-        raise SettingError(f"{_WANTED} is wanted: {error}") from None
+    except msgspec.ValidationError as error:
+        raise SettingError(f"{_WANTED} is wanted: {_where(error)} is not of this form") from None
+    except (msgspec.DecodeError, ValueError):
+        raise SettingError(f"{_WANTED} is wanted: this is not JSON") from None
+    keys = {}
+    for number, one in enumerate(given, start=1):
+        try:
+            keys[one.kid] = _read(one)
+        except ValueError as error:
+            raise SettingError(f"{_WANTED} is wanted: key number {number} {error}") from None
     if not keys or len(keys) != len(given):
         raise SettingError(f"{_WANTED} is wanted, with at least one key and each kid once")
     if next(iter(keys.values())).private is None:
@@ -60,25 +67,34 @@ def read_signing_keys(value: str | None) -> dict[str, SigningKey]:
     return keys
 
 
+def _where(error: msgspec.ValidationError) -> str:
+    """The place in the list. The error itself repeats what it found, which may be a key."""
+    found = re.search(r"`\$\[(\d+)\]", str(error))
+    return f"key number {int(found[1]) + 1}" if found else "it"
+
+
 def _read(given: _Given) -> SigningKey:
-    body = base64.b64decode(given.key + "=" * (-len(given.key) % 4), altchars=b"-_", validate=True)
+    try:
+        body = base64.b64decode(given.key + "=" * (-len(given.key) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        raise ValueError("is not in base64url") from None
     if given.alg == "HS256":
         if len(body) < _MIN_SECRET_BYTES:
-            raise ValueError(f"the key {given.kid!r} has fewer than {_MIN_SECRET_BYTES} bytes")
+            raise ValueError(f"has fewer than {_MIN_SECRET_BYTES} bytes")
         return SigningKey(given.kid, given.alg, body, body)
-    key = _ed25519(given.kid, body)
+    key = _ed25519(body)
     if isinstance(key, Ed25519PublicKey):
         return SigningKey(given.kid, given.alg, None, key)
     return SigningKey(given.kid, given.alg, key, key.public_key())
 
 
-def _ed25519(kid: str, body: bytes) -> Ed25519PrivateKey | Ed25519PublicKey:
+def _ed25519(body: bytes) -> Ed25519PrivateKey | Ed25519PublicKey:
     if len(body) == _RAW_BYTES:
         return Ed25519PrivateKey.from_private_bytes(body)
     for key in (_private(body), _public(body)):
         if isinstance(key, Ed25519PrivateKey | Ed25519PublicKey):
             return key
-    raise ValueError(f"the key {kid!r} is no Ed25519 key")
+    raise ValueError("is no Ed25519 key")
 
 
 def _private(body: bytes) -> object:

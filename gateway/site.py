@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import resources
@@ -11,17 +12,22 @@ from zoneinfo import ZoneInfo
 import jinja2
 import msgspec
 from litestar import Response, get
-from litestar.di import NamedDependency
 
+from gateway.catalogue.memory import ON_MOVIES, Answer, CatalogueMemory, Found
 from gateway.catalogue.shows import ShowFilter, Shows
+from gateway.etags import has
+from gateway.http import Exchange
 from schemas.api_catalogue import MovieBody, ShowBody
 
+REFRESH_S = 1.0
 _SHOWS_ON_PAGE = 100
 _SHOWS_PER_MOVIE = 6
 _POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' https: data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    b"default-src 'none'; style-src 'self'; img-src 'self' https: data:; base-uri 'none'; form-action 'none'; "
+    b"frame-ancestors 'none'"
 )
+_KEY = "front page"
+_HEADERS = [(b"content-security-policy", _POLICY), (b"cache-control", b"no-cache")]
 
 
 class Screening(msgspec.Struct, frozen=True):
@@ -41,17 +47,43 @@ class Feature(msgspec.Struct, frozen=True):
     screenings: list[Screening]
 
 
-def site_routes(embedded_inbox: bool) -> list[Any]:
-    """The front page and its style sheet; `shows` has to be provided."""
+class FrontPage:
+    """The front page: made once for all who ask, again when the catalogue changes or after REFRESH_S."""
 
-    @get("/", include_in_schema=False)
-    async def front_page(shows: NamedDependency[Shows]) -> Response[str]:
-        upcoming = await shows.page(ShowFilter(from_at=datetime.now(UTC)), _SHOWS_ON_PAGE, None)
-        html = _template().render(features=features(upcoming.items), inbox=embedded_inbox)
-        headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
-        return Response(html, media_type="text/html; charset=utf-8", headers=headers)
+    def __init__(self, memory: CatalogueMemory, shows: Shows, embedded_inbox: bool) -> None:
+        self._memory = memory
+        self._shows = shows
+        self._inbox = embedded_inbox
 
-    return [front_page, _style]
+    def __call__(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        """GET /"""
+        known = self._memory.at_hand(_KEY)
+        if known is None:
+            return self._answer_soon(exchange)
+        _answer(exchange, known)
+        return None
+
+    async def _answer_soon(self, exchange: Exchange) -> None:
+        _answer(exchange, await self._memory.answer(_KEY, self._make))
+
+    async def _make(self) -> Found:
+        upcoming = await self._shows.page(ShowFilter(from_at=datetime.now(UTC)), _SHOWS_ON_PAGE, None)
+        html = _template().render(features=features(upcoming.items), inbox=self._inbox)
+        # Seats are sold all the time: how many are left may be a moment old.
+        return Found(html.encode(), ON_MOVIES, REFRESH_S)
+
+
+def _answer(exchange: Exchange, page: Answer) -> None:
+    headers = [(b"etag", page.etag), *_HEADERS]
+    if has(exchange.headers.get(b"if-none-match"), page.etag):
+        exchange.answer_kept(304, b"", headers)
+    else:
+        exchange.answer_kept(200, page.body, headers, b"text/html; charset=utf-8")
+
+
+def site_routes() -> list[Any]:
+    """What the pages need besides: their style sheet."""
+    return [_style]
 
 
 def features(shows: list[ShowBody]) -> list[Feature]:
@@ -77,10 +109,14 @@ def _screening(show: ShowBody) -> Screening:
     )
 
 
-@get("/site.css", include_in_schema=False, sync_to_thread=True)
+@get("/site.css", include_in_schema=False, sync_to_thread=False)
 def _style() -> Response[bytes]:
-    style = resources.files("gateway").joinpath("web", "site.css").read_bytes()
-    return Response(style, media_type="text/css; charset=utf-8", headers={"Cache-Control": "no-cache"})
+    return Response(_style_sheet(), media_type="text/css", headers={"Cache-Control": "no-cache"})
+
+
+@lru_cache
+def _style_sheet() -> bytes:
+    return resources.files("gateway").joinpath("web", "site.css").read_bytes()
 
 
 @lru_cache

@@ -23,6 +23,7 @@ from tickets.pdf import file_name
 from tickets.ticket import Ticket, ticket_of
 
 MEDIA_TYPE = "application/pdf"
+BYTES = "application/octet-stream"
 
 _BOOKING_SQL = """
 SELECT b.booking_id, b.show_id, b.user_id, b.status, b.seats, b.total, b.currency, b.created_ms,
@@ -59,7 +60,7 @@ class TicketRoutes:
         """One document, a page for each seat; for the owner and staff."""
         caller = self._tokens.verify(exchange.authorization, time.time())
         exchange.parameters()
-        check_accept(exchange.headers.get(b"accept", b"").decode("latin-1"), MEDIA_TYPE)
+        media_type = _accepted(exchange.headers.get(b"accept", b"").decode("latin-1"))
         row = await self._pool.fetchrow(_BOOKING_SQL, booking_id)
         if row is None:
             raise no_booking(booking_id)
@@ -69,13 +70,13 @@ class TicketRoutes:
             raise problem_of(Decision(reason))
         ticket = await self._ticket(row)
         etag = ticket_etag(ticket)
-        headers = [(b"etag", etag), (b"cache-control", b"private, no-cache")]
+        headers = [(b"etag", etag), (b"cache-control", b"private, no-cache"), (b"vary", b"Accept")]
         if has(exchange.headers.get(b"if-none-match"), etag):
             exchange.answer_kept(304, b"", headers)
             return
         pdf = await self._printer.print(ticket)
         headers.append((b"content-disposition", _attached(file_name(ticket))))
-        exchange.answer_kept(200, pdf, headers, MEDIA_TYPE.encode())
+        exchange.answer_kept(200, pdf, headers, media_type.encode())
 
     async def _ticket(self, row: Any) -> Ticket:
         plan = await self._plans.get(row["layout_id"])
@@ -100,6 +101,19 @@ class TicketRoutes:
             holder=row["name"],
             language=row["language"],
         )
+
+
+def _accepted(accept: str) -> str:
+    """PDF, or the same as plain bytes for a client that takes nothing else. Raises Problem `not_acceptable`."""
+    try:
+        check_accept(accept, MEDIA_TYPE)
+    except Problem as problem:
+        try:
+            check_accept(accept, BYTES)
+        except Problem:
+            raise problem from None
+        return BYTES
+    return MEDIA_TYPE
 
 
 def _attached(name: str) -> bytes:

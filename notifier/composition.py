@@ -21,7 +21,19 @@ from tickets.ticket import ticket_of
 T = TypeVar("T")
 
 _decode_event = msgspec.json.Decoder(BookingConfirmed | BookingCancelled).decode
-_decode_data = msgspec.json.Decoder(dict[str, str]).decode
+
+
+class _LinkData(msgspec.Struct):
+    """What a message about an account carries; a welcome of an earlier release has no link."""
+
+    token: str | None = None
+
+
+_decode_link = msgspec.json.Decoder(_LinkData).decode
+
+
+class UnknownKind(Exception):
+    """A delivery of a kind that this release does not write: put off, for a notifier of a later one."""
 
 
 class NotWanted(Exception):
@@ -55,15 +67,29 @@ class Composer:
             case letters.BOOKING_CONFIRMED | letters.BOOKING_CANCELLED:
                 return await self._about_booking(delivery, recipient)
             case letters.WELCOME:
-                return await self._in_thread(
-                    lambda: self._address(delivery, letters.welcome(recipient, self._public_url), recipient)
-                )
+                # It goes out whether or not the link has been used meanwhile.
+                token = _decode_link(delivery.payload).token
+                letter = letters.welcome(token, recipient, self._public_url)
             case letters.PASSWORD_RESET:
-                token = _decode_data(delivery.payload)["token"]
+                token = _token(delivery)
                 letter = letters.password_reset(token, recipient, self._public_url)
-                return await self._in_thread(lambda: self._address(delivery, letter, recipient))
+            case letters.EMAIL_CONFIRMATION | letters.EMAIL_UNDO:
+                token = _token(delivery)
+                recipient = await self._link_recipient(recipient, delivery.kind, token)
+                write = (
+                    letters.email_undo if delivery.kind == letters.EMAIL_UNDO else letters.email_confirmation
+                )
+                letter = write(token, recipient, self._public_url)
             case _:
-                raise NotWanted(f"there is no letter of the kind {delivery.kind!r}")
+                raise UnknownKind(f"this release writes no letter of the kind {delivery.kind!r}")
+        return await self._in_thread(lambda: self._address(delivery, letter, recipient))
+
+    async def _link_recipient(self, account: Recipient, kind: str, token: str) -> Recipient:
+        """The account's owner at the address that a link is for, which need not be the account's."""
+        email = await self._facts.link_email(kind, token)
+        if email is None:
+            raise NotWanted("the link in it was used, replaced, or is too old")
+        return msgspec.structs.replace(account, email=email)
 
     async def _about_booking(self, delivery: Delivery, recipient: Recipient) -> Outgoing:
         event = _decode_event(delivery.payload)
@@ -118,3 +144,10 @@ class Composer:
     def close(self) -> None:
         """Waits for the message that is being written, if any."""
         self._thread.shutdown()
+
+
+def _token(delivery: Delivery) -> str:
+    token = _decode_link(delivery.payload).token
+    if token is None:
+        raise ValueError("there is no link in it")
+    return token

@@ -5,6 +5,7 @@ Read when the letter is written, so that it says what is true then; nothing of i
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from datetime import datetime
 
@@ -41,6 +42,11 @@ class ShowFacts(msgspec.Struct, frozen=True):
 
 _RECIPIENT = "SELECT email, username, name, language FROM users WHERE user_id = $1 AND email IS NOT NULL"
 
+_LINK_EMAIL = {
+    "email_confirmation": "SELECT email FROM email_confirmations WHERE token_hash = $1 AND expires_at > now()",
+    "email_undo": "SELECT email FROM email_undos WHERE token_hash = $1 AND expires_at > now()",
+}
+
 _SHOW = """
 SELECT m.title, m.duration_minutes, s.screen_name, s.starts_at, s.timezone, s.layout_id,
        coalesce(t.status = 'cancelled', false) AS cancelled
@@ -66,6 +72,13 @@ class Facts:
             if row is None
             else Recipient(row["email"], row["username"] or "", row["name"], row["language"])
         )
+
+    async def link_email(self, kind: str, token: str) -> str | None:
+        """The address that a link of this kind is for; None for one that is good no more."""
+        email: str | None = await self._pool.fetchval(
+            _LINK_EMAIL[kind], hashlib.sha256(token.encode()).digest()
+        )
+        return email
 
     async def show(self, show_id: int) -> ShowFacts:
         """A show as the catalogue has it now. Raises LookupError."""

@@ -94,7 +94,7 @@ class EventIntake:
 def _read(record: Record) -> NewDelivery | None:
     try:
         return delivery_of(decode_published_event(record.body))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         _log.error(
             "an event that cannot be read is passed over: no letter comes of it",
             partition=record.partition,

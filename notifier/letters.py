@@ -23,6 +23,8 @@ BOOKING_CONFIRMED = "booking_confirmed"
 BOOKING_CANCELLED = "booking_cancelled"
 WELCOME = "welcome"
 PASSWORD_RESET = "password_reset"
+EMAIL_CONFIRMATION = "email_confirmation"
+EMAIL_UNDO = "email_undo"
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -82,11 +84,27 @@ def cancellation(
     )
 
 
-def welcome(to: Recipient, public_url: str) -> Letter:
-    """The letter after signing up."""
+def welcome(token: str | None, to: Recipient, public_url: str) -> Letter:
+    """The e-mail after signing up, with the link that confirms the address; those of before had no link."""
     words = letter_words(to.language)
     facts = [_Fact(words.username, (formats.one_line(to.username),))]
-    return _write(words, words.welcome, {}, to, facts, links.home(public_url), public_url)
+    if token is None:
+        return _write(words, words.welcome, {}, to, facts, links.home(public_url), public_url)
+    link = links.email_confirmation(public_url, token)
+    return _write(words, words.welcome_to_confirm, {}, to, facts, link, public_url)
+
+
+def email_confirmation(token: str, to: Recipient, public_url: str) -> Letter:
+    """The e-mail to a new address, with the link that makes it count."""
+    words = letter_words(to.language)
+    link = links.email_confirmation(public_url, token)
+    return _write(words, words.email_confirmation, {}, to, [], link, public_url)
+
+
+def email_undo(token: str, to: Recipient, public_url: str) -> Letter:
+    """The e-mail to the address that is being replaced, with the link that undoes it."""
+    words = letter_words(to.language)
+    return _write(words, words.email_undo, {}, to, [], links.email_undo(public_url, token), public_url)
 
 
 def password_reset(token: str, to: Recipient, public_url: str) -> Letter:

@@ -22,3 +22,13 @@ def booking(public_url: str, booking_id: UUID) -> str:
 def password_reset(public_url: str, token: str) -> str:
     """Where a new password is set with a one-time token."""
     return f"{public_url}/#/reset/{quote(token, safe='')}"
+
+
+def email_confirmation(public_url: str, token: str) -> str:
+    """Where an e-mail address is confirmed with a one-time token."""
+    return f"{public_url}/#/email/confirm/{quote(token, safe='')}"
+
+
+def email_undo(public_url: str, token: str) -> str:
+    """Where a change of the e-mail address is undone with a one-time token."""
+    return f"{public_url}/#/email/undo/{quote(token, safe='')}"

@@ -1,20 +1,17 @@
-"""Hands messages to a mail server and says what became of each: taken, refused, or to be tried again.
-
-`smtp://` uses STARTTLS where the server offers it (`?starttls=required` insists, `?starttls=off` does not
-ask), `smtps://` speaks TLS from the start; `user:password@` logs in, which needs TLS except on this machine.
-"""
+"""Hands messages to a mail server and says what became of each: taken, refused, or to be tried again."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Literal, NoReturn
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import NoReturn
 
 import aiosmtplib
-import msgspec
 
 from notifier.message import Mailbox
+from runtime.mail_server import MailServer, read_server
+
+__all__ = ["LetterDeferred", "LetterRefused", "MailServer", "MailServerDown", "Mailer", "read_server"]
 
 TIMEOUT_S = 120.0
 """How long a server may take for one answer; some look at a letter for a while before they take it."""
@@ -25,8 +22,6 @@ _FRESH_S = 2.0
 
 _OURS_TO_MEND = frozenset({421, 530, 534, 535, 538})
 """Replies that say nothing about the letter: shutting down, or a log-in that is missing or wrong."""
-
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class MailServerDown(Exception):
@@ -39,46 +34,6 @@ class LetterRefused(Exception):
 
 class LetterDeferred(Exception):
     """The server did not take this letter this time, or may have taken it and did not say so."""
-
-
-class MailServer(msgspec.Struct, frozen=True):
-    """Where to send to, and how."""
-
-    host: str
-    port: int
-    tls: bool
-    starttls: Literal["offered", "required", "off"]
-    username: str | None
-    password: str | None
-
-    @property
-    def start_tls(self) -> bool | None:
-        return {"offered": None, "required": True, "off": False}[self.starttls]
-
-
-def read_server(url: str) -> MailServer:
-    """The server that `AISLE_SMTP_URL` names. Raises ValueError."""
-    parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    starttls = options.pop("starttls", "offered")
-    tls = parts.scheme == "smtps"
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.path not in ("", "/"):
-        raise ValueError("smtp://[user:password@]host[:port] or smtps://… is wanted")
-    if options or starttls not in ("offered", "required", "off") or (tls and "starttls" in parts.query):
-        raise ValueError("the only option is ?starttls=offered, required or off, with smtp://")
-    server = MailServer(
-        host=parts.hostname,
-        port=parts.port or (465 if tls else 587 if parts.username else 25),
-        tls=tls,
-        starttls="off" if tls else starttls,  # type: ignore[arg-type]
-        username=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password or "") if parts.username else None,
-    )
-    if server.username is None or tls or starttls == "required" or server.host in _LOOPBACK:
-        return server
-    if starttls == "off":
-        raise ValueError("a password must not go over the net in the clear; leave out ?starttls=off")
-    return msgspec.structs.replace(server, starttls="required")
 
 
 class Mailer:

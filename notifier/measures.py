@@ -41,9 +41,18 @@ class MeasuredDeliveries(Deliveries):
         """Families as of now; how many wait, only while the database says so."""
         yield counter("aisle_letters", "What became of letters.", ["outcome"], self._outcomes)
         try:
-            waiting = await self.backlog()
+            backlog = await self.backlog()
         except DATABASE_ERRORS:
             return
         yield gauge(
-            "aisle_letters_waiting", "Letters of all notifiers that are still to be sent.", [], {(): waiting}
+            "aisle_letters_waiting",
+            "E-mails of all notifiers that are still to be sent; an estimate where there are over 10,000.",
+            [],
+            {(): backlog.waiting},
+        )
+        yield gauge(
+            "aisle_letters_oldest_seconds",
+            "Age of the oldest e-mail that is still to be sent; 0 where there is none.",
+            [],
+            {(): backlog.oldest_s},
         )

@@ -8,11 +8,13 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 
 import msgspec
 
 from notifier.letters import Letter
+from notifier.mailbox_header import MailboxHeader
+from runtime.sender_address import split_sender
 from tickets.formats import one_line
 
 _LINE_LENGTH = 76
@@ -56,7 +58,10 @@ def mailbox(name: str, address: str) -> Mailbox:
 
 def parse_mailbox(text: str) -> Mailbox:
     """The mailbox in `Venue <tickets@venue.example>`. Raises BadAddress."""
-    name, address = parseaddr(text)
+    try:
+        name, address = split_sender(text)
+    except ValueError as error:
+        raise BadAddress(str(error)) from None
     return mailbox(name, address)
 
 
@@ -83,8 +88,8 @@ def compose(
     """The message, ready for SMTP. No text in it can start a header of its own."""
     in_ascii = sender.address.isascii() and to.address.isascii()
     message = EmailMessage((SMTP if in_ascii else SMTPUTF8).clone(max_line_length=_LINE_LENGTH))
-    message["From"] = _header(sender)
-    message["To"] = _header(to)
+    message["From"] = _header("From", sender)
+    message["To"] = _header("To", to)
     message["Subject"] = one_line(letter.subject)
     message["Date"] = format_datetime(date)
     message["Message-ID"] = message_id
@@ -97,7 +102,9 @@ def compose(
     return message.as_bytes()
 
 
-def _header(mailbox: Mailbox) -> Address:
+def _header(name: str, mailbox: Mailbox) -> Address | MailboxHeader:
+    if not mailbox.name.isascii():
+        return MailboxHeader.of(name, mailbox.name, mailbox.address)
     local, _, domain = mailbox.address.rpartition("@")
     if local.isascii():
         return Address(display_name=mailbox.name, addr_spec=mailbox.address)

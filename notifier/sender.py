@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from notifier.composition import Composer, NotWanted
+from notifier.composition import Composer, NotWanted, UnknownKind
 from notifier.deliveries import DATABASE_ERRORS, Deliveries, Delivery
 from notifier.mailer import LetterDeferred, LetterRefused, Mailer, MailServerDown
 from notifier.message import BadAddress
@@ -97,6 +97,9 @@ class Sender:
             await self._deliveries.mark_failed(delivery, str(error))
         except LetterDeferred as error:
             log.warning("letter put off", error=str(error), attempts=delivery.attempts)
+            await self._deliveries.put_off(delivery, str(error))
+        except UnknownKind as error:
+            log.warning("letter left to a notifier of a later release", attempts=delivery.attempts)
             await self._deliveries.put_off(delivery, str(error))
         except Exception as error:
             log.exception("letter could not be written", attempts=delivery.attempts)

@@ -95,9 +95,9 @@ async def _tell_backlog(deliveries: Deliveries) -> None:
     while True:
         await asyncio.sleep(_BACKLOG_EVERY_S)
         try:
-            waiting = await deliveries.backlog()
+            backlog = await deliveries.backlog()
         except Exception as error:
             _log.warning("the backlog of letters is not known", error=repr(error))
             continue
-        if waiting:
-            _log.info("letters are waiting", backlog=waiting)
+        if backlog.waiting:
+            _log.info("letters are waiting", backlog=backlog.waiting, oldest_s=round(backlog.oldest_s))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import msgspec
 import typer
 
 from ops.database import database
+from ops.encoding import use_utf8
 from runtime.process import known_reason
 from runtime.settings import SECRET, Settings, read_settings
 from runtime.telemetry import configure_logs
@@ -32,18 +34,48 @@ app.add_typer(users_app, name="users")
 
 _INTERNAL = ("listen_fd", "supervisor", "process")
 
+_FILE_ERRORS = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.ENOTDIR,
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+        errno.EMFILE,
+    }
+)
+"""What is wrong with a folder or a file, not with Aisle."""
+
 
 def main() -> NoReturn:
     """Runs the command line that this process was started with."""
+    use_utf8()
+    try:
+        os.getcwd()
+    except OSError as error:
+        sys.exit(f"aisle: the current folder: {error.strerror}; change to another one")
     try:
         app()
     except asyncpg.PostgresError as error:
         reason: str | None = f"PostgreSQL says: {error}"
+    except OSError as error:
+        reason = known_reason(error) or _file_reason(error)
+        if reason is None:
+            raise
     except Exception as error:
         if (reason := known_reason(error)) is None:
             raise
     print(f"aisle: {reason}", file=sys.stderr)
     sys.exit(1)
+
+
+def _file_reason(error: OSError) -> str | None:
+    if error.errno not in _FILE_ERRORS or error.filename is None:
+        return None
+    return f"{os.fsdecode(error.filename)}: {error.strerror}"
 
 
 def _settings(*, log_level: str | None = "warning") -> Settings:
@@ -211,11 +243,16 @@ def psql(context: typer.Context) -> None:
     """Open psql on the database. What follows is passed on: `aisle psql -c 'SELECT 1'`."""
     from ops.embedded import clean_environment
     from ops.embedded_postgres import EmbeddedPostgres
+    from runtime.database_url import without_password
 
     settings = _settings()
     with database(settings, "psql") as url:
         program = EmbeddedPostgres(settings.home).binary("psql")
-        child = subprocess.Popen([program, url, *context.args], env=clean_environment())
+        # The command line of a process can be seen by every user of the machine; its environment cannot.
+        address, environment = without_password(url)
+        child = subprocess.Popen(
+            [program, address, *context.args], env={**clean_environment(), **environment}
+        )
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in psql is psql's
         status = child.wait()
     sys.exit(status)

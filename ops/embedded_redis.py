@@ -46,7 +46,7 @@ class EmbeddedRedis(EmbeddedServer):
         }
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]
         user = server_user(self.home / "postgres")
-        return [*launcher(user, self.stop_signal, binary, self.socket), os.fspath(binary), *options]
+        return [*launcher(user, self.stop_signal, binary, self.socket.parent), os.fspath(binary), *options]
 
     def answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as connection:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from ops.asking import asked, who
@@ -15,6 +14,7 @@ from ops.reasons import happened, reasons
 from ops.show_before import ShowBefore
 from ops.show_history import changes_of
 from runtime.log import Log
+from runtime.postgres import open_connection
 from schemas.api import timestamp
 from schemas.commands import Command
 from schemas.events import Decision, Reason
@@ -38,7 +38,7 @@ class NoSuchPosition(Exception):
 
 async def explain(database_url: str, log: Log, position: Position) -> list[str]:
     """The explanation, line by line. Raises NoSuchPosition."""
-    database = await asyncpg.connect(database_url, server_settings={"application_name": "aisle explain"})
+    database = await open_connection(database_url, server_settings={"application_name": "aisle explain"})
     try:
         async with database.transaction(isolation="repeatable_read", readonly=True):
             row = await database.fetchrow(_DECISION, position.partition, position.offset)

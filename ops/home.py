@@ -8,7 +8,7 @@ import os
 import pwd
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runtime.process import CannotStart
@@ -25,12 +25,21 @@ class HomeInUse(CannotStart):
 
 def make_home(home: Path) -> Path:
     """Creates the folder if need be. Raises CannotStart."""
+    path = os.fspath(home)
+    if path.encode(errors="replace") != os.fsencode(path) or "\n" in path:
+        raise CannotStart(
+            f"AISLE_HOME={path!r}: this path is not UTF-8 text of one line; set AISLE_HOME to one that is"
+        )
     try:
         home.mkdir(parents=True, exist_ok=True)
         if not os.access(home, os.W_OK | os.X_OK):
-            raise CannotStart(f"AISLE_HOME={home}: this folder cannot be written to")
+            raise CannotStart(
+                f"AISLE_HOME={home}: this folder cannot be written to; set AISLE_HOME to another"
+            )
+    except FileExistsError:
+        raise CannotStart(f"AISLE_HOME={home}: this is not a folder; set AISLE_HOME to another") from None
     except OSError as error:
-        raise CannotStart(f"AISLE_HOME={home}: {error.strerror}") from None
+        raise CannotStart(f"AISLE_HOME={home}: {error.strerror}; set AISLE_HOME to another folder") from None
     return home
 
 
@@ -66,11 +75,21 @@ def sockets_folder(home: Path) -> Path:
 def make_private(folder: Path, user: pwd.struct_passwd | None) -> Path:
     """Creates a folder that only its owner may enter, or checks that it is one. Raises CannotStart."""
     owner = os.geteuid() if user is None else user.pw_uid
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (owner, os.geteuid()):
-        raise CannotStart(f"{folder} belongs to somebody else; it has to be a folder of user {owner}")
+        raise CannotStart(
+            f"{folder} belongs to user {status.st_uid} or is no folder, and user {owner} needs one there; "
+            "start as root or as that user, or set AISLE_HOME to another folder"
+        )
     if user is not None:
-        os.chown(folder, user.pw_uid, user.pw_gid)
+        try:
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        except OSError as error:
+            raise CannotStart(
+                f"{folder} cannot be given to {user.pw_name}, the user that PostgreSQL and Redis run as: "
+                f"{error.strerror}; start as another user than root, or set AISLE_HOME to another folder"
+            ) from None
     folder.chmod(0o700)
     return folder

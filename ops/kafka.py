@@ -92,6 +92,7 @@ class KafkaNode:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                env=_environment(),
                 process_group=0,
             )
 
@@ -172,6 +173,7 @@ class KafkaNode:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=self.folder,
+            env=_environment(),
             check=False,
         )
         if tool.returncode != 0:
@@ -270,6 +272,11 @@ def free_ports(nodes: int) -> list[Ports]:
     for one in sockets:
         one.close()
     return [Ports(numbers[2 * n], numbers[2 * n + 1]) for n in range(nodes)]
+
+
+def _environment() -> dict[str, str]:
+    # Java reads paths by the locale, and finds none with a letter outside ASCII where there is no locale.
+    return os.environ | {"LC_ALL": "C.UTF-8"}
 
 
 def _check_free(port: int) -> None:

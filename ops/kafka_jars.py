@@ -60,6 +60,7 @@ def _download() -> None:
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={os.fspath(fresh)}"]
     maven = subprocess.run(
         ["mvn", "-q", "-B", "-f", os.fspath(POM), *goal],
+        env=os.environ | {"LC_ALL": "C.UTF-8"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

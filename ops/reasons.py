@@ -26,6 +26,7 @@ from schemas.events import (
     ShowOpened,
     ShowReopened,
     TicketCheckedIn,
+    is_later,
 )
 from schemas.ids import Position
 from schemas.layout import Money
@@ -55,6 +56,8 @@ _PLAIN = {
 
 def happened(event: Event) -> str:
     """An event in words."""
+    if is_later(event):
+        return "an event of a later release, which `aisle explain` of that one can read"
     match event:
         case SeatsBlocked() | SeatsUnblocked():
             verb = "blocked" if isinstance(event, SeatsBlocked) else "put back on sale"

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from ops.rebuilt import TABLES, RebuiltShow, read_show
 from ops.show_history import partition_of
+from runtime.database_url import shown
+from runtime.postgres import AWAY, DatabaseUnavailable, open_connection
 from runtime.process import CannotStart
 
 _MADE_BY = "aisle rebuild"
@@ -88,7 +89,10 @@ async def replace(database_url: str, show_id: int) -> list[Compared]:
 
 
 async def _connect(url: str) -> Any:
-    return await asyncpg.connect(url, server_settings={"application_name": "aisle rebuild", "jit": "off"})
+    try:
+        return await open_connection(url, server_settings={"application_name": "aisle rebuild", "jit": "off"})
+    except AWAY as error:
+        raise DatabaseUnavailable(f"{shown(url)} does not answer: {error or 'time-out'}") from None
 
 
 async def _partition_of(database: Any, show_id: int) -> int:

@@ -15,6 +15,7 @@ from schemas.events import (
     ShowReopened,
     ShowStatus,
     Terms,
+    is_later,
 )
 from schemas.layout import Seating, decode_layout
 from schemas.wire import encode
@@ -47,7 +48,11 @@ class RebuiltShow:
         self._changes: list[Decided] = []
 
     def take(self, change: Decided) -> None:
-        """One more decision that changed the show, in log order."""
+        """One more decision that changed the show, in log order. Raises CannotStart for one of a later release."""
+        if any(is_later(event) for event in change.decision.events):
+            raise CannotStart(
+                f"{change.position} has an event of a later release: rebuild the show with that one"
+            )
         self._changes.append(change)
 
     def opening(self) -> Terms | None:

@@ -19,6 +19,7 @@ from schemas.events import (
     ShowReopened,
     Terms,
     TicketCheckedIn,
+    is_later,
 )
 from schemas.ids import Position
 from seat_workers.fold import Decided
@@ -54,6 +55,8 @@ class ShowBefore:
         """What one decision changed."""
         by = "nobody" if decided.command is None else who(decided.command)
         for event in decided.decision.events:
+            if is_later(event):
+                continue
             change = Change(decided.position, decided.at_ms, by, event)
             match event:
                 case SeatsBlocked() | SeatsUnblocked():

@@ -6,7 +6,8 @@ import os
 import pwd
 import shutil
 import signal
-import stat
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.process import CannotStart
@@ -14,8 +15,8 @@ from runtime.process import CannotStart
 _USERS = ("aisle", "nobody", "postgres")
 """Whose rights the embedded servers get when root starts them: the first of these that there is."""
 
-_CAP_DAC_OVERRIDE = 1
-_CAP_DAC_READ_SEARCH = 2
+_RIGHTS_TO_PASS = ("dac_read_search", "dac_override")
+"""Capabilities that open closed folders; the second one also programs that only root may run (umask 077)."""
 
 
 def server_user(data: Path) -> pwd.struct_passwd | None:
@@ -41,43 +42,47 @@ def server_user(data: Path) -> pwd.struct_passwd | None:
 def launcher(user: pwd.struct_passwd | None, stop: signal.Signals, *reached: Path) -> list[str]:
     """What to put before a command line so that it runs as `user` and gets `stop` when its parent dies.
 
-    Where the way to one of the paths in `reached` is closed to that user (root's own folders often are), the
-    server keeps the one right to pass through.
+    Each path in `reached`, a program or a folder, is tried as that user. Where the way there is closed to it,
+    as it is in root's own folders, the server keeps one of root's rights: the smallest that is enough.
+    Raises CannotStart.
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise CannotStart("the program setpriv is missing; it belongs to util-linux")
     prefix = [setpriv, "--pdeathsig", stop.name.removeprefix("SIG")]
-    if user is not None:
-        prefix += ["--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"]
-        if not all(_open_to(user, path) for path in reached):
-            right = _right_to_pass()
-            prefix += [f"--inh-caps=-all,+{right}", f"--ambient-caps=-all,+{right}"]
-    return [*prefix, "--"]
-
-
-def _open_to(user: pwd.struct_passwd, path: Path) -> bool:
-    for folder in path.resolve().parents:
-        status = folder.stat()
-        if status.st_uid == user.pw_uid:
-            allowed = status.st_mode & stat.S_IXUSR
-        elif status.st_gid == user.pw_gid:
-            allowed = status.st_mode & stat.S_IXGRP
-        else:
-            allowed = status.st_mode & stat.S_IXOTH
-        if not allowed:
-            return False
-    return True
-
-
-def _right_to_pass() -> str:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("CapPrm:"):
-            held = int(line.split()[1], 16)
-            if held >> _CAP_DAC_READ_SEARCH & 1:
-                return "dac_read_search"
-            if held >> _CAP_DAC_OVERRIDE & 1:
-                return "dac_override"
+    if user is None:
+        return [*prefix, "--"]
+    # No program with the setuid bit brings any right back.
+    prefix += ["--no-new-privs", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"]
+    for right in ("", *_RIGHTS_TO_PASS):
+        command = [*prefix, *_keeping(right), "--"]
+        if not (closed := _closed(command, reached)):
+            return command
     raise CannotStart(
-        "this folder is closed to other users; set AISLE_HOME to one that can be reached by all"
+        f"PostgreSQL and Redis run as {user.pw_name}, who cannot reach {closed}; "
+        "start as another user than root, or have the checkout and AISLE_HOME in folders that are open to all"
     )
+
+
+def _keeping(right: str) -> list[str]:
+    if not right:
+        return []
+    # PostgreSQL's programs look for each other with access(2), which passes over the rights of any user but root
+    # unless `no_setuid_fixup` is set.
+    kept = f"-all,+{right}"
+    return ["--securebits", "+no_setuid_fixup", "--inh-caps", kept, "--ambient-caps", kept]
+
+
+def _closed(command: list[str], paths: Sequence[Path]) -> str:
+    """The first of the paths that cannot be reached by what `command` starts, and why; empty if there is none."""
+    for path in paths:
+        tried = subprocess.run(
+            [*command, "test", "-x", os.fspath(path)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        if tried.returncode != 0:
+            why = tried.stderr.decode(errors="replace").strip()
+            return f"{path} ({why})" if why else os.fspath(path)
+    return ""

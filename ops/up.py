@@ -33,6 +33,9 @@ from runtime.metrics_server import telling_for
 from runtime.process import CannotStart
 from runtime.settings import Settings
 
+_ONLY_HERE = frozenset({"AISLE_ADMIN_PASSWORD", "AISLE_STAFF_PASSWORD"})
+"""Settings that the children have no use for."""
+
 _LET_GO_S = 3.0
 """How long a port may still be held by what a killed supervisor left behind."""
 
@@ -118,7 +121,7 @@ class _House:
             sample_data = await load(database_url, log, settings=settings)
         logins = staff_logins(settings, sample_data)
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in _ONLY_HERE},
             "AISLE_HOME": os.fspath(settings.home),
             "AISLE_DATABASE_URL": database_url,
             "AISLE_REDIS_URL": redis_url,

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import asyncpg
-
 from ops.checkpoints import read_checkpoints, restore, write_checkpoint
 from ops.comparison import Comparison
 from ops.replay import Replay
 from ops.verdict import Verdict
 from runtime.log import Log, WrongLog
 from runtime.log.opening import bind_log
+from runtime.postgres import open_connection
 from schemas.wire import COMMANDS_TOPIC
 
 _PARTITIONS = "SELECT partition, next_offset FROM partitions ORDER BY partition"
@@ -32,7 +31,7 @@ async def verify(
     Raises WrongLog when the database belongs to another log or commands are missing, WrongRules for a command
     that was decided by others.
     """
-    database = await asyncpg.connect(database_url, server_settings={"application_name": "aisle verify"})
+    database = await open_connection(database_url, server_settings={"application_name": "aisle verify"})
     try:
         await bind_log(database, log)
         verdict = Verdict()

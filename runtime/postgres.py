@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import structlog
+
+from runtime.database_url import one_by_one, shown
 
 T = TypeVar("T")
 
@@ -21,7 +22,13 @@ START_S = 30.0
 
 STATEMENT_TIMEOUT_S = 15.0
 
-_NOT_YET = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
+_NOT_YET = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.TargetServerAttributeNotMatched,  # of several hosts none is the primary: a switch is under way
+)
 
 _log = structlog.get_logger()
 
@@ -50,7 +57,7 @@ async def connect(url: str, name: str, *, statement_timeout_s: float = STATEMENT
     A statement may take `statement_timeout_s`; 0 sets no limit.
     """
     options = _options(name, statement_timeout_s)
-    return await _patiently(url, lambda: asyncpg.connect(url, **options))
+    return await _patiently(url, lambda: open_connection(url, **options))
 
 
 async def create_pool(
@@ -63,8 +70,39 @@ async def create_pool(
     options = _options(name, STATEMENT_TIMEOUT_S)
     options["server_settings"]["synchronous_commit"] = "on" if synchronous_commit else "off"
     return await _patiently(
-        url, lambda: _open(asyncpg.create_pool(url, min_size=min_size, max_size=max_size, **options))
+        url,
+        lambda: _open(
+            asyncpg.create_pool(url, connect=open_connection, min_size=min_size, max_size=max_size, **options)
+        ),
     )
+
+
+_answered: dict[str, int] = {}
+"""Of URLs with several hosts: which host gave the last connection. It is tried first."""
+
+
+async def open_connection(url: str, *, timeout: float = 60.0, **options: Any) -> Connection:
+    """One connection, as `asyncpg.connect` makes it, to the first of the URL's hosts that will do.
+
+    asyncpg has one limit for all hosts together: one that is switched off would use up all of it.
+    """
+    urls = one_by_one(url)
+    if len(urls) == 1:
+        return await asyncpg.connect(url, timeout=timeout, **options)
+    first = _answered.get(url, 0)
+    problem: Exception | None = None
+    for index in (first, *(n for n in range(len(urls)) if n != first)):
+        try:
+            connection = await asyncpg.connect(urls[index], timeout=timeout / len(urls), **options)
+        except (*_NOT_YET, asyncpg.PostgresConnectionError) as error:
+            # That a host answers but is a standby says less than why the other does not answer.
+            if problem is None or not isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+                problem = error
+            continue
+        _answered[url] = index
+        return connection
+    assert problem is not None
+    raise problem
 
 
 async def _open(pool: Pool) -> Pool:
@@ -102,12 +140,3 @@ async def _patiently(url: str, attempt: Callable[[], Awaitable[T]]) -> T:
             raise DatabaseUnavailable(f"{shown(url)} lets nobody in: {error}") from None
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, 1.0)
-
-
-def shown(url: str) -> str:
-    """A URL without its password, for messages."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:…@{host}"))

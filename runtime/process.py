@@ -8,7 +8,6 @@ import errno
 import gc
 import hashlib
 import os
-import resource
 import signal
 import socket
 import sys
@@ -20,6 +19,7 @@ import structlog
 import uvloop
 
 from runtime.log import LogUnavailable, WrongLog
+from runtime.open_files import raise_limit
 from runtime.postgres import DatabaseUnavailable
 from runtime.settings import SettingError, Settings, read_settings
 from runtime.telemetry import configure_logs
@@ -51,7 +51,7 @@ def run_service(name: str, main: Main) -> NoReturn:
     configure_logs(settings.process or name, settings.log_level)
     if settings.supervisor is not None:
         _stop_with(settings.supervisor)
-    _allow_many_sockets()
+    raise_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_told(main, settings))
@@ -138,8 +138,3 @@ def _stop_with(supervisor: int) -> None:
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != supervisor:  # it died before we could ask for the signal
         sys.exit(1)
-
-
-def _allow_many_sockets() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -9,11 +9,16 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TypeVar
 
 import msgspec
 
+from runtime.database_url import read_database_url
+from runtime.mail_server import read_mail_server_url
+from runtime.password_rules import read_password
+from runtime.redis_url import read_redis_url
+from runtime.sender_address import read_sender
+from runtime.web_address import bracketed, normal_host, read_origin, read_public_url, split_port
 from schemas.currencies import CURRENCY_WANTED, is_currency
 from schemas.zones import ZONE_WANTED, portable_zones
 
@@ -32,6 +37,10 @@ SECRET = frozenset(
     }
 )
 """Settings whose value is, or may hold, a password or a key: never shown."""
+
+
+_SHOWN = 100
+"""Characters of a refused value that its message repeats."""
 
 
 class SettingError(Exception):
@@ -98,31 +107,33 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         try:
             return read(value)
         except ValueError as error:
-            given = name if name in SECRET else f"{name}={value!r}"
+            # With an @ in it, a value may hold a password, whatever it was meant for.
+            hidden = name in SECRET or ("@" in value and name != "AISLE_MAIL_FROM")
+            given = name if hidden else f"{name}={value[:_SHOWN]!r}"
             raise SettingError(f"{given}: {error}") from None
 
-    database_url = take("AISLE_DATABASE_URL", _url("postgresql", "postgres"), None)
-    host = take("AISLE_HOST", str, "127.0.0.1")
+    database_url = take("AISLE_DATABASE_URL", read_database_url, None)
+    host = take("AISLE_HOST", _host, "127.0.0.1")
     port = take("AISLE_PORT", _number(1, 65535), 8080)
     settings = Settings(
-        home=take("AISLE_HOME", Path, Path(".aisle")).absolute(),
+        home=take("AISLE_HOME", _folder, Path(".aisle")).absolute(),
         host=host,
         port=port,
-        metrics_port=take("AISLE_METRICS_PORT", _number(1, 65535), min(port + 1, 65535)),
+        metrics_port=take("AISLE_METRICS_PORT", _metrics_port(port), port + 1),
         database_url=database_url,
-        redis_url=take("AISLE_REDIS_URL", _url("redis", "rediss", "unix"), None),
+        redis_url=take("AISLE_REDIS_URL", read_redis_url, None),
         kafka=take("AISLE_KAFKA", _bootstrap, None),
         partitions=take("AISLE_PARTITIONS", _number(1, 4096), 8),
-        smtp_url=take("AISLE_SMTP_URL", _url("smtp", "smtps"), None),
-        mail_from=take("AISLE_MAIL_FROM", _mailbox, "Aisle <tickets@aisle.example>"),
+        smtp_url=take("AISLE_SMTP_URL", read_mail_server_url, None),
+        mail_from=take("AISLE_MAIL_FROM", read_sender, "Aisle <tickets@aisle.example>"),
         jwt_keys=take("AISLE_JWT_KEYS", str, None),
         ticket_keys=take("AISLE_TICKET_KEYS", str, None),
         sample_data=take("AISLE_SAMPLE_DATA", _choice("on", "off"), "off" if database_url else "on") == "on",
-        admin_password=take("AISLE_ADMIN_PASSWORD", _password, None),
-        staff_password=take("AISLE_STAFF_PASSWORD", _password, None),
-        public_url=take("AISLE_PUBLIC_URL", _url("http", "https"), "").rstrip("/") or _own_url(host, port),
-        cors_origins=take("AISLE_CORS_ORIGINS", _list(_origin), ()),
-        trusted_proxies=take("AISLE_TRUSTED_PROXIES", _list(ipaddress.ip_network), ()),
+        admin_password=take("AISLE_ADMIN_PASSWORD", _password_of("admin"), None),
+        staff_password=take("AISLE_STAFF_PASSWORD", _password_of("staff"), None),
+        public_url=take("AISLE_PUBLIC_URL", read_public_url, _own_url(host, port)),
+        cors_origins=take("AISLE_CORS_ORIGINS", _list(read_origin), ()),
+        trusted_proxies=take("AISLE_TRUSTED_PROXIES", _list(_network), ()),
         timezone=take("AISLE_TIMEZONE", _timezone, "UTC"),
         currency=take("AISLE_CURRENCY", _currency, "EUR"),
         rate_limits=take("AISLE_RATE_LIMITS", _choice("on", "off"), "on") == "on",
@@ -140,6 +151,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         supervisor=take("AISLE_SUPERVISED", _number(1, 2**31 - 1), None),
         process=take("AISLE_PROCESS", str, None),
     )
+    if settings.metrics_port > 65535:
+        raise SettingError(
+            f"AISLE_PORT={port}: there is no port after it for AISLE_METRICS_PORT; set that, too"
+        )
     if env:
         raise SettingError(f"{min(env)}: there is no such setting; see docs/operations.md for the list")
     return settings
@@ -147,7 +162,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 def _number(low: int, high: int) -> Callable[[str], int]:
     def read(value: str) -> int:
-        if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
+        if not (value.isascii() and value.isdigit() and len(value) <= 10 and low <= int(value) <= high):
             raise ValueError(f"a whole number from {low} to {high} is wanted")
         return int(value)
 
@@ -163,49 +178,68 @@ def _choice(*choices: str) -> Callable[[str], str]:
     return read
 
 
-def _url(*schemes: str) -> Callable[[str], str]:
-    def read(value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in schemes or not (parts.netloc or parts.path or parts.query):
-            raise ValueError(f"a URL that starts with {' or '.join(f'{s}://' for s in schemes)} is wanted")
-        _ = parts.port  # raises ValueError for a port that is none
-        return value
+def _host(value: str) -> str:
+    try:
+        return normal_host(value)
+    except ValueError as error:
+        raise ValueError(
+            f"an IP address or a name of this machine is wanted, without a port: {error}"
+        ) from None
+
+
+def _folder(value: str) -> Path:
+    if (path := Path(value)).exists() and not path.is_dir():
+        raise ValueError("this is not a folder")
+    return path
+
+
+def _metrics_port(port: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        if (found := _number(1, 65535)(value)) == port:
+            raise ValueError("this is AISLE_PORT; metrics need a port of their own")
+        return found
 
     return read
 
 
-def _list(read_one: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
-    def read(value: str) -> tuple[Any, ...]:
-        return tuple(read_one(part.strip()) for part in value.split(",") if part.strip())
+def _list(read_one: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    def read(value: str) -> tuple[T, ...]:
+        found = (read_one(part.strip()) for part in value.split(",") if part.strip())
+        return tuple(dict.fromkeys(found))
 
     return read
+
+
+def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        network = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError("networks or addresses such as 10.0.0.0/8,::1 are wanted") from None
+    if "/" in value and ipaddress.ip_address(value.partition("/")[0]) != network.network_address:
+        raise ValueError(f"{value} is an address within a network: write {network}")
+    return network
 
 
 def _bootstrap(value: str) -> str:
+    wanted = "host:port is wanted, several separated by commas"
+    if "@" in value:
+        raise ValueError(f"{wanted}; user names and passwords are not supported")
+    servers = []
     for server in value.split(","):
-        host, colon, port = server.strip().rpartition(":")
-        if not (colon and host and port.isdigit() and 1 <= int(port) <= 65535):
-            raise ValueError("host:port is wanted, several separated by commas")
-    return value.replace(" ", "")
+        if "://" in server:
+            raise ValueError(f"{wanted}: write {server.partition('://')[2].strip(' /') or 'localhost:9092'}")
+        try:
+            host, port = split_port(server.strip())
+        except ValueError as error:
+            raise ValueError(f"{wanted}: {error}") from None
+        if port is None:
+            raise ValueError(f"{wanted}: the port is missing, write {bracketed(host)}:9092")
+        servers.append(f"{bracketed(host)}:{port}")
+    return ",".join(dict.fromkeys(servers))
 
 
-def _origin(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
-        raise ValueError("an origin such as https://tickets.example is wanted, without a path")
-    return value
-
-
-def _mailbox(value: str) -> str:
-    if "@" not in value or any(character in value for character in "\r\n\0"):
-        raise ValueError("an address such as 'Venue <tickets@venue.example>' is wanted")
-    return value
-
-
-def _password(value: str) -> str:
-    if not 10 <= len(value) <= 128:
-        raise ValueError("a password has 10 to 128 characters")
-    return value
+def _password_of(username: str) -> Callable[[str], str]:
+    return lambda value: read_password(value, username, f"{username}@aisle.example")
 
 
 def _timezone(value: str) -> str:
@@ -221,5 +255,5 @@ def _currency(value: str) -> str:
 
 
 def _own_url(host: str, port: int) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
-    return f"http://{shown}:{port}"
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{bracketed(shown)}:{port}"

@@ -10,8 +10,10 @@ from uuid import UUID
 import msgspec
 
 from schemas.events import Booking
+from schemas.formats import Timestamp
 from schemas.ids import Position, UserId
 from schemas.layout import Label, Money
+from schemas.text import NO_NUL
 
 MAX_SEATS_PER_REQUEST = 10
 
@@ -31,7 +33,7 @@ class _SeatsWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Labels of the seats, each once, at most 10."""
     quantity: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     """How many of the best seats, instead of `seats`."""
-    section: Annotated[str, msgspec.Meta(max_length=60)] | None = None
+    section: Annotated[str, msgspec.Meta(max_length=60, pattern=NO_NUL)] | None = None
     """With `quantity`: only seats of this section."""
     adjacent: bool | None = None
     """With `quantity`: false allows the fewest pieces where no row has that many seats side by side."""
@@ -49,6 +51,13 @@ class HoldRequest(_SeatsWanted, frozen=True):
     hold_s: Annotated[int, msgspec.Meta(ge=30, le=900)] = 300
 
 
+class PositionBody(msgspec.Struct, frozen=True):
+    """A position in the log; `{partition}-{offset}` names the command there."""
+
+    partition: int
+    offset: int
+
+
 class BookingBody(msgspec.Struct, frozen=True):
     """A booking as clients see it."""
 
@@ -58,10 +67,10 @@ class BookingBody(msgspec.Struct, frozen=True):
     status: Literal["held", "confirmed", "cancelled", "expired", "released"]
     seats: tuple[str, ...]
     total: Money
-    created_at: str
-    expires_at: str | None
-    decided: dict[str, int]
-    """Where its last decision stands in the log: `partition` and `offset`."""
+    created_at: Timestamp
+    expires_at: Timestamp | None
+    decided: PositionBody
+    """Where its last decision stands in the log."""
 
 
 class BookingsPage(msgspec.Struct, frozen=True):
@@ -90,7 +99,9 @@ class RefusedBody(msgspec.Struct, frozen=True):
     """A command that was refused, and why."""
 
     command: str
-    problem: dict[str, Any]
+    problem: Annotated[
+        dict[str, Any], msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/ProblemBody"})
+    ]
     status: Literal["refused"] = "refused"
 
 
@@ -105,5 +116,5 @@ def booking_body(booking: Booking, decided: Position) -> BookingBody:
         total=Money(booking.total, booking.currency),
         created_at=timestamp(booking.created_ms),
         expires_at=None if booking.expires_ms is None else timestamp(booking.expires_ms),
-        decided={"partition": decided.partition, "offset": decided.offset},
+        decided=PositionBody(decided.partition, decided.offset),
     )

@@ -6,10 +6,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.formats import EmailAddress, Timestamp
+from schemas.languages import language_tag
 from schemas.text import EMAIL, LANGUAGE, LINE, USERNAME, Secret
 
 Username = Annotated[str, msgspec.Meta(min_length=3, max_length=32, pattern=USERNAME)]
-Email = Annotated[str, msgspec.Meta(min_length=3, max_length=254, pattern=EMAIL)]
+Email = Annotated[
+    str, msgspec.Meta(min_length=3, max_length=254, pattern=EMAIL, extra_json_schema={"format": "email"})
+]
 NewPassword = Annotated[str, msgspec.Meta(min_length=10, max_length=128, pattern=LINE)]
 PersonName = Annotated[str, msgspec.Meta(max_length=100, pattern=LINE)]
 Language = Annotated[str, msgspec.Meta(max_length=35, pattern=LANGUAGE)]
@@ -24,6 +28,9 @@ class SignupBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password: NewPassword
     name: PersonName = ""
     language: Language = "en"
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "language", language_tag(self.language))
 
 
 class LoginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,11 +61,13 @@ class UserBody(msgspec.Struct, frozen=True):
 
     id: int
     username: str | None
-    email: str | None
+    email: EmailAddress | None
     name: str
     language: str
     role: Role
-    created_at: str
+    created_at: Timestamp
+    email_confirmed: bool
+    """Whether its owner has used the link that was sent to this address."""
 
 
 class AccountBody(UserBody, frozen=True):
@@ -75,13 +84,17 @@ class UsersPage(msgspec.Struct, frozen=True):
 
 
 class ChangeMeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is left out stays. A new password needs the old one."""
+    """What is left out stays. A new password or e-mail address needs the old password."""
 
     name: PersonName | msgspec.UnsetType = msgspec.UNSET
     language: Language | msgspec.UnsetType = msgspec.UNSET
     email: Email | msgspec.UnsetType = msgspec.UNSET
     password: NewPassword | msgspec.UnsetType = msgspec.UNSET
     old_password: Secret | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        if self.language is not msgspec.UNSET:
+            msgspec.structs.force_setattr(self, "language", language_tag(self.language))
 
 
 class ForgetMeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +114,12 @@ class ResetPasswordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
     token: Secret
     password: NewPassword
+
+
+class EmailLinkBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The token of a link that came by e-mail."""
+
+    token: Secret
 
 
 class ChangeUserBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

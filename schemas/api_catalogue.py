@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.formats import Timestamp
 from schemas.ids import MAX_SHOW_ID
-from schemas.layout import MAX_SEATS, Label, Layout, Money
+from schemas.languages import folded_language
+from schemas.layout import MAX_SEATS, Label, Layout, Money, Row, Section
 from schemas.text import LINE, LINK, NOT_BLANK, PROSE
 
 MAX_SEATS_PER_CUSTOMER = 10_000
@@ -43,6 +45,9 @@ class NewMovieBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rating: Rating = ""
     poster_url: PosterUrl = ""
 
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "language", folded_language(self.language))
+
 
 class ChangeMovieBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is left out stays."""
@@ -54,6 +59,10 @@ class ChangeMovieBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     language: Tongue | msgspec.UnsetType = msgspec.UNSET
     rating: Rating | msgspec.UnsetType = msgspec.UNSET
     poster_url: PosterUrl | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        if self.language is not msgspec.UNSET:
+            msgspec.structs.force_setattr(self, "language", folded_language(self.language))
 
 
 class MovieBody(msgspec.Struct, frozen=True):
@@ -76,6 +85,27 @@ class MoviesPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
+class MoneyBody(Money, frozen=True, forbid_unknown_fields=True):
+    """An amount in minor units (cents) of an ISO 4217 currency."""
+
+
+class RowBody(Row, frozen=True, forbid_unknown_fields=True):
+    """A row of seats. `seats` is how many (labels are then row name + 1, 2, …) or the labels themselves."""
+
+
+class SectionBody(Section, frozen=True, forbid_unknown_fields=True):
+    """Rows that share a name and a price, best row first."""
+
+    price: MoneyBody
+    rows: tuple[RowBody, ...]
+
+
+class LayoutBody(Layout, frozen=True, forbid_unknown_fields=True):
+    """The whole seating of a screen, in layout order. Unlike a stored layout it has no unknown fields."""
+
+    sections: tuple[SectionBody, ...]
+
+
 class NewShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A show to be created, with `total_seats` numbered seats or with a `layout`."""
 
@@ -83,14 +113,16 @@ class NewShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     screen_name: ScreenName
     starts_at: Instant
     total_seats: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS)] | None = None
-    layout: Layout | None = None
+    layout: LayoutBody | None = None
     seats_per_customer: SeatsPerCustomer = 10
-    price: Money | None = None
+    price: MoneyBody | None = None
     """Of every seat, with `total_seats`; free when left out."""
     sales_start_at: Instant | None = None
     sales_end_at: Instant | None = None
     timezone: TimezoneName | None = None
     """What letters, tickets and dates in filters mean by a day and an hour, such as Europe/Berlin."""
+    past: bool = False
+    """True allows a start in the past, for taking over old data."""
 
 
 class ChangeShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -102,6 +134,8 @@ class ChangeShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     seats_per_customer: SeatsPerCustomer | msgspec.UnsetType = msgspec.UNSET
     sales_start_at: Instant | msgspec.UnsetType | None = msgspec.UNSET
     sales_end_at: Instant | msgspec.UnsetType | None = msgspec.UNSET
+    past: bool = False
+    """True allows moving the start into the past."""
 
 
 class WithheldSeatsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,7 +153,7 @@ class SeatsNoteBody(msgspec.Struct, frozen=True):
     """As they were asked for, those included that were in that state before."""
     note: str
     user_id: int
-    at: str
+    at: Timestamp
 
 
 class SeatsNotesPage(msgspec.Struct, frozen=True):
@@ -142,15 +176,16 @@ class ShowBody(msgspec.Struct, frozen=True):
     id: int
     movie: MovieBody
     screen_name: str
-    starts_at: str
+    starts_at: Timestamp
     timezone: str
     status: Status
     total_seats: int
     available_seats: int
     seats_per_customer: int
     prices: list[PriceBody]
-    sales_start_at: str | None
-    sales_end_at: str | None
+    """Of each section. In lists, where there are more than 20, the first section of each price, at most 20."""
+    sales_start_at: Timestamp | None
+    sales_end_at: Timestamp | None
 
 
 class ShowsPage(msgspec.Struct, frozen=True):

@@ -12,6 +12,8 @@ from typing import Literal
 
 import msgspec
 
+from schemas.formats import Day, Timestamp
+
 By = Literal["day", "movie", "show", "screen"]
 
 
@@ -41,14 +43,14 @@ class SalesFigures(msgspec.Struct, frozen=True, kw_only=True):
 class SalesRowBody(SalesFigures, frozen=True, kw_only=True):
     """What was sold of one movie, in one show, …"""
 
-    day: str | msgspec.UnsetType = msgspec.UNSET
+    day: Day | msgspec.UnsetType = msgspec.UNSET
     """With `by=day`: 2026-11-21."""
     movie_id: int | msgspec.UnsetType = msgspec.UNSET
     """With `by=movie` and `by=show`, as is `title`."""
     title: str | msgspec.UnsetType = msgspec.UNSET
     show_id: int | msgspec.UnsetType = msgspec.UNSET
     """With `by=show`, as is `starts_at`."""
-    starts_at: str | msgspec.UnsetType = msgspec.UNSET
+    starts_at: Timestamp | msgspec.UnsetType = msgspec.UNSET
     screen_name: str | msgspec.UnsetType = msgspec.UNSET
     """With `by=screen` and `by=show`."""
 
@@ -57,8 +59,8 @@ class SalesPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=T
     """Sales by day, movie, show or screen; `totals` are of the whole period, one for each currency."""
 
     by: By
-    from_: str | None
-    to: str | None
+    from_: Day | None
+    to: Day | None
     totals: list[SalesFigures]
     items: list[SalesRowBody]
     next_cursor: str | None
@@ -84,11 +86,11 @@ class CancellationFigures(msgspec.Struct, frozen=True, kw_only=True):
 class CancellationRowBody(CancellationFigures, frozen=True, kw_only=True):
     """What was given back of one movie, in one show, …; grouped as in SalesRowBody."""
 
-    day: str | msgspec.UnsetType = msgspec.UNSET
+    day: Day | msgspec.UnsetType = msgspec.UNSET
     movie_id: int | msgspec.UnsetType = msgspec.UNSET
     title: str | msgspec.UnsetType = msgspec.UNSET
     show_id: int | msgspec.UnsetType = msgspec.UNSET
-    starts_at: str | msgspec.UnsetType = msgspec.UNSET
+    starts_at: Timestamp | msgspec.UnsetType = msgspec.UNSET
     screen_name: str | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -96,8 +98,8 @@ class CancellationsPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, k
     """Cancellations by day, movie, show or screen: where there were any."""
 
     by: By
-    from_: str | None
-    to: str | None
+    from_: Day | None
+    to: Day | None
     totals: list[CancellationFigures]
     items: list[CancellationRowBody]
     next_cursor: str | None
@@ -122,15 +124,15 @@ class OccupancyRowBody(OccupancyFigures, frozen=True, kw_only=True):
     movie_id: int
     title: str
     screen_name: str
-    starts_at: str
+    starts_at: Timestamp
     cancelled: bool
 
 
 class OccupancyPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True):
     """Shows by the time they start, as they are now; `totals` are of all of them but cancelled ones."""
 
-    from_: str | None
-    to: str | None
+    from_: Day | None
+    to: Day | None
     totals: OccupancyFigures
     items: list[OccupancyRowBody]
     next_cursor: str | None
@@ -142,7 +144,7 @@ class CustomerRowBody(SalesFigures, frozen=True, kw_only=True):
     user_id: int
     username: str | None
     """Null when the account was forgotten."""
-    first_day: str
+    first_day: Day
     """Of their first booking of all."""
     new: bool
     """Whether that is in the period."""
@@ -151,8 +153,8 @@ class CustomerRowBody(SalesFigures, frozen=True, kw_only=True):
 class CustomersPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True):
     """Customers, those who brought in most first."""
 
-    from_: str | None
-    to: str | None
+    from_: Day | None
+    to: Day | None
     customers: int
     """Who had a booking confirmed in the period."""
     new: int
@@ -161,4 +163,36 @@ class CustomersPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_on
     """Of these: had booked before the period."""
     totals: list[SalesFigures]
     items: list[CustomerRowBody]
+    next_cursor: str | None
+
+
+class HoldFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Holds, and what became of them."""
+
+    holds: int
+    """Holds that were made."""
+    held: int
+    """Of these: not ended yet."""
+    confirmed: int
+    released: int
+    """Given back, also because the show was called off."""
+    expired: int
+    refused: int
+    """Requests that were refused because the customer had made too many holds in the show."""
+
+
+class HoldRowBody(HoldFigures, frozen=True, kw_only=True):
+    """The holds of one customer in a show."""
+
+    user_id: int
+    username: str | None
+    """Null when the account was forgotten."""
+
+
+class HoldsPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Who held seats of a show, those with the most holds first; `totals` are of all of them."""
+
+    show_id: int
+    totals: HoldFigures
+    items: list[HoldRowBody]
     next_cursor: str | None

@@ -45,6 +45,21 @@ class Reason(enum.Enum):
     MALFORMED = "malformed"
     INTERNAL_ERROR = "internal_error"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Reason | None:
+        """A reason of a later release: written again as it was read, and equal to none that is known here."""
+        if not isinstance(value, str) or (value not in _later_reasons and len(_later_reasons) >= _MOST_LATER):
+            return None
+        if value not in _later_reasons:
+            later = object.__new__(cls)
+            later._name_, later._value_ = value.upper(), value
+            _later_reasons[value] = later
+        return _later_reasons[value]
+
+
+_later_reasons: dict[str, Reason] = {}
+_MOST_LATER = 256
+
 
 class BookingStatus(enum.Enum):
     """held → confirmed → cancelled, or held → released / expired."""
@@ -199,7 +214,8 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     """With `limit_exceeded`: seats a customer may have. In Unix ms, with `not_on_sale`: when sales start; with
     `already_used`: when."""
     events: tuple[Event, ...] = ()
-    """What happened, in order; holds that ran out before the command come first, even when it is refused."""
+    """What happened, in order; holds that ran out before the command come first, even when it is refused. One that a
+    later release has stored under a tag of its own is here as it stands there, as `msgspec.Raw`."""
     about_last: bool = False
     """Whether the last event's booking is the one that the command was about: it is told once."""
     booking_apart: Booking | None = msgspec.field(default=None, name="booking")
@@ -214,6 +230,11 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
             return self.booking_apart
         booking: Booking = self.events[-1].booking  # type: ignore[union-attr]
         return booking
+
+
+def is_later(event: object) -> bool:
+    """Whether an event of a decision is one of a later release, of which only the JSON is known."""
+    return isinstance(event, msgspec.Raw)
 
 
 class PublishedEvent(msgspec.Struct, frozen=True):

@@ -97,6 +97,11 @@ def keyed_command_id(user_id: int, key: str) -> UUID:
     return _uuid((bits & ~_VERSION_AND_VARIANT) | _VERSION_8 | _VARIANT)
 
 
+def is_keyed(command_id: UUID) -> bool:
+    """Whether a command's id comes from an Idempotency-Key."""
+    return command_id.int & (0xF << 76) == _VERSION_8
+
+
 def fresh_command_id(now_ms: int, random: int) -> UUID:
     """The id of a command without a key. `random` needs at least 74 fresh random bits.
 

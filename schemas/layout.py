@@ -1,5 +1,7 @@
 """A seating layout: sections, rows, labels, prices; and how labels and indexes go over into each other.
 
+These are the stored forms: a field of a later release is passed over. Bodies of requests have strict ones.
+
 A layout never changes once it is stored: shows name it by id and digest, and inside the writer a seat is
 its index in layout order.
 """
@@ -31,14 +33,14 @@ _SEEN = r"[^\s\x00-\x1f\x7f\ud800-\udfff]"
 _LABEL = re.compile(rf"{_SEEN}(?:[^\x00-\x1f\x7f\ud800-\udfff]*{_SEEN})?\Z")
 
 
-class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Money(msgspec.Struct, frozen=True):
     """An amount in minor units (cents) of an ISO 4217 currency."""
 
     amount: Annotated[int, msgspec.Meta(ge=0, le=MAX_PRICE * 10)]
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 
 
-class Row(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """A row of seats. `seats` is how many (labels are then row name + 1, 2, …) or the labels themselves."""
 
     name: Name
@@ -55,7 +57,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
         return self.seats if isinstance(self.seats, int) else len(self.seats)
 
 
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Section(msgspec.Struct, frozen=True):
     """Rows that share a name and a price, best row first."""
 
     name: Name
@@ -63,7 +65,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rows: tuple[Row, ...]
 
 
-class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Layout(msgspec.Struct, frozen=True):
     """The whole seating of a screen, in layout order."""
 
     sections: tuple[Section, ...]
@@ -101,6 +103,8 @@ def problems(layout: Layout) -> Iterator[tuple[str, str]]:
         if section.name in names:
             yield f"{at}.name", f"there is another section {section.name!r}"
         names.add(section.name)
+        if "\0" in section.name:
+            yield f"{at}.name", "NUL is not allowed"
         currency = currency or section.price.currency
         if section.price.currency != currency:
             yield f"{at}.price.currency", f"one layout has one currency; the first section has {currency}"

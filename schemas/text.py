@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+NO_NUL = r"^(?![\s\S]*\x00)"
 LINE = r"^(?![\s\S]*[\x00-\x1f\x7f])"
 PROSE = r"^(?![\s\S]*[\x00-\x08\x0b-\x1f\x7f])"
 NOT_BLANK = r"^(?![\s\S]*[\x00-\x1f\x7f])(?=[\s\S]*\S)"
@@ -18,19 +19,20 @@ EMAIL = (
     r"^(?=.{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]+)*"
     r"@([A-Za-z0-9]([A-Za-z0-9\-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9\-]{0,61}[A-Za-z0-9])?$(?!\n)"
 )
-LANGUAGE = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$(?!\n)"
+LANGUAGE = r"^[A-Za-z]{2,3}([\-_][A-Za-z0-9]{1,8})*(\.[A-Za-z0-9_\-]{1,16})?(@[A-Za-z0-9_\-]{1,16})?$(?!\n)"
 LINK = r"^((https?://|/(?!/))[^\s\x00-\x1f\x7f<>\"'\\]+)?$(?!\n)"
 
 WORDS = {
+    NO_NUL: "NUL is not allowed",
     LINE: "one line of text without control characters",
     PROSE: "text without control characters; tabs and line breaks are fine",
     NOT_BLANK: "one line of text, not blank, without control characters",
     USERNAME: "only the characters A-Z a-z 0-9 _ . - are allowed",
     EMAIL: "an e-mail address such as ada@example.com is wanted",
-    LANGUAGE: "a language tag such as en or pt-BR is wanted",
+    LANGUAGE: "a language tag such as en or pt-BR is wanted; C, POSIX and blanks name no language",
     LINK: "an http:// or https:// address, or a path that starts with one /, is wanted",
 }
 """What each pattern wants, for the one whose text does not match it."""
 
-Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=LINE)]
 """A password or token as it was typed or copied, to be compared with what is stored."""

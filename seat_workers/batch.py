@@ -55,7 +55,7 @@ def transposed(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any]]
 
 
 def arguments(batch: Batch) -> list[Any]:
-    """What `commit_batch` takes, in its order: one array per column."""
+    """What `commit_batch_v1` takes, in its order: one array per column."""
     net = batch.net
     opened = [show for show in batch.shows if show.show_id in net.opened]
     changed = [show for show in batch.shows if show.show_id not in net.opened]

@@ -1,6 +1,6 @@
 """PostgreSQL as the writers' ledger: take a partition, load shows, commit one batch in one round trip.
 
-The commit is one call of the function `commit_batch`, so one transaction that waits for nobody outside: it
+The commit is one call of the function `commit_batch_v1`, so one transaction that waits for nobody outside: it
 writes everything or raises. A writer whose partition was taken by another has an old epoch and writes
 nothing. When the connection is lost in mid-commit, `next_offset` tells afterwards whether it happened.
 """
@@ -127,7 +127,7 @@ _FIRST_DECISIONS = """
 _DECISIONS = """
     SELECT log_offset, at_ms, command, answer FROM decisions
      WHERE partition = $1 AND log_offset >= $2 AND log_offset < $3 ORDER BY log_offset LIMIT $4"""
-_COMMIT = "SELECT commit_batch(" + ", ".join(f"${n}" for n in range(1, 57)) + ")"
+_COMMIT = "SELECT commit_batch_v1(" + ", ".join(f"${n}" for n in range(1, 57)) + ")"
 _COMMIT_FORGETTING = f"""
     WITH forgotten AS (
         DELETE FROM command_ids i USING unnest($57::uuid[], $58::bigint[]) u (command_id, counts_from_ms)

@@ -112,6 +112,11 @@ def seat_changes(decided: Iterable[Decided], versions_before: Mapping[int, int])
                 before[show_id] = UNKNOWN_VERSION
             elif isinstance(event, TicketCheckedIn):
                 show_id = event.booking.show_id  # its version moves on, its seats stay as they are
+            elif one.command is not None:  # an event of a later release, published again
+                show_id = one.command.show_id
+                before[show_id] = UNKNOWN_VERSION
+            else:
+                continue
             versions[show_id] = one.position.offset
     return [
         ShowSeatChanges(show_id, before.get(show_id, UNKNOWN_VERSION), version, changes.get(show_id, {}))

@@ -286,7 +286,9 @@ class SeatWorker:
         error, batch = failure.error, failure.batch
         if isinstance(error, Fenced):
             raise error
-        log.warning("a batch is decided again", why=type(error).__name__, error=str(error))
+        # A repeat of a command that is no longer in memory is found by its id at the commit: nothing is wrong then.
+        note = log.info if isinstance(error, IdUsed) and self._id_searches < _ID_SEARCHES else log.warning
+        note("a batch is decided again", why=type(error).__name__, error=str(error))
         if isinstance(error, IdUsed) and self._id_searches < _ID_SEARCHES:
             self._id_searches += 1
             await self._remember_used_ids(batch)

@@ -26,6 +26,7 @@ from tests import kept_up as kept
 pytest_plugins = ["tests.kafka_fixture"]
 
 hypothesis.settings.register_profile("thorough", max_examples=10_000)
+hypothesis.settings.register_profile("quick", max_examples=50)
 
 if "AISLE_TEST_KAFKA" not in os.environ and (address := kept.kafka_address()) is not None:
     os.environ["AISLE_TEST_KAFKA"] = address

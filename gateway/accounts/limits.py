@@ -1,6 +1,6 @@
 """How often accounts may be tried: by the address that asks and by the account that it asks about.
 
-A try that turns out right does not count, so that whoever knows the password is not slowed down by using it.
+A try that turns out right does not count, so that using the right password is never slowed down.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, cast
 from litestar import Request
 from litestar.di import NamedDependency
 
+from gateway.accounts.names import normal_name
 from gateway.addresses import ADDRESS
 from gateway.rate_limits import RateLimits
 
@@ -31,15 +32,16 @@ class AccountLimits:
         )
 
     @contextlib.asynccontextmanager
-    async def guess(self, account: str) -> AsyncIterator[None]:
-        """Counts one guess of an account's password, which the block checks; not when the block goes well.
+    async def guess(self, kind: str, account: str) -> AsyncIterator[None]:
+        """Counts one guess of a password, which the block checks; not when the block succeeds.
 
-        Raises Problem `rate_limited`.
+        `kind` says who guesses: an anonymous caller must not spend what the account's owner has. Raises Problem
+        `rate_limited`.
         """
-        await self.count("password", account)
+        await self.count(kind, account)
         yield
         await self._limits.give_back(
-            (self._limits.accounts, self._address), (self._limits.logins, _key("password", account))
+            (self._limits.accounts, self._address), (self._limits.logins, _key(kind, account))
         )
 
 
@@ -53,4 +55,4 @@ def provide_account_limits(
 
 def _key(what: str, account: str) -> str:
     # Nobody's name in Redis; and what is typed in may be long.
-    return f"{what}.{hashlib.sha256(account.casefold().encode()).hexdigest()[:32]}"
+    return f"{what}.{hashlib.sha256(normal_name(account).encode()).hexdigest()[:32]}"

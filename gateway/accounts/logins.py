@@ -16,7 +16,6 @@ import asyncpg
 import msgspec
 
 from gateway.problems import Problem
-from gateway.standings import since_us
 
 REFRESH_LIFETIME_S = 86_400
 _SECRET_BYTES = 32
@@ -25,24 +24,26 @@ _SECRET_BYTES = 32
 # either ends with the change or does not begin.
 _START_SQL = """
 WITH who AS (
-    SELECT user_id, role, tokens_from FROM users
+    SELECT user_id, role, token_version FROM users
      WHERE user_id = $2 AND active AND password_hash IS NOT DISTINCT FROM $5 FOR SHARE
 )
 INSERT INTO logins (login_id, user_id, refresh_hash, expires_at)
 SELECT $1, user_id, $3, now() + make_interval(secs => $4) FROM who
-RETURNING user_id, (SELECT role FROM who) AS role, (SELECT tokens_from FROM who) AS tokens_from
+RETURNING user_id, (SELECT role FROM who) AS role, (SELECT token_version FROM who) AS token_version
 """
 _ROTATE_SQL = """
 UPDATE logins l SET refresh_hash = $3, expires_at = now() + make_interval(secs => $4)
   FROM users u
  WHERE l.login_id = $1 AND l.refresh_hash = $2 AND l.expires_at > now() AND u.user_id = l.user_id AND u.active
-RETURNING u.user_id, u.role, u.tokens_from
+RETURNING u.user_id, u.role, u.token_version
 """
 _END_SQL = (
     "DELETE FROM logins WHERE login_id = $1 RETURNING refresh_hash = $2 AND expires_at <= now() AS expired"
 )
 _END_EXPIRED_SQL = """
-WITH links AS (DELETE FROM password_resets WHERE expires_at < now())
+WITH links AS (DELETE FROM password_resets WHERE expires_at < now()),
+confirmations AS (DELETE FROM email_confirmations WHERE expires_at < now()),
+undos AS (DELETE FROM email_undos WHERE expires_at < now())
 DELETE FROM logins WHERE expires_at < now() - interval '1 hour'
 """
 
@@ -52,8 +53,8 @@ class Login(msgspec.Struct, frozen=True):
 
     user_id: int
     role: str
-    since_us: int
-    """What an access token has to carry: see `standings.since_us`."""
+    token_version: int
+    """The account's, for the access token."""
     refresh: str
 
 
@@ -106,7 +107,7 @@ def wrong_credentials() -> Problem:
 
 def _login(row: asyncpg.Record, login_id: UUID, secret: bytes) -> Login:
     refresh = base64.urlsafe_b64encode(login_id.bytes + secret).decode()
-    return Login(row["user_id"], row["role"], since_us(row["tokens_from"]), refresh)
+    return Login(row["user_id"], row["role"], row["token_version"], refresh)
 
 
 def _hash(secret: bytes) -> bytes:

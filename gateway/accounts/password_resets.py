@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import secrets
-
 import asyncpg
 
+from gateway.accounts.email_changes import LOCK_SQL
+from gateway.accounts.links import hash_of, new_token
+from gateway.accounts.names import normal_name
 from gateway.accounts.passwords import Passwords
-from gateway.accounts.users import LOCK_SQL, PASSWORD_SQL, refuse_weak
+from gateway.accounts.users import PASSWORD_SQL, refuse_weak
 from gateway.bodies import invalid
-from gateway.standings import Standings
+from gateway.revocation import Revocations
 
 LINK_LIFETIME_S = 1800
 _MAX_LINKS = 5
@@ -20,7 +19,7 @@ _MAX_LINKS = 5
 # before it is answered, so that both take the same time.
 _ASK_SQL = """
 WITH who AS (
-    SELECT user_id FROM users u WHERE active AND password_hash IS NOT NULL AND lower(email) = lower($1)
+    SELECT user_id FROM users u WHERE active AND lower(email) = $1
        AND (SELECT count(*) FROM password_resets r WHERE r.user_id = u.user_id AND r.expires_at > now()) < $5
 ), link AS (
     INSERT INTO password_resets (token_hash, user_id, expires_at)
@@ -43,33 +42,31 @@ SELECT user_id, u.username, u.email FROM password_resets r JOIN users u USING (u
 class PasswordResets:
     """Sends links and honours them once."""
 
-    def __init__(self, pool: asyncpg.Pool, passwords: Passwords, standings: Standings) -> None:
+    def __init__(self, pool: asyncpg.Pool, passwords: Passwords, revocations: Revocations) -> None:
         self._pool = pool
         self._passwords = passwords
-        self._standings = standings
+        self._revocations = revocations
 
     async def ask(self, email: str) -> None:
         """Has a link sent if there is such an account; says nothing about whether there is."""
-        token = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
-        await self._pool.execute(_ASK_SQL, email, _hash(token), token, float(LINK_LIFETIME_S), _MAX_LINKS)
+        token = new_token()
+        await self._pool.execute(
+            _ASK_SQL, normal_name(email), hash_of(token), token, float(LINK_LIFETIME_S), _MAX_LINKS
+        )
 
     async def spend(self, token: str, password: str) -> None:
         """Sets the new password and ends every login. Raises Problem `validation` for a link that is no good."""
-        row = await self._pool.fetchrow(_WHOSE_SQL, _hash(token))
+        row = await self._pool.fetchrow(_WHOSE_SQL, hash_of(token))
         if row is None:
             raise _no_link()
         refuse_weak(password, row["username"], row["email"])
         password_hash = await self._passwords.hash(password)
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(LOCK_SQL, row["user_id"])
-            if await connection.fetchval(_SPEND_SQL, _hash(token)) is None:
+            if await connection.fetchval(_SPEND_SQL, hash_of(token)) is None:
                 raise _no_link()
             await connection.execute(PASSWORD_SQL, row["user_id"], password_hash)
-        await self._standings.refresh()
-
-
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+        await self._revocations.refresh()
 
 
 def _no_link() -> Exception:

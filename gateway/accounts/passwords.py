@@ -1,26 +1,25 @@
-"""Passwords: which are good enough, and their hashes, off the event loop and after everybody else's turn."""
+"""Passwords: their hashes, off the event loop and after everybody else's turn."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import threading
-import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from importlib import resources
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from gateway.problems import Problem
+from runtime.password_rules import common_passwords, normal_password, weakness
+
+__all__ = ["Passwords", "hash_password", "weakness"]
 
 T = TypeVar("T")
 
 _MAX_WAITING = 100
-_MIN_LENGTH = 10
 _NICE = 19
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -30,17 +29,7 @@ _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$UyGvvXeinG3/+ep05PbhJQ$sJ7dm9K68/vENTH
 
 def hash_password(password: str) -> str:
     """The argon2id hash to be stored; takes some 25 ms and 19 MiB."""
-    return _hasher.hash(_normal(password))
-
-
-def weakness(password: str, *names: str) -> str | None:
-    """Why a password must not be taken: it is one of the names, or one of the commonest. None if it is fine."""
-    folded = _normal(password).casefold()
-    if any(folded == name.casefold() for name in names):
-        return "the password must not be the user name or the e-mail address"
-    if folded in _common() or len(set(folded)) < 3:
-        return "this is one of the commonest passwords: take another"
-    return None
+    return _hasher.hash(normal_password(password))
 
 
 class Passwords:
@@ -50,7 +39,7 @@ class Passwords:
     """
 
     def __init__(self) -> None:
-        _common()  # takes 20 ms the first time
+        common_passwords()  # takes 20 ms the first time
         self._thread = ThreadPoolExecutor(
             max_workers=1, thread_name_prefix="passwords", initializer=_yield_to_all
         )
@@ -84,22 +73,7 @@ def _yield_to_all() -> None:
 
 def _matches(stored: str | None, password: str) -> bool:
     try:
-        _hasher.verify(stored or _NOBODY, _normal(password))
+        _hasher.verify(stored or _NOBODY, normal_password(password))
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None
-
-
-def _normal(password: str) -> str:
-    # The same characters typed on another keyboard may come as other code points.
-    return unicodedata.normalize("NFKC", password)
-
-
-@lru_cache(maxsize=1)
-def _common() -> frozenset[str]:
-    """The commonest passwords of the length that is asked for, in lower case: a library's list and ours."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]
-
-    ours = resources.files("gateway.accounts").joinpath("common_passwords.txt").read_text("utf-8").split("\n")
-    listed = (*FREQUENCY_LISTS["passwords"], *(line for line in ours if not line.startswith("#")))
-    return frozenset(password for password in listed if len(password) >= _MIN_LENGTH)

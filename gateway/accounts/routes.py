@@ -10,6 +10,7 @@ from litestar import Response, Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from gateway.accounts.email_changes import EmailChanges
 from gateway.accounts.limits import AccountLimits
 from gateway.accounts.logins import Login, Logins
 from gateway.accounts.password_resets import PasswordResets
@@ -23,6 +24,7 @@ from schemas.api_accounts import (
     AccountBody,
     ChangeMeBody,
     ChangeUserBody,
+    EmailLinkBody,
     ForgetMeBody,
     ForgotPasswordBody,
     LoginBody,
@@ -43,7 +45,7 @@ async def sign_up(
     users: NamedDependency[Users],
     account_limits: NamedDependency[AccountLimits],
 ) -> Response[UserBody]:
-    """Make an account. A welcome letter is sent."""
+    """Make an account. A welcome e-mail is sent, with a link that confirms the address."""
     await account_limits.count("signup", data.email)
     user = await users.sign_up(data)
     return Response(user, status_code=201, headers={"Location": f"/api/users/{user.id}"})
@@ -58,8 +60,11 @@ async def log_in(
     account_limits: NamedDependency[AccountLimits],
 ) -> TokensBody:
     """Log in with a user name or an e-mail address."""
-    async with account_limits.guess(data.username):
-        row = await users.check_password(data.username, data.password)
+    found = await users.find(data.username)
+    # A user name and an e-mail address of the same account are guessed at together.
+    guess = ("login", str(found["user_id"])) if found is not None else ("login-unknown", data.username)
+    async with account_limits.guess(*guess):
+        row = await users.check_password(found, data.password)
         login = await logins.start(row["user_id"], row["password_hash"])
     return _pair(tokens, login)
 
@@ -102,10 +107,17 @@ async def change_me(
     users: NamedDependency[Users],
     account_limits: NamedDependency[AccountLimits],
 ) -> UserBody:
-    """Change one's own account. A new password needs the old one and ends every login."""
+    """Change one's own account. A new password or e-mail address needs the old password.
+
+    A new password ends every login. A new address counts once the link that is sent to it was used; the old one gets
+    a link that undoes the change for 7 days.
+    """
+    if data.email is not msgspec.UNSET:
+        await account_limits.count("signup", data.email)
+        await account_limits.count("email", str(caller.user_id))
     if data.old_password is msgspec.UNSET:
         return await users.change_me(caller.user_id, data)
-    async with account_limits.guess(str(caller.user_id)):
+    async with account_limits.guess("password", str(caller.user_id)):
         return await users.change_me(caller.user_id, data)
 
 
@@ -123,7 +135,7 @@ async def forget_me(
     account_limits: NamedDependency[AccountLimits],
 ) -> None:
     """Have one's name, e-mail address and logins forgotten. Bookings stay, without a name."""
-    async with account_limits.guess(str(caller.user_id)):
+    async with account_limits.guess("password", str(caller.user_id)):
         await users.forget_me(caller.user_id, data.password)
 
 
@@ -132,11 +144,11 @@ async def forgot_password(
     data: JSONBody[ForgotPasswordBody],
     password_resets: NamedDependency[PasswordResets],
     account_limits: NamedDependency[AccountLimits],
-) -> Response[bytes]:
+) -> Response[None]:
     """Ask for a one-time link by e-mail. The answer is the same whether there is such an account or not."""
     await account_limits.count("link", data.email)
     await password_resets.ask(data.email)
-    return Response(b"", status_code=202, media_type="text/plain")
+    return Response(None, status_code=202, media_type="text/plain")
 
 
 @post("/password/reset", operation_id="ResetPassword", status_code=204)
@@ -148,6 +160,33 @@ async def reset_password(
     """Set a new password with the token of a one-time link. Ends every login."""
     await account_limits.count("reset", data.token)
     await password_resets.spend(data.token, data.password)
+
+
+@post(
+    "/email/confirm", operation_id="ConfirmEmail", status_code=204, responses=problem_responses("email_taken")
+)
+async def confirm_email(
+    data: JSONBody[EmailLinkBody],
+    email_changes: NamedDependency[EmailChanges],
+    account_limits: NamedDependency[AccountLimits],
+) -> None:
+    """Confirm an e-mail address with the token of the link that was sent to it; a new address counts from now on."""
+    await account_limits.count("email-link", data.token)
+    await email_changes.confirm(data.token)
+
+
+@post("/email/undo", operation_id="UndoEmail", status_code=204)
+async def undo_email(
+    data: JSONBody[EmailLinkBody],
+    email_changes: NamedDependency[EmailChanges],
+    account_limits: NamedDependency[AccountLimits],
+) -> None:
+    """Undo a change of the e-mail address with the token of the link that was sent to the old one.
+
+    It ends every login and voids the password: ask for a new one at /api/password/forgot.
+    """
+    await account_limits.count("email-link", data.token)
+    await email_changes.undo(data.token)
 
 
 @get("/users", operation_id="ListUsers", guards=[admin_only], security=BEARER)
@@ -189,7 +228,7 @@ async def change_user(
 
 
 def account_routes() -> Router:
-    """All of the above; `users`, `logins`, `tokens`, `password_resets` and `caller` have to be provided."""
+    """All of the above; the parts and `caller` have to be provided."""
     handlers: list[Any] = [
         sign_up,
         log_in,
@@ -200,6 +239,8 @@ def account_routes() -> Router:
         forget_me,
         forgot_password,
         reset_password,
+        confirm_email,
+        undo_email,
         list_users,
         get_user,
         change_user,
@@ -214,5 +255,5 @@ def account_routes() -> Router:
 
 
 def _pair(tokens: Tokens, login: Login) -> TokensBody:
-    access = tokens.issue_access(login.user_id, login.role, time.time(), login.since_us)
+    access = tokens.issue_access(login.user_id, login.role, time.time(), login.token_version)
     return TokensBody(access, login.refresh, ACCESS_LIFETIME_S)

@@ -8,12 +8,21 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from gateway.accounts.email_changes import (
+    LINK_LIFETIME_S,
+    LOCK_SQL,
+    RESERVED_SQL,
+    ask_to_confirm,
+    email_taken,
+)
+from gateway.accounts.links import hash_of, new_token
 from gateway.accounts.logins import wrong_credentials
+from gateway.accounts.names import normal_name
 from gateway.accounts.passwords import Passwords, weakness
 from gateway.bodies import invalid
 from gateway.pages import cut, read_cursor
 from gateway.problems import Problem
-from gateway.standings import Standings
+from gateway.revocation import Revocations
 from schemas.api import timestamp
 from schemas.api_accounts import (
     AccountBody,
@@ -25,50 +34,54 @@ from schemas.api_accounts import (
 )
 from schemas.ids import MAX_USER_ID
 
-_COLUMNS = "user_id, username, email, name, language, role, active, created_at, password_hash"
+_COLUMNS = (
+    "user_id, username, email, email_confirmed, name, language, role, active, created_at, password_hash"
+)
 
+# The indexes on names are of ASCII, whose normal form is what `lower` makes of it.
 _INSERT_SQL = f"""
 WITH made AS (
     INSERT INTO users (username, email, name, language, password_hash)
-    VALUES ($1, $2, $3, $4, $5) RETURNING {_COLUMNS}
-), letter AS (
-    INSERT INTO letters_wanted (user_id, kind, data) SELECT user_id, 'welcome', '{{}}' FROM made
+    SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS ({RESERVED_SQL.format(email="$6")}) RETURNING {_COLUMNS}
+), link AS (
+    INSERT INTO email_confirmations (user_id, token_hash, email, expires_at)
+    SELECT user_id, $7, email, now() + make_interval(secs => $9) FROM made
+), message AS (
+    INSERT INTO letters_wanted (user_id, kind, data)
+    SELECT user_id, 'welcome', jsonb_build_object('token', $8::text) FROM made
 )
 SELECT * FROM made
 """
 _BY_ID_SQL = f"SELECT {_COLUMNS} FROM users WHERE user_id = $1"
-_BY_NAME_SQL = f"SELECT {_COLUMNS} FROM users WHERE active AND lower(username) = lower($1)"
-_BY_EMAIL_SQL = f"SELECT {_COLUMNS} FROM users WHERE active AND lower(email) = lower($1)"
-_TAKEN_SQL = """
-SELECT lower(username) = lower($1) AS username FROM users WHERE lower(username) = lower($1) OR lower(email) = lower($2)
+_BY_NAME_SQL = f"SELECT {_COLUMNS} FROM users WHERE active AND lower(username) = $1"
+_BY_EMAIL_SQL = f"SELECT {_COLUMNS} FROM users WHERE active AND lower(email) = $1"
+_TAKEN_SQL = f"""
+SELECT lower(username) = $1 AS username FROM users WHERE lower(username) = $1 OR lower(email) = $2
+ UNION ALL SELECT false WHERE EXISTS ({RESERVED_SQL.format(email="$2")})
 """
-# A new address makes links good no more that went to the old one; a new password is only for who knew the last.
-_CHANGE_SQL = f"""
-WITH links AS (
-    DELETE FROM password_resets USING users u
-     WHERE password_resets.user_id = $1 AND u.user_id = $1 AND u.email <> $4::text
-)
-UPDATE users SET name = coalesce($2, name), language = coalesce($3, language), email = coalesce($4, email)
- WHERE user_id = $1 AND active AND ($5::text IS NULL OR password_hash = $5) RETURNING {_COLUMNS}
+# A new password or address is only for a caller who knew the last password.
+_CHANGE_SQL = """
+UPDATE users SET name = coalesce($2, name), language = coalesce($3, language)
+ WHERE user_id = $1 AND active AND ($4::text IS NULL OR password_hash = $4) RETURNING email
 """
-LOCK_SQL = "SELECT FROM users WHERE user_id = $1 FOR NO KEY UPDATE"
-"""Comes first in a transaction that ends logins, so that none that begins meanwhile is overlooked."""
-_NOW = "changed_at = clock_timestamp()"
 # Always later than before, whatever the clock does.
 _TOKENS_END = "tokens_from = greatest(clock_timestamp(), tokens_from + interval '1 microsecond')"
 PASSWORD_SQL = f"""
 WITH ended AS (DELETE FROM logins WHERE user_id = $1), links AS (DELETE FROM password_resets WHERE user_id = $1)
-UPDATE users SET password_hash = $2, {_NOW}, {_TOKENS_END} WHERE user_id = $1 AND active
+UPDATE users SET password_hash = $2, {_TOKENS_END} WHERE user_id = $1 AND active
 """
 """Sets a password and ends every login; links that were sent are good no more."""
 _FORGET_SQL = f"""
-WITH ended AS (DELETE FROM logins WHERE user_id = $1), links AS (DELETE FROM password_resets WHERE user_id = $1)
-UPDATE users SET username = NULL, email = NULL, name = '', password_hash = NULL, active = false, role = 'customer',
-                 {_NOW}, {_TOKENS_END}
+WITH ended AS (DELETE FROM logins WHERE user_id = $1), links AS (DELETE FROM password_resets WHERE user_id = $1),
+confirmations AS (DELETE FROM email_confirmations WHERE user_id = $1),
+undos AS (DELETE FROM email_undos WHERE user_id = $1)
+UPDATE users SET username = NULL, email = NULL, email_confirmed = false, name = '', password_hash = NULL,
+                 active = false, role = 'customer',
+                 {_TOKENS_END}
  WHERE user_id = $1
 """
 _GRANT_SQL = f"""
-UPDATE users SET role = coalesce($2, role), active = coalesce($3, active), {_NOW}
+UPDATE users SET role = coalesce($2, role), active = coalesce($3, active)
  WHERE user_id = $1 AND username IS NOT NULL RETURNING {_COLUMNS}
 """
 _SHUT_SQL = f"""
@@ -86,31 +99,46 @@ SELECT {_COLUMNS} FROM users
 class Users:
     """Reads and writes accounts."""
 
-    def __init__(self, pool: asyncpg.Pool, passwords: Passwords, standings: Standings) -> None:
+    def __init__(self, pool: asyncpg.Pool, passwords: Passwords, revocations: Revocations) -> None:
         self._pool = pool
         self._passwords = passwords
-        self._standings = standings
+        self._revocations = revocations
 
     async def sign_up(self, wanted: SignupBody) -> UserBody:
-        """Makes an account and asks for its welcome letter. Raises Problem."""
+        """Makes an account and has its welcome e-mail sent, with a link that confirms the address. Raises Problem."""
         refuse_weak(wanted.password, wanted.username, wanted.email)
         await self._refuse_taken(wanted.username, wanted.email)
         password_hash = await self._passwords.hash(wanted.password)
+        token = new_token()
         try:
             row = await self._pool.fetchrow(
-                _INSERT_SQL, wanted.username, wanted.email, wanted.name, wanted.language, password_hash
+                _INSERT_SQL,
+                wanted.username,
+                wanted.email,
+                wanted.name,
+                wanted.language,
+                password_hash,
+                normal_name(wanted.email),
+                hash_of(token),
+                token,
+                float(LINK_LIFETIME_S),
             )
         except asyncpg.UniqueViolationError as error:
             raise _taken(error.constraint_name == "users_username") from None
+        if row is None:
+            raise email_taken()
         return user_body(row)
 
-    async def check_password(self, name: str, password: str) -> asyncpg.Record:
-        """The row of the active account with this user name or e-mail address, if the password is right.
+    async def find(self, name: str) -> asyncpg.Record | None:
+        """The row of the active account with this user name or e-mail address."""
+        return await self._pool.fetchrow(_BY_EMAIL_SQL if "@" in name else _BY_NAME_SQL, normal_name(name))
+
+    async def check_password(self, row: asyncpg.Record | None, password: str) -> asyncpg.Record:
+        """The row that `find` returned, if the password is right.
 
         Takes the same time for accounts that do not exist. Raises Problem `bad_credentials`.
         """
-        row = await self._pool.fetchrow(_BY_EMAIL_SQL if "@" in name else _BY_NAME_SQL, name)
-        if not await self._passwords.matches(row["password_hash"] if row else None, password):
+        if not await self._passwords.matches(row["password_hash"] if row else None, password) or row is None:
             raise wrong_credentials()
         return row
 
@@ -119,38 +147,41 @@ class Users:
         return user_body(await self._row(user_id))
 
     async def change_me(self, user_id: int, change: ChangeMeBody) -> UserBody:
-        """Changes what is given. A new password ends all logins, this one too. Raises Problem."""
+        """Changes what is given. A new password or e-mail address needs the old password. Raises Problem.
+
+        A new password ends all logins, this one too. A new address counts once it is confirmed by its link.
+        """
         row = await self._row(user_id)
-        email = _given(change.email)
-        password = _given(change.password)
-        if password is not None:
+        email, password = _given(change.email), _given(change.password)
+        guarded = [field for field, value in (("password", password), ("email", email)) if value is not None]
+        if guarded:
             old_password = _given(change.old_password)
             if old_password is None:
-                raise invalid(("old_password", "a new password needs the old one"))
-            refuse_weak(password, row["username"] or "", email or row["email"] or "")
+                raise invalid(("old_password", f"a new {guarded[0]} needs the password that you have"))
+            if password is not None:
+                refuse_weak(password, row["username"] or "", row["email"] or "", email or "")
             await self._refuse_wrong(row, old_password)
         elif change.old_password is not msgspec.UNSET:
-            raise invalid(("password", "old_password comes with a new password only"))
+            raise invalid(("password", "old_password comes with a new password or e-mail address only"))
         new_hash = None if password is None else await self._passwords.hash(password)
-        try:
-            async with self._pool.acquire() as connection, connection.transaction():
-                await connection.execute(LOCK_SQL, user_id)
-                changed = await connection.fetchrow(
-                    _CHANGE_SQL,
-                    user_id,
-                    _given(change.name),
-                    _given(change.language),
-                    email,
-                    None if new_hash is None else row["password_hash"],
-                )
-                if new_hash is not None and changed is not None:
-                    await connection.execute(PASSWORD_SQL, user_id, new_hash)
-        except asyncpg.UniqueViolationError:
-            raise _taken(username=False) from None
-        if changed is None:
-            raise _no_account() if new_hash is None else wrong_credentials()
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(LOCK_SQL, user_id)
+            now = await connection.fetchrow(
+                _CHANGE_SQL,
+                user_id,
+                _given(change.name),
+                _given(change.language),
+                row["password_hash"] if guarded else None,
+            )
+            if now is None:
+                raise wrong_credentials() if guarded else _no_account()
+            if new_hash is not None:
+                await connection.execute(PASSWORD_SQL, user_id, new_hash)
+            if email is not None:
+                await ask_to_confirm(connection, user_id, now["email"], email)
+            changed = await connection.fetchrow(_BY_ID_SQL, user_id)
         if new_hash is not None:
-            await self._standings.refresh()
+            await self._revocations.refresh()
         return user_body(changed)
 
     async def forget_me(self, user_id: int, password: str) -> None:
@@ -159,7 +190,7 @@ class Users:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(LOCK_SQL, user_id)
             await connection.execute(_FORGET_SQL, user_id)
-        await self._standings.refresh()
+        await self._revocations.refresh()
 
     async def grant(self, user_id: int, change: ChangeUserBody) -> AccountBody:
         """Gives an account another role, or takes it out of use or back. Raises Problem `not_found`."""
@@ -173,7 +204,7 @@ class Users:
                 await connection.execute(_SHUT_SQL, user_id)
         if row is None:
             raise _no_account()
-        await self._standings.refresh()
+        await self._revocations.refresh()
         return account_body(row)
 
     async def page(
@@ -195,7 +226,7 @@ class Users:
 
     async def _refuse_taken(self, username: str, email: str) -> None:
         # Before the costly hash; the unique indexes have the last word.
-        rows = await self._pool.fetch(_TAKEN_SQL, username, email)
+        rows = await self._pool.fetch(_TAKEN_SQL, normal_name(username), normal_name(email))
         if rows:
             raise _taken(any(row["username"] for row in rows))
 
@@ -204,9 +235,9 @@ class Users:
             raise Problem("bad_credentials", "The password is wrong: try again.")
 
 
-def refuse_weak(password: str, username: str, email: str) -> None:
+def refuse_weak(password: str, *names: str) -> None:
     """Raises Problem `validation` for a password that is too easily guessed."""
-    weak = weakness(password, username, email)
+    weak = weakness(password, *(name for name in names if name))
     if weak is not None:
         raise invalid(("password", weak))
 
@@ -222,7 +253,8 @@ def account_body(row: asyncpg.Record) -> AccountBody:
 
 
 def _fields(row: asyncpg.Record) -> dict[str, Any]:
-    copied = {name: row[name] for name in ("username", "email", "name", "language", "role")}
+    names = ("username", "email", "email_confirmed", "name", "language", "role")
+    copied = {name: row[name] for name in names}
     return {"id": row["user_id"], **copied, "created_at": _timestamp(row["created_at"])}
 
 
@@ -243,8 +275,4 @@ def _taken(username: bool) -> Problem:
         return Problem(
             "username_taken", "This user name is taken: choose another.", errors=[("username", "taken")]
         )
-    return Problem(
-        "email_taken",
-        "There is an account with this e-mail address: log in, or reset the password.",
-        errors=[("email", "taken")],
-    )
+    return email_taken()

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.catalogue.examples import BODIES, MOVIE, PENDING, PENDING_SHOW, SHOW
 from gateway.catalogue.queries import MAX_CURSOR, MAX_SEARCH, MAX_WORD
 from gateway.documents import described
-from gateway.hot_docs import PROBLEM_SCHEMA, WAITING_PARAMETERS
+from gateway.hot_docs import KEY_PARAMETER, PROBLEM_SCHEMA, WAITING_PARAMETERS
 from gateway.pages import DEFAULT_LIMIT, MAX_LIMIT
 from schemas.ids import MAX_SHOW_ID
 
@@ -113,6 +113,9 @@ def catalogue_paths() -> dict[str, dict[str, Any]]:
 
 def complete_catalogue(paths: dict[str, dict[str, Any]]) -> None:
     """Adds to the framework's operations how they wait, what they answer, and examples."""
+    add_movie = paths["/api/movies"]["post"]
+    add_movie["parameters"] = [*add_movie.get("parameters", []), KEY_PARAMETER]
+    add_movie["responses"]["201"]["headers"] = {"Location": _LOCATION, "Idempotency-Replayed": _REPLAYED}
     create_show = paths["/api/shows"]["post"]
     create_show["parameters"] = [*create_show.get("parameters", []), *WAITING_PARAMETERS]
     create_show["responses"] |= {

@@ -37,9 +37,9 @@ _DELETE_SQL = "DELETE FROM movies WHERE movie_id = $1 RETURNING movie_id"
 _LIST_SQL = f"""
 SELECT {MOVIE_COLUMNS}, lower(m.title) AS sort_title FROM movies m
  WHERE ($1::text IS NULL OR (lower(m.title), m.movie_id) > ($1, $2))
-   AND ($3::text IS NULL OR position(fold_text($3) IN m.folded) > 0)
-   AND ($4::text IS NULL OR EXISTS (SELECT 1 FROM unnest(m.genres) g WHERE fold_text(g) = fold_text($4)))
-   AND ($5::text IS NULL OR fold_text(m.language) = fold_text($5))
+   AND ($3::text IS NULL OR position(fold_text_v1($3) IN m.folded) > 0)
+   AND ($4::text IS NULL OR EXISTS (SELECT 1 FROM unnest(m.genres) g WHERE fold_text_v1(g) = fold_text_v1($4)))
+   AND ($5::text IS NULL OR replace(fold_text_v1(m.language), '_', '-') = fold_text_v1($5))
    AND ($6::date IS NULL OR EXISTS (
            SELECT 1 FROM shows s LEFT JOIN show_states st ON st.show_id = s.show_id
             WHERE s.movie_id = m.movie_id
@@ -66,9 +66,9 @@ class Movies:
         self._pool = pool
         self._zones = zones
 
-    async def add(self, movie: NewMovieBody) -> MovieBody:
-        """Adds a movie."""
-        return movie_body(await self._pool.fetchrow(_INSERT_SQL, *_values(movie)))
+    async def add(self, movie: NewMovieBody, connection: Any = None) -> MovieBody:
+        """Adds a movie, within the connection's transaction if one is given."""
+        return movie_body(await (connection or self._pool).fetchrow(_INSERT_SQL, *_values(movie)))
 
     async def get(self, movie_id: int) -> MovieBody:
         """One movie. Raises Problem `not_found`."""

@@ -15,9 +15,12 @@ from schemas.commands import OpenShow
 from schemas.ids import keyed_command_id
 from schemas.layout import Layout, encode_layout, layout_digest
 
+LISTED_PRICES = 20
+"""Prices of a show in a list; the show itself has those of all sections."""
+
 _LAYOUT_SQL = """
 WITH given AS (
-    INSERT INTO layouts (digest, total_seats, body, prices) VALUES ($1, $2, $3, $4)
+    INSERT INTO layouts (digest, total_seats, body, prices, listed_prices) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (digest) DO NOTHING RETURNING layout_id
 )
 SELECT layout_id FROM given UNION ALL SELECT layout_id FROM layouts WHERE digest = $1 LIMIT 1
@@ -39,7 +42,7 @@ INSERT INTO shows (movie_id, screen_name, starts_at, timezone, layout_id, seats_
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING show_id
 """
 _PLACED_SQL = """
-SELECT s.show_id, s.partition, s.layout_id, l.digest, s.starts_at, s.seats_per_customer,
+SELECT s.show_id, s.partition, s.request_id, s.layout_id, l.digest, s.starts_at, s.seats_per_customer,
        s.sales_start_at, s.sales_end_at
   FROM shows s JOIN layouts l ON l.layout_id = s.layout_id
 """
@@ -48,6 +51,9 @@ _UNOPENED_SQL = f"""{_PLACED_SQL}
  WHERE NOT EXISTS (SELECT 1 FROM show_states st WHERE st.show_id = s.show_id)
    AND s.created_at <= now() - make_interval(secs => $1)
  ORDER BY s.show_id LIMIT $2
+"""
+_REMOVE_SQL = """
+DELETE FROM shows s WHERE show_id = $1 AND NOT EXISTS (SELECT 1 FROM show_states st WHERE st.show_id = s.show_id)
 """
 
 
@@ -79,10 +85,11 @@ async def insert_show(connection: Any, show: NewShow, partitions: Sequence[int])
     digest = layout_digest(body)
     total_seats = sum(len(row) for section in show.layout.sections for row in section.rows)
     prices = [PriceBody(section.name, section.price) for section in show.layout.sections]
-    stored_prices = msgspec.json.encode(prices).decode()
-    layout_id = await connection.fetchval(_LAYOUT_SQL, digest, total_seats, body, stored_prices)
+    listed = None if len(prices) <= LISTED_PRICES else _json(listed_prices(prices))
+    layout = (digest, total_seats, body, _json(prices), listed)
+    layout_id = await connection.fetchval(_LAYOUT_SQL, *layout)
     if layout_id is None:  # stored by another transaction between our two looks
-        layout_id = await connection.fetchval(_LAYOUT_SQL, digest, total_seats, body, stored_prices)
+        layout_id = await connection.fetchval(_LAYOUT_SQL, *layout)
     await connection.execute(_LOCK_SQL, _PLACING)
     partition = await connection.fetchval(_PARTITION_SQL, list(partitions))
     show_id = await connection.fetchval(
@@ -101,6 +108,7 @@ async def insert_show(connection: Any, show: NewShow, partitions: Sequence[int])
     )
     command = _open_show(
         show_id,
+        show.request_id,
         layout_id,
         digest,
         show.starts_at,
@@ -111,10 +119,28 @@ async def insert_show(connection: Any, show: NewShow, partitions: Sequence[int])
     return Placed(partition, command)
 
 
+def listed_prices(prices: Sequence[PriceBody]) -> list[PriceBody]:
+    """The prices as lists have them: the first section of each price, at most LISTED_PRICES of them."""
+    first: dict[tuple[int, str], PriceBody] = {}
+    for section in prices:
+        first.setdefault((section.price.amount, section.price.currency), section)
+    return list(first.values())[:LISTED_PRICES]
+
+
 async def unopened(connection: Any, older_than_s: float, limit: int) -> list[Placed]:
     """Shows whose writer has not opened them, created at least this long ago."""
     rows = await connection.fetch(_UNOPENED_SQL, older_than_s, limit)
     return [Placed(partition, _open_show(show_id, *rest)) for show_id, partition, *rest in rows]
+
+
+async def opened(connection: Any, show_id: int) -> bool:
+    """Whether the show's writer has opened it."""
+    return bool(await connection.fetchval("SELECT 1 FROM show_states WHERE show_id = $1", show_id))
+
+
+async def remove_unopened(connection: Any, show_id: int) -> None:
+    """Removes a show that its writer will never open."""
+    await connection.execute(_REMOVE_SQL, show_id)
 
 
 async def placed(connection: Any, show_id: int) -> Placed:
@@ -125,6 +151,7 @@ async def placed(connection: Any, show_id: int) -> Placed:
 
 def _open_show(
     show_id: int,
+    request_id: UUID | None,
     layout_id: int,
     digest: str,
     starts_at: datetime,
@@ -132,9 +159,12 @@ def _open_show(
     sales_start_at: datetime | None,
     sales_end_at: datetime | None,
 ) -> OpenShow:
-    """The command that opens a show: the same one, with the same id, however often it is made."""
+    """The command that opens a show: the same one, with the same id, however often it is made.
+
+    With an Idempotency-Key it has the key's id, so that the writer takes no other command with that key.
+    """
     return OpenShow(
-        command_id=keyed_command_id(0, f"open-{show_id}"),
+        command_id=request_id or keyed_command_id(0, f"open-{show_id}"),
         show_id=show_id,
         staff=True,
         layout_id=layout_id,
@@ -144,3 +174,7 @@ def _open_show(
         sales_start_ms=None if sales_start_at is None else to_ms(sales_start_at),
         sales_end_ms=None if sales_end_at is None else to_ms(sales_end_at),
     )
+
+
+def _json(prices: Sequence[PriceBody]) -> str:
+    return msgspec.json.encode(prices).decode()

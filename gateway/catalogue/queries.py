@@ -13,6 +13,7 @@ from gateway.pages import DEFAULT_LIMIT, MAX_LIMIT
 from gateway.problems import Problem
 from gateway.queries import read_query
 from schemas.ids import MAX_SHOW_ID
+from schemas.languages import folded_language
 
 T = TypeVar("T")
 
@@ -36,10 +37,11 @@ class Page(NamedTuple):
 def movies_wanted(raw: bytes) -> tuple[MovieFilter, Page]:
     """The query of GET /api/movies. Raises Problem `validation`."""
     fields = _Fields(raw, _MOVIES)
+    language = fields.text("language", MAX_WORD)
     wanted = MovieFilter(
         search=fields.text("search", MAX_SEARCH),
         genre=fields.text("genre", MAX_WORD),
-        language=fields.text("language", MAX_WORD),
+        language=None if language is None else folded_language(language),
         on=fields.read("on", read_day),
     )
     return wanted, fields.page()

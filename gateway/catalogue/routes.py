@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from litestar import Response, Router, delete, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
@@ -19,6 +20,7 @@ from gateway.commands import Pending
 from gateway.documents import BEARER, problem_responses
 from gateway.http import Fields
 from gateway.requests import json_accepted, query_known, staff_only
+from gateway.stored_answers import Answer, StoredAnswers
 from gateway.waiting import command_id_for, preference_of
 from schemas.api_catalogue import (
     ChangeMovieBody,
@@ -28,20 +30,44 @@ from schemas.api_catalogue import (
     PendingShowBody,
     ShowBody,
 )
+from schemas.wire import encode
 
 MAX_BODY = 4 * 1024 * 1024
 
+_decode_movie = msgspec.json.Decoder(MovieBody).decode
 
-@post("/movies", operation_id="AddMovie", guards=[staff_only], security=BEARER)
+
+@post(
+    "/movies",
+    operation_id="AddMovie",
+    guards=[staff_only],
+    security=BEARER,
+    responses=problem_responses("key_reused"),
+)
 async def add_movie(
     data: JSONBody[NewMovieBody],
+    caller: NamedDependency[Caller],
     movies: NamedDependency[Movies],
     memory: NamedDependency[CatalogueMemory],
+    stored_answers: NamedDependency[StoredAnswers],
+    fields: NamedDependency[Fields],
 ) -> Response[MovieBody]:
-    """Add a movie."""
-    movie = await movies.add(data)
+    """Add a movie. Takes an Idempotency-Key, which counts for this call alone."""
+
+    async def add(connection: Any) -> Answer:
+        movie = await movies.add(data, connection)
+        return Answer(201, f"/api/movies/{movie.id}", encode(movie))
+
+    answer = await stored_answers.once(caller.user_id, "POST /api/movies", fields, data, add)
     memory.changed_here()
-    return Response(movie, status_code=201, headers={"Location": f"/api/movies/{movie.id}"})
+    headers = {"Location": answer.location or ""}
+    if answer.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return Response(
+        _decode_movie(answer.body),
+        status_code=answer.status,
+        headers=headers,
+    )
 
 
 @patch("/movies/{movie_id:int}", operation_id="ChangeMovie", guards=[staff_only], security=BEARER)

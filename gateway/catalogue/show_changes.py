@@ -6,7 +6,7 @@ Each is a command that its writer decides in log order, like a booking.
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from gateway.bodies import invalid
 from gateway.catalogue.days import optional_in_range, to_ms
 from gateway.catalogue.memory import CatalogueMemory
 from gateway.catalogue.show_requests import ShowRequest, ShowRequests
-from gateway.catalogue.show_terms import term_errors
+from gateway.catalogue.show_terms import past_errors, term_errors
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import Zones
 from gateway.commands import Commands, Outcome, Pending
@@ -88,10 +88,11 @@ class ShowChanges:
         if isinstance(outcome, Pending):
             if request is not None:
                 self._follow(outcome, command.command_id)
-        elif outcome.decision.reason is None:
+        else:
             if request is not None:
                 await self._requests.settle(command.command_id)
-            self._memory.changed_here()
+            if outcome.decision.reason is None:
+                self._memory.changed_here()
         return outcome
 
     async def show(self, show_id: int) -> ShowBody:
@@ -99,13 +100,13 @@ class ShowChanges:
         return await self._shows.get(show_id)
 
     async def watch(self) -> None:
-        """Settles what other gateways left behind, for ever."""
+        """Puts accepted changes into the catalogue that the gateway which sent them did not, for ever."""
         turn = 0
         while True:
             await asyncio.sleep(_SWEEP_EVERY_S)
             try:
-                if await self._requests.settle_left(_LEFT_AFTER_S):
-                    _log.warning("changes of shows that were left behind are in the catalogue now")
+                if changes := await self._requests.settle_left(_LEFT_AFTER_S):
+                    _log.warning("show_changes_recovered", changes=changes)
                 if turn % _FORGET_EVERY == 0:
                     await self._requests.forget()
             except (*AWAY, asyncpg.PostgresError) as error:
@@ -144,11 +145,18 @@ class ShowChanges:
         for name in ("starts_at", "sales_start_at", "sales_end_at"):
             if name in given:
                 given[name] = optional_in_range(name, given[name])
-        errors = list(term_errors(*_terms_after(await self._shows.get(show_id), given)))
+        past_allowed = given.pop("past", False)
+        show = await self._shows.get(show_id)
+        terms = _terms_after(show, given)
+        errors = list(term_errors(*terms))
         if "timezone" in given:
             errors += self._zones.errors(given["timezone"])
-        # What was wrong before may be put right in two steps; what is given now has to fit.
-        if wrong := [error for error in errors if error[0] in given or "starts_at" in given]:
+        if not past_allowed and terms[0] != datetime.fromisoformat(show.starts_at):
+            errors += past_errors(terms[0], datetime.now(UTC))
+        # What was wrong before may be put right in two steps; what is given now has to fit. A repeat of a request
+        # that did fit gets its first answer.
+        wrong = [error for error in errors if error[0] in given or "starts_at" in given]
+        if wrong and not await self._requests.known(command_id):
             raise invalid(*wrong)
         command = ChangeShow(
             command_id=command_id,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, Response, patch, post
+from litestar import Response, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from gateway.auth import Caller
-from gateway.bodies import invalid
 from gateway.bookings import applied
 from gateway.catalogue.show_changes import ShowChanges
 from gateway.catalogue.shows import no_show
@@ -18,7 +17,7 @@ from gateway.documents import BEARER, problem_responses
 from gateway.http import Fields
 from gateway.problems import Problem
 from gateway.refusals import problem_of
-from gateway.requests import staff_only
+from gateway.requests import JsonRequest, staff_only
 from gateway.waiting import Preference, command_id_for, preference_of
 from schemas.api import PendingBody
 from schemas.api_catalogue import ChangeShowBody, ShowBody, WithheldSeatsBody
@@ -52,7 +51,7 @@ async def change_show(
 @post("/shows/{show_id:int}/close", status_code=200, operation_id="CloseShow", responses=_REFUSED, **_STAFF)
 async def close_show(
     show_id: FromPath[int],
-    request: Request[Any, Any, Any],
+    request: JsonRequest,
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
     fields: NamedDependency[Fields],
@@ -64,7 +63,7 @@ async def close_show(
 @post("/shows/{show_id:int}/reopen", status_code=200, operation_id="ReopenShow", responses=_REFUSED, **_STAFF)
 async def reopen_show(
     show_id: FromPath[int],
-    request: Request[Any, Any, Any],
+    request: JsonRequest,
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
     fields: NamedDependency[Fields],
@@ -76,7 +75,7 @@ async def reopen_show(
 @post("/shows/{show_id:int}/cancel", status_code=200, operation_id="CancelShow", responses=_REFUSED, **_STAFF)
 async def cancel_show(
     show_id: FromPath[int],
-    request: Request[Any, Any, Any],
+    request: JsonRequest,
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
     fields: NamedDependency[Fields],
@@ -128,13 +127,12 @@ SHOW_COMMANDS: list[Any] = [change_show, close_show, reopen_show, cancel_show, b
 async def _move(
     kind: type[CloseShow | ReopenShow | CancelShow],
     show_id: int,
-    request: Request[Any, Any, Any],
+    request: JsonRequest,
     caller: Caller,
     show_changes: ShowChanges,
     fields: Fields,
 ) -> Answer:
-    if (await Request.body(request)).strip() not in (b"", b"{}"):
-        raise invalid(("body", "this call takes no body"))
+    await request.check_no_fields()
     preference = preference_of(fields)
     command = kind(
         command_id=command_id_for(fields, caller.user_id),
@@ -177,7 +175,7 @@ async def _answer(
     if outcome.decision.repeats is not None:
         headers.append((b"idempotency-replayed", b"true"))
     if outcome.decision.reason is not None:
-        problem = problem_of(outcome.decision)
+        problem = problem_of(outcome.decision, outcome.position)
         if outcome.decision.reason is Reason.NOT_FOUND:
             problem = Problem("not_found", "The show is not open yet: try again in a moment, with a new key.")
         problem.add_headers(headers)

@@ -11,10 +11,9 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.problems import Problem
-from schemas.wire import decode_command, decode_decision
-
-KEY_LIFETIME_S = 48 * 3600.0
+from gateway.refusals import key_reused
+from gateway.used_keys import KEY_LIFETIME_S
+from schemas.wire import decode_decision
 
 _NOTE_SQL = """
 INSERT INTO show_requests AS old (command_id, kind, show_id, user_id, screen_name, timezone, note)
@@ -31,6 +30,9 @@ SELECT (kind, show_id, user_id, screen_name, timezone, note)
        IS NOT DISTINCT FROM ($2::text, $3::int, $4::bigint, $5::text, $6::text, $7::text)
   FROM show_requests WHERE command_id = $1
 """
+_KNOWN_SQL = (
+    "SELECT 1 FROM show_requests WHERE command_id = $1 AND asked_at > now() - make_interval(secs => $2)"
+)
 _DECIDED_SQL = """
 SELECT r.kind, r.show_id, r.screen_name, r.timezone, d.log_offset, d.command, d.answer
   FROM show_requests r
@@ -63,6 +65,16 @@ DELETE FROM show_requests WHERE accepted IS NOT TRUE AND asked_at < now() - make
 """
 
 
+class _Head(msgspec.Struct):
+    """What every command has, those of a later release too."""
+
+    type: str
+    show_id: int
+
+
+_head_of = msgspec.json.Decoder(_Head).decode
+
+
 class ShowRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request of staff. `kind` is the type of its command."""
 
@@ -84,20 +96,24 @@ class ShowRequests:
     async def note(self, request: ShowRequest) -> None:
         """Before the command is sent. Raises Problem `key_reused` where its id stands for something else."""
         values = msgspec.structs.astuple(request)
-        if await self._pool.fetchval(_NOTE_SQL, *values, KEY_LIFETIME_S) is not None:
+        if await self._pool.fetchval(_NOTE_SQL, *values, float(KEY_LIFETIME_S)) is not None:
             return
         if not await self._pool.fetchval(_SAME_SQL, *values):
-            raise Problem("key_reused", "This Idempotency-Key stands for another request: send a new one.")
+            raise key_reused()
+
+    async def known(self, command_id: UUID) -> bool:
+        """Whether a request with this id was noted within the lifetime of a key."""
+        return bool(await self._pool.fetchval(_KNOWN_SQL, command_id, float(KEY_LIFETIME_S)))
 
     async def settle(self, command_id: UUID) -> bool:
-        """Puts a request into the catalogue if its command is decided; says whether there was one to look at."""
+        """Puts a request into the catalogue if its command is decided. Returns whether it was accepted."""
         async with self._pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(_DECIDED_SQL, command_id, KEY_LIFETIME_S * 1000)
             if row is None:
                 return False
             # The id may be that of another kind of request, sent with the same key.
-            command = decode_command(row["command"])
-            same = type(command).__name__ == row["kind"] and command.show_id == row["show_id"]
+            command = _head_of(row["command"])
+            same = command.type == row["kind"] and command.show_id == row["show_id"]
             accepted = same and decode_decision(row["answer"]).reason is None
             if accepted and row["kind"] == "ChangeShow":
                 await connection.execute(_LOCK_SHOW_SQL, row["show_id"])
@@ -105,14 +121,15 @@ class ShowRequests:
                 await connection.execute(_COPY_SQL, row["show_id"])
             else:
                 await connection.execute(_SETTLED_SQL, command_id, accepted, row["log_offset"])
-            return True
+            return accepted
 
     async def settle_left(self, older_than_s: float) -> int:
-        """Settles what was asked at least this long ago and has been decided since; says how many."""
+        """Settles what was asked at least this long ago and has been decided since.
+
+        Returns how many were accepted; a refused one has nothing for the catalogue.
+        """
         rows = await self._pool.fetch(_LEFT_SQL, older_than_s)
-        for row in rows:
-            await self.settle(row["command_id"])
-        return len(rows)
+        return sum([await self.settle(row["command_id"]) for row in rows])
 
     async def forget(self) -> None:
         """Removes requests that came to nothing and whose keys have run out."""

@@ -23,7 +23,7 @@ from schemas.ids import MAX_SHOW_ID
 # The one rule for a show's status, and for whose terms count: its writer's, once it has opened the show; until
 # then there is no row in show_states. Lists go by the catalogue's copy of the start, which has the index.
 _SHOWS_SQL = f"""
-SELECT s.show_id, s.partition, s.screen_name, s.timezone, s.starts_at AS listed_at, l.total_seats, l.prices,
+SELECT s.show_id, s.partition, s.screen_name, s.timezone, s.starts_at AS listed_at, l.total_seats, {{prices}} AS prices,
        coalesce(st.available, l.total_seats) AS available, coalesce(st.version, -1) AS version, clock.ms AS now_ms,
        terms.*, {MOVIE_COLUMNS},
        CASE WHEN st.status = 'cancelled' THEN 'cancelled'
@@ -45,12 +45,12 @@ SELECT s.show_id, s.partition, s.screen_name, s.timezone, s.starts_at AS listed_
               (extract(epoch FROM s.sales_start_at) * 1000)::bigint,
               (extract(epoch FROM s.sales_end_at) * 1000)::bigint WHERE st.show_id IS NULL) terms
 """
-_GET_SQL = f"{_SHOWS_SQL} WHERE s.show_id = $1"
+_GET_SQL = f"{_SHOWS_SQL.format(prices='l.prices')} WHERE s.show_id = $1"
 # Days are those of the show's own time zone, at most 14 hours ahead of UTC and 12 behind: only starts within a day of
 # the bounds need a look at the zone. What is available has not begun: that spares reading all that is past.
 _DAY = local_day("s.starts_at", "s.timezone", "$10", "$11")
 _LIST_SQL = f"""
-SELECT * FROM ({_SHOWS_SQL}
+SELECT * FROM ({_SHOWS_SQL.format(prices="coalesce(l.listed_prices, l.prices)")}
  WHERE (s.starts_at, s.show_id) > ($1::timestamptz, $2::int)
    AND ($3::int IS NULL OR s.movie_id = $3)
    AND s.starts_at >= greatest(coalesce($4::date - interval '14 hours', $5::timestamptz, '-infinity'),

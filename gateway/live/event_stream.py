@@ -141,7 +141,7 @@ class EventStream:
         try:
             published = _decode(record.body)
             partition, offset, number = map(int, published.event_id.split("-"))
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
             _log.error(
                 "an event that cannot be read is passed over",
                 partition=record.partition,

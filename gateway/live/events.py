@@ -1,7 +1,7 @@
 """/api/events/live: what happens, as it happens, for staff; of one show with `?show=`.
 
-A message is a PublishedEvent as it stands in the log: `{"event_id", "at_ms", "event": {"type", …}}`. All that are
-published after the handshake come, each once, those of one show in order.
+A message is a PublishedEvent: `{"event_id", "at_ms", "event": {"type", …}}`, a show's status in the API's words.
+All that are published after the handshake come, each once, those of one show in order.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from gateway.commands import Commands
 from gateway.live.event_stream import EventStream, Heard
 from gateway.live.limits import SocketLimits
 from gateway.live.logins import SocketLogin, SocketLogins, read_auth
+from gateway.live.shown_events import shown_event
 from gateway.live.sockets import NOT_WANTED, Socket, text_frame
 from gateway.problems import Problem
 from schemas.api_sockets import AcceptedMessage
@@ -53,7 +54,7 @@ class EventsLive:
         """Tells everybody who watches."""
         if not self._watched:
             return
-        frame = text_frame(heard.body)
+        frame = text_frame(shown_event(heard.body))
         for socket, show_id in self._watched.items():
             if show_id is None or show_id == heard.show_id:
                 socket.push(frame)
@@ -72,7 +73,7 @@ class EventsLive:
             except Problem:
                 login.socket.close(NOT_WANTED, "only messages of the type auth are taken here")
                 return
-            self._logins.renew(login, message)
+            await self._logins.renew(login, message)
             _demand_staff(login)
             ref = message.ref
 

@@ -17,6 +17,7 @@ from gateway.auth import Caller, Tokens
 from gateway.bodies import decode_body
 from gateway.live.sockets import Socket, close_code
 from gateway.problems import Problem
+from gateway.revocation import Revocations, RevocationsOutdated
 from schemas.api_sockets import AuthMessage
 
 FIRST_MESSAGE_S = 5.0
@@ -41,8 +42,9 @@ class SocketLogin:
 class SocketLogins:
     """The logged-in sockets of this gateway."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, revocations: Revocations) -> None:
         self._tokens = tokens
+        self._revocations = revocations
         self._kept: set[SocketLogin] = set()
 
     async def log_in(self, socket: Socket) -> SocketLogin:
@@ -51,6 +53,7 @@ class SocketLogins:
         Raises Problem as `Tokens.verify` does, and `unauthenticated` when no such message comes.
         """
         if socket.authorization is not None:
+            await self._revocations.ensure_fresh()
             caller = self._tokens.verify(socket.authorization, time.time())
             return SocketLogin(socket, socket.authorization, caller, None)
         await socket.accept()
@@ -65,20 +68,23 @@ class SocketLogins:
         except Problem:
             raise _not_first() from None
         authorization = _bearer(message)
+        await self._revocations.ensure_fresh()
         return SocketLogin(
             socket, authorization, self._tokens.verify(authorization, time.time()), message.ref
         )
 
-    def renew(self, login: SocketLogin, message: AuthMessage) -> None:
+    async def renew(self, login: SocketLogin, message: AuthMessage) -> None:
         """Another token of the same account. Raises Problem, whereupon the socket is to be closed."""
         authorization = _bearer(message)
+        await self._revocations.ensure_fresh()
         caller = self._tokens.verify(authorization, time.time())
         if caller.user_id != login.caller.user_id:
             raise Problem("token_invalid", "This token is of another account: open a new connection for it.")
         login.authorization, login.caller = authorization, caller
 
-    def verify(self, login: SocketLogin) -> Caller:
+    async def verify(self, login: SocketLogin) -> Caller:
         """Who the socket speaks for at this moment. Raises Problem when its token no longer holds."""
+        await self._revocations.ensure_fresh()
         login.caller = self._tokens.verify(login.authorization, time.time())
         return login.caller
 
@@ -97,7 +103,9 @@ class SocketLogins:
             await asyncio.sleep(_CHECK_EVERY_S)
             for login in list(self._kept):
                 try:
-                    self.verify(login)
+                    login.caller = self._tokens.verify(login.authorization, time.time())
+                except RevocationsOutdated:
+                    break  # what a socket asks for meanwhile is verified, or refused
                 except Problem as problem:
                     login.socket.close(close_code(problem), problem.code)
 

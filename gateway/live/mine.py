@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import msgspec
+import structlog
+
 from gateway.commands import Commands
 from gateway.live.event_stream import EventStream, Heard
 from gateway.live.limits import SocketLimits
@@ -19,6 +22,8 @@ from schemas.api import booking_body
 from schemas.api_sockets import ChangedMessage
 from schemas.ids import parse_position
 from schemas.wire import decode_published_event, encode
+
+_log = structlog.get_logger()
 
 
 class MyLive:
@@ -56,7 +61,11 @@ class MyLive:
         sockets = self._sockets.get(heard.user_id) if heard.user_id is not None else None
         if not sockets:
             return
-        published = decode_published_event(heard.body)
+        try:
+            published = decode_published_event(heard.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            _log.error("an event that cannot be read is passed over", user_id=heard.user_id, error=str(error))
+            return
         booking = getattr(published.event, "booking", None)
         assert booking is not None, "an event of a customer is about a booking"
         decided = parse_position(published.event_id.rpartition("-")[0])

@@ -75,8 +75,8 @@ class SocketRequests:
             if text is None:
                 return
             try:
-                self._logins.verify(self._login)
-                if not self._take(text):
+                await self._logins.verify(self._login)
+                if not await self._take(text):
                     self._room.release()
             except Problem as problem:
                 self._socket.close(close_code(problem), problem.code)
@@ -95,7 +95,7 @@ class SocketRequests:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _take(self, text: str) -> bool:
+    async def _take(self, text: str) -> bool:
         """Begins what a message asks for; says whether anything is on its way now.
 
         Raises Problem when the socket no longer speaks for its customer.
@@ -123,7 +123,7 @@ class SocketRequests:
         except Problem as problem:
             self._refuse(ref, problem)
             return False
-        self._logins.renew(self._login, auth)
+        await self._logins.renew(self._login, auth)
         if ref is not None:
             self._answer(AcceptedMessage(ref))
         return False
@@ -142,6 +142,7 @@ class SocketRequests:
     async def _carry_out(self, ref: str, command: Command) -> None:
         has_room = True
         try:
+            await self._commands.check_customer(command)
             outcome: Outcome | None = await self._commands.submit(command, wait_s=DEFAULT_WAIT_S)
             if isinstance(outcome, Pending):
                 self._answer(PendingMessage(ref, str(outcome.position)))
@@ -174,7 +175,7 @@ class SocketRequests:
     def _decided(self, ref: str, outcome: Decided) -> None:
         decision = outcome.decision
         if decision.reason is not None:
-            raise problem_of(decision)
+            raise problem_of(decision, outcome.position)
         assert decision.booking is not None, "a booking command that is accepted is about a booking"
         booking = booking_body(decision.booking, decision.repeats or outcome.position)
         self._answer(AcceptedMessage(ref, booking, replayed=decision.repeats is not None))

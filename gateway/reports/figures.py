@@ -39,11 +39,18 @@ WITH portion AS MATERIALIZED (
 ), moves AS MATERIALIZED (
     SELECT m.show_id, {_DAY} AS day, m.user_id, m.currency, m.bookings, m.seats, m.gross,
            m.cancelled_bookings, m.cancelled_seats, m.cancelled, m.cancelled_by_staff, m.cancelled_by_show
-      FROM portion d CROSS JOIN LATERAL report_moves(d.at_ms, d.command, d.answer) m
+      FROM portion d CROSS JOIN LATERAL report_moves_v1(d.at_ms, d.command, d.answer) m
       LEFT JOIN shows s ON s.show_id = m.show_id
 ), progress AS (
     INSERT INTO report_progress SELECT partition, max(log_offset) + 1 FROM portion GROUP BY partition
         ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset
+), holds AS (
+    INSERT INTO report_holds AS t
+    SELECT m.show_id, m.user_id, sum(m.holds), sum(m.confirmed), sum(m.released), sum(m.expired)
+      FROM portion d CROSS JOIN LATERAL report_hold_moves_v1(d.command, d.answer) m GROUP BY m.show_id, m.user_id
+        ON CONFLICT (show_id, user_id) DO UPDATE
+       SET holds = t.holds + excluded.holds, confirmed = t.confirmed + excluded.confirmed,
+           released = t.released + excluded.released, expired = t.expired + excluded.expired
 ), sales AS (
     INSERT INTO report_sales AS t
     SELECT show_id, day, currency, sum(bookings), sum(seats), sum(gross), sum(cancelled_bookings),

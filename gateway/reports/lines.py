@@ -1,4 +1,4 @@
-"""Tables as CSV (RFC 4180, UTF-8), and whether a client wants them so."""
+"""Tables as CSV (RFC 4180, UTF-8 with a byte order mark), and whether a client wants them so."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from gateway.problems import Problem
+from gateway.reports.formulas import as_text
 from schemas.currencies import minor_digits
 
 Cell = str | int | float | Decimal | bool | None
 
 CSV = "text/csv"
 _JSON = "application/json"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+BYTE_ORDER_MARK = "\ufeff".encode()
+"""Begins a table: without it, programs that open a file on a double click take UTF-8 for another encoding."""
 
 
 def lines(rows: Iterable[Sequence[Cell]]) -> bytes:
-    """Rows as lines of CSV. Text that a spreadsheet would run as a formula begins with an apostrophe."""
+    """Rows as lines of CSV. No text begins a formula; numbers stay numbers, negative ones too."""
     out = io.StringIO()
     csv.writer(out).writerows([_safe(cell) for cell in row] for row in rows)
     return out.getvalue().encode()
@@ -34,7 +36,7 @@ def _safe(cell: Cell) -> Cell:
         return "true" if cell else "false"
     if isinstance(cell, Decimal):
         return f"{cell:f}"
-    return "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    return as_text(cell) if isinstance(cell, str) else cell
 
 
 def wants_csv(accept: str) -> bool:

@@ -16,7 +16,8 @@ from gateway.catalogue.days import read_day
 from gateway.pages import cut, read_cursor
 from gateway.problems import Problem
 from gateway.reports.figures import ReportFigures
-from gateway.reports.lines import Cell, lines
+from gateway.reports.lines import BYTE_ORDER_MARK, Cell, lines
+from gateway.reports.table import Table
 
 PageT = TypeVar("PageT")
 
@@ -24,9 +25,9 @@ AT_ONCE = 2
 """Reports that one gateway reads at the same time; the others wait."""
 _WAIT_S = 5.0
 _ROWS_AT_ONCE = 500
-# Room for the sums of some 100,000 customers; a client that takes a table slowly gets a minute for each piece;
-# and a table is read to its end, so the plan that is quickest at its first row is not wanted. One report takes one
-# core, whatever the planner would like: the others are the bookings'.
+# Room for the sums of some 100,000 customers; the snapshot of a gateway that does not answer any more lasts a minute
+# at most; and a table is read to its end, so the plan that is quickest at its first row is not wanted. One report
+# takes one core, whatever the planner would like: the others are the bookings'.
 _SETTINGS_SQL = """
 SELECT set_config('work_mem', '64MB', true), set_config('idle_in_transaction_session_timeout', '60s', true),
        set_config('cursor_tuple_fraction', '1', true), set_config('max_parallel_workers_per_gather', '0', true)
@@ -113,24 +114,21 @@ class ReportReader:
         found, next_cursor = cut(rows, limit, query.key)
         return query.page(list(found), totals, next_cursor)
 
-    async def csv(self, query: Query[Any]) -> AsyncIterator[bytes]:
-        """All rows as CSV, piece by piece. Raises before the first piece, as `page` does."""
-        pieces = self._csv(query)
-        first = await anext(pieces)
-
-        async def all_pieces() -> AsyncIterator[bytes]:
-            async with contextlib.aclosing(pieces):
-                yield first
-                async for piece in pieces:
-                    yield piece
-
-        return all_pieces()
+    async def csv(self, query: Query[Any]) -> tuple[bytes, Table]:
+        """All rows as CSV: the first piece, and the table that has the others. Raises as `page` does."""
+        table = Table(self._csv(query))
+        try:
+            first = await table.piece()
+        except BaseException:
+            await table.close()
+            raise
+        return first or b"", table
 
     async def _csv(self, query: Query[Any]) -> AsyncGenerator[bytes, None]:
         async with self._snapshot() as connection:
             cursor = await connection.cursor(query.rows, *query._rows_values(None, None))
             rows = await cursor.fetch(_ROWS_AT_ONCE)
-            yield lines([query.header, *map(query.line, rows)])
+            yield BYTE_ORDER_MARK + lines([query.header, *map(query.line, rows)])
             while rows := await cursor.fetch(_ROWS_AT_ONCE):
                 yield lines(map(query.line, rows))
 

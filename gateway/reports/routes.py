@@ -10,18 +10,19 @@ from litestar.di import NamedDependency
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import QueryParameter
-from litestar.response import Stream
 
 from gateway.catalogue.zones import Zones
 from gateway.documents import BEARER, problem_responses
 from gateway.pages import DEFAULT_LIMIT, MAX_LIMIT
 from gateway.reports.customers import customers
 from gateway.reports.groups import cancellations, sales
+from gateway.reports.holds import holds
 from gateway.reports.lines import CSV, wants_csv
 from gateway.reports.occupancy import occupancy
 from gateway.reports.query import PageT, Query, ReportReader, read_period
+from gateway.reports.table import TableAnswer
 from gateway.requests import query_known, staff_only
-from schemas.api_reports import By, CancellationsPage, CustomersPage, OccupancyPage, SalesPage
+from schemas.api_reports import By, CancellationsPage, CustomersPage, HoldsPage, OccupancyPage, SalesPage
 from schemas.ids import MAX_SHOW_ID
 
 From = Annotated[
@@ -126,9 +127,33 @@ async def customers_report(
     return await _answer(request, reports, customers(read_period(from_, to)), limit, cursor)
 
 
+@get(
+    "/holds",
+    security=BEARER,
+    responses=_PROBLEMS,
+    operation_class=_AsCsvToo,
+    operation_id="HoldsReport",
+)
+async def holds_report(
+    request: Request[Any, Any, Any],
+    reports: NamedDependency[ReportReader],
+    show: Annotated[int, QueryParameter(ge=1, le=MAX_SHOW_ID, description="A show's id.")],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Response[HoldsPage]:
+    """Who held seats of a show, how often, what became of it, and who was refused for holding too often."""
+    return await _answer(request, reports, holds(show), limit, cursor)
+
+
 def report_routes() -> Router:
     """All of the above; `reports` has to be provided."""
-    handlers: list[Any] = [sales_report, occupancy_report, cancellations_report, customers_report]
+    handlers: list[Any] = [
+        sales_report,
+        occupancy_report,
+        cancellations_report,
+        customers_report,
+        holds_report,
+    ]
     return Router("/api/reports", route_handlers=handlers, guards=[staff_only, query_known], tags=["Reports"])
 
 
@@ -143,5 +168,5 @@ async def _answer(
     if not wants_csv(request.headers.get("accept", "")):
         return Response(await reports.page(query, limit, cursor), headers=headers)
     headers["Content-Disposition"] = f'attachment; filename="{query.file_name}"'
-    pieces = await reports.csv(query)
-    return Stream(pieces, media_type=CSV, headers=headers)
+    first, table = await reports.csv(query)
+    return TableAnswer(first, table, CSV, headers)

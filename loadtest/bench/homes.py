@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from loadtest.bench.client import SetupError
 from loadtest.bench.free_ports import free_port
 
 KEPT = (
@@ -26,9 +27,16 @@ KEPT = (
 def new_home(*, keep: bool) -> Iterator[Path]:
     """A new folder; removed at the end unless it is to be kept.
 
-    It is made beside the code and not in a folder for temporary files, which may have no disk under it.
+    It is made beside the code and not in a folder for temporary files, which may have no disk under it. Raises
+    SetupError where that cannot be.
     """
-    home = Path(tempfile.mkdtemp(prefix=".aisle-bench-", dir=Path(__file__).parents[2]))
+    checkout = Path(__file__).parents[2]
+    try:
+        home = Path(tempfile.mkdtemp(prefix=".aisle-bench-", dir=checkout))
+    except OSError as error:
+        raise SetupError(
+            f"{checkout}: {error.strerror}; the benchmark needs a checkout that can be written to"
+        ) from None
     os.chmod(home, 0o755)  # embedded servers run as a user of their own, who has to come by
     try:
         yield home

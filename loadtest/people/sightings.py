@@ -116,6 +116,6 @@ def sighting(customer: int, booking: BookingBody) -> Sighting:
         user_id=booking.user_id,
         status=booking.status,
         seats=booking.seats,
-        partition=booking.decided["partition"],
-        offset=booking.decided["offset"],
+        partition=booking.decided.partition,
+        offset=booking.decided.offset,
     )

@@ -39,6 +39,9 @@ class LetterWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     booking_cancelled: KindWords
     show_cancelled: KindWords
     welcome: KindWords
+    welcome_to_confirm: KindWords
+    email_confirmation: KindWords
+    email_undo: KindWords
     password_reset: KindWords
 
 

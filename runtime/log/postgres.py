@@ -1,7 +1,7 @@
 """The log in PostgreSQL: the embedded default, one durable store to run and to back up.
 
-Tables and the function that appends stand in schemas/sql/0004_log.sql. Appenders and readers have a
-connection each, so that a long read or a lock never holds up an append.
+Tables stand in schemas/sql/0004_log.sql, the function that appends in 0008_lighter_commits.sql. Appenders and
+readers have a connection each, so that a long read or a lock never holds up an append.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import asyncpg
 from runtime.log import LogIdentity, LogUnavailable, Member, Record, WrongLog
 from runtime.log.postgres_appender import PostgresAppender
 from runtime.log.postgres_reader import PostgresReader
-from runtime.postgres import AWAY
+from runtime.postgres import AWAY, open_connection
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 
 CONNECT_S = 5.0
@@ -113,7 +113,7 @@ class PostgresLog:
             await self._connection.close()
 
     async def _connect(self, purpose: str, **settings: str) -> asyncpg.Connection:
-        return await asyncpg.connect(
+        return await open_connection(
             self._url,
             timeout=CONNECT_S,
             command_timeout=STATEMENT_S,

@@ -23,7 +23,7 @@ MAX_PENDING_BYTES = 64 * 2**20
 PAUSE_S = 0.2
 """After a failed attempt to connect, appends are refused at once for this long."""
 
-APPEND = "SELECT append_records($1, $2, $3, $4, $5, $6, $7)"
+APPEND = "SELECT append_records_v1($1, $2, $3, $4, $5, $6, $7)"
 PARTITIONS = "SELECT partition FROM log_heads WHERE topic = $1"
 
 logger = structlog.get_logger()

@@ -48,6 +48,8 @@ class RunningAisle:
         mine = {key: value for key, value in os.environ.items() if not key.startswith("AISLE_")}
         self.environment = mine | {"AISLE_HOME": str(home), "AISLE_PORT": str(self.port)} | dict(settings)
         self.process: subprocess.Popen[bytes] | None = None
+        self.prefix: list[str] = []
+        """What stands before the command line, to start it as another user for instance."""
 
     @property
     def output(self) -> Path:
@@ -57,7 +59,7 @@ class RunningAisle:
     def launch(self) -> None:
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [AISLE, "up"], env=self.environment, stdout=output, stderr=subprocess.STDOUT
+                [*self.prefix, AISLE, "up"], env=self.environment, stdout=output, stderr=subprocess.STDOUT
             )
 
     async def start(self) -> None:

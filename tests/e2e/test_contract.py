@@ -26,6 +26,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     home: Path = tmp_path_factory.mktemp("contract") / "home"
     aisle = RunningAisle(home, {"AISLE_GATEWAYS": "2", "AISLE_RATE_LIMITS": "off"})
     asyncio.run(aisle.start())
+    owner = "INSERT INTO users (user_id, username, email) VALUES (910, 'contract', 'contract@example.org')"
+    assert aisle.command("psql", "-c", owner).returncode == 0
     try:
         yield House(aisle)
         assert aisle.command("verify").returncode == 0
@@ -218,9 +220,9 @@ async def test_waiting_and_keys(house: House) -> None:
     await house.acting(912).refused(f"GET {command}", 404, "not_found")
     await house.staff.ok(f"GET {command}", ACCEPTED)
     partition, _, offset = command.rpartition("/")[2].partition("-")
-    near = await house.acting(912)(f"GET /api/commands/{partition}-{int(offset) + 50}")
-    fits(near.json(), PENDING)
-    await house.customer.refused(f"GET /api/commands/{partition}-{10**12}", 404, "not_found")
+    for beyond in (int(offset) + 50, int(offset) + 5000, 10**12):
+        call = f"GET /api/commands/{partition}-{beyond}"
+        await house.acting(912).refused(call, 404, "not_found", headers={"Prefer": "wait=10"})
     taken = await house.customer(f"POST {path}", json={"seats": ["1"]}, headers={"Prefer": "respond-async"})
     refused = await house.customer(f"GET {taken.headers['location']}", headers={"Prefer": "wait=10"})
     assert (refused.json()["status"], refused.json()["problem"]["code"]) == ("refused", "seat_taken")

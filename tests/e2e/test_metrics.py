@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from pathlib import Path
 
 import httpx
@@ -87,11 +88,13 @@ async def test_one_port_tells_of_every_process_and_again_after_one_was_killed(tm
 
 async def test_a_metrics_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> None:
     house = RunningAisle(tmp_path / "home", {})
-    house.environment["AISLE_METRICS_PORT"] = str(house.port)
-    house.launch()
-    assert house.process is not None
-    assert house.process.wait(timeout=60) == 1
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", house.port + 1))
+        taken.listen()
+        house.launch()
+        assert house.process is not None
+        assert house.process.wait(timeout=60) == 1
     said = house.output.read_text()
-    assert f"AISLE_METRICS_PORT={house.port}: this port of 127.0.0.1 is in use" in said
+    assert f"AISLE_METRICS_PORT={house.port + 1}: this port of 127.0.0.1 is in use" in said
     assert "Traceback" not in said
     assert not (house.home / "postgres").exists()

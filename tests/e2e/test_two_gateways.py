@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,8 @@ from tests.e2e.running import RunningAisle
 from tests.e2e.two_gateways import at_each, sockets_at_each
 
 SOON_S = 20
+FROZEN_S = 13
+"""Longer than any look back by the clock that a gateway could afford."""
 PASSWORD = "correct horse 1"
 _users = itertools.count(5_000)
 
@@ -138,6 +142,24 @@ async def test_who_is_shut_out_at_one_is_out_at_both(pair: RunningAisle) -> None
                 await soon(out, "a deactivated account's token ends")
                 assert (await other.post("/api/login", json=login)).status_code == 401
             await admin.patch(f"/api/users/{user}", json={"active": True})
+
+
+async def test_a_gateway_that_was_frozen_does_not_miss_a_deactivation(pair: RunningAisle) -> None:
+    async with at_each(pair, None) as clients, at_each(pair, 2, "admin") as bosses:
+        login = await account(clients[0])
+        tokens = (await clients[0].post("/api/login", json=login)).json()
+        user = (await clients[0].get("/api/me", headers=bearer(tokens))).json()["id"]
+        frozen = sorted(pair.pids("gateway"))[1]
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            answer = await bosses[0].patch(f"/api/users/{user}", json={"active": False})
+            assert answer.status_code == 200
+            asked = asyncio.create_task(clients[1].get("/api/me", headers=bearer(tokens)))
+            await asyncio.sleep(FROZEN_S)
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        first = await asked
+        assert (first.status_code, first.json()["code"]) == (401, "token_invalid")
 
 
 async def test_a_seat_sold_at_one_is_sold_in_the_other_s_map_and_sockets(pair: RunningAisle) -> None:

@@ -35,12 +35,15 @@ async def test_who_signs_up_can_log_in_by_name_or_address_in_any_case(client: ht
     user = answer.json()
     assert answer.status_code == 201
     assert answer.headers["location"] == f"/api/users/{user['id']}"
-    assert {key: user[key] for key in ("username", "email", "name", "language", "role")} == {
+    assert {
+        key: user[key] for key in ("username", "email", "name", "language", "role", "email_confirmed")
+    } == {
         "username": "Ada",
         "email": "ada@example.com",
         "name": "Ada L.",
         "language": "en",
         "role": "customer",
+        "email_confirmed": False,
     }
     assert user["created_at"].endswith("Z")
     assert "password" not in answer.text
@@ -85,14 +88,9 @@ async def test_the_same_signup_many_times_at_once_makes_one_account(client: http
 
 async def test_one_can_change_what_the_account_says(client: httpx.AsyncClient) -> None:
     await sign_up(client)
-    await sign_up(client, username="Bob", email="bob@example.com")
     headers = bearer((await log_in(client))["access"])
     answer = await client.patch("/api/me", json={"name": "Countess", "language": "de"}, headers=headers)
     assert (answer.json()["name"], answer.json()["language"]) == ("Countess", "de")
-    answer = await client.patch("/api/me", json={"email": "lovelace@example.com"}, headers=headers)
-    assert (answer.json()["email"], answer.json()["name"]) == ("lovelace@example.com", "Countess")
-    answer = await client.patch("/api/me", json={"email": "BOB@example.com"}, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (409, "email_taken")
 
 
 async def test_a_forgotten_account_is_gone_and_its_name_is_free_again(
@@ -117,7 +115,8 @@ async def test_an_admin_gives_roles_and_shuts_accounts_within_a_second(
     admin = await sign_up(client, username="root", email="root@example.com")
     await server.sql("UPDATE users SET role = 'admin' WHERE user_id = $1", admin["id"])
     access = bearer((await log_in(client))["access"])
-    async with server.client(admin["id"], "admin") as boss:
+    async with server.client() as boss:
+        boss.headers.update(bearer((await log_in(client, "root"))["access"]))
         answer = await boss.patch(f"/api/users/{user['id']}", json={"role": "staff"})
         assert (answer.status_code, answer.json()["role"]) == (200, "staff")
         assert (await client.get("/api/me", headers=access)).json()["code"] == "token_invalid"
@@ -139,9 +138,7 @@ async def test_what_another_gateway_changed_counts_here_within_a_second(
     user = await sign_up(client)
     headers = bearer((await log_in(client))["access"])
     assert (await client.get("/api/me", headers=headers)).status_code == 200
-    await server.sql(
-        "UPDATE users SET active = false, changed_at = clock_timestamp() WHERE user_id = $1", user["id"]
-    )
+    await server.sql("UPDATE users SET active = false WHERE user_id = $1", user["id"])
     await asyncio.sleep(1)
     assert (await client.get("/api/me", headers=headers)).json()["code"] == "token_invalid"
 

@@ -12,6 +12,7 @@ import pytest
 
 from ops.embedded import run_servers
 from ops.embedded_postgres import EmbeddedPostgres
+from runtime.process import CannotStart
 
 
 @pytest.fixture
@@ -33,3 +34,36 @@ def test_lock_files_that_name_a_stranger_are_not_believed(stranger: int) -> None
             lock.write_text(f"{stranger}\n{server.data}\n1\n5432\n{server.sockets}\n\n")
         with run_servers(server):
             assert server.answers()
+
+
+@pytest.mark.parametrize("character", ['"', "$", "`", "\\", "\n"])
+def test_programs_in_a_path_that_initdb_cannot_quote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, character: str
+) -> None:
+    monkeypatch.setattr(EmbeddedPostgres, "binary", lambda self, name: f"/srv/a{character}b/bin/{name}")
+    with pytest.raises(CannotStart, match="PostgreSQL cannot run from a path with") as raised:
+        EmbeddedPostgres(tmp_path).prepare()
+    assert repr(character) in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_programs_in_a_path_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EmbeddedPostgres, "binary", lambda self, name: f"/{'é' * 500}/bin/{name}")
+    with pytest.raises(CannotStart, match="this checkout: its path is too long, 1014 bytes with 980 allowed"):
+        EmbeddedPostgres(tmp_path).prepare()
+
+
+def test_the_longest_home_that_is_allowed() -> None:
+    with tempfile.TemporaryDirectory(prefix="aisle-test-") as folder:
+        home = Path(folder)
+        while (left := 980 - len(os.fspath(home))) > 1:
+            home /= "n" * (left - 1 if left <= 200 else 100)
+        assert len(os.fspath(home)) == 980
+        home.mkdir(parents=True)
+        server = EmbeddedPostgres(home)
+        with run_servers(server):
+            assert server.answers()
+        for left_behind in server.sockets.glob("*"):
+            left_behind.unlink()
+        server.sockets.rmdir()

@@ -123,3 +123,31 @@ async def test_a_database_that_ends_connections_costs_no_event(server: Server, d
         booking_id = await book(server, show_id, "2")
         assert (await events(socket, 1))[0]["event"]["booking"]["booking_id"] == booking_id
         assert not socket.came
+
+
+async def test_the_status_of_a_show_is_the_word_that_the_api_has(server: Server) -> None:
+    async with (
+        live(server, "/api/events/live", user_id=STAFF, role="staff") as socket,
+        server.client(STAFF, "staff") as staff,
+    ):
+        show_id = await make_show(server)
+        path = f"/api/shows/{show_id}"
+        later = {"sales_start_at": "2090-01-01T00:00:00Z"}
+        past = {"starts_at": "2000-01-01T00:00:00Z", "sales_start_at": None, "past": True}
+        seen = [((await staff.get(path)).json()["status"])]
+        for method, call, body in (
+            ("POST", "/close", None),
+            ("POST", "/reopen", None),
+            ("PATCH", "", later),
+            ("PATCH", "", past),
+            ("POST", "/cancel", None),
+        ):
+            answer = await staff.request(method, path + call, json=body)
+            assert answer.status_code == 200, answer.text
+            seen.append(answer.json()["status"])
+        assert seen == ["on_sale", "closed", "on_sale", "scheduled", "past", "cancelled"]
+        told = [one["event"] for one in await events(socket, 6)]
+        assert [event["status"] for event in told] == seen
+        assert all(event["terms"]["seats_per_customer"] == 10 for event in told)
+        stored = await server.sql("SELECT body FROM log WHERE topic = $1", EVENTS_TOPIC)
+        assert any(b'"status":"open"' in row["body"] for row in stored), "records keep the writer's word"

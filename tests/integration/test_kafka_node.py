@@ -44,6 +44,22 @@ def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 @pytest.mark.kafka
 @pytest.mark.slow
+def test_paths_outside_ascii_without_a_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_kafka()
+    jars = tmp_path / "théâtre" / "jars"
+    jars.parent.mkdir()
+    jars.symlink_to(kafka_jars.kafka_jars())
+    monkeypatch.setattr("ops.kafka.kafka_jars", lambda: jars)
+    monkeypatch.setenv("LC_ALL", "C")
+    node = KafkaNode(tmp_path / "théâtre" / "node", free_ports(1)[0])
+    try:
+        node.start()
+    finally:
+        node.kill()
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_kafka_in_the_foreground_ends_with_whoever_runs_it(tmp_path: Path, end: signal.Signals) -> None:
     need_kafka()

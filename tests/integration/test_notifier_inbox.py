@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from litestar import Litestar
 
 from gateway.failures import answer_problem
-from gateway.inbox import inbox_routes
+from gateway.inbox import FromThisMachine, inbox_routes
 from notifier import letters, message
 from notifier.inbox import Inbox
 from notifier.mailer import LetterRefused, Mailer, MailServer, MailServerDown
@@ -32,7 +33,9 @@ class Post:
         self.inbox = Inbox(self.folder, max_letters=10)
         self.mailer: Mailer
         framework: Any = Litestar(
-            inbox_routes(home), exception_handlers={Exception: answer_problem}, logging_config=None
+            inbox_routes(home, FromThisMachine("http://tickets.example:8080", [ip_network("127.0.0.9/32")])),
+            exception_handlers={Exception: answer_problem},
+            logging_config=None,
         )
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -198,6 +201,19 @@ async def test_a_query_that_is_wrong_is_refused(post: Post, query: str) -> None:
         ("192.0.2.7", {}, 403),
         ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}, 403),
         ("127.0.0.1", {"Forwarded": "for=192.0.2.7"}, 403),
+        ("127.0.0.1", {"Via": "1.1 proxy"}, 403),
+        ("127.0.0.9", {}, 403),
+        ("127.0.0.1", {"Host": "localhost:8400"}, 200),
+        ("::1", {"Host": "[::1]:8400"}, 200),
+        ("127.0.0.1", {"Host": "LOCALHOST"}, 200),
+        ("127.0.0.1", {"Host": "tickets.example:8080"}, 200),
+        ("127.0.0.1", {"Host": "evil.example:8400"}, 403),
+        ("127.0.0.1", {"Host": "127.0.0.1.evil.example"}, 403),
+        ("127.0.0.1", {"Host": "localhost.evil.example"}, 403),
+        ("127.0.0.1", {"Host": "localhost@evil.example"}, 403),
+        ("127.0.0.1", {"Host": "127.0.0.2"}, 403),
+        ("127.0.0.1", {"Host": ""}, 403),
+        ("127.0.0.1", {"Host": "[::1"}, 403),
         ("", {}, 403),
     ],
 )

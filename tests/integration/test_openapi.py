@@ -155,7 +155,7 @@ async def test_answers_are_as_the_document_says(
 async def test_the_pages_load_nothing_from_elsewhere_and_run_no_inline_script(
     client: httpx.AsyncClient,
 ) -> None:
-    for page in ("/", "/docs"):
+    for page in ("/", "/docs", "/problems", "/problems/seat_taken"):
         answer = await client.get(page)
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/html")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.commands import Commands, Decided, Outcome
 from gateway.limits import InFlight
+from gateway.log_ends import LogEnds
 from gateway.problems import Problem
 from gateway.replies import Replies
 from notifier.intake import EventIntake
@@ -176,7 +177,9 @@ class Gateway(Process):
         pool = FakePool(house.database, house.wire())
         replies = Replies(pool, house.redis.client())
         self.in_flight = InFlight(*house.in_flight)
-        self.commands = Commands(pool, house.log.appender(COMMANDS_TOPIC), replies, self.in_flight)
+        self.commands = Commands(
+            pool, house.log.appender(COMMANDS_TOPIC), replies, self.in_flight, LogEnds(house.log)
+        )
         self.name_of_life = replies.gateway
         await asyncio.gather(replies.listen(), replies.look_up())
 

@@ -12,19 +12,19 @@ import pytest
 from gateway import auth
 from gateway.auth import Caller, Tokens
 from gateway.problems import Problem
-from gateway.standings import Standing
+from gateway.revocation import RevocationsOutdated
 from runtime.settings import SettingError
 
 NOW = 1_800_000_000.5
-ENDED_US = 1_799_999_999_000_001
+VERSION = 1_799_999_999_000_001
 
 
 def key(kid: str, secret: bytes = b"s" * 32, alg: str = "HS256") -> dict[str, str]:
     return {"kid": kid, "alg": alg, "key": base64.urlsafe_b64encode(secret).rstrip(b"=").decode()}
 
 
-def tokens(*keys: dict[str, str], standings: dict[int, Standing] | None = None) -> Tokens:
-    return Tokens(json.dumps(keys or (key("a"),)), standings if standings is not None else {})
+def tokens(*keys: dict[str, str], versions: dict[int, int] | None = None) -> Tokens:
+    return Tokens(json.dumps(keys or (key("a"),)), versions if versions is not None else {})
 
 
 def header(token: str) -> bytes:
@@ -92,8 +92,8 @@ def test_without_a_bearer_token_nobody_is_known(authorization: bytes | None) -> 
         forged({"role": "king"}),
         forged({"role": ["admin"]}),
         forged({"exp": float("inf")}),
-        forged({"since": "0"}),
-        forged({"since": 1e300}),
+        forged({"ver": "0"}),
+        forged({"ver": 1e300}),
     ],
 )
 def test_what_is_not_ours_is_refused(authorization: bytes) -> None:
@@ -122,28 +122,30 @@ def test_keys_are_rotated_without_logging_anyone_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "good"),
-    [
-        (Standing("customer", active=True, since_us=0), True),
-        (Standing("customer", active=True, since_us=ENDED_US - 1), True),
-        (Standing("customer", active=True, since_us=ENDED_US), True),
-        (Standing("customer", active=False, since_us=ENDED_US), False),
-        (Standing("staff", active=True, since_us=ENDED_US), False),
-        (Standing("customer", active=True, since_us=ENDED_US + 1), False),
-    ],
+    ("needed", "good"), [(0, True), (VERSION - 1, True), (VERSION, True), (VERSION + 1, False)]
 )
-def test_what_an_account_lost_counts_for_remembered_tokens(standing: Standing, good: bool) -> None:
-    standings: dict[int, Standing] = {}
-    subject = tokens(standings=standings)
-    token = header(subject.issue_access(7, "customer", NOW, ENDED_US))
+def test_a_token_of_an_earlier_version_of_its_account_is_refused(needed: int, good: bool) -> None:
+    versions: dict[int, int] = {}
+    subject = tokens(versions=versions)
+    token = header(subject.issue_access(7, "customer", NOW, VERSION))
     other = header(subject.issue_access(8, "customer", NOW))
     assert subject.verify(token, NOW).user_id == 7
-    standings[7] = standing
+    versions[7] = needed
     if good:
         assert subject.verify(token, NOW).user_id == 7
     else:
         assert refusal(subject, token) == "token_invalid"
     assert subject.verify(other, NOW).user_id == 8
+
+
+def test_no_token_is_trusted_on_an_old_read_of_what_was_revoked() -> None:
+    fresh = [True]
+    subject = Tokens(json.dumps((key("a"),)), {}, lambda: fresh[0])
+    token = header(subject.issue_access(7, "customer", NOW))
+    assert subject.verify(token, NOW).user_id == 7
+    fresh[0] = False
+    with pytest.raises(RevocationsOutdated):
+        subject.verify(token, NOW)
 
 
 def test_only_so_many_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,7 @@ def test_the_image_installs_by_hashes_and_runs_as_an_ordinary_user() -> None:
     assert "AISLE_HOST=0.0.0.0" in instructions("ENV")[-1]
 
 
+@pytest.mark.slow
 def test_what_is_installed_in_the_image_has_every_file_of_its_packages(tmp_path: Path) -> None:
     packages = [copy.split()[0] for copy in instructions("COPY") if copy.split()[0].isidentifier()]
     ignore = shutil.ignore_patterns("__pycache__")

@@ -89,10 +89,20 @@ def test_the_letter_of_a_show_that_was_called_off_says_so() -> None:
 
 
 def test_a_welcome_names_the_user_name() -> None:
-    letter = letters.welcome(Recipient("ada@example.org", "ada", "", "en"), SITE)
+    letter = letters.welcome(None, Recipient("ada@example.org", "ada", "", "en"), SITE)
     assert "Hello,\n" in letter.text
     assert "ada" in letter.text
     assert f"{SITE}/" in letter.text
+
+
+def test_links_about_an_address_carry_their_token() -> None:
+    for made, path in (
+        (letters.welcome("a/b", ADA, SITE), "confirm"),
+        (letters.email_confirmation("a/b", ADA, SITE), "confirm"),
+        (letters.email_undo("a/b", ADA, SITE), "undo"),
+    ):
+        assert f"{SITE}/#/email/{path}/a%2Fb" in made.text
+        assert f"{SITE}/#/email/{path}/a%2Fb" in made.html
 
 
 def test_a_reset_link_carries_its_token_behind_the_hash() -> None:

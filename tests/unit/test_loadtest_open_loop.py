@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from loadtest.bench.generator import generate
 from loadtest.bench.open_loop import normal_after_s
 from loadtest.bench.orders import Due, Failed, Line, Order, Overload, Tally
@@ -75,6 +77,7 @@ def overload_of(tally: Tally) -> Overload:
     return tally.overload
 
 
+@pytest.mark.slow
 async def test_what_is_due_is_asked_for_by_the_clock_and_all_of_it_is_answered() -> None:
     service = OneAtATime(0, (CREATED,))
     tally = await run(
@@ -88,6 +91,7 @@ async def test_what_is_due_is_asked_for_by_the_clock_and_all_of_it_is_answered()
     assert (tally.broken, tally.unanswered, tally.examples) == (0, 0, {})
 
 
+@pytest.mark.slow
 async def test_the_clock_runs_from_when_a_request_was_due_also_while_no_connection_is_free() -> None:
     # 50 a second are served at most and 200 are due: the last one waits for at least 75 others, 1.5 s.
     service = OneAtATime(0.02, (CREATED,))
@@ -101,6 +105,7 @@ async def test_the_clock_runs_from_when_a_request_was_due_also_while_no_connecti
     assert overload_of(tally).normal_after_s is None
 
 
+@pytest.mark.slow
 async def test_who_is_turned_away_is_counted_apart_and_has_to_be_told_when_to_come_again() -> None:
     tally = await run(
         Due(a_second=300, calm_a_second=30, after_s=0),

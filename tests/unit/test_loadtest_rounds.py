@@ -118,6 +118,7 @@ def plan(url: str, tokens: Path | None, *scenarios: Scenario) -> Plan:
     )
 
 
+@pytest.mark.slow
 async def test_rounds_sell_each_seat_once_and_count_every_sale(
     service: tuple[SmallService, str], tokens: Path
 ) -> None:
@@ -131,6 +132,7 @@ async def test_rounds_sell_each_seat_once_and_count_every_sale(
     assert nothing.cpu_us["gateway"].median > 0
 
 
+@pytest.mark.slow
 async def test_the_results_can_be_read_back_and_shown(
     service: tuple[SmallService, str], tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +197,7 @@ async def measured(url: str, tokens: Path, scenario: Scenario) -> tuple[Results,
     return results, {case.case: case for case in results.cases}
 
 
+@pytest.mark.slow
 async def test_a_storm_sells_each_seat_once_and_others_book_a_show_of_another_partition(
     service: tuple[SmallService, str], tokens: Path
 ) -> None:
@@ -223,6 +226,7 @@ async def test_one_show_is_sold_out_with_what_each_tenth_took(
     assert [step.done for step in results.runs[0].steps] == list(range(50, 501, 50))
 
 
+@pytest.mark.slow
 async def test_an_open_loop_asks_for_twice_what_was_booked_just_before(
     service: tuple[SmallService, str], tokens: Path
 ) -> None:

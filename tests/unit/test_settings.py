@@ -41,7 +41,13 @@ def test_sample_data_is_on_only_beside_an_embedded_database() -> None:
 
 @pytest.mark.parametrize(
     ("host", "url"),
-    [("0.0.0.0", "http://127.0.0.1:8080"), ("::", "http://[::1]:8080"), ("venue", "http://venue:8080")],
+    [
+        ("0.0.0.0", "http://127.0.0.1:8080"),
+        ("::", "http://[::1]:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("[::1]", "http://[::1]:8080"),
+        ("venue", "http://venue:8080"),
+    ],
 )
 def test_the_public_url_is_one_that_a_browser_can_open(host: str, url: str) -> None:
     assert read_settings({"AISLE_HOST": host}).public_url == url
@@ -86,6 +92,16 @@ def test_lists_are_separated_by_commas() -> None:
         ("AISLE_CORS_ORIGINS", "https://a.example/path"),
         ("AISLE_CORS_ORIGINS", "*"),
         ("AISLE_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("AISLE_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("AISLE_TRUSTED_PROXIES", "proxy.example"),
+        ("AISLE_PORT", "+80"),
+        ("AISLE_PORT", "8" * 5000),
+        ("AISLE_PORT", "65535"),
+        ("AISLE_METRICS_PORT", "8080"),
+        ("AISLE_METRICS_PORT", "65536"),
+        ("AISLE_PARTITIONS", "8\n"),
+        ("AISLE_HOME", __file__),
+        ("AISLE_LOG_LEVEL", " info"),
         ("AISLE_TIMEZONE", "Mars/Olympus"),
         ("AISLE_TIMEZONE", "../../etc/passwd"),
         ("AISLE_TIMEZONE", "localtime"),
@@ -119,6 +135,70 @@ def test_a_value_that_cannot_be_used_is_refused_by_its_name(name: str, value: st
     with pytest.raises(SettingError, match=f"^{name}") as refusal:
         read_settings({name: value})
     assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 400
+
+
+def test_a_network_with_host_bits_is_refused_with_the_right_spelling() -> None:
+    for value, right in (("10.0.0.1/8", "10.0.0.0/8"), ("::1,2001:DB8::7/32", "2001:db8::/32")):
+        with pytest.raises(SettingError, match=f"^AISLE_TRUSTED_PROXIES.*: write {right}$"):
+            read_settings({"AISLE_TRUSTED_PROXIES": value})
+
+
+def test_networks_may_repeat_and_have_blanks_and_empty_parts() -> None:
+    settings = read_settings({"AISLE_TRUSTED_PROXIES": " 10.0.0.0/8,, 10.0.0.0/8,2001:DB8::1 ,"})
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "2001:db8::1/128"]
+
+
+def test_the_last_port_is_fine_with_a_metrics_port_of_its_own() -> None:
+    assert read_settings({"AISLE_PORT": "65535", "AISLE_METRICS_PORT": "9000"}).port == 65535
+
+
+PASSWORDS = ("AISLE_ADMIN_PASSWORD", "AISLE_STAFF_PASSWORD")
+
+
+@pytest.mark.parametrize("name", PASSWORDS)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1234567890",
+        "PassWord123",
+        "qwertyuiop",
+        "aaaaaaaaaaaa",
+        "１２３４５６７８９０",
+        "short-one",
+        "x" * 129,
+        "correct horse\n1",
+    ],
+)
+def test_passwords_of_settings_pass_the_rules_of_sign_up(name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=f"^{name}: ") as refusal:
+        read_settings({name: value})
+    assert value not in str(refusal.value)
+
+
+def test_a_password_of_settings_is_not_the_account_itself() -> None:
+    for name, value in zip(PASSWORDS, ("Admin@Aisle.example", "staff@aisle.example"), strict=True):
+        with pytest.raises(SettingError, match=f"^{name}: .*must not be the user name or the e-mail"):
+            read_settings({name: value})
+        assert read_settings({name: "correct horse 1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AISLE_KAFKA", "kafka://ada:hunter2@a:9092"),
+        ("AISLE_KAFKA", "postgresql://ada:hunter2@db/aisle"),
+        ("AISLE_HOST", "ada:hunter2@db"),
+        ("AISLE_PUBLIC_URL", "https://ada:hunter2@venue.example/x"),
+        ("AISLE_PUBLIC_URL", "https://ada:hunter2/x@venue.example"),
+        ("AISLE_CORS_ORIGINS", "https://ada:hunter2@venue.example"),
+        ("AISLE_LOG_LEVEL", "redis://:hunter2@cache"),
+    ],
+)
+def test_a_password_in_the_wrong_setting_is_not_repeated(name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=f"^{name}") as refusal:
+        read_settings({name: value})
+    assert "hunter" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", sorted(SECRET - {"AISLE_JWT_KEYS", "AISLE_TICKET_KEYS"}))

@@ -1,7 +1,7 @@
 """The rules of a show against an obvious, slow one: whatever is asked, in whatever order, they say the same.
 
 Hypothesis makes up stories of a small hall and shortens the one that fails; its steps and answers can be read
-like a log. `pytest --hypothesis-profile=thorough` tells many more.
+like a log. `pytest --hypothesis-profile=thorough` tells many more, `quick` fewer.
 """
 
 from __future__ import annotations
@@ -346,10 +346,11 @@ def test_the_rules_say_what_an_obvious_slow_show_says(monkeypatch: pytest.Monkey
     monkeypatch.setattr(rules, "CANCELLED_PER_COMMAND", PAGE)
     chosen = hypothesis.settings()
     thorough = chosen.max_examples > 100
+    quick = chosen.max_examples < 100
     run_state_machine_as_test(
         Stories,
         settings=hypothesis.settings(
-            max_examples=chosen.max_examples if thorough else 700,
+            max_examples=chosen.max_examples if thorough or quick else 700,
             stateful_step_count=60 if thorough else 40,
             deadline=None,
             suppress_health_check=list(hypothesis.HealthCheck),

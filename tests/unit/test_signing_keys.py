@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from gateway.auth import Tokens
 from gateway.problems import Problem
+from gateway.signing_keys import read_signing_keys
 from runtime.settings import SettingError
 
 NOW = 1_800_000_000.5
@@ -112,3 +113,32 @@ def test_what_cannot_sign_or_is_no_such_key_is_refused_and_not_shown(keys: list[
     with pytest.raises(SettingError, match="AISLE_JWT_KEYS") as caught:
         tokens(*keys)
     assert not any(len(one["key"]) > 8 and one["key"][:8] in str(caught.value) for one in keys)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "hunter2hunter2",
+        '"hunter2hunter2"',
+        '["hunter2hunter2"]',
+        '[{"kid": "a", "alg": "hunter2hunter2", "key": "x"}]',
+        '[{"kid": "a", "hunter2hunter2": "HS256", "key": "x"}]',
+        '[{"kid": "hunter2hunter2", "alg": "HS256", "key": "eHg="}]',
+        '[{"kid": "hunter2hunter2", "alg": "EdDSA", "key": "eHg="}]',
+        '[{"kid": "hunter2hunter2", "alg": "HS256", "key": "hünter2hunter2"}]',
+        '[{"kid": "a", "alg": "HS256", "key": "hunter2 hunter2"}]',
+        '[{"kid": "a", "alg": "HS256", "key": "hunter2hunter2"',
+        "",
+    ],
+)
+def test_malformed_keys_are_refused_in_one_line_without_a_piece_of_them(value: str) -> None:
+    with pytest.raises(SettingError, match=r"^AISLE_JWT_KEYS") as caught:
+        read_signing_keys(value)
+    assert "hunter" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_refused_key_is_named_by_its_place() -> None:
+    keys = json.dumps([SECRET, key("b", b"short", "HS256")])
+    with pytest.raises(SettingError, match="key number 2 has fewer than 32 bytes"):
+        read_signing_keys(keys)

@@ -1,0 +1,77 @@
+"""AISLE_SMTP_URL: the mail server that it names. Pure.
+
+`smtp://` uses STARTTLS where the server offers it (`?starttls=required` insists, `?starttls=off` does not
+ask), `smtps://` speaks TLS from the start; `user:password@` logs in, which needs TLS except on this machine.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from runtime.connection_url import split_url
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_IMPLICIT_TLS_PORT = 465
+_STARTTLS_PORTS = (25, 587)
+
+
+class MailServer(msgspec.Struct, frozen=True):
+    """Where to send to, and how."""
+
+    host: str
+    port: int
+    tls: bool
+    starttls: Literal["offered", "required", "off"]
+    username: str | None
+    password: str | None
+
+    @property
+    def start_tls(self) -> bool | None:
+        return {"offered": None, "required": True, "off": False}[self.starttls]
+
+
+def read_server(text: str) -> MailServer:
+    """The server that a URL names. Raises ValueError, which shows no part of it."""
+    url = split_url(text)
+    if (
+        url.scheme not in ("smtp", "smtps")
+        or len(url.hosts) != 1
+        or url.path
+        or url.hosts[0][0].startswith("/")
+    ):
+        raise ValueError("smtp://[user:password@]host[:port] or smtps://… is wanted")
+    tls = url.scheme == "smtps"
+    starttls = url.query.get("starttls", "offered")
+    if set(url.query) - {"starttls"} or starttls not in ("offered", "required", "off") or (tls and url.query):
+        raise ValueError("the only option is ?starttls=offered, required or off, with smtp://")
+    if url.password is not None and url.user is None:
+        raise ValueError("a password needs a user name: smtp://user:password@host")
+    host, given_port = url.hosts[0]
+    port = given_port or (_IMPLICIT_TLS_PORT if tls else 587 if url.user else 25)
+    if port == _IMPLICIT_TLS_PORT and not tls:
+        raise ValueError("port 465 speaks TLS from the start: write smtps:// in place of smtp://")
+    if port in _STARTTLS_PORTS and tls:
+        raise ValueError(
+            f"port {port} does not speak TLS from the start: write smtp:// and ?starttls=required in place of smtps://"
+        )
+    server = MailServer(
+        host=host,
+        port=port,
+        tls=tls,
+        starttls="off" if tls else starttls,  # type: ignore[arg-type]
+        username=url.user,
+        password=url.password or "" if url.user else None,
+    )
+    if server.username is None or tls or starttls == "required" or host in _LOOPBACK:
+        return server
+    if starttls == "off":
+        raise ValueError("a password must not go over the net in the clear; leave out ?starttls=off")
+    return msgspec.structs.replace(server, starttls="required")
+
+
+def read_mail_server_url(text: str) -> str:
+    """The normal form of a URL that `read_server` takes. Raises ValueError, which shows no part of it."""
+    read_server(text)
+    return str(split_url(text))

@@ -1,0 +1,237 @@
+"""Holds of a customer and show are bounded: over HTTP, over the socket, over gateways; staff see who."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+
+from runtime.settings import Settings
+from tests.integration.gateway_server import KEYS, Server, serving
+from tests.integration.live_sockets import live, make_show
+
+STAFF = 1
+
+
+@pytest.fixture
+def made(settings: Callable[..., Settings], database_url: str, redis_url: str) -> Settings:
+    return settings(database_url=database_url, redis_url=redis_url, jwt_keys=KEYS, partitions=1)
+
+
+@pytest.fixture
+async def server(made: Settings) -> AsyncIterator[Server]:
+    async with serving(made) as running:
+        yield running
+
+
+async def hold(client: httpx.AsyncClient, show: int, key: str | None = None, **body: Any) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return await client.post(f"/api/shows/{show}/holds", json=body or {"quantity": 1}, headers=headers)
+
+
+async def hold_and_release(client: httpx.AsyncClient, show: int) -> httpx.Response:
+    """The hold's answer; what was held is given back at once."""
+    answer = await hold(client, show, quantity=10)
+    if answer.status_code == 201:
+        assert (await client.delete(f"/api/bookings/{answer.json()['id']}")).status_code == 200
+    return answer
+
+
+def limited(problem: dict[str, Any]) -> bool:
+    return bool(problem["code"] == "rate_limited" and 100 <= problem["retry_after_s"] <= 120)
+
+
+async def test_holding_and_releasing_again_and_again_ends(server: Server) -> None:
+    show, other = await make_show(server), await make_show(server)
+    async with server.client(7) as customer, server.client(8) as somebody:
+        for _ in range(30):
+            assert (await hold_and_release(customer, show)).status_code == 201
+        refused = await hold(customer, show)
+        assert refused.status_code == 429
+        assert limited(refused.json())
+        assert refused.headers["retry-after"] == str(refused.json()["retry_after_s"])
+        # Others, other shows, and everything but holding are not concerned.
+        assert (await hold(somebody, show)).status_code == 201
+        assert (await hold(customer, other)).status_code == 201
+        booked = await customer.post(f"/api/shows/{show}/bookings", json={"quantity": 1})
+        assert booked.status_code == 201
+        async with live(server, user_id=7) as socket:
+            problem = (await socket.ask(type="hold", show_id=show, quantity=1))["problem"]
+            assert limited(problem)
+
+
+async def test_over_the_socket_holds_count_alike(server: Server) -> None:
+    show = await make_show(server)
+    async with live(server, user_id=7) as socket, server.client(7) as customer:
+        for n in range(30):
+            made = await socket.ask(type="hold", show_id=show, seats=[str(n + 1)])
+            if n < 10:
+                assert made["type"] == "accepted"
+            else:
+                assert made["problem"]["code"] == "limit_exceeded", "the writer's refusals cost nothing"
+        for _ in range(20):
+            answer = await socket.ask(type="hold", show_id=show, quantity=1)
+            assert answer["problem"]["code"] == "limit_exceeded"
+        mine = (await customer.get("/api/me/bookings?status=held")).json()["items"]
+        for booking in mine:
+            await socket.ask(type="cancel", booking_id=booking["id"])
+        for _ in range(20):
+            made = await socket.ask(type="hold", show_id=show, seats=["1"])
+            await socket.ask(type="cancel", booking_id=made["booking"]["id"])
+        assert limited((await socket.ask(type="hold", show_id=show, seats=["1"]))["problem"])
+        assert (await hold(customer, show)).status_code == 429
+
+
+async def test_repeats_are_answered_and_cost_nothing(server: Server) -> None:
+    show = await make_show(server)
+    async with server.client(7) as customer, live(server, user_id=7) as socket:
+        first = await hold(customer, show, key="first")
+        path = f"/api/bookings/{first.json()['id']}"
+        for _ in range(40):
+            again = await hold(customer, show, key="first")
+            assert (again.status_code, again.json()) == (201, first.json())
+        assert (await customer.delete(path)).status_code == 200
+        for _ in range(29):
+            assert (await hold_and_release(customer, show)).status_code == 201
+        assert (await hold(customer, show)).status_code == 429
+        late = await hold(customer, show, key="late")
+        assert late.status_code == 429
+        for _ in range(5):
+            again = await hold(customer, show, key="first")
+            assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
+            by_message = await socket.ask(type="hold", show_id=show, quantity=1, key="first")
+            assert by_message["replayed"] is True
+        other = await hold(customer, show, key="first", quantity=2)
+        assert (other.status_code, other.json()["code"]) == (422, "key_reused")
+        assert limited((await hold(customer, show, key="late")).json()), (
+            "a 429 is not stored, nor a token owed"
+        )
+        answers = await asyncio.gather(*(hold(customer, show, key="first") for _ in range(10)))
+        assert {answer.status_code for answer in answers} == {201}
+
+
+async def test_a_repeat_of_what_is_not_decided_yet_is_not_refused(made: Settings) -> None:
+    async with serving(made) as server:
+        show = await make_show(server)
+    async with serving(made, worker=False) as server, server.client(7) as customer:
+        asked = {"Prefer": "respond-async"}
+        path, body = f"/api/shows/{show}/holds", {"quantity": 1}
+        for n in range(30):
+            answer = await customer.post(path, json=body, headers=asked | {"Idempotency-Key": f"k{n}"})
+            assert answer.status_code == 202
+        again = await customer.post(path, json=body, headers=asked | {"Idempotency-Key": "k3"})
+        assert again.status_code == 202
+        more = await customer.post(path, json=body, headers=asked | {"Idempotency-Key": "k30"})
+        # The repeat owes a token until it is known to be one.
+        assert (more.status_code, more.json()["code"]) == (429, "rate_limited")
+
+
+async def test_staff_are_exempt(server: Server) -> None:
+    show = await make_show(server, seats_per_customer=1000)
+    await server.add_users(7)
+    async with server.client(STAFF, "staff") as staff:
+        for n in range(32):
+            body: dict[str, Any] = {"quantity": 1, "user_id": 7 if n % 2 else None}
+            answer = await hold(staff, show, **body)
+            assert answer.status_code == 201
+    async with server.client(7) as customer:
+        assert (await hold(customer, show)).status_code == 201, "what staff hold for a customer is not theirs"
+
+
+async def test_off_lifts_the_limit(
+    settings: Callable[..., Settings], database_url: str, redis_url: str
+) -> None:
+    off = settings(
+        database_url=database_url, redis_url=redis_url, jwt_keys=KEYS, partitions=1, rate_limits=False
+    )
+    async with serving(off) as server, server.client(7) as customer:
+        show = await make_show(server)
+        for _ in range(35):
+            assert (await hold_and_release(customer, show)).status_code == 201
+
+
+async def test_the_bound_holds_over_gateways(made: Settings) -> None:
+    async with serving(made) as one, serving(made, worker=False) as other:
+        show = await make_show(one)
+        async with one.client(7) as here, other.client(7) as there:
+            had = 0
+            for n in range(48):
+                answer = await hold_and_release((here, there)[n % 2], show)
+                had += answer.status_code == 201
+            assert 30 <= had < 40, "30, and what the two did not know of each other yet"
+            assert await had_until_refused(here, show) < 5
+            assert await had_until_refused(there, show) < 5
+        # Who spends all at one gateway is refused by another that it never asked.
+        async with one.client(8) as here, other.client(8) as there:
+            for _ in range(30):
+                assert (await hold_and_release(here, show)).status_code == 201
+            await asyncio.sleep(0.5)
+            assert await had_until_refused(there, show) < 5
+
+
+async def had_until_refused(client: httpx.AsyncClient, show: int) -> int:
+    """Holds that a gateway still allowed, until what the other one spent had come through."""
+    for count in range(30):
+        if (await hold_and_release(client, show)).status_code == 429:
+            return count
+        await asyncio.sleep(0.3)
+    raise AssertionError("never refused")
+
+
+async def test_three_accounts_in_turn_have_thrice_as_much_and_staff_see_who(server: Server) -> None:
+    """The limit bounds an account: three of them get three turns. The report shows them to staff."""
+    show = await make_show(server)
+    await server.add_users(7, 8, 9)
+    had: dict[int, int] = {7: 0, 8: 0, 9: 0}
+    with structlog.testing.capture_logs() as entries:
+        for user in (*had, *had):
+            async with server.client(user) as customer:
+                for _ in range(20):
+                    had[user] += (await hold_and_release(customer, show)).status_code == 201
+    assert had == {7: 30, 8: 30, 9: 30}
+    lines = [entry for entry in entries if entry["event"] == "rate_limited"]
+    assert [(line["limit"], line["log_level"]) for line in lines] == [("holds", "info")], "one for many"
+    async with server.client(10) as honest, server.client(STAFF, "staff") as staff:
+        confirmed = (await hold(honest, show)).json()["id"]
+        assert (await honest.post(f"/api/bookings/{confirmed}/confirm")).status_code == 200
+        assert (await hold(honest, show)).status_code == 201
+        booked = await honest.post(f"/api/shows/{show}/bookings", json={"quantity": 1})
+        assert booked.status_code == 201, "booked at once: no hold"
+        for _ in range(100):  # refusals are written down every few seconds
+            report = (await staff.get(f"/api/reports/holds?show={show}")).json()
+            if report["totals"]["refused"] == 30:
+                break
+            await asyncio.sleep(0.2)
+        nothing = {"held": 0, "confirmed": 0, "expired": 0}
+        assert report["items"] == [
+            {"user_id": user, "username": f"user{user}", "holds": 30, "released": 30, "refused": 10} | nothing
+            for user in had
+        ] + [
+            {
+                "user_id": 10,
+                "username": None,
+                "holds": 2,
+                "held": 1,
+                "confirmed": 1,
+                "released": 0,
+                "expired": 0,
+                "refused": 0,
+            }
+        ]
+        totals = {"holds": 92, "held": 1, "confirmed": 1, "released": 90, "expired": 0, "refused": 30}
+        assert (report["show_id"], report["totals"], report["next_cursor"]) == (show, totals, None)
+        page = (await staff.get(f"/api/reports/holds?show={show}&limit=3")).json()
+        rest = await staff.get("/api/reports/holds", params={"show": show, "cursor": page["next_cursor"]})
+        assert page["items"] + rest.json()["items"] == report["items"]
+        table = await staff.get(f"/api/reports/holds?show={show}", headers={"Accept": "text/csv"})
+        assert table.text.lstrip("\ufeff").splitlines()[:2] == [
+            "user_id,username,holds,held,confirmed,released,expired,refused",
+            "7,user7,30,0,0,30,0,10",
+        ]
+        assert (await staff.get("/api/reports/holds")).status_code == 400
+        assert (await staff.get("/api/reports/holds?show=999")).json()["items"] == []
+        assert (await honest.get(f"/api/reports/holds?show={show}")).status_code == 403

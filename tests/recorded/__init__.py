@@ -1,0 +1,1 @@
+"""Recorded releases: a database of each, with its log, decisions, tables and e-mails. Never recorded again."""

@@ -1,0 +1,310 @@
+"""The tokens of holds: what costs one, what gives it back, and what gateways tell each other."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+import pytest
+import structlog
+
+from gateway.commands import Commands
+from gateway.hold_limits import HoldLimit
+from gateway.limit_refusals import LOG_EVERY_S, Refusals
+from gateway.limits import InFlight
+from gateway.measures import GatewayMeasures
+from gateway.problems import Problem
+from gateway.rate_limits import RateLimits
+from gateway.replies import Decided, Replies
+from runtime.log import LogUnavailable
+from runtime.settings import read_settings
+from schemas.commands import BookSeats, HoldSeats
+from schemas.events import Decision, Reason
+from schemas.ids import Position, fresh_command_id, is_keyed, keyed_command_id
+from schemas.wire import encode
+
+HERE = Position(0, 7)
+
+
+class Script:
+    """Redis that never answers in time: each gateway for itself."""
+
+    def register_script(self, _: str) -> Any:
+        async def run(keys: list[str], args: list[Any]) -> Any:
+            raise OSError("away")
+
+        return run
+
+
+class Log:
+    """An appender whose answers the test gives."""
+
+    def __init__(self) -> None:
+        self.appended: list[asyncio.Future[int]] = []
+
+    def append(self, partition: int, body: bytes) -> asyncio.Future[int]:
+        self.appended.append(asyncio.get_running_loop().create_future())
+        return self.appended[-1]
+
+
+class Pool:
+    """A database with the partitions of all shows but 99, and with used keys."""
+
+    def __init__(self) -> None:
+        self.used: set[UUID] = set()
+        self.looked_up: list[UUID] = []
+
+    async def fetchval(self, sql: str, *arguments: Any) -> Any:
+        if "command_ids" in sql:
+            self.looked_up.append(arguments[0])
+            return arguments[0] in self.used
+        return None if arguments[0] == 99 else 0
+
+
+class Gateway:
+    """Commands as a gateway has them, without servers."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        self.limits = RateLimits(Script(), read_settings({}), lambda: self.now_s)
+        self.pool, self.log = Pool(), Log()
+        self.replies = Replies(None, None)
+        self.in_flight = InFlight(1000, 1000, 1000)
+        self.hold_limit = HoldLimit(self.limits.holds, self.pool)
+        log: Any = self.log
+        self.commands = Commands(
+            self.pool, log, self.replies, self.in_flight, cast("Any", None), None, self.hold_limit
+        )
+        self.told: list[Any] = []
+        self._number = 0
+
+    def hold(self, key: str | None = None, show_id: int = 7, staff: bool = False) -> HoldSeats:
+        self._number += 1
+        command_id = fresh_command_id(1, self._number) if key is None else keyed_command_id(5, key)
+        return HoldSeats(
+            command_id=command_id,
+            show_id=show_id,
+            user_id=5,
+            staff=staff,
+            booking_id=UUID(int=self._number),
+            quantity=1,
+            hold_ms=60_000,
+        )
+
+    async def send(self, hold: HoldSeats) -> None:
+        try:
+            self.commands.send(hold, wait_s=1.0, tell=self.told.append)
+        except Problem as problem:
+            self.told.append(problem)
+        for _ in range(4):
+            await asyncio.sleep(0)
+
+    async def decide(self, decision: Decision) -> None:
+        """Decides all that is in the log and not decided."""
+        for n, answer in enumerate(self.log.appended):
+            if not answer.done():
+                answer.set_result(n)
+        await asyncio.sleep(0)
+        for number in [*self.replies._waiting]:
+            self.replies._decide(number, HERE, encode(decision))
+
+    @property
+    def left(self) -> float:
+        return self.limits.holds.buckets.filled("5.7", self.now_s).tokens
+
+    @property
+    def codes(self) -> list[str]:
+        return [told.code if isinstance(told, Problem) else "decided" for told in self.told]
+
+
+@pytest.fixture
+async def gateway() -> Gateway:
+    return Gateway()
+
+
+ACCEPTED = Decision()
+
+
+async def test_an_accepted_hold_costs_a_token_and_thirty_come_back_in_an_hour(gateway: Gateway) -> None:
+    for _ in range(31):
+        await gateway.send(gateway.hold())
+    await gateway.decide(ACCEPTED)
+    assert sorted(gateway.codes) == ["decided"] * 30 + ["rate_limited"]
+    assert gateway.left == 0
+    (problem,) = [told for told in gateway.told if isinstance(told, Problem)]
+    assert problem.retry_after_s == 120
+    gateway.now_s += 119
+    await gateway.send(gateway.hold())
+    assert gateway.told[-1].retry_after_s == 1
+    gateway.now_s += 2
+    await gateway.send(gateway.hold())
+    assert len(gateway.log.appended) == 31
+    await gateway.decide(ACCEPTED)
+    gateway.now_s += 3600
+    assert gateway.left == 30, "never above the burst"
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        Decision(Reason.SEAT_TAKEN, ("1",)),
+        Decision(Reason.LIMIT_EXCEEDED, limit=10),
+        Decision(Reason.KEY_REUSED),
+        Decision(repeats=HERE),
+        Decision(Reason.SEAT_TAKEN, repeats=HERE),
+    ],
+)
+async def test_what_took_no_seats_gives_its_token_back(gateway: Gateway, decision: Decision) -> None:
+    for key in (None, "a"):
+        for _ in range(40):
+            await gateway.send(gateway.hold(key))
+            await gateway.decide(decision)
+    assert gateway.left == 30
+    assert set(gateway.codes) == {"decided"}
+
+
+async def test_a_text_that_looks_like_a_repeat_is_none(gateway: Gateway) -> None:
+    await gateway.send(gateway.hold())
+    hold = gateway.hold()
+    answer = encode({"events": [{"seats": ['"repeats":1', '\\"repeats":']}]})
+    gateway.hold_limit.decided(hold, Decided(HERE, answer))
+    assert gateway.left == 29
+
+
+async def test_only_what_certainly_is_not_in_the_log_gives_its_token_back(gateway: Gateway) -> None:
+    for unknown, left in ((False, 30), (True, 29)):
+        await gateway.send(gateway.hold())
+        gateway.log.appended[-1].set_exception(LogUnavailable("gone", outcome_unknown=unknown))
+        await asyncio.sleep(0)
+        assert gateway.left == left
+    await gateway.send(gateway.hold(show_id=99))
+    assert gateway.told[-1].code == "not_found"
+    assert gateway.limits.holds.buckets.filled("5.99", gateway.now_s).tokens == 30
+
+
+async def test_a_hold_for_which_there_is_no_room_costs_nothing(gateway: Gateway) -> None:
+    gateway.commands._in_flight = InFlight(0, 0, 0)
+    for key in (None, "a"):
+        await gateway.send(gateway.hold(key))
+    assert gateway.codes == ["overloaded"] * 2
+    assert gateway.left == 30
+
+
+async def test_a_hold_that_is_answered_by_another_ones_refusal_costs_nothing(gateway: Gateway) -> None:
+    hold = gateway.hold()
+    gateway.commands.admit(hold)
+    assert gateway.left == 29
+    gateway.commands.dismiss(hold)
+    assert gateway.left == 30
+
+
+async def test_a_repeat_is_sent_without_a_token_and_looked_up_only_then(gateway: Gateway) -> None:
+    await gateway.send(gateway.hold("first"))
+    for _ in range(29):
+        await gateway.send(gateway.hold())
+    assert gateway.pool.looked_up == []
+    await gateway.send(gateway.hold("first"))
+    assert (gateway.pool.looked_up, len(gateway.log.appended)) == ([], 31), "it is not decided yet"
+    await gateway.decide(ACCEPTED)
+    gateway.hold_limit.give_back(gateway.hold())  # the repeat's, which the decision here did not say
+    assert gateway.left == 0
+    first = keyed_command_id(5, "first")
+    gateway.pool.used.add(first)
+    await gateway.send(gateway.hold("first"))
+    await gateway.decide(Decision(repeats=HERE))
+    assert (gateway.pool.looked_up, gateway.left) == ([first], 0)
+    await gateway.send(gateway.hold("other"))
+    await gateway.send(gateway.hold())
+    assert gateway.codes[-2:] == ["rate_limited"] * 2
+    assert len(gateway.pool.looked_up) == 2, "without a key nothing is looked up"
+    assert gateway.in_flight.total == 0
+
+
+async def test_staff_and_bookings_cost_nothing(gateway: Gateway) -> None:
+    for _ in range(40):
+        await gateway.send(gateway.hold(staff=True))
+        fields = {"command_id": fresh_command_id(1, 1), "show_id": 7, "user_id": 5, "quantity": 1}
+        gateway.commands.admit(BookSeats(booking_id=UUID(int=1), **fields))  # type: ignore[arg-type]
+    await gateway.decide(Decision(Reason.SEAT_TAKEN))
+    assert gateway.left == 30
+
+
+async def test_what_others_announce_lowers_and_never_raises(gateway: Gateway) -> None:
+    await gateway.send(gateway.hold())
+    gateway.limits.hear(encode([("5.7", 12.0), ("6.7", 0.5)]))
+    assert gateway.left == 11, "the token that was not reported yet still counts"
+    gateway.limits.hear(encode([("5.7", 29.0)]))
+    assert gateway.left == 11
+    with pytest.raises(msgspec.MsgspecError):
+        gateway.limits.hear(b"{}")
+
+
+async def test_what_redis_could_not_be_told_is_told_later(gateway: Gateway) -> None:
+    for _ in range(3):
+        await gateway.send(gateway.hold())
+    await gateway.limits.tell_once()
+    assert not gateway.limits.untold, "nothing to do until there is more to tell"
+    await gateway.send(gateway.hold())
+    ((_, bucket),) = gateway.limits.untold.items()
+    assert bucket.untold == 4
+
+
+async def test_few_tokens_are_reported_one_by_one_and_many_in_threes(gateway: Gateway) -> None:
+    reported = []
+    for _ in range(30):
+        await gateway.send(gateway.hold())
+        if gateway.limits.untold:
+            ((_, bucket),) = gateway.limits.untold.items()
+            reported.append((round(bucket.untold), round(bucket.tokens)))
+            bucket.untold = 0.0
+            gateway.limits.untold.clear()
+    assert reported[:2] == [(3, 27), (3, 24)]
+    assert reported[-11:] == [(1, left) for left in range(10, -1, -1)][-11:]
+
+
+async def test_refusals_are_counted_and_logged_now_and_then() -> None:
+    now_s = 100.0
+    refusals = Refusals(lambda: now_s)
+    with structlog.testing.capture_logs() as entries:
+        for _ in range(5):
+            refusals.count("holds", "5.7")
+        refusals.count("address", "::1")
+        now_s += LOG_EVERY_S
+        refusals.count("holds", "6.7")
+    assert [(entry["limit"], entry["refused"], entry["key"]) for entry in entries] == [
+        ("holds", 1, "5.7"),
+        ("address", 1, "::1"),
+        ("holds", 5, "6.7"),
+    ]
+    measures = GatewayMeasures(Replies(None, None), InFlight(1, 1, 1), refusals)
+    families = {family.name: family async for family in measures.metrics()}
+    samples = families["aisle_rate_limited"].samples
+    assert {sample.labels["limit"]: sample.value for sample in samples} == {"holds": 6, "address": 1}
+
+
+async def test_refusals_that_cannot_be_written_are_kept(gateway: Gateway) -> None:
+    written: list[Any] = []
+
+    class Away:
+        async def execute(self, sql: str, *arguments: Any) -> None:
+            if not written:
+                written.append(None)
+                raise OSError("away")
+            written.append(arguments)
+
+    limit = HoldLimit(gateway.limits.holds, Away())
+    for _ in range(3):
+        limit.refused(gateway.hold())
+    with pytest.raises(OSError, match="away"):
+        await limit.write()
+    limit.refused(gateway.hold())
+    await limit.write()
+    await limit.write()
+    assert written == [None, ([7], [5], [4])]
+
+
+def test_ids_of_keys_are_told_apart() -> None:
+    assert is_keyed(keyed_command_id(5, "a"))
+    assert not is_keyed(fresh_command_id(2**48 - 1, 2**74 - 1))

@@ -1,0 +1,55 @@
+"""Events as clients see them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.live.shown_events import shown_event
+
+
+def stored(status: str, at_ms: int = 1000, **terms: Any) -> bytes:
+    event = {"type": "ShowChanged", "show_id": 7, "status": status}
+    given = {"layout_id": 1, "layout_digest": "0", "starts_ms": 5000, "seats_per_customer": 10} | terms
+    published = {
+        "event_id": "0-1-0",
+        "at_ms": at_ms,
+        "event": event | {"terms": given},
+        "of": "a later release",
+    }
+    return json.dumps(published).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "at_ms", "terms", "shown"),
+    [
+        ("open", 1000, {}, "on_sale"),
+        ("open", 1000, {"sales_start_ms": 1001}, "scheduled"),
+        ("open", 1001, {"sales_start_ms": 1001}, "on_sale"),
+        ("open", 1000, {"sales_end_ms": 1000}, "closed"),
+        ("open", 5000, {}, "past"),
+        ("closed", 1000, {}, "closed"),
+        ("closed", 5000, {}, "past"),
+        ("cancelled", 6000, {}, "cancelled"),
+    ],
+)
+def test_the_status_is_that_of_the_moment_of_the_event(
+    status: str, at_ms: int, terms: dict[str, int], shown: str
+) -> None:
+    body = stored(status, at_ms, **terms)
+    before, after = json.loads(body), json.loads(shown_event(body))
+    assert after["event"]["status"] == shown
+    before["event"]["status"] = shown
+    assert after == before, "nothing else changes, and fields of later releases stay"
+
+
+def test_events_of_bookings_and_seats_stay_as_they_are() -> None:
+    for event in (
+        {"type": "BookingHeld", "booking": {"status": "held", "seats": ['"terms"']}},
+        {"type": "SeatsBlocked", "show_id": 7, "seats": ["open", "terms"]},
+        {"type": "OfALaterRelease", "terms": 1},
+    ):
+        body = json.dumps({"event_id": "0-1-0", "at_ms": 1, "event": event}, separators=(",", ":")).encode()
+        assert shown_event(body) == body
