@@ -250,9 +250,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "cleanup", remove_expired(logins, stored_responses)),
             _start(stack, "open files", open_files.watch()),
         ]
-        yield Gateway(
-            metrics.instrumented(app), short_way, tasks, metrics, connections, pending.time_out_all
-        )
+        yield Gateway(metrics.instrumented(app), short_way, tasks, metrics, connections, pending.time_out_all)
 
 
 def _start(

@@ -94,25 +94,31 @@ def up() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database's tables up to date; make the topics of a log that is new."""
+    """Bring the database's tables up to date; make the log of a new database and, without sample data, its admin."""
+    from ops.first_start import start_empty
+    from ops.local.credentials import first_admin
     from ops.logs import bound_log
     from ops.migrations import migrate as apply
 
     settings = _settings()
 
-    async def bring_up(url: str) -> list[str]:
+    async def bring_up(url: str) -> tuple[list[str], str | None]:
         applied = await apply(url)
         async with bound_log(settings, url, create=True):
-            return applied
+            if settings.sample_data:
+                return applied, None
+            return applied, (await start_empty(url, settings)).passwords.get("admin")
 
     with database(settings, "migrate", create=True) as url:
-        applied = asyncio.run(bring_up(url))
+        applied, password = asyncio.run(bring_up(url))
     print("\n".join(applied) if applied else "The tables are up to date.")
+    if password is not None:
+        print(f"admin / {first_admin(settings, password)}")
 
 
 @app.command()
 def sample_data() -> None:
-    """Create the sample movies, shows and users that are missing."""
+    """Add sample movies, shows and users, unless AISLE_SAMPLE_DATA was off when the database was new."""
     from ops.local.credentials import staff_logins
     from ops.logs import bound_log
     from ops.migrations import migrate as apply
@@ -127,7 +133,10 @@ def sample_data() -> None:
 
     with database(settings, "sample-data", create=True) as url:
         made = asyncio.run(put_in(url))
-    print("The sample data is loaded.")
+    if made.sample_data:
+        print("The sample data is loaded.")
+    else:
+        print("No sample data: AISLE_SAMPLE_DATA was off when this database was new.")
     for name, password in staff_logins(settings, made):
         print(f"{name} / {password}")
 

@@ -64,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str
     jwt_keys: str | None
     ticket_keys: str | None
+    sample_data: bool
+    """Counts at the first start of a database, which stores it."""
     admin_password: str | None
     staff_password: str | None
     public_url: str
@@ -110,6 +112,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             given = name if hidden else f"{name}={value[:_SHOWN]!r}"
             raise SettingError(f"{given}: {error}") from None
 
+    database_url = take("AISLE_DATABASE_URL", read_database_url, None)
     host = take("AISLE_HOST", _host, "127.0.0.1")
     port = take("AISLE_PORT", _number(1, 65535), 8080)
     settings = Settings(
@@ -117,7 +120,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         host=host,
         port=port,
         metrics_port=take("AISLE_METRICS_PORT", _metrics_port(port), port + 1),
-        database_url=take("AISLE_DATABASE_URL", read_database_url, None),
+        database_url=database_url,
         redis_url=take("AISLE_REDIS_URL", read_redis_url, None),
         kafka=take("AISLE_KAFKA", _bootstrap, None),
         partitions=take("AISLE_PARTITIONS", _number(1, 4096), 8),
@@ -125,6 +128,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         mail_from=take("AISLE_MAIL_FROM", read_sender, "Aisle <tickets@aisle.example>"),
         jwt_keys=take("AISLE_JWT_KEYS", str, None),
         ticket_keys=take("AISLE_TICKET_KEYS", str, None),
+        sample_data=take("AISLE_SAMPLE_DATA", _choice("on", "off"), "off" if database_url else "on") == "on",
         admin_password=take("AISLE_ADMIN_PASSWORD", _password_of("admin"), None),
         staff_password=take("AISLE_STAFF_PASSWORD", _password_of("staff"), None),
         public_url=take("AISLE_PUBLIC_URL", read_public_url, _own_url(host, port)),

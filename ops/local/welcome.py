@@ -9,9 +9,10 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
+from ops.first_start import DEMO_PASSWORD, DEMO_USER
 from ops.local.credentials import Logins
 from ops.local.readiness import own_address
-from ops.sample.data import DEMO_PASSWORD, DEMO_USER, SampleData
+from ops.sample.data import SampleData
 from runtime.settings import Settings
 
 
@@ -23,9 +24,10 @@ def welcome(settings: Settings, sample_data: SampleData, logins: Logins, took_s:
         ("API", f"{site}/docs"),
         ("Log", f"Kafka at {settings.kafka}" if settings.kafka else "in PostgreSQL"),
         ("State", str(settings.home)),
-        ("Log in as", f"{DEMO_USER} / {DEMO_PASSWORD}"),
-        *(("", f"{name} / {password}") for name, password in logins),
     ]
+    demo = [(DEMO_USER, DEMO_PASSWORD)] if DEMO_USER in sample_data.users else []
+    for n, (name, password) in enumerate([*demo, *logins]):
+        lines.append(("" if n else "Log in as", f"{name} / {password}"))
     if settings.smtp_url is None:
         lines.insert(2, ("Inbox", f"{site}/inbox"))
     console = Console(highlight=False, soft_wrap=True)
@@ -36,6 +38,10 @@ def welcome(settings: Settings, sample_data: SampleData, logins: Logins, took_s:
         console.print("\nBook seats from another terminal:\n")
         # Plain print: colours or wrapped lines would spoil the command for copying.
         print(booking_command(site, sample_data.show_id, sample_data.seats))
+    if not sample_data.sample_data:
+        console.print(
+            "\nThis house has no sample data; docs/first-house.md says how to add movies and shows."
+        )
     console.print("\nCtrl-C stops everything; what was booked stays.\n")
     sys.stdout.flush()
 

@@ -1,19 +1,19 @@
 """Sample data: movies, users and shows at the first start, and shows of the coming days at each later start.
 
-Loading is idempotent and completes an interrupted earlier load.
+Loading is idempotent and completes an interrupted earlier load. Accounts and movies are created once: those that were
+removed later are not created again. With AISLE_SAMPLE_DATA=off there is none.
 """
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
 import msgspec
 
-from gateway.accounts.passwords import hash_password
 from gateway.catalogue.new_shows import NewShow, insert_show, unopened
+from ops.first_start import DEMO_USER, first_start, lock
 from ops.sample.layouts import cinema
 from ops.sample.programme import FEW, SLOTS, programme
 from runtime import postgres
@@ -23,24 +23,17 @@ from schemas.api_catalogue import NewMovieBody
 from schemas.layout import Layout, Row, decode_layout
 from schemas.wire import COMMANDS_TOPIC, encode
 
-DEMO_USER = "demo"
-DEMO_PASSWORD = "demopass1234"
-
-_LOADING = 0x53414D504C45
 _SEATS_PER_CUSTOMER = 10
 _EXAMPLE_SEATS = 2
 
-_LOCK_SQL = "SELECT pg_advisory_lock($1)"
-_USER_SQL = """
-INSERT INTO users (username, email, name, role, password_hash) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT DO NOTHING RETURNING user_id
-"""
-_KNOWN_USERS_SQL = "SELECT lower(username) AS username FROM users WHERE lower(username) = ANY ($1)"
+_FIRST_USERS = (DEMO_USER, "staff", "admin")
+_ACTIVE_SQL = "SELECT lower(username) AS username FROM users WHERE lower(username) = ANY ($1) AND active"
 _MOVIE_SQL = """
 INSERT INTO movies (title, duration_minutes, description, genres, language, rating, poster_url)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 _ANY_MOVIE_SQL = "SELECT EXISTS (SELECT 1 FROM movies)"
+_MOVIES_PENDING_SQL = "UPDATE first_start SET movies_made = true WHERE NOT movies_made RETURNING true"
 _MOVIES_SQL = "SELECT title, min(movie_id) AS movie_id FROM movies WHERE title = ANY ($1) GROUP BY title"
 _COMING_SQL = "SELECT count(*) FROM shows WHERE starts_at > now() AND screen_name = ANY ($1)"
 _TAKEN_SLOT_SQL = "SELECT EXISTS (SELECT 1 FROM shows WHERE screen_name = $1 AND starts_at = $2)"
@@ -63,6 +56,10 @@ SELECT s.show_id, l.body,
 class SampleData(msgspec.Struct, frozen=True):
     """Generated passwords, and a show with free seats as an example."""
 
+    sample_data: bool
+    """False: AISLE_SAMPLE_DATA was off when the database was new."""
+    users: frozenset[str]
+    """Which of `demo`, `staff` and `admin` exist and are active."""
     admin_password: str | None
     """Password of the user `admin`; None for an existing user."""
     staff_password: str | None
@@ -78,16 +75,20 @@ async def load(database_url: str, log: Log, *, settings: Settings) -> SampleData
     connection = await postgres.connect(database_url, "sample data")
     appender = log.appender(COMMANDS_TOPIC)
     try:
-        await connection.execute(_LOCK_SQL, _LOADING)  # held until the connection is closed
+        await lock(connection)
         partitions = sorted(await log.bounds(COMMANDS_TOPIC))
         async with connection.transaction():
-            passwords = await _load_users(connection, settings)
-            await _load_movies(connection)
-            await _load_shows(connection, settings, partitions)
+            first = await first_start(connection, settings)
+            if first.sample_data:
+                await _load_movies(connection)
+                await _load_shows(connection, settings, partitions)
         opening = await unopened(connection, 0, 100_000)
         await appender.append_many([(placed.partition, encode(placed.command)) for placed in opening])
-        show_id, seats = await _example(connection)
-        return SampleData(passwords.get("admin"), passwords.get("staff"), show_id, seats)
+        active = await connection.fetch(_ACTIVE_SQL, _FIRST_USERS)
+        users = frozenset(row["username"] for row in active)
+        show_id, seats = await _example(connection) if DEMO_USER in users else (None, ())
+        made = first.passwords
+        return SampleData(first.sample_data, users, made.get("admin"), made.get("staff"), show_id, seats)
     finally:
         await appender.close()
         await connection.close()
@@ -99,28 +100,9 @@ def sample_movies() -> list[NewMovieBody]:
     return msgspec.json.decode(text, type=list[NewMovieBody])
 
 
-async def _load_users(connection: Any, settings: Settings) -> dict[str, str]:
-    """Creates the missing accounts. Returns the passwords of the created ones."""
-    wanted = {
-        DEMO_USER: ("Demo Customer", "customer", DEMO_PASSWORD),
-        "staff": ("Box Office", "staff", settings.staff_password),
-        "admin": ("Administrator", "admin", settings.admin_password),
-    }
-    known = {row["username"] for row in await connection.fetch(_KNOWN_USERS_SQL, list(wanted))}
-    made = {}
-    for username, (name, role, given) in wanted.items():
-        if username in known:
-            continue
-        password = given or secrets.token_urlsafe(12)
-        email = f"{username}@aisle.example"
-        if await connection.fetchval(_USER_SQL, username, email, name, role, hash_password(password)):
-            made[username] = password
-    return made
-
-
 async def _load_movies(connection: Any) -> None:
-    # Only into an empty table: a venue's own programme, or one it has reduced, stays unchanged.
-    if not await connection.fetchval(_ANY_MOVIE_SQL):
+    # Once: a venue's own programme, or one it has reduced, stays unchanged.
+    if await connection.fetchval(_MOVIES_PENDING_SQL) and not await connection.fetchval(_ANY_MOVIE_SQL):
         rows = [msgspec.structs.astuple(movie) for movie in sample_movies()]
         await connection.executemany(_MOVIE_SQL, rows)
 

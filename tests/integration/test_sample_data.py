@@ -9,7 +9,9 @@ import asyncpg
 import pytest
 
 from gateway.accounts.passwords import Passwords
-from ops.sample.data import DEMO_PASSWORD, load
+from ops.first_start import DEMO_PASSWORD, start_empty
+from ops.migrations import read_migrations
+from ops.sample.data import load
 from runtime.log import Log
 from runtime.log.in_memory import MemoryLog
 from runtime.settings import Settings
@@ -112,3 +114,127 @@ async def test_the_example_avoids_seats_that_are_taken_and_shows_the_demo_user_h
     third = await load(database_url, log, settings=settings())
     assert third.show_id != first.show_id
     assert third.seats == ("J10", "J11")
+
+
+async def usernames(database: asyncpg.Connection) -> list[str]:
+    return [row[0] for row in await database.fetch("SELECT username FROM users ORDER BY user_id")]
+
+
+async def test_an_empty_house_has_the_user_admin_alone(
+    settings: Callable[..., Settings], database_url: str, database: asyncpg.Connection, log: Log
+) -> None:
+    empty = settings(sample_data=False, admin_password="a given password", staff_password="another password")
+    data = await load(database_url, log, settings=empty)
+    assert not data.sample_data
+    assert data.users == {"admin"}
+    assert (data.admin_password, data.staff_password) == ("a given password", None)
+    assert (data.show_id, data.seats) == (None, ())
+    assert await usernames(database) == ["admin"]
+    assert await database.fetchval("SELECT role FROM users") == "admin"
+    for table in ("movies", "shows", "layouts"):
+        assert await database.fetchval(f"SELECT count(*) FROM {table}") == 0
+    assert await records(log) == []
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_the_setting_counts_at_the_first_start_only(
+    settings: Callable[..., Settings], database_url: str, database: asyncpg.Connection, log: Log, first: bool
+) -> None:
+    await load(database_url, log, settings=settings(sample_data=first))
+    before = [
+        await database.fetchval(f"SELECT count(*) FROM {table}") for table in ("users", "movies", "shows")
+    ]
+    data = await load(database_url, log, settings=settings(sample_data=not first))
+    assert data.sample_data is first
+    after = [
+        await database.fetchval(f"SELECT count(*) FROM {table}") for table in ("users", "movies", "shows")
+    ]
+    assert after == before
+
+
+async def test_the_first_start_of_an_empty_house_may_be_a_migration(
+    settings: Callable[..., Settings], database_url: str, database: asyncpg.Connection, log: Log
+) -> None:
+    empty = settings(sample_data=False)
+    made = await start_empty(database_url, empty)
+    assert list(made.passwords) == ["admin"]
+    assert (await start_empty(database_url, empty)).passwords == {}
+    data = await load(database_url, log, settings=settings())
+    assert (data.sample_data, data.admin_password) == (False, None)
+    assert await usernames(database) == ["admin"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE users SET username = NULL, email = NULL, name = '', password_hash = NULL, active = false",
+        "UPDATE users SET username = username || '-renamed', email = 'x' || email",
+        "DELETE FROM users",
+    ],
+)
+async def test_accounts_that_were_removed_are_not_made_again(
+    settings: Callable[..., Settings],
+    database_url: str,
+    database: asyncpg.Connection,
+    log: Log,
+    change: str,
+) -> None:
+    await load(database_url, log, settings=settings())
+    await database.execute(change)
+    before = await usernames(database)
+    data = await load(database_url, log, settings=settings(staff_password="staff password 2"))
+    assert await usernames(database) == before
+    assert (data.users, data.admin_password, data.staff_password) == (frozenset(), None, None)
+    assert (data.show_id, data.seats) == (None, ())
+
+
+async def test_a_deactivated_account_stays_deactivated_and_is_not_shown(
+    settings: Callable[..., Settings], database_url: str, database: asyncpg.Connection, log: Log
+) -> None:
+    await load(database_url, log, settings=settings())
+    await database.execute("UPDATE users SET active = false WHERE username = 'demo'")
+    data = await load(database_url, log, settings=settings())
+    assert data.users == {"staff", "admin"}
+    assert data.show_id is None, "there is nobody to book it as"
+    assert not await database.fetchval("SELECT active FROM users WHERE username = 'demo'")
+
+
+async def test_movies_and_shows_that_were_removed_are_not_made_again(
+    settings: Callable[..., Settings], database_url: str, database: asyncpg.Connection, log: Log
+) -> None:
+    await load(database_url, log, settings=settings())
+    await database.execute("DELETE FROM shows")
+    await database.execute("DELETE FROM movies")
+    data = await load(database_url, log, settings=settings())
+    assert data.show_id is None
+    assert await database.fetchval("SELECT count(*) FROM movies") == 0
+    assert await database.fetchval("SELECT count(*) FROM shows") == 0
+
+
+async def test_a_load_that_was_interrupted_leaves_a_new_database(
+    settings: Callable[..., Settings], database_url: str, database: asyncpg.Connection, log: Log
+) -> None:
+    await database.execute("ALTER TABLE shows ADD CONSTRAINT interrupted CHECK (false)")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await load(database_url, log, settings=settings())
+    await database.execute("ALTER TABLE shows DROP CONSTRAINT interrupted")
+    assert await usernames(database) == []
+    data = await load(database_url, log, settings=settings(sample_data=False))
+    assert data.users == {"admin"}
+    assert data.admin_password
+
+
+@pytest.mark.parametrize("used", [True, False])
+async def test_a_database_of_before_has_had_its_first_start_if_it_has_anything(
+    settings: Callable[..., Settings], database_url: str, database: asyncpg.Connection, log: Log, used: bool
+) -> None:
+    [migration] = [one for one in read_migrations() if one.name == "0014_first_start.sql"]
+    await database.execute("DROP TABLE first_start")
+    if used:  # `demo` was deleted, and the sample movies with their shows
+        await database.execute(
+            "INSERT INTO users (username, email) VALUES (NULL, NULL), ('ada', 'ada@a.example')"
+        )
+    await database.execute(migration.sql)
+    data = await load(database_url, log, settings=settings())
+    assert data.users == (frozenset() if used else {"demo", "staff", "admin"})
+    assert await database.fetchval("SELECT count(*) > 0 FROM movies") is not used

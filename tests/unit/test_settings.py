@@ -29,6 +29,16 @@ def test_the_metrics_port_follows_the_port() -> None:
     assert read_settings({"AISLE_PORT": "9000", "AISLE_METRICS_PORT": "7000"}).metrics_port == 7000
 
 
+def test_sample_data_is_on_only_beside_an_embedded_database() -> None:
+    elsewhere = {"AISLE_DATABASE_URL": "postgresql://db/aisle"}
+    assert read_settings({}).sample_data is True
+    assert read_settings(elsewhere).sample_data is False
+    assert read_settings({"AISLE_SAMPLE_DATA": "off"}).sample_data is False
+    assert read_settings(elsewhere | {"AISLE_SAMPLE_DATA": "on"}).sample_data is True
+    with pytest.raises(SettingError, match="AISLE_SAMPLE_DATA='no': one of on, off is wanted"):
+        read_settings({"AISLE_SAMPLE_DATA": "no"})
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [
