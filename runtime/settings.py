@@ -188,8 +188,13 @@ def _host(value: str) -> str:
 
 
 def _folder(value: str) -> Path:
-    if (path := Path(value)).exists() and not path.is_dir():
-        raise ValueError("this is not a folder")
+    path = Path(value)
+    try:
+        other = path.exists() and not path.is_dir()
+    except OSError as error:
+        raise ValueError(f"{error.strerror}; set AISLE_HOME to another folder") from None
+    if other:
+        raise ValueError("this is not a folder; set AISLE_HOME to another")
     return path
 
 

@@ -104,6 +104,7 @@ class BoundedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         bounds = self._bounds
         if not bounds.reading:
+            bounds.discard(self.loop.time())
             return
         size = len(data)
         if (
@@ -205,7 +206,9 @@ class BoundedConnection(HttpToolsProtocol):
         elif not bounds.reading:
             self._end_if_answered()
         elif bounds.phase is _BODY:
-            self._watch()  # answered before its body had come, so that the rest of it is for nothing
+            # Answered before its body had come: the rest is drained, so that the client gets to the response.
+            self.flow.resume_reading()
+            self._watch()
         if self._flow.held and not bounds.full:
             if self._unread:
                 self._parse_soon()

@@ -36,8 +36,10 @@ REQUEST_S = 60.0
 KEEP_ALIVE_S = 75.0
 DRAIN_GRACE_S = 2.0
 """How long a stopping gateway still reads an idle connection: a request may be on its way to it."""
-LINGER_S = 1.0
-"""Lingering close: how long unread input is drained after the final response, or after an early one."""
+LINGER_S = 2.0
+"""Lingering close: after the final response, or an early one, input is drained until none comes for this long."""
+LINGER_MAX_S = 20.0
+"""Lingering close: how long input is drained at most."""
 STALL_S = 60.0
 
 _CHUNK_FRAMING = 12
@@ -106,6 +108,7 @@ class RequestBounds:
         "_now_s",
         "_piece",
         "_progress_s",
+        "_responded_s",
         "_since_s",
         "_unsent",
         "draining",
@@ -124,7 +127,7 @@ class RequestBounds:
         self.draining = False
         self.ends = False
         """Whether a response may be the final one: the gateway stops, or no more requests are read."""
-        self._now_s = self._since_s = now_s
+        self._now_s = self._since_s = self._responded_s = now_s
         self._idle_s = KEEP_ALIVE_S
         self._piece = self._body = 0
         self._head = self._framing = self._ahead = 0
@@ -143,8 +146,17 @@ class RequestBounds:
         """A piece of input is about to be parsed. It has at most MAX_PIECE bytes."""
         self._piece, self._now_s = size, now_s
         self._body = 0
-        if self.unanswered and (self.unanswered > 1 or self.phase is not _BODY):
-            self._ahead += size
+        if self.unanswered:
+            if self.unanswered > 1 or self.phase is not _BODY:
+                self._ahead += size
+        elif self.phase is _BODY:
+            self.discard(now_s)
+
+    def discard(self, now_s: float) -> None:
+        """Input has come that nobody wants any more: the client may still be sending before it reads."""
+        if self.phase is _STOPPED:
+            return  # the final response is not written yet
+        self._since_s = min(now_s, self._responded_s + LINGER_MAX_S - LINGER_S)
 
     def begin(self) -> None:
         """A request begins."""
@@ -222,7 +234,7 @@ class RequestBounds:
         if self.unanswered <= 1:
             self._ahead = 0
         if self.unanswered == 0:
-            self._since_s = now_s
+            self._since_s = self._responded_s = now_s
 
     def dropped(self) -> None:
         """A request is given up: it has not come whole, and gets no response of its own."""
@@ -230,7 +242,8 @@ class RequestBounds:
 
     def linger(self, now_s: float) -> None:
         """The final response is written."""
-        self.phase, self._since_s = _LINGERING, now_s
+        self.phase = _LINGERING
+        self._since_s = self._responded_s = now_s
         self.reading = False
 
     def drain(self, now_s: float) -> None:

@@ -51,6 +51,7 @@ USER = {
     "language": str,
     "role": among("customer", "staff", "admin"),
     "created_at": time,
+    "email_confirmed": bool,
 }
 TOKENS = {"access": str, "refresh": str, "token_type": "Bearer", "expires_in": 3600}
 MOVIE = {

@@ -21,7 +21,12 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     fits(user, USER)
     assert (answer.status_code, user["role"], user["username"]) == (201, "customer", "Grace")
     assert answer.headers["location"] == f"/api/users/{user['id']}"
-    await letter_to(instance, "grace@example.com", "Welcome")
+    assert user["email_confirmed"] is False
+    welcome = await letter_to(instance, "grace@example.com", "Welcome")
+    [token] = set(re.findall(r"#/email/confirm/([\w-]+)", welcome["text"]))
+    assert (await nobody("POST /api/email/confirm", json={"token": token})).status_code == 204
+    await nobody.refused("POST /api/email/confirm", 400, "validation", json={"token": token})
+    user["email_confirmed"] = True
     other = new | {"username": "other", "email": "other@example.com"}
     same = {"email": "GRACE@example.com"}
     await nobody.refused("POST /api/signup", 409, "username_taken", json=other | {"username": "gRACE"})
@@ -62,6 +67,18 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     assert changed == user | {"name": "Grace", "language": "de"}
     change = {"password": "another good one", "old_password": "wrong password"}
     await grace.refused("PATCH /api/me", 401, "bad_credentials", json=change)
+    await grace.refused("PATCH /api/me", 400, "validation", json={"email": "hopper@example.com"})
+    moved = {"email": "hopper@example.com", "old_password": PASSWORD}
+    assert await grace.ok("PATCH /api/me", USER, json=moved) == changed, "it counts once it is confirmed"
+    sent = await letter_to(instance, "hopper@example.com", "Confirm your new")
+    [token] = set(re.findall(r"#/email/confirm/([\w-]+)", sent["text"]))
+    assert (await nobody("POST /api/email/confirm", json={"token": token})).status_code == 204
+    assert (await grace.ok("GET /api/me", USER))["email"] == "hopper@example.com"
+    notice = await letter_to(instance, "grace@example.com", "is being changed")
+    [token] = set(re.findall(r"#/email/undo/([\w-]+)", notice["text"]))
+    assert (await nobody("POST /api/email/undo", json={"token": token})).status_code == 204
+    await nobody.refused("POST /api/email/undo", 400, "validation", json={"token": token})
+    assert (await grace("GET /api/me")).status_code == 401
     for address in ("grace@example.com", "unknown@example.com"):
         told = await nobody("POST /api/password/forgot", json={"email": address})
         assert (told.status_code, told.content) == (202, b"")

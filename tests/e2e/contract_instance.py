@@ -14,7 +14,8 @@ from tests.e2e.running import RunningAisle
 SOON_S = 20
 CALLS = """
 POST /api/signup · POST /api/login · POST /api/token/refresh · POST /api/logout · GET /api/me · PATCH /api/me
-DELETE /api/me · POST /api/password/forgot · POST /api/password/reset · GET /api/users · PATCH /api/users/{id}
+DELETE /api/me · POST /api/email/confirm · POST /api/email/undo
+POST /api/password/forgot · POST /api/password/reset · GET /api/users · PATCH /api/users/{id}
 GET /api/movies · POST /api/movies · GET /api/movies/{id} · PATCH /api/movies/{id} · DELETE /api/movies/{id}
 GET /api/movies/{id}/shows · GET /api/shows · POST /api/shows · GET /api/shows/{id} · PATCH /api/shows/{id}
 POST /api/shows/{id}/close · POST /api/shows/{id}/reopen · POST /api/shows/{id}/cancel

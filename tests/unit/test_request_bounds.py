@@ -10,6 +10,7 @@ from gateway.server.request_bounds import (
     DRAIN_GRACE_S,
     HEAD_S,
     KEEP_ALIVE_S,
+    LINGER_MAX_S,
     LINGER_S,
     MAX_AHEAD,
     MAX_HEAD,
@@ -185,6 +186,25 @@ def test_a_body_that_was_answered_before_it_had_come_has_a_moment() -> None:
     bounds.answered(30.0)
     assert bounds.deadline() == 30.0 + LINGER_S
     assert bounds.due(30.0 + LINGER_S, 0) is Due.CLOSE
+
+
+def test_input_is_drained_while_it_comes_so_that_the_client_gets_the_response() -> None:
+    early, final = RequestBounds(0.0), RequestBounds(0.0)
+    body(early, 0.0)
+    early.answered(30.0)
+    final.stop()
+    final.linger(30.0)
+    now_s = 30.0
+    while now_s < 30.0 + LINGER_MAX_S - LINGER_S:
+        now_s += LINGER_S / 2
+        early.feed(1_000, now_s)
+        assert early.fed() is None
+        final.discard(now_s)
+        for bounds in (early, final):
+            assert bounds.due(now_s + LINGER_S / 2, 0) is Due.NOTHING
+    for bounds in (early, final):
+        bounds.discard(now_s + LINGER_S - 0.01)
+        assert bounds.due(30.0 + LINGER_MAX_S, 0) is Due.CLOSE, "however much comes"
 
 
 def test_a_request_behind_one_that_waits_is_not_late() -> None:
