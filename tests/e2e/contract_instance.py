@@ -36,7 +36,7 @@ ELSEWHERE = {
     "internal_error": "tests/integration/test_dispatcher.py",
     "not_ready": "tests/integration/test_catalogue.py",
     "malformed": "tests/integration/test_worker.py",
-    "already_open": "tests/unit/plain_show.py",
+    "already_open": "tests/unit/show_model.py",
     "already_used": "tests/unit/test_show_staff.py",
     "checked_in": "tests/unit/test_show_staff.py",
 }

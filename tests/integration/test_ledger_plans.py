@@ -56,7 +56,7 @@ async def ledger(sold: str) -> AsyncIterator[Ledger]:
         (queries.FIRST_DECISIONS, ([],)),
     ],
 )
-async def test_shows_are_loaded_by_key_however_much_is_sold(
+async def test_shows_are_loaded_by_key(
     ledger: Ledger, use: str, query: str, arguments: tuple[list[int], ...]
 ) -> None:
     connection = await ledger._connection(use)

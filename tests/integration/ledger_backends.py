@@ -64,7 +64,7 @@ class _CutCall:
         raise ConnectionResetError
 
 
-class Fake:
+class SimulatedBackend:
     """The simulated tables."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Fake:
         pass
 
 
-class Real:
+class PostgresBackend:
     """A PostgreSQL with the migrations."""
 
     def __init__(self, database_url: str) -> None:
@@ -123,7 +123,7 @@ class Real:
         await self._db.close()
 
 
-Place = Fake | Real
+Backend = SimulatedBackend | PostgresBackend
 
 
 class Writer:

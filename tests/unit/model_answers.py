@@ -7,7 +7,7 @@ from typing import Any, cast
 import msgspec
 
 from schemas.events import Booking, Decision, Event
-from tests.unit.plain_show import Answer
+from tests.unit.show_model import Answer
 
 
 def answer_of(decision: Decision) -> Answer:
@@ -35,7 +35,7 @@ def _facts(booking: Booking) -> dict[str, Any]:
     return told | {"owner": told.pop("user_id"), "status": booking.status.value}
 
 
-def in_words(decision: Decision) -> str:
+def described(decision: Decision) -> str:
     """The decision for who reads a story."""
     said = decision.reason.value if decision.reason else "accepted"
     booking = decision.booking

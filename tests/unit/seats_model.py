@@ -8,7 +8,7 @@ Row = list[str]
 """Labels from one end to the other; "|" where there is an aisle."""
 
 
-class PlainSeats:
+class SeatsModel:
     """`sections`: name → (price of a seat, rows from the best to the worst)."""
 
     def __init__(self, sections: dict[str, tuple[int, list[Row]]]) -> None:
@@ -18,16 +18,16 @@ class PlainSeats:
         }
         self.labels = list(self.price)
 
-    def enough(self, letters: str, quantity: int, section: str | None, adjacent: bool) -> bool:
+    def enough(self, states: str, quantity: int, section: str | None, adjacent: bool) -> bool:
         """Whether there are that many to be had, in one block or, where that is allowed, in pieces."""
-        free, rows = self._free(letters), self._rows(section)
+        free, rows = self._free(states), self._rows(section)
         return any(_blocks(rows, free, quantity)) or (
             not adjacent and sum(len(run) for row in rows for run in _runs(row, free)) >= quantity
         )
 
-    def check_choice(self, letters: str, quantity: int, section: str | None, chosen: list[str]) -> None:
+    def check_choice(self, states: str, quantity: int, section: str | None, chosen: list[str]) -> None:
         """Asserts that `chosen` are the best `quantity` seats where there are enough."""
-        free, rows = self._free(letters), self._rows(section)
+        free, rows = self._free(states), self._rows(section)
         blocks = list(_blocks(rows, free, quantity))
         if blocks:
             assert tuple(chosen) == min(blocks)[-1], f"the best together are {min(blocks)[-1]}, not {chosen}"
@@ -40,8 +40,8 @@ class PlainSeats:
         fewest = next(n for n in range(1, len(runs) + 1) if sum(runs[:n]) >= quantity)
         assert pieces == fewest, f"{chosen} are {pieces} pieces where {fewest} would do"
 
-    def _free(self, letters: str) -> set[str]:
-        return {label for label, letter in zip(self.labels, letters, strict=True) if letter == "a"}
+    def _free(self, states: str) -> set[str]:
+        return {label for label, state in zip(self.labels, states, strict=True) if state == "a"}
 
     def _rows(self, section: str | None) -> list[Row]:
         return [row for name, (_, rows) in self.sections.items() if section in (None, name) for row in rows]

@@ -11,7 +11,7 @@ from seat_workers.fold import Claim, DecidedRecord, fold
 from seat_workers.show_state import BLOCKED, Show
 
 
-class Tables:
+class TablesModel:
     """What is stored of one show."""
 
     def __init__(self, show_id: int, seating: Seating) -> None:
@@ -35,7 +35,7 @@ class Tables:
             assert booking.booking_id in self.bookings
             self.bookings[booking.booking_id] = booking
 
-    def assert_say_the_same_as(self, show: Show) -> None:
+    def assert_equal_to(self, show: Show) -> None:
         """These tables hold what the show in memory does, and what it was."""
         assert self.bookings == {**show.ended, **show.bookings}
         states = bytearray(b"a" * len(self._seating))
