@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def _houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], ChaosInstance]]:
+def _instances(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], ChaosInstance]]:
     running: dict[str, ChaosInstance] = {}
     clusters: list[KafkaCluster] = []
     # Whoever ends the tests with SIGTERM, as a time-out does, wants everything ended that they have started.
@@ -60,21 +60,21 @@ def _houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
 
 @pytest.fixture(params=["postgres", pytest.param("kafka", marks=pytest.mark.kafka)])
-def instance(request: pytest.FixtureRequest, _houses: Callable[[str], ChaosInstance]) -> ChaosInstance:
+def instance(request: pytest.FixtureRequest, _instances: Callable[[str], ChaosInstance]) -> ChaosInstance:
     """An instance on each log in turn."""
-    return _houses(request.param)
+    return _instances(request.param)
 
 
 @pytest.fixture
-def kafka_instance(_houses: Callable[[str], ChaosInstance]) -> ChaosInstance:
+def kafka_instance(_instances: Callable[[str], ChaosInstance]) -> ChaosInstance:
     """The instance on three nodes of Kafka."""
-    return _houses("kafka")
+    return _instances("kafka")
 
 
 @pytest.fixture
-def postgres_instance(_houses: Callable[[str], ChaosInstance]) -> ChaosInstance:
+def postgres_instance(_instances: Callable[[str], ChaosInstance]) -> ChaosInstance:
     """The instance on embedded servers alone."""
-    return _houses("postgres")
+    return _instances("postgres")
 
 
 @pytest.fixture

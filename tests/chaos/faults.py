@@ -55,7 +55,7 @@ class Faults:
             self.all[f"kafka {node.node_id} killed"] = partial(self._node_killed, node)
             self.all[f"kafka {node.node_id} frozen"] = partial(self._node_frozen, node)
 
-    async def rage(self, until: float, pause_s: tuple[float, float]) -> None:
+    async def inject(self, until: float, pause_s: tuple[float, float]) -> None:
         """One fault or pair after the other until this monotonic time, and at least until every kind of part
         has been hit; returns when what was hit runs again.
 

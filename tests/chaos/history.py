@@ -1,4 +1,4 @@
-"""What the clients of a storm asked and saw, as they saw it: the evidence that is checked afterwards."""
+"""Recorded requests, responses and faults of a storm, for the checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Kind = Literal["book", "hold", "confirm", "cancel"]
 
 
 class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One HTTP request and what became of it. Times in seconds of one monotonic clock."""
+    """An HTTP request and its response. Times are in seconds of one monotonic clock."""
 
     sent: float
     ended: float
@@ -22,9 +22,9 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
     location: str = ""
     retry_after: str = ""
     replayed: bool = False
-    fate: Any = None
+    command: Any = None
     """For a 202: what its Location said in the end."""
-    fate_at: float = 0.0
+    decided_at: float = 0.0
     """When it said so."""
 
     @property
@@ -34,7 +34,7 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a client knows for certain of a wish, from one attempt."""
+    """What a client knows for certain of a request, from one attempt."""
 
     status: int
     """As if the answer had been waited for: 201, 200 or 409."""
@@ -43,7 +43,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """When it was known: the decision is no later."""
 
 
-class Wish(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a client wants once: one request, sent as often as it takes, under one Idempotency-Key."""
 
     user_id: int
@@ -71,14 +71,14 @@ class Wish(msgspec.Struct, kw_only=True, omit_defaults=True):
         return f"/api/bookings/{self.booking_id}/{self.kind}"
 
     @property
-    def request(self) -> dict[str, Any]:
+    def json(self) -> dict[str, Any]:
         """The body that is sent."""
-        request: dict[str, Any] = {"hold_s": self.hold_s} if self.hold_s else {}
+        body: dict[str, Any] = {"hold_s": self.hold_s} if self.hold_s else {}
         if self.seats:
-            request["seats"] = list(self.seats)
+            body["seats"] = list(self.seats)
         elif self.quantity:
-            request["quantity"] = self.quantity
-        return request
+            body["quantity"] = self.quantity
+        return body
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -87,13 +87,13 @@ class Wish(msgspec.Struct, kw_only=True, omit_defaults=True):
         for attempt in self.attempts:
             if attempt.status in (200, 201, 409):
                 known.append(Outcome(attempt.status, attempt.body, attempt.ended))
-            elif attempt.status == 202 and attempt.fate is not None:
-                if attempt.fate["status"] == "accepted":
-                    status, body = 201 if self.makes else 200, attempt.fate["booking"]
-                    known.append(Outcome(status, body, attempt.fate_at))
-                elif attempt.fate["status"] == "refused":
-                    problem = attempt.fate["problem"]
-                    known.append(Outcome(problem["status"], problem, attempt.fate_at))
+            elif attempt.status == 202 and attempt.command is not None:
+                if attempt.command["status"] == "accepted":
+                    status, body = 201 if self.makes else 200, attempt.command["booking"]
+                    known.append(Outcome(status, body, attempt.decided_at))
+                elif attempt.command["status"] == "refused":
+                    problem = attempt.command["problem"]
+                    known.append(Outcome(problem["status"], problem, attempt.decided_at))
         return known
 
     @property
@@ -123,9 +123,9 @@ class Fault(msgspec.Struct, kw_only=True):
 
 
 class History(msgspec.Struct, kw_only=True):
-    """A whole storm."""
+    """The record of a storm."""
 
-    wishes: list[Wish] = msgspec.field(default_factory=list)
+    requests: list[Request] = msgspec.field(default_factory=list)
     faults: list[Fault] = msgspec.field(default_factory=list)
     clock_s: float = 0.0
     """What has to be added to a time here for the time of day, in Unix seconds."""

@@ -138,8 +138,8 @@ async def test_a_batch_that_was_on_its_way_when_postgres_went_is_decided_when_it
         assert fate.json()["status"] == "accepted", fate.text
         found = await customer.get(f"/api/bookings/{fate.json()['booking']['id']}")
         assert found.json() == fate.json()["booking"]
-    verdict = await asyncio.to_thread(instance.command, "verify")
-    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+    verified = await asyncio.to_thread(instance.command, "verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 async def _answers(client: redis.asyncio.Redis) -> bool:

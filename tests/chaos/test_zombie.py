@@ -14,10 +14,10 @@ import redis.asyncio
 from schemas.ids import Position
 from schemas.wire import decode_replies
 from tests.chaos.chaos_instance import ChaosInstance, eventually
-from tests.chaos.checks import complaints
-from tests.chaos.crowd import Crowd
+from tests.chaos.checks import violations
+from tests.chaos.clients import Clients
 from tests.chaos.history import History
-from tests.chaos.stored import read_stored
+from tests.chaos.read_state import read_stored
 
 pytestmark = pytest.mark.kafka
 
@@ -42,12 +42,12 @@ async def test_a_worker_that_slept_while_its_partitions_moved_can_do_no_harm(
 ) -> None:
     instance, history = kafka_instance, History()
     shows = [(await instance.make_show(400), 400) for _ in range(4)]
-    crowd = Crowd(instance.client, range(first_user, first_user + 12), shows, history, seed=first_user)
+    clients = Clients(instance.client, range(first_user, first_user + 12), shows, history, seed=first_user)
     stop = asyncio.Event()
     database = await asyncpg.connect(instance.database_url)
     try:
         async with _overheard(instance) as replies:
-            living = asyncio.create_task(crowd.live(stop))
+            living = asyncio.create_task(clients.live(stop))
             for _ in range(SLEEPS):
                 await _all_at_work(instance, database)
                 await asyncio.sleep(1)
@@ -56,15 +56,15 @@ async def test_a_worker_that_slept_while_its_partitions_moved_can_do_no_harm(
             await asyncio.sleep(1)
             stop.set()
             await living
-            await crowd.settle()
+            await clients.settle()
         stored = {
             Position(partition, offset): answer
             for partition, offset, answer in await database.fetch(DECISIONS)
         }
-        wrong = complaints(history, await read_stored(instance, shows))
+        wrong = violations(history, await read_stored(instance, shows))
     finally:
         stop.set()
-        await crowd.leave()
+        await clients.leave()
         await database.close()
     assert len(replies) > 100
     assert [position for position, told in replies if stored.get(position) != told] == []

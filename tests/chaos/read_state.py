@@ -1,4 +1,4 @@
-"""Reads what PostgreSQL, the log and the seat maps have after a storm, for the checks."""
+"""Reads the state of PostgreSQL, the log and the seat maps after a storm."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtime.log import Log
 from runtime.log.opening import open_log
 from schemas.wire import EVENTS_TOPIC, decode_decision, decode_published_event
 from tests.chaos.chaos_instance import ChaosInstance
-from tests.chaos.facts import Claim, Stored, StoredBooking
+from tests.chaos.stored_state import Claim, StoredBooking, StoredState
 
 _DECIDED_S = 60.0
 _PAGE = 2_000
@@ -30,7 +30,7 @@ _CLAIMS = """
 _ANSWERS = "SELECT partition, log_offset, answer FROM decisions"
 
 
-async def read_stored(instance: ChaosInstance, shows: Sequence[tuple[int, int]]) -> Stored:
+async def read_stored(instance: ChaosInstance, shows: Sequence[tuple[int, int]]) -> StoredState:
     """What is there, once nothing is under way any more; over a minute later, what is there all the same."""
     log = await open_log(instance.kafka, instance.database_url)
     database = await asyncpg.connect(instance.database_url)
@@ -53,7 +53,7 @@ async def read_stored(instance: ChaosInstance, shows: Sequence[tuple[int, int]])
     finally:
         await database.close()
         await log.close()
-    return Stored(
+    return StoredState(
         bookings={booking.booking_id: booking for booking in bookings},
         claims=claims,
         maps={show_id: await _map(instance, show_id) for show_id in ids},
