@@ -79,7 +79,9 @@ class Composer:
             case emails.EMAIL_CONFIRMATION | emails.EMAIL_UNDO:
                 token = _token(delivery)
                 recipient = await self._link_recipient(recipient, delivery.kind, token)
-                template = emails.email_undo if delivery.kind == emails.EMAIL_UNDO else emails.email_confirmation
+                template = (
+                    emails.email_undo if delivery.kind == emails.EMAIL_UNDO else emails.email_confirmation
+                )
                 content = template(token, recipient, self._public_url)
             case _:
                 raise UnknownKind(f"this release has no e-mail of the kind {delivery.kind!r}")

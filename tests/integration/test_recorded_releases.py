@@ -241,7 +241,7 @@ async def test_emails_of_a_recording_can_be_written_and_carry_their_tickets(reco
 async def test_figures_of_a_recording_are_gathered_to_its_end(recorded: Recorded) -> None:
     pool = await postgres.create_pool(recorded.url, "test", min_size=1, max_size=2)
     figures = ReportFigures(pool, await read_zones(pool, "UTC"))
-    while await figures.gather():
+    while await figures.aggregate():
         pass
     await pool.close()
     events = [event for one in await recorded.decisions() for event in one.decision.events]
