@@ -227,7 +227,7 @@ def test_an_honest_history_passes() -> None:
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_lie_is_told(lie: str) -> None:
+def test_each_planted_fault_is_reported(lie: str) -> None:
     history, stored = honest()
     plant, told = LIES[lie]
     plant(history, stored)

@@ -106,7 +106,7 @@ async def test_another_worker_takes_the_partitions_of_a_dead_one(
 
 
 @pytest.mark.kafka
-async def test_a_worker_that_is_started_again_has_its_partitions_again_and_holds_up_nobody(
+async def test_a_restarted_worker_regains_its_partitions_without_blocking_others(
     kafka_instance: ChaosInstance, first_user: int, record_property: Record
 ) -> None:
     async with watched(kafka_instance, first_user) as watch:

@@ -102,7 +102,7 @@ async def test_the_same_key_at_the_same_moment_books_once(
     assert refused[1].headers["idempotency-replayed"] == "true"
 
 
-async def test_who_does_not_wait_gets_a_position_to_poll(
+async def test_a_request_without_waiting_returns_a_position_to_poll(
     aisle: RunningAisle, customer: httpx.AsyncClient, new_user: NewUser
 ) -> None:
     show_id = await aisle.make_show(20)
@@ -172,7 +172,7 @@ async def test_the_best_seats_are_found_for_a_quantity(
     ] == "seat_unknown"
 
 
-async def test_whoever_saw_201_finds_the_booking_at_once(
+async def test_a_booking_is_readable_directly_after_its_201(
     aisle: RunningAisle, customer: httpx.AsyncClient
 ) -> None:
     show_id = await aisle.make_show(200)

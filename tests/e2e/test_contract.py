@@ -288,7 +288,7 @@ async def test_pages_and_probes(instance: ContractInstance) -> None:
     assert (metrics.status_code, "# TYPE " in metrics.text) == (200, True)
 
 
-async def test_what_every_call_may_be_told(instance: ContractInstance) -> None:
+async def test_status_codes_of_every_call(instance: ContractInstance) -> None:
     customer, path = instance.customer, f"{await instance.show()}/bookings"
     old = instance.aisle.token_of_age(910, 3_601)
     await instance.acting(910, token=old).refused("GET /api/me/bookings", 401, "token_expired")
@@ -324,7 +324,7 @@ async def test_a_hold_that_ran_out_is_expired(instance: ContractInstance) -> Non
     assert seats["states"] == "a" * 10
 
 
-async def test_no_call_and_no_code_was_left_out(
+async def test_every_call_and_code_was_exercised(
     request: pytest.FixtureRequest, instance: ContractInstance
 ) -> None:
     in_file = [item for item in request.session.items if item.path == request.path]

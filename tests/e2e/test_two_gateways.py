@@ -122,7 +122,7 @@ async def test_a_login_at_one_goes_on_and_ends_at_the_other(pair: RunningAisle) 
         assert (await one.post("/api/token/refresh", json={"refresh": tokens["refresh"]})).status_code == 401
 
 
-async def test_who_is_shut_out_at_one_is_out_at_both(pair: RunningAisle) -> None:
+async def test_a_deactivated_account_is_rejected_by_both_gateways(pair: RunningAisle) -> None:
     async with at_each(pair, None) as clients, at_each(pair, 2, "admin") as (admin, _):
         login = await account(clients[0])
         for client in clients:

@@ -84,7 +84,7 @@ async def said(instance: RunningAisle, text: str) -> None:
     await eventually(lambda: text in instance.output.read_text(), f"{text!r} was not said")
 
 
-async def test_a_stranger_books_by_the_printed_command_and_finds_the_letter(instance: RunningAisle) -> None:
+async def test_the_printed_command_books_and_the_inbox_has_the_email(instance: RunningAisle) -> None:
     await instance.start()
     await said(instance, "Ctrl-C stops everything")
     shell = await asyncio.create_subprocess_exec(
@@ -152,7 +152,7 @@ async def test_nothing_outlives_a_supervisor_that_was_killed(instance: RunningAi
     await eventually(lambda: left_running(instance) == [], "processes outlive their supervisor")
 
 
-async def test_whatever_dies_is_started_again_at_once(instance: RunningAisle) -> None:
+async def test_a_program_that_dies_is_restarted_at_once(instance: RunningAisle) -> None:
     await instance.start()
     await said(instance, "Ctrl-C stops everything")
     await asyncio.sleep(5)  # what dies right after its start is held back a little

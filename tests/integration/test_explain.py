@@ -87,7 +87,9 @@ async def test_an_accepted_booking_and_what_became_of_it(environment: WorkerEnvi
     assert "since    the booking is cancelled, by 0-2" in text
 
 
-async def test_a_taken_seat_tells_who_took_it_and_where(environment: WorkerEnvironment) -> None:
+async def test_a_taken_seat_names_the_booking_and_position_that_took_it(
+    environment: WorkerEnvironment,
+) -> None:
     first = environment.book(7, "1", "2")
     environment.put(first)
     freed = environment.book(7, "3")

@@ -61,7 +61,7 @@ def test_paths_outside_ascii_without_a_locale(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.kafka
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-def test_kafka_in_the_foreground_ends_with_whoever_runs_it(tmp_path: Path, end: signal.Signals) -> None:
+def test_kafka_in_the_foreground_ends_with_its_parent(tmp_path: Path, end: signal.Signals) -> None:
     need_kafka()
     ports = next(ports for ports in free_ports(20) if _is_free(ports.clients + 1))
     script = (

@@ -36,6 +36,6 @@ async def test_a_node_that_goes_in_the_middle_of_opening_the_log_is_not_the_clus
     await log.close()
 
 
-async def test_where_nobody_answers_opening_the_log_fails_at_once() -> None:
+async def test_opening_the_log_of_an_unavailable_kafka_fails_at_once() -> None:
     with pytest.raises(LogUnavailable, match="does not answer"):
         await KafkaLog("127.0.0.1:9").identity()

@@ -346,7 +346,7 @@ async def test_large_records_pass_and_too_large_ones_are_refused_at_once(log: Lo
 
 
 @every_log
-async def test_a_partition_that_does_not_exist_fails_nobody_else(log: Log) -> None:
+async def test_an_append_to_a_missing_partition_does_not_fail_others(log: Log) -> None:
     appender = log.appender(TOPIC)
     answers = await asyncio.gather(
         appender.append(0, b"one"),

@@ -92,7 +92,7 @@ async def test_only_a_scratch_schema_is_written_to(environment: WorkerEnvironmen
         await rebuild(environment.database_url, 7, name)
 
 
-async def test_a_schema_that_no_rebuild_made_is_left_alone(environment: WorkerEnvironment) -> None:
+async def test_a_schema_of_another_origin_is_not_replaced(environment: WorkerEnvironment) -> None:
     await environment.db.execute("CREATE SCHEMA precious; CREATE TABLE precious.things ()")
     with pytest.raises(CannotStart, match="no rebuild made"):
         await rebuild(environment.database_url, 7, "precious")

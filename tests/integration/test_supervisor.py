@@ -96,7 +96,7 @@ async def test_what_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
     assert child.returncode == -signal.SIGKILL
 
 
-def test_a_recorded_process_is_ended_and_a_stranger_with_its_number_is_not(
+def test_a_recorded_process_is_ended_and_another_with_its_id_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ops.local.orphans._UNPROMPTED_S", 0.1)

@@ -38,7 +38,7 @@ async def environment(database_url: str) -> AsyncIterator[WorkerEnvironment]:
     await environment.db.close()
 
 
-async def test_what_the_workers_left_is_found_as_it_should_be(environment: WorkerEnvironment) -> None:
+async def test_no_differences_after_normal_operation(environment: WorkerEnvironment) -> None:
     verdict = await verify(environment.database_url, environment.log)
     assert verdict.differences == []
     assert (verdict.commands, verdict.shows, verdict.bookings, verdict.failed) == (10, 2, 2, 0)
@@ -61,7 +61,7 @@ async def test_what_the_workers_left_is_found_as_it_should_be(environment: Worke
         ("UPDATE command_ids SET log_offset = 3 WHERE log_offset = 1 AND partition = 0", "command id"),
     ],
 )
-async def test_whatever_is_changed_behind_the_workers_is_told(
+async def test_every_change_behind_the_workers_is_reported(
     environment: WorkerEnvironment, tampering: str, told: str
 ) -> None:
     await environment.db.execute(tampering)

@@ -115,7 +115,7 @@ async def test_a_checkpoint_is_gone_on_from(environment: WorkerEnvironment, log:
         ("UPDATE show_states SET starts_ms = 2 WHERE show_id = 8", "starts_ms is 2"),
     ],
 )
-async def test_what_is_changed_after_a_checkpoint_is_told_without_deciding_anything_again(
+async def test_changes_after_a_checkpoint_are_reported_without_a_replay(
     environment: WorkerEnvironment, tampering: str, told: str
 ) -> None:
     assert await differences(environment, checkpoint=True) == []
@@ -175,7 +175,7 @@ async def test_what_neither_the_log_nor_decisions_have_is_said(
     assert await differences(environment) == [], "a checkpoint after it helps"
 
 
-async def test_a_decision_that_cannot_be_read_is_told(environment: WorkerEnvironment) -> None:
+async def test_an_unreadable_decision_is_reported(environment: WorkerEnvironment) -> None:
     await environment.db.execute("UPDATE decisions SET answer = 'x' WHERE log_offset = 1")
     assert any("0-1 has a decision that cannot be read" in one for one in await differences(environment))
 
@@ -200,7 +200,7 @@ async def test_an_id_used_anew_after_two_days_leaves_earlier_repeats_in_order(
     assert await differences(environment) == []
 
 
-async def test_a_repeat_that_points_elsewhere_is_told(environment: WorkerEnvironment) -> None:
+async def test_a_repeat_with_another_first_position_is_reported(environment: WorkerEnvironment) -> None:
     booked = environment.book(7, "20")
     environment.put(booked)
     environment.put(booked)

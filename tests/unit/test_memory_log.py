@@ -49,7 +49,7 @@ async def test_during_an_outage_nothing_is_taken_and_nothing_given(log: MemoryLo
     assert [record.body for record in given[0]] == [b"before"]
 
 
-async def test_the_partitions_of_a_reader_that_vanished_go_to_the_others_untold(log: MemoryLog) -> None:
+async def test_partitions_of_a_vanished_reader_are_reassigned_without_notice(log: MemoryLog) -> None:
     gone, left = Follower(), Follower()
     readers = [log.reader(COMMANDS_TOPIC, "readers", member) for member in (gone, left)]
     for _ in range(2):
