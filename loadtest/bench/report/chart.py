@@ -100,6 +100,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
                 axes.yaxis.set_minor_locator(NullLocator())
             self._draw(axes)
             axes.set_xticks(range(len(self.categories)), self.categories)
+            axes.set_xlim(-0.5, len(self.categories) - 0.5)
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
             if not self.logarithmic:
                 axes.set_ylim(bottom=0)
@@ -151,7 +152,7 @@ def _draw_bars(axes: Axes, name: str, points: Points, colour: str, width: float)
         axes.annotate(
             _number(value.median), (at, value.high), (0, 4), textcoords="offset points", ha="center", fontsize=8.5
         )  # fmt: skip
-    axes.margins(x=0.02, y=0.1)
+    axes.margins(y=0.1)
 
 
 def _draw_line(axes: Axes, name: str, points: Points, colour: str) -> None:
@@ -160,7 +161,7 @@ def _draw_line(axes: Axes, name: str, points: Points, colour: str) -> None:
     axes.plot(
         [at for at, _ in points], medians, color=colour, linewidth=2, marker="o", markersize=5.5, label=name
     )
-    axes.margins(x=0.04, y=0.1)
+    axes.margins(y=0.1)
 
 
 def _draw_band(axes: Axes, name: str, points: Points, colour: str) -> None:
@@ -168,7 +169,7 @@ def _draw_band(axes: Axes, name: str, points: Points, colour: str) -> None:
     lows, highs = [value.low for _, value in points], [value.high for _, value in points]
     axes.fill_between(places, lows, highs, color=colour, alpha=0.18, linewidth=0)
     axes.plot(places, [value.median for _, value in points], color=colour, linewidth=2, label=name)
-    axes.margins(x=0.04, y=0.1)
+    axes.margins(y=0.1)
 
 
 def _draw_reference(axes: Axes, name: str, points: Points, colour: str) -> None:
