@@ -1,4 +1,4 @@
-"""The accounts' part of the contract."""
+"""Contract tests of accounts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PASSWORD = "correct horse 1"
 
 
 async def life_of_an_account(instance: ContractInstance) -> None:
-    """Everything that an account can go through, and what it is refused."""
+    """Exercises the life of an account and its refusals."""
     nobody = instance.nobody
     new = {"username": "Grace", "email": "grace@example.com", "password": PASSWORD, "name": "Grace H."}
     answer = await nobody("POST /api/signup", json=new)

@@ -1,4 +1,4 @@
-"""A running Aisle to hold against the contract, and what belongs to the contract."""
+"""A running instance for contract tests, with the calls and codes of the contract."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ ELSEWHERE = {
     "already_used": "tests/unit/test_show_staff.py",
     "checked_in": "tests/unit/test_show_staff.py",
 }
-"""Codes that need a fault, or a moment, that the test does not make."""
+"""Codes that need a fault, or a timing, that other tests cause."""
 
 
 class ContractInstance:
-    """The running Aisle, who calls it, and what was seen."""
+    """The running instance, its callers, and the observed calls."""
 
     def __init__(self, aisle: RunningAisle) -> None:
         self.aisle = aisle
@@ -61,7 +61,7 @@ class ContractInstance:
         return Caller(self.aisle.url, token or self.aisle.token(user_id, role), self.seen)
 
     async def show(self, **terms: Any) -> str:
-        """The address of a new show of ten seats."""
+        """Creates a show of ten seats; returns its path."""
         wanted = {"movie_id": self.movie_id, "screen_name": "1", "starts_at": "2098-01-01T20:00:00Z"}
         body = wanted | {"total_seats": 10, "price": {"amount": 1250, "currency": "EUR"}} | terms
         made = await self.staff.ok("POST /api/shows", SHOW, 201, json=body)
@@ -69,7 +69,7 @@ class ContractInstance:
 
 
 async def everywhere(holds: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Waits until something holds time after time, so with each gateway."""
+    """Waits until a condition holds repeatedly, and so on each gateway."""
     deadline, in_a_row = time.monotonic() + SOON_S, 0
     while in_a_row < 8:
         assert time.monotonic() < deadline, what

@@ -1,4 +1,4 @@
-"""Every request of the booking path, wrong in each of its parts: the problem of the table, and nothing else."""
+"""Every request of the booking path, invalid in each of its parts: the response is the problem in the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bookings through real processes, on both logs: sold once, answered once, nothing lost."""
+"""Bookings through real processes, on both logs: no seat sold twice, no booking lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every call and every error of the contract, through two gateways behind one port; each request goes to either."""
+"""Every call and every error of the contract, through two gateways behind one port."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContractInstance]
 
 @pytest.fixture
 async def instance(made: ContractInstance) -> ContractInstance:
-    """With a movie, and a hold that runs out while the tests here run."""
+    """Yields an instance with a movie, and a hold that expires while the tests here run."""
     if not made.movie_id:
         new = {"title": "The Contract", "duration_minutes": 95}
         made.movie_id = (await made.staff.ok("POST /api/movies", MOVIE, 201, json=new))["id"]

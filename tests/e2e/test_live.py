@@ -1,4 +1,4 @@
-"""The live sockets of a whole Aisle, on each log: with several processes, and through their deaths."""
+"""Live sockets of an instance, on each log, with several processes that are killed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.integration.live_sockets import Live, live
 
 
 async def statuses(socket: Live, count: int) -> list[tuple[str, str]]:
-    """The next changes of bookings, in the order they came."""
+    """Returns the next changes of bookings, in order of arrival."""
     told = [(await socket.next(lambda one: one["type"] == "booking"))["booking"] for _ in range(count)]
     return [(booking["id"], booking["status"]) for booking in told]
 

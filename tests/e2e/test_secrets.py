@@ -1,4 +1,4 @@
-"""No secret reaches a log line, whatever is asked for and however wrong; and accounts from the command line."""
+"""Secrets never appear in log lines, also for invalid requests; and accounts from the command line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WRONG = "this-was-never-the-password"
 
 @pytest.fixture
 def talkative(tmp_path: Path) -> Iterator[RunningAisle]:
-    """An Aisle that logs all it can."""
+    """Yields an instance at log level debug."""
     settings = {
         "AISLE_LOG_LEVEL": "debug",
         "AISLE_ADMIN_PASSWORD": ADMIN,
@@ -39,14 +39,14 @@ def talkative(tmp_path: Path) -> Iterator[RunningAisle]:
 
 
 async def _reset_link(client: httpx.AsyncClient) -> str:
-    """The token of the newest letter with a link."""
+    """Returns the token in the newest e-mail with a link."""
     for _ in range(300):
         for summary in (await client.get("/inbox", params={"format": "json"})).json()["items"]:
             letter = await client.get(f"/inbox/{summary['id']}", params={"format": "json"})
             if "/#/reset/" in letter.text:
                 return letter.text.partition("/#/reset/")[2][:43]
         await asyncio.sleep(0.1)
-    raise AssertionError("no letter came")
+    raise AssertionError("no e-mail arrived")
 
 
 def _everything_logged(running: RunningAisle) -> str:

@@ -1,4 +1,4 @@
-"""Two gateways behind one port are one service to clients that go from one to the other."""
+"""Two gateways behind one port act as one service for clients that change between them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _users = itertools.count(5_000)
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAisle]:
-    """Aisle with two gateways and two workers, rate limits on."""
+    """Yields an instance with two gateways and two workers, rate limits on."""
     home: Path = tmp_path_factory.mktemp("two") / "home"
     aisle = RunningAisle(home, {"AISLE_GATEWAYS": "2"})
     asyncio.run(aisle.start())
@@ -44,7 +44,7 @@ async def soon(holds: Callable[[], Awaitable[bool]], what: str) -> None:
 
 
 async def account(client: httpx.AsyncClient) -> dict[str, str]:
-    """A new account; its user name and password."""
+    """Creates an account; returns its user name and password."""
     name = f"user{next(_users)}"
     new = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
     answer = await client.post("/api/signup", json=new)
