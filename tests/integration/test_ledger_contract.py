@@ -1,4 +1,4 @@
-"""What a ledger promises its writer: kept by PostgreSQL, and by the stand-in that the simulation runs on."""
+"""The contract of a ledger, tested on PostgreSQL and on the fake of the simulation."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def book(writer: Writer, *seats: str, **fields: Any) -> BookSeats:
 
 
 def cached(stored: StoredShow | Show) -> tuple[object, ...]:
-    """All that a writer has in its memory of a show's seats."""
+    """The state of a show in its writer's memory."""
     show = Show(stored.show_id, SEATING)
     if isinstance(stored, Show):
         show = stored
@@ -100,7 +100,7 @@ def cached(stored: StoredShow | Show) -> tuple[object, ...]:
 
 
 async def refused(ledger: Ledger, backend: Backend, batch: Batch, kind: type[Exception]) -> None:
-    """The batch is refused so, and nothing of it is written."""
+    """Asserts that the batch is refused with this error, and writes nothing."""
     before = (await ledger.states([0, 1]), await backend.claims(), await ledger.decisions(0, 0, 100, 100))
     with pytest.raises(kind):
         await ledger.commit(batch)
@@ -327,7 +327,7 @@ FAULTS = {
 
 
 class EditableBatch:
-    """A batch with what is needed to spoil it."""
+    """A batch whose parts can be changed to make it inconsistent."""
 
     def __init__(self, batch: Batch, extra: Any, stranger: Any) -> None:
         self.net, self.shows, self.decided = batch.net, batch.shows, batch.decided

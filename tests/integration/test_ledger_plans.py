@@ -1,4 +1,4 @@
-"""What a worker reads for one show costs no more for all the others that are sold: no plan of it reads a table."""
+"""Reading one show does not cost more for other shows: no query plan of the ledger scans a table."""
 
 from __future__ import annotations
 

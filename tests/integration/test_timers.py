@@ -1,4 +1,4 @@
-"""What a worker asks by itself: holds run out and cancelled shows are emptied, whoever dies in between."""
+"""Timers of a worker: holds expire and bookings of cancelled shows are cancelled, even after a crash."""
 
 from __future__ import annotations
 

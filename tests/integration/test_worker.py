@@ -1,4 +1,4 @@
-"""The seat worker on a real PostgreSQL: what it decides is stored, once, and every id gets one answer."""
+"""The seat worker on a real PostgreSQL: decisions are stored once, and each command id has one answer."""
 
 from __future__ import annotations
 

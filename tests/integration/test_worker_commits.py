@@ -1,4 +1,4 @@
-"""A seat worker whose commits are refused, lost or late: nothing is lost, repeated or told too soon."""
+"""A seat worker whose commits are refused, lost or late: nothing is lost, repeated or published too early."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def test_a_command_whose_rows_postgresql_refuses_is_an_internal_error_and_
 
 
 class ShakyLedger(Ledger):
-    """Loses the connection at every other commit, before or after PostgreSQL has committed."""
+    """A ledger that loses the connection at every other commit, before or after PostgreSQL has committed."""
 
     commits = 0
 
@@ -122,7 +122,7 @@ async def test_a_commit_of_unknown_outcome_is_resolved_by_the_next_offset(
 
 
 class TardyLedger(Ledger):
-    """Loses the connection at every other commit, which PostgreSQL finishes when the next try has begun."""
+    """A ledger that loses every other commit, which PostgreSQL finishes during the next attempt."""
 
     late: Batch | None = None
 

@@ -1,4 +1,4 @@
-"""What a seat worker tells of itself, from real batches on a real PostgreSQL."""
+"""Metrics of a seat worker, from batches on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.integration.worker_environment import WorkerEnvironment
 
 
 async def samples(metrics: WorkerMetrics) -> dict[str, float]:
-    """Samples by name and labels, as `name value value`."""
+    """Samples by name and label values, as `name value value`."""
     text = (await exposition(metrics, "w")).decode()
     return {
         " ".join(

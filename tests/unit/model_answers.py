@@ -1,4 +1,4 @@
-"""What the rules answered, put as the obvious show puts it and in words."""
+"""Conversion of decisions to answers of the model, and to text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.unit.show_model import Answer
 
 
 def answer_of(decision: Decision) -> Answer:
-    """The decision as the obvious show would give it."""
+    """The decision as an answer of the model."""
     return Answer(
         reason=decision.reason and decision.reason.value,
         seats=decision.seats,
@@ -36,7 +36,7 @@ def _facts(booking: Booking) -> dict[str, Any]:
 
 
 def described(decision: Decision) -> str:
-    """The decision for who reads a story."""
+    """The decision as text for a trace."""
     said = decision.reason.value if decision.reason else "accepted"
     booking = decision.booking
     words = [said, *decision.seats]

@@ -1,15 +1,15 @@
-"""The seats of a hall in the most obvious form, and whether a choice of the best of them is right."""
+"""A simple model of a hall's seats, which checks choices of the best ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 Row = list[str]
-"""Labels from one end to the other; "|" where there is an aisle."""
+"""Labels from one end to the other; "|" is an aisle."""
 
 
 class SeatsModel:
-    """`sections`: name → (price of a seat, rows from the best to the worst)."""
+    """The model. `sections`: name → (price of a seat, rows from the best to the worst)."""
 
     def __init__(self, sections: dict[str, tuple[int, list[Row]]]) -> None:
         self.sections = sections
@@ -19,14 +19,14 @@ class SeatsModel:
         self.labels = list(self.price)
 
     def enough(self, states: str, quantity: int, section: str | None, adjacent: bool) -> bool:
-        """Whether there are that many to be had, in one block or, where that is allowed, in pieces."""
+        """Whether `quantity` seats are available, in one block or, if not `adjacent`, in several."""
         free, rows = self._free(states), self._rows(section)
         return any(_blocks(rows, free, quantity)) or (
             not adjacent and sum(len(run) for row in rows for run in _runs(row, free)) >= quantity
         )
 
     def check_choice(self, states: str, quantity: int, section: str | None, chosen: list[str]) -> None:
-        """Asserts that `chosen` are the best `quantity` seats where there are enough."""
+        """Asserts that `chosen` are the best `quantity` available seats."""
         free, rows = self._free(states), self._rows(section)
         blocks = list(_blocks(rows, free, quantity))
         if blocks:
@@ -48,7 +48,7 @@ class SeatsModel:
 
 
 def _runs(row: Row, among: set[str]) -> Iterator[Row]:
-    """Seats side by side, none left out at either end."""
+    """The maximal runs of seats side by side."""
     run: Row = []
     for label in [*row, "|"]:
         if label in among:
@@ -62,7 +62,7 @@ def _runs(row: Row, among: set[str]) -> Iterator[Row]:
 def _blocks(
     rows: list[Row], free: set[str], quantity: int
 ) -> Iterator[tuple[int, int, int, int, tuple[str, ...]]]:
-    """Every way to sit together: seats left alone, row, distance from its middle, place, labels; least first."""
+    """All blocks, as (seats left alone, row, distance from its middle, place, labels); the least is the best."""
     for number, row in enumerate(rows):
         seats = [label for label in row if label != "|"]
         for run in _runs(row, free):

@@ -1,4 +1,4 @@
-"""One show, decided in the most obvious way: a list of bookings, searched from end to end at every question.
+"""A simple model of a show: a list of bookings, searched from end to end for every question.
 
 Written from the contract with clients, not from the writer's code, so that the two can be compared. Slow, and
 nothing is kept that could be worked out anew.
@@ -33,7 +33,7 @@ from tests.unit.seats_model import SeatsModel
 
 
 class BookingModel(msgspec.Struct):
-    """A booking, whatever became of it."""
+    """A booking in any status."""
 
     booking_id: UUID
     owner: int
@@ -46,7 +46,7 @@ class BookingModel(msgspec.Struct):
 
 
 class Answer(NamedTuple):
-    """What a command is told, and what expired: (kind of event, the booking or the seats it is about)."""
+    """The answer to a command, and its events as (type, booking or seats)."""
 
     reason: str | None = None
     seats: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Answer(NamedTuple):
 
 
 class Refused(Exception):
-    """Ends a command with its reason."""
+    """Ends a command with the reason of its refusal."""
 
     def __init__(self, reason: str, seats: Iterable[str] = (), limit: int | None = None) -> None:
         self.answer = Answer(reason, tuple(seats), limit)
@@ -68,7 +68,7 @@ def refuse_if(wrong: object, reason: str, seats: Iterable[str] = (), limit: int 
 
 
 class ShowModel:
-    """The show. `page`: how many bookings one command cancels when it is called off.
+    """The model. `page`: bookings that one command cancels when the show is cancelled.
 
     `choose` is asked which seats a request for a number of them gets; whether the choice is right is checked.
     """
@@ -91,7 +91,7 @@ class ShowModel:
         return [booking for booking in self.bookings if booking.status in ("held", "confirmed")]
 
     def state(self, label: str) -> str:
-        """Who has a seat: a, h, s or b."""
+        """The state of a seat: a, h, s or b."""
         for booking in self.live():
             if label in booking.seats:
                 return "h" if booking.status == "held" else "s"
@@ -107,7 +107,7 @@ class ShowModel:
         return min((b.expires_ms for b in self.live() if b.expires_ms is not None), default=None)
 
     def ask(self, command: Command, now_ms: int) -> Answer:
-        """Takes a command with an id that is new."""
+        """Decides and applies a command whose id is new."""
         expired = self._expire(now_ms)
         try:
             answer = self._decide(command, now_ms)
@@ -288,6 +288,6 @@ class ShowModel:
 
 
 def facts(booking: BookingModel) -> dict[str, Any]:
-    """What is told of a booking, as it is now."""
+    """The fields of a booking that answers and events have."""
     told = msgspec.structs.asdict(booking)
     return told | {"seats": tuple(booking.seats), "checked_in": dict(booking.checked_in)}

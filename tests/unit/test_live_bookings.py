@@ -1,4 +1,4 @@
-"""Packed bookings are mappings like any other, in little memory."""
+"""Packed bookings behave like ordinary mappings and take little memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of bookings and holds, drawn from the table on top of seat_workers/show.py."""
+"""Tests of the rules of bookings and holds, derived from the table in seat_workers/show.py."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TAKING: list[type[Any]] = [BookSeats, HoldSeats]
 
 
 def take(show: Show, kind: type[Any], *seats: str, **asked: Any) -> Decision:
-    """Books or holds, whichever `kind` says."""
+    """Books or holds, according to `kind`."""
     return book(show, *seats, **asked) if kind is BookSeats else hold(show, *seats, **asked)
 
 
@@ -130,8 +130,8 @@ FAULTS: list[tuple[Reason, Callable[[Show], Any], tuple[str, ...]]] = [
     (Reason.SEAT_BLOCKED, lambda show: None, ("B1", "B2")),
     (Reason.LIMIT_EXCEEDED, lambda show: ask(show, ChangeShow, by=STAFF, seats_per_customer=0), ()),
 ]
-"""What can be wrong with asking for seats at 100 ms, in the order of the API; how it comes about, and the seats
-at fault. A1 and A3 are taken, B1 and B2 are blocked."""
+"""Reasons to refuse a request for seats at 100 ms, in the order of the API, each with its cause and the seats at fault.
+A1 and A3 are taken, B1 and B2 are blocked."""
 
 
 @pytest.mark.parametrize("kind", TAKING)

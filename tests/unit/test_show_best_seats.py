@@ -1,4 +1,4 @@
-"""Asking a show for a number of seats instead of certain ones: refusals, limits and what is booked."""
+"""Tests of requests for the best available seats: refusals, limits and bookings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FAULTS: list[tuple[Reason, Callable[[Show], Any], dict[str, Any]]] = [
     (Reason.NOT_ENOUGH_SEATS, lambda show: ask(show, BlockSeats, by=STAFF, seats=show.seating.labels), {}),
     (Reason.LIMIT_EXCEEDED, lambda show: ask(show, ChangeShow, by=STAFF, seats_per_customer=0), {}),
 ]
-"""What can be wrong with asking for a number of seats at 100 ms, first things first."""
+"""Reasons to refuse a request for best seats at 100 ms, in the order of the API."""
 
 
 @pytest.mark.parametrize("take", BOTH)

@@ -1,4 +1,4 @@
-"""The rules of a show against an obvious, slow one: whatever is asked, in whatever order, they say the same.
+"""A comparison of the rules with a simple model: both give the same answers to random commands.
 
 Hypothesis makes up stories of a small hall and shortens the one that fails; its steps and answers can be read
 like a log. `pytest --hypothesis-profile=thorough` tells many more, `quick` fewer.
@@ -81,7 +81,7 @@ hold_s = st.sampled_from([1, 30, 300])
 
 
 class OneShowCache:
-    """A worker's memory of the show, as the decider needs it."""
+    """A show cache with one show, as the decider needs it."""
 
     def __init__(self, show: Show) -> None:
         self.show = show
@@ -94,7 +94,7 @@ class OneShowCache:
 
 
 class ShowComparison(RuleBasedStateMachine):
-    """Everything that can happen to a show, to both of them."""
+    """Random commands for the rules and the model."""
 
     bookings = Bundle("bookings")
 
@@ -132,7 +132,7 @@ class ShowComparison(RuleBasedStateMachine):
         return self.put(command)
 
     def put(self, command: Command | None, clock_ms: int | None = None) -> Decision:
-        """Gives a record to both and compares what they say."""
+        """Gives a record to both and compares their answers."""
         body = b"garbage" if command is None else encode(command)
         at_ms = self.now_ms if clock_ms is None else clock_ms
         now_ms = self.last_ms = max(at_ms, self.last_ms)

@@ -1,4 +1,4 @@
-"""The rules of what staff do to a show: withhold seats, change terms, close it, call it off, let people in."""
+"""Tests of the rules of staff commands: block seats, change terms, close and cancel the show, check in."""
 
 from __future__ import annotations
 
