@@ -1,4 +1,4 @@
-"""What the notifier makes of events and wishes for letters, on a real PostgreSQL and over real SMTP."""
+"""E-mails for events and requests, with a real PostgreSQL and over real SMTP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def environment(
         yield environment
 
 
-async def test_a_confirmed_booking_brings_a_letter_with_its_tickets(environment: NotifierEnvironment) -> None:
+async def test_a_confirmed_booking_sends_an_e_mail_with_its_tickets(environment: NotifierEnvironment) -> None:
     async with environment.notifier():
         environment.confirmed("0-5-0")
         delivery = await environment.until_status("0-5-0", "sent")
@@ -37,7 +37,7 @@ async def test_a_confirmed_booking_brings_a_letter_with_its_tickets(environment:
 
 
 @pytest.mark.parametrize("zone", ["localtime", "Mars/Olympus", "", "../x"])
-async def test_a_show_with_an_unusable_zone_brings_its_e_mails_in_the_venues(
+async def test_e_mails_of_a_show_with_an_unusable_zone_use_the_venues(
     environment: NotifierEnvironment, zone: str
 ) -> None:
     await environment.database.execute(
@@ -70,7 +70,7 @@ async def test_a_repeated_event_sends_nothing_twice(environment: NotifierEnviron
     assert len(set(environment.post.ids)) == 3
 
 
-async def test_letters_about_one_booking_go_out_in_order(environment: NotifierEnvironment) -> None:
+async def test_e_mails_about_one_booking_are_sent_in_order(environment: NotifierEnvironment) -> None:
     answers = ["451 later", None, None, None]
     environment.post.on_letter = lambda _letter: answers.pop(0)
     booking = environment.booking()
@@ -86,7 +86,7 @@ async def test_letters_about_one_booking_go_out_in_order(environment: NotifierEn
     assert subjects == ["Your tickets", "Your tickets", "Cancelled"]
 
 
-async def test_who_has_forgotten_their_account_gets_nothing(environment: NotifierEnvironment) -> None:
+async def test_a_deleted_account_gets_no_e_mail(environment: NotifierEnvironment) -> None:
     await environment.database.execute(
         "UPDATE users SET email = NULL, username = NULL, name = '', password_hash = NULL WHERE user_id = 3"
     )
@@ -99,7 +99,7 @@ async def test_who_has_forgotten_their_account_gets_nothing(environment: Notifie
     assert environment.post.letters == []
 
 
-async def test_records_that_cannot_be_read_are_passed_over(environment: NotifierEnvironment) -> None:
+async def test_unreadable_records_are_skipped(environment: NotifierEnvironment) -> None:
     async with environment.notifier():
         for body in (
             b"",
@@ -113,7 +113,7 @@ async def test_records_that_cannot_be_read_are_passed_over(environment: Notifier
     assert len(environment.post.letters) == 1
 
 
-async def test_a_letter_that_cannot_be_written_does_not_stop_the_others(
+async def test_a_failed_composition_does_not_block_other_e_mails(
     environment: NotifierEnvironment,
 ) -> None:
     booking = environment.booking()
@@ -126,7 +126,7 @@ async def test_a_letter_that_cannot_be_written_does_not_stop_the_others(
     assert "there is no show 8" in delivery["last_error"]
 
 
-async def test_line_ends_in_a_title_make_no_headers(environment: NotifierEnvironment) -> None:
+async def test_line_ends_in_a_title_inject_no_headers(environment: NotifierEnvironment) -> None:
     await environment.database.execute(
         "UPDATE movies SET title = E'Evil\\r\\nBcc: eve@example.org\\r\\n\\r\\nhello'"
     )
@@ -139,7 +139,7 @@ async def test_line_ends_in_a_title_make_no_headers(environment: NotifierEnviron
     assert len(list(letter.iter_attachments())) == 1
 
 
-async def test_letters_that_the_gateways_want_are_sent_and_their_secrets_forgotten(
+async def test_requested_e_mails_are_sent_and_their_secrets_deleted(
     environment: NotifierEnvironment,
 ) -> None:
     async with environment.notifier():
@@ -160,7 +160,7 @@ async def test_letters_that_the_gateways_want_are_sent_and_their_secrets_forgott
     assert await environment.database.fetchval("SELECT count(*) FROM letters_wanted") == 0
 
 
-async def test_a_reset_link_that_is_too_old_is_not_sent(environment: NotifierEnvironment) -> None:
+async def test_an_expired_reset_link_is_not_sent(environment: NotifierEnvironment) -> None:
     await environment.database.execute(
         "INSERT INTO letters_wanted (user_id, kind, data, created_at) "
         """VALUES (3, 'password_reset', '{"token": "s3cret"}', now() - interval '31 minutes')"""

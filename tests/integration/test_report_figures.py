@@ -204,7 +204,7 @@ async def test_a_report_has_what_was_decided_a_moment_ago(
         await known.go_on(database, 40)
 
 
-async def test_gatherers_side_by_side_count_nothing_twice(
+async def test_concurrent_aggregation_counts_nothing_twice(
     pool: asyncpg.Pool, known: KnownSales, database: asyncpg.Connection
 ) -> None:
     zones = await read_zones(pool, "UTC")
@@ -227,7 +227,7 @@ async def test_csv_says_the_same_as_json(reader: ReportReader, known: KnownSales
         assert line["net"] == f"{item.net.amount / 10**digits:.{digits}f}"
 
 
-async def test_figures_that_take_too_long_to_gather_are_asked_for_again(
+async def test_slow_aggregation_is_answered_not_ready(
     reader: ReportReader, known: KnownSales, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report_figures, "_CATCH_UP_TIMEOUT_S", 0.0)

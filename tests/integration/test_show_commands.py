@@ -197,7 +197,7 @@ async def test_lists_of_seats_that_cannot_be_meant_are_refused(staff: httpx.Asyn
             assert [error["field"] for error in answer.json()["errors"]] == [field], body
 
 
-async def test_a_whole_house_is_blocked_at_once(staff: httpx.AsyncClient) -> None:
+async def test_a_whole_layout_is_blocked_at_once(staff: httpx.AsyncClient) -> None:
     show = await add_show(staff, await add_movie(staff), total_seats=20_000)
     every = [str(number) for number in range(1, 20_001)]
     answer = await staff.post(f"/api/shows/{show['id']}/block", json={"seats": every})
