@@ -20,12 +20,14 @@ SHOWS = 4
 SEATS = 300
 PAUSE_S = (0.5, 2.0)
 MIN_ACCEPTED = 20
-"""Of each kind, so many requests come true before it is over: a busy machine takes longer for them."""
+"""Number of accepted requests of each kind before a storm may end, also on a busy machine."""
 
 
 async def storm(instance: ChaosInstance, *, seconds: float, seed: int, first_user: int = 10_000) -> History:
-    """Lets it rage for so long, and until every kind of part has been hit and every kind of request has come true;
-    raises AssertionError with all that is wrong afterwards."""
+    """Runs a storm for `seconds`, and until every kind of part was hit and every kind of request accepted.
+
+    Raises AssertionError with all violations.
+    """
     history = History()
     shows = [(await instance.make_show(SEATS), SEATS) for _ in range(SHOWS)]
     users = range(first_user, first_user + CLIENTS)
@@ -35,7 +37,7 @@ async def storm(instance: ChaosInstance, *, seconds: float, seed: int, first_use
     living = asyncio.create_task(clients.live(calm))
     try:
         await Faults(instance, history, seed).inject(until, PAUSE_S)
-        await eventually(lambda: _enough(history), "too few requests come true")
+        await eventually(lambda: _enough(history), "too few requests are accepted")
         calm.set()
         await living
         await instance.wait_until_ready()
@@ -54,17 +56,17 @@ async def storm(instance: ChaosInstance, *, seconds: float, seed: int, first_use
 
 
 def accepted_by_kind(history: History) -> Counter[str]:
-    """How many requests of each kind came true."""
+    """Returns the number of accepted requests of each kind."""
     return Counter(request.kind for request in history.requests if request.accepted is not None)
 
 
 async def _enough(history: History) -> bool:
-    came_true = accepted_by_kind(history)
-    return all(came_true[kind] >= MIN_ACCEPTED for kind in get_args(Kind))
+    accepted = accepted_by_kind(history)
+    return all(accepted[kind] >= MIN_ACCEPTED for kind in get_args(Kind))
 
 
 def tally(history: History) -> str:
-    """What there was, in one line."""
+    """Returns a summary in one line."""
     attempts = [attempt for request in history.requests for attempt in request.attempts]
     answers = Counter(str(attempt.status or attempt.error) for attempt in attempts)
     refusals = Counter(

@@ -1,4 +1,4 @@
-"""The checks see: each lie that is planted in an honest history is told, and the honest one passes."""
+"""The checks of a storm report each planted fault and accept a correct history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing is left running, whatever ends the tests and in whatever state they have left an instance."""
+"""No process is left running, however the tests end and in any state of an instance."""
 
 from __future__ import annotations
 

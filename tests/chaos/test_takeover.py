@@ -1,4 +1,4 @@
-"""How soon somebody else sees to the partitions of a worker that died, or went to sleep."""
+"""Time until another worker takes over the partitions of a killed or frozen one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL starts over whatever an earlier one has left behind."""
+"""The embedded PostgreSQL starts with orphaned processes and files of an earlier one."""
 
 from __future__ import annotations
 

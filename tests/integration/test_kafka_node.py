@@ -1,4 +1,4 @@
-"""The Kafka that runs here without Docker: it starts, it says why it cannot, and it outlives nobody."""
+"""Kafka without Docker: start, errors of a failed start, and end with its parent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening the log in Kafka while one of its nodes goes away: the others are asked."""
+"""Opening the log in Kafka while one of its nodes fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runtime.log.kafka import KafkaLog
 pytestmark = pytest.mark.kafka
 
 
-async def test_a_node_that_goes_in_the_middle_of_opening_the_log_is_not_the_cluster(
+async def test_opening_continues_on_another_node_when_one_fails(
     kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send, asked = AIOKafkaAdminClient._send_request, []

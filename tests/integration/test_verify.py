@@ -1,4 +1,4 @@
-"""`aisle verify` finds nothing in a database as the workers left it, and whatever was changed behind them."""
+"""`aisle verify` finds no differences after normal operation, and every change made behind the workers."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ async def environment(database_url: str) -> AsyncIterator[WorkerEnvironment]:
 
 
 async def test_no_differences_after_normal_operation(environment: WorkerEnvironment) -> None:
-    verdict = await verify(environment.database_url, environment.log)
-    assert verdict.differences == []
-    assert (verdict.commands, verdict.shows, verdict.bookings, verdict.failed) == (10, 2, 2, 0)
+    findings = await verify(environment.database_url, environment.log)
+    assert findings.differences == []
+    assert (findings.commands, findings.shows, findings.bookings, findings.failed) == (10, 2, 2, 0)
 
 
 @pytest.mark.parametrize(
-    ("tampering", "told"),
+    ("tampering", "expected"),
     [
         ("UPDATE claims SET seat = 50 WHERE seat = 0", "seat 1 is not claimed"),
         ("INSERT INTO claims VALUES (7, 60, 's', gen_random_uuid())", "seat index 60"),
@@ -62,8 +62,8 @@ async def test_no_differences_after_normal_operation(environment: WorkerEnvironm
     ],
 )
 async def test_every_change_behind_the_workers_is_reported(
-    environment: WorkerEnvironment, tampering: str, told: str
+    environment: WorkerEnvironment, tampering: str, expected: str
 ) -> None:
     await environment.db.execute(tampering)
-    verdict = await verify(environment.database_url, environment.log)
-    assert any(told in difference for difference in verdict.differences), verdict.differences
+    findings = await verify(environment.database_url, environment.log)
+    assert any(expected in difference for difference in findings.differences), findings.differences

@@ -1,4 +1,4 @@
-"""The life of a service: what stops it, and what is said then."""
+"""The life of a service: its ends, and the log line of each."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_a_stop_leaves_side_tasks_to_be_ended_by_their_owner() -> None:
     task.cancel()
 
 
-def test_errors_that_an_operator_can_mend_are_one_line_and_others_are_not_known() -> None:
+def test_correctable_errors_are_one_line_and_others_are_unknown() -> None:
     assert known_reason(CannotStart("no disk")) == "no disk"
     assert known_reason(ExceptionGroup("", [WrongLog("another log")])) == "another log"
     in_use = OSError(errno.EADDRINUSE, "Address already in use")
