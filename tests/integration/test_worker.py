@@ -105,7 +105,7 @@ async def test_the_same_id_gets_the_same_answer_within_a_batch_and_later(
         decisions = [await environment.decision(position) for position in positions]
         positions.append(environment.put(again))
         decisions.append(await environment.decision(positions[-1]))
-    async with environment.working():  # one that remembers nothing: the unique index tells it
+    async with environment.working():  # with empty memory: the unique index finds the repeats
         decisions.append(await environment.decision(environment.put(again)))
         decisions.append(await environment.decision(environment.put(other)))
     booked, same, reused, same_later, same_after_restart, reused_after_restart = decisions

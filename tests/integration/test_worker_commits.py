@@ -204,7 +204,9 @@ async def test_a_batch_abandoned_in_a_forced_revoke_is_decided_again_by_the_next
         booked = environment.book(7, "1")
         position = environment.put(booked)
         await asyncio.sleep(0.5)  # its commit hangs
-        async with environment.working():  # somebody comes: everything is given back, and given out anew
+        async with (
+            environment.working()
+        ):  # a second member joins: all partitions are revoked and assigned anew
             ledger.stuck = False
             decision = await environment.decision(position)
     assert decision.reason is None
@@ -237,10 +239,10 @@ async def test_the_published_offset_is_monotonic_across_a_forced_revoke(
             await environment.decision(environment.put(environment.book(show, "1"), partition))
         async with (
             environment.working()
-        ):  # somebody comes, so both are let go of in haste, and has one of the two
+        ):  # a second member joins: both revokes are forced, and it gets one of the two
             for partition, show in shows.items():
                 await environment.decision(environment.put(environment.book(show, "2"), partition))
-        await asyncio.sleep(0.5)  # and leaves: both come back
+        await asyncio.sleep(0.5)  # it leaves: both come back
         assert stuck
         assert worker._published == {0: 3, 1: 3}
         go_on.set()

@@ -42,7 +42,7 @@ async def test_metrics_of_commands_batches_and_partitions(database_url: str) -> 
         environment.put(environment.book(7, "2", user_id=2))
         environment.put(b"no command")
         await environment.decision(environment.put(environment.book(7, "3")))
-        # PostgreSQL shows a commit before the worker hears of it.
+        # PostgreSQL shows a commit before the worker notices.
         while (now := await samples(metrics))["aisle_batch_commands_sum"] < 5:
             assert not running.done()
             await asyncio.sleep(0.01)

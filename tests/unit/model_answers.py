@@ -30,16 +30,16 @@ def _about(event: Event) -> Any:
 
 
 def _facts(booking: Booking) -> dict[str, Any]:
-    told = msgspec.structs.asdict(booking)
-    del told["show_id"], told["currency"]
-    return told | {"owner": told.pop("user_id"), "status": booking.status.value}
+    fields = msgspec.structs.asdict(booking)
+    del fields["show_id"], fields["currency"]
+    return fields | {"owner": fields.pop("user_id"), "status": booking.status.value}
 
 
 def described(decision: Decision) -> str:
     """The decision as text for a trace."""
-    said = decision.reason.value if decision.reason else "accepted"
+    outcome = decision.reason.value if decision.reason else "accepted"
     booking = decision.booking
-    words = [said, *decision.seats]
+    words = [outcome, *decision.seats]
     if booking is not None:
         words.append(f"booking {booking.booking_id.int} of {', '.join(booking.seats)} {booking.status.value}")
     words += [f"[{type(event).__name__}]" for event in decision.events]

@@ -289,5 +289,5 @@ class ShowModel:
 
 def facts(booking: BookingModel) -> dict[str, Any]:
     """The fields of a booking that answers and events have."""
-    told = msgspec.structs.asdict(booking)
-    return told | {"seats": tuple(booking.seats), "checked_in": dict(booking.checked_in)}
+    fields = msgspec.structs.asdict(booking)
+    return fields | {"seats": tuple(booking.seats), "checked_in": dict(booking.checked_in)}

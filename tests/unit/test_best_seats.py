@@ -76,7 +76,7 @@ def test_chosen_seats_are_available_and_in_the_fewest_blocks(
     states: str, quantity: int, adjacent: bool
 ) -> None:
     seats = best_seats(states.encode(), CINEMA, quantity, None, adjacent)
-    free = [seat for seat, letter in enumerate(states) if letter == "a"]
+    free = [seat for seat, state in enumerate(states) if state == "a"]
     runs = sorted((len(run) for segment in _free_runs(states) for run in [segment]), reverse=True)
     fewest = next((n for n in range(1, len(runs) + 1) if sum(runs[:n]) >= quantity), None)
     if fewest is None or (adjacent and fewest > 1):
@@ -90,6 +90,4 @@ def test_chosen_seats_are_available_and_in_the_fewest_blocks(
 
 def _free_runs(states: str) -> list[str]:
     segments = [states[start:end] for row in CINEMA.rows for start, end in row.segments]
-    return [
-        "".join(run) for segment in segments for letter, run in itertools.groupby(segment) if letter == "a"
-    ]
+    return ["".join(run) for segment in segments for state, run in itertools.groupby(segment) if state == "a"]

@@ -66,7 +66,7 @@ def test_live_bookings_behave_like_a_dictionary(steps: list[tuple[bool, int]]) -
         assert live.smallest(3) == sorted(plain)[:3]
 
 
-CHUNKS = st.lists(st.tuples(st.integers(1, 3), st.sampled_from(["sold", "held", "let in"])), max_size=25)
+CHUNKS = st.lists(st.tuples(st.integers(1, 3), st.sampled_from(["sold", "held", "checked in"])), max_size=25)
 
 
 @given(CHUNKS, st.integers(0, 2**32).map(random.Random))
@@ -90,7 +90,7 @@ def test_a_filled_show_equals_one_that_was_booked_step_by_step(
                 currency="EUR",
                 created_ms=n,
                 expires_ms=1_000 + n if held else None,
-                checked_in=dict.fromkeys(labels[:2], 5_000 + n) if kind == "let in" else {},
+                checked_in=dict.fromkeys(labels[:2], 5_000 + n) if kind == "checked in" else {},
             )
         )
     one_by_one, at_once = Show(7, seating), Show(7, seating)
@@ -109,7 +109,7 @@ def test_a_filled_show_equals_one_that_was_booked_step_by_step(
         at_once.claim(
             msgspec.structs.replace(booking, booking_id=UUID(int=rng.getrandbits(128)), checked_in={})
         )
-    assert not any(booking.checked_in for booking in at_once.bookings.values()), "who was let in is forgotten"
+    assert not any(booking.checked_in for booking in at_once.bookings.values()), "check-ins are dropped"
     assert len(at_once.bookings) == len(bookings)
 
 

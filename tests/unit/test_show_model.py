@@ -1,7 +1,7 @@
 """A comparison of the rules with a simple model: both give the same answers to random commands.
 
-Hypothesis makes up stories of a small hall and shortens the one that fails; its steps and answers can be read
-like a log. `pytest --hypothesis-profile=thorough` tells many more, `quick` fewer.
+Hypothesis generates sequences of commands for a small hall and shrinks a failing one; its steps and answers read like a
+log. `pytest --hypothesis-profile=thorough` runs many more, `quick` fewer.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def test_a_cancelled_show_closes_at_once_and_cancels_bookings_in_pages(
     assert [type(event) for event in first.events] == [ShowCancelled, BookingCancelled, HoldReleased]
     assert (show.status, sorted(show.bookings)) == (ShowStatus.CANCELLED, made[2:])
     assert book(show, "C1").reason is Reason.SHOW_CANCELLED
-    assert ask(show, CancelShow, by=STAFF).reason is Reason.SHOW_CANCELLED, "whoever asks again"
+    assert ask(show, CancelShow, by=STAFF).reason is Reason.SHOW_CANCELLED, "a repeat by staff"
     second = ask(show, CancelShow, by=0, staff=True)
     assert [type(event) for event in second.events] == [BookingCancelled, BookingCancelled]
     assert [show.ended[booking_id].status.value for booking_id in made] == ["cancelled", "released"] + [
