@@ -26,10 +26,10 @@ async def test_a_confirmed_booking_sends_an_e_mail_with_its_tickets(environment:
     async with environment.notifier():
         environment.confirmed("0-5-0")
         delivery = await environment.until_status("0-5-0", "sent")
-    (letter,) = environment.post.letters
-    assert letter["To"] == "Ada <ada@example.org>"
-    assert "The Lighthouse at Noon" in letter["Subject"]
-    (pdf,) = letter.iter_attachments()
+    (message,) = environment.post.messages
+    assert message["To"] == "Ada <ada@example.org>"
+    assert "The Lighthouse at Noon" in message["Subject"]
+    (pdf,) = message.iter_attachments()
     assert pdf.get_content().startswith(b"%PDF-")
     assert delivery["sent_at"] is not None
     assert delivery["taken_by"] is None
@@ -49,8 +49,8 @@ async def test_e_mails_of_a_show_with_an_unusable_zone_use_the_venues(
         environment.happens(BookingConfirmed(booking), "0-5-0")
         environment.happens(BookingCancelled(booking), "0-6-0")
         await environment.until_status("0-6-0", "sent")
-    assert len(environment.post.letters) == 2
-    for e_mail in environment.post.letters:
+    assert len(environment.post.messages) == 2
+    for e_mail in environment.post.messages:
         text = e_mail.get_body(("plain",))
         assert text is not None
         assert "1:45" in text.get_content()
@@ -66,13 +66,13 @@ async def test_a_repeated_event_sends_nothing_twice(environment: NotifierEnviron
         environment.happens(event, "0-5-0")
         environment.confirmed("0-7-0")
         await environment.until_status("0-7-0", "sent")
-    assert len(environment.post.letters) == 3
+    assert len(environment.post.messages) == 3
     assert len(set(environment.post.ids)) == 3
 
 
 async def test_e_mails_about_one_booking_are_sent_in_order(environment: NotifierEnvironment) -> None:
     answers = ["451 later", None, None, None]
-    environment.post.on_letter = lambda _letter: answers.pop(0)
+    environment.post.on_message = lambda _message: answers.pop(0)
     booking = environment.booking()
     async with environment.notifier():
         environment.happens(BookingConfirmed(booking), "0-1-0")
@@ -82,7 +82,7 @@ async def test_e_mails_about_one_booking_are_sent_in_order(environment: Notifier
         assert await environment.status("0-2-0") == "due"
         await environment.make_due()
         await environment.until_status("0-2-0", "sent")
-    subjects = [letter["Subject"].partition(":")[0] for letter in environment.post.letters]
+    subjects = [message["Subject"].partition(":")[0] for message in environment.post.messages]
     assert subjects == ["Your tickets", "Your tickets", "Cancelled"]
 
 
@@ -96,7 +96,7 @@ async def test_a_deleted_account_gets_no_e_mail(environment: NotifierEnvironment
         skipped = await environment.until_status("0-1-0", "skipped")
         await environment.until_status("0-2-0", "skipped")
     assert skipped["last_error"] == "the account was deleted"
-    assert environment.post.letters == []
+    assert environment.post.messages == []
 
 
 async def test_unreadable_records_are_skipped(environment: NotifierEnvironment) -> None:
@@ -110,7 +110,7 @@ async def test_unreadable_records_are_skipped(environment: NotifierEnvironment) 
             environment.log.put(EVENTS_TOPIC, 0, body)
         environment.confirmed("0-9-0")
         await environment.until_status("0-9-0", "sent")
-    assert len(environment.post.letters) == 1
+    assert len(environment.post.messages) == 1
 
 
 async def test_a_failed_composition_does_not_block_other_e_mails(
@@ -133,10 +133,10 @@ async def test_line_ends_in_a_title_inject_no_headers(environment: NotifierEnvir
     async with environment.notifier():
         environment.confirmed("0-1-0")
         await environment.until_status("0-1-0", "sent")
-    (letter,) = environment.post.letters
-    assert letter["Bcc"] is None
-    assert "Evil Bcc: eve@example.org hello" in letter["Subject"]
-    assert len(list(letter.iter_attachments())) == 1
+    (message,) = environment.post.messages
+    assert message["Bcc"] is None
+    assert "Evil Bcc: eve@example.org hello" in message["Subject"]
+    assert len(list(message.iter_attachments())) == 1
 
 
 async def test_requested_e_mails_are_sent_and_their_secrets_deleted(
@@ -151,11 +151,11 @@ async def test_requested_e_mails_are_sent_and_their_secrets_deleted(
         )
         await environment.until_status("letter-1", "sent")
         reset = await environment.until_status("letter-2", "sent")
-    assert [letter["Subject"] for letter in environment.post.letters] == [
+    assert [message["Subject"] for message in environment.post.messages] == [
         "Welcome to Aisle",
         "Set a new password",
     ]
-    assert "s3cret" in str(environment.post.letters[1])
+    assert "s3cret" in str(environment.post.messages[1])
     assert reset["payload"] == b"{}"
     assert await environment.database.fetchval("SELECT count(*) FROM letters_wanted") == 0
 
@@ -168,7 +168,7 @@ async def test_an_expired_reset_link_is_not_sent(environment: NotifierEnvironmen
     async with environment.notifier():
         skipped = await environment.until_status("letter-1", "skipped")
     assert skipped["payload"] == b"{}"
-    assert environment.post.letters == []
+    assert environment.post.messages == []
 
 
 def _fields(booking: Booking) -> dict[str, Any]:

@@ -29,7 +29,7 @@ async def test_a_notifier_continues_at_the_stored_offset(environment: NotifierEn
     environment.confirmed("0-2-0")
     async with environment.notifier():
         await environment.until_status("0-2-0", "sent")
-    assert len(environment.post.letters) == 2
+    assert len(environment.post.messages) == 2
     assert (
         await environment.database.fetchval("SELECT next_offset FROM consumer_offsets WHERE partition = 0")
         == 2
@@ -43,7 +43,7 @@ async def test_deliveries_wait_for_an_unavailable_mail_server(environment: Notif
             environment.confirmed(f"0-{number}-0")
         await environment.until_status("0-2-0", "due")
         await asyncio.sleep(1.2)
-        assert environment.post.letters == []
+        assert environment.post.messages == []
         await environment.post.open()
         for number in range(3):
             delivery = await environment.until_status(f"0-{number}-0", "sent")
@@ -62,7 +62,7 @@ async def test_a_broken_idle_connection_is_reopened(
         await asyncio.sleep(2.1)
         environment.confirmed("0-2-0")
         await environment.until_status("0-2-0", "sent")
-    assert len(environment.post.letters) == 2
+    assert len(environment.post.messages) == 2
 
 
 async def test_a_rejected_message_fails_and_others_are_sent(
@@ -87,7 +87,7 @@ async def test_a_deferred_message_is_retried_under_the_same_id(
         seen.append(letter["Message-ID"])
         return "451 4.7.1 try again" if len(seen) == 1 else None
 
-    environment.post.on_letter = greylist
+    environment.post.on_message = greylist
     async with environment.notifier():
         environment.confirmed("0-1-0")
         environment.confirmed("0-2-0")
@@ -175,15 +175,15 @@ async def test_a_stop_finishes_the_current_delivery_and_releases_the_others(
         environment.confirmed(f"0-{number}-0")
     arrived = asyncio.Event()
 
-    def note(_letter: Any) -> None:
+    def note(_message: Any) -> None:
         arrived.set()
 
-    environment.post.on_letter = note
+    environment.post.on_message = note
     async with environment.notifier():
         await arrived.wait()
     rows = await environment.database.fetch(
         "SELECT status, attempts, taken_by, due_at <= now() AS due FROM deliveries"
     )
-    assert sum(row["status"] == "sent" for row in rows) == len(environment.post.letters)
+    assert sum(row["status"] == "sent" for row in rows) == len(environment.post.messages)
     assert all(row["taken_by"] is None for row in rows)
     assert all(row["attempts"] == 0 and row["due"] for row in rows if row["status"] == "due")

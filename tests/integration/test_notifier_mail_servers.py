@@ -75,7 +75,7 @@ def only_ada(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data:
 async def test_a_log_in_goes_over_starttls(post: RecordingMailServer, server_tls: ssl.SSLContext) -> None:
     await post.open(tls_context=server_tls, require_starttls=True, authenticator=only_ada, auth_required=True)
     await send(f"smtp://ada:p%40ss@localhost:{post.port}?starttls=required")
-    assert len(post.letters) == 1
+    assert len(post.messages) == 1
 
 
 @pytest.mark.usefixtures("trusted")
@@ -84,7 +84,7 @@ async def test_implicit_tls_is_used_for_smtps_urls(
 ) -> None:
     await post.open(tls=server_tls, authenticator=only_ada, auth_required=True, auth_require_tls=False)
     await send(f"smtps://ada:p%40ss@localhost:{post.port}")
-    assert len(post.letters) == 1
+    assert len(post.messages) == 1
 
 
 @pytest.mark.usefixtures("trusted")
@@ -108,14 +108,14 @@ async def test_a_server_with_an_untrusted_certificate_gets_nothing(
     await post.open(tls_context=server_tls)
     with pytest.raises(MailServerUnavailable, match=r"(?i)certificate"):
         await send(f"smtp://localhost:{post.port}")
-    assert post.letters == []
+    assert post.messages == []
 
 
 async def test_a_server_without_tls_gets_nothing_where_tls_is_required(post: RecordingMailServer) -> None:
     await post.open(authenticator=only_ada, auth_require_tls=False)
     with pytest.raises(MailServerUnavailable):
         await send(f"smtp://ada:p%40ss@localhost:{post.port}?starttls=required")
-    assert post.letters == []
+    assert post.messages == []
 
 
 @pytest.mark.parametrize(
@@ -136,14 +136,14 @@ async def test_replies_about_the_message_and_about_the_client_are_distinguished(
     with pytest.raises(error, match=answer[:3]):
         await send(post.url)
     post.refusals.clear()
-    post.on_letter = lambda _letter: answer
+    post.on_message = lambda _message: answer
     with pytest.raises(error, match=answer[:3]):
         await send(post.url)
 
 
 async def test_a_broken_connection_defers_the_message(post: RecordingMailServer) -> None:
     await post.open()
-    post.on_letter = lambda _letter: post.hang_up()
+    post.on_message = lambda _message: post.hang_up()
     with pytest.raises(MessageDeferred):
         await send(post.url)
 
