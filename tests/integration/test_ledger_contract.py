@@ -269,7 +269,7 @@ async def test_one_lost_partition_refuses_the_whole_batch(
     assert await ledger.load_shows([8], [1]) == []
 
 
-async def test_an_id_that_expired_is_forgotten_by_the_commit_that_uses_it_anew(
+async def test_an_expired_id_is_deleted_by_the_commit_that_uses_it_anew(
     ledger: Ledger, backend: Backend, writer: Writer
 ) -> None:
     first = book(writer, "A1")
