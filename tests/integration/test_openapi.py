@@ -96,8 +96,8 @@ def test_every_operation_documents_body_security_and_problems(document: dict[str
 def test_examples_match_their_schemas(document: dict[str, Any]) -> None:
     seen = 0
     for call, operation in operations(document).items():
-        told = [operation.get("requestBody", {}), *operation["responses"].values()]
-        for content in (content for one in told for content in one.get("content", {}).values()):
+        parts = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for content in (content for one in parts for content in one.get("content", {}).values()):
             if "example" in content:
                 schema = content["schema"] | {"components": document["components"]}
                 errors = list(jsonschema.Draft202012Validator(schema).iter_errors(content["example"]))
