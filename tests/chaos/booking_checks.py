@@ -1,7 +1,7 @@
 """Checks of bookings: the responses to clients, in log order, must lead to the stored state. Pure.
 
-Several requests may be about one booking, at the same moment too. What was accepted names its position, so the
-story is told in that order; what nobody knows the outcome of may have happened anywhere in it, or not at all.
+Several requests may concern one booking, also at the same moment. Accepted ones have a position, which gives their
+order; one with an unknown outcome may have happened anywhere in it, or not at all.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ MOVES = {
     ("held", "time"): "expired",
     ("confirmed", "cancel"): "cancelled",
 }
-"""status, what is asked → status. Everything else is refused, and changes nothing."""
+"""(status, request) → status. All others are refused and change nothing."""
 
 REFUSED_IN = {
     "already_confirmed": {"confirmed"},
     "already_cancelled": {"cancelled", "released"},
     "hold_expired": {"expired"},
 }
-"""In which status a booking has to have been for a refusal to be true."""
+"""The statuses in which a refusal is correct."""
 
 
 def wrong_bookings(history: History, stored: StoredState) -> Iterator[str]:
-    """What was acknowledged is stored, as it was acknowledged; what was refused has changed nothing and has
-    no seats; and nothing else is there."""
+    """Yields acknowledged bookings that are not stored as acknowledged, refused requests with an effect, and
+    unexplained bookings."""
     moves: dict[str, list[Request]] = defaultdict(list)
     for request in history.requests:
         if not request.makes:
@@ -43,7 +43,7 @@ def wrong_bookings(history: History, stored: StoredState) -> Iterator[str]:
             booking_id = request.accepted["id"]
             row = unexplained.pop(booking_id, None)
             if row is None:
-                yield f"{describe(request)}: booking {booking_id} was acknowledged, and is lost or somebody else's"
+                yield f"{describe(request)}: booking {booking_id} was acknowledged, and is lost or another user's"
                 continue
             if (row.show_id, row.user_id, row.seats) != (
                 request.show_id,
@@ -65,7 +65,7 @@ def _wrong_booking(
     expires_s = _seconds(made.accepted["expires_at"])
 
     def closed(now_s: float) -> set[str]:
-        """The statuses that can have been reached by then without anybody knowing."""
+        """Returns the statuses that may have been reached by then through unknown outcomes."""
         kinds = doubtful | ({"time"} if expires_s <= now_s else set())
         reached = set(statuses)
         while more := {MOVES[s, k] for s in reached for k in kinds if (s, k) in MOVES} - reached:
@@ -80,11 +80,11 @@ def _wrong_booking(
     for _, _, request in sorted(accepted):
         at_s = min(outcome.at for outcome in request.outcomes) + clock_s
         can_be = {MOVES.get((status, request.kind)) for status in closed(at_s)}
-        told = request.accepted["status"]
-        if told not in can_be:
-            return f"{request.kind} made it {told}, which it cannot have become from {sorted(closed(at_s))}"
-        ever |= closed(at_s) | {told}
-        statuses = {told}
+        status = request.accepted["status"]
+        if status not in can_be:
+            return f"{request.kind} made it {status}, which it cannot have become from {sorted(closed(at_s))}"
+        ever |= closed(at_s) | {status}
+        statuses = {status}
     for request in moves:
         if request.refused is not None:
             seen = ever | closed(request.refused.at + clock_s)
@@ -102,7 +102,7 @@ def _seconds(at: str | None) -> float:
 
 
 def _unasked(requests: list[Request], rows: Iterable[StoredBooking]) -> Iterator[str]:
-    """What is stored and was acknowledged to nobody has to be what became of a request without a key."""
+    """Yields stored bookings without an acknowledgement that no request without a key explains."""
     doubtful = Counter(
         (request.user_id, request.show_id, frozenset(request.seats) or request.quantity)
         for request in requests

@@ -1,8 +1,8 @@
 """Checks of a storm: the clients' history against the stored state. Pure; each violation is a sentence.
 
-Nothing acknowledged is lost and nothing else is there; no seat has two owners; an Idempotency-Key counts
-once; whoever asked after an answer stands behind it in the log; every 202 was decided and every event
-published; and clients saw only answers that the contract knows.
+No acknowledged booking is lost and no other one exists; no seat has two owners; an Idempotency-Key counts once; a
+request sent after a response has a later position in the log; every 202 was decided and every event published; and
+clients received only responses of the contract.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.chaos.response_checks import describe, wrong_keys, wrong_responses
 from tests.chaos.stored_state import StoredState
 
 LETTERS = {"held": "h", "confirmed": "s"}
-"""How the seats of a live booking are shown."""
+"""Booking status → seat state in the seat map."""
 
 
 def violations(history: History, stored: StoredState) -> list[str]:
@@ -33,7 +33,7 @@ def violations(history: History, stored: StoredState) -> list[str]:
 
 
 def _seats(stored: StoredState) -> Iterator[str]:
-    """A seat has the claim of exactly its one live booking, and the seat map says so."""
+    """Yields seats whose claim or state in the seat map differs from their single live booking."""
     owners: dict[tuple[int, str], list[tuple[str, str]]] = defaultdict(list)
     for row in stored.bookings.values():
         if row.status in LETTERS:
@@ -56,7 +56,7 @@ def _seats(stored: StoredState) -> Iterator[str]:
 
 
 def _order(requests: list[Request]) -> Iterator[str]:
-    """If A was answered before B was sent, A stands before B in their partition."""
+    """Yields requests sent after a response whose position is not after its position in the partition."""
     answered: list[tuple[float, int, int]] = []
     sent: list[tuple[float, int, int, Request]] = []
     for request in requests:
@@ -69,12 +69,12 @@ def _order(requests: list[Request]) -> Iterator[str]:
     answered.sort()
     sent.sort(key=lambda one: one[0])
     last: dict[int, int] = {}
-    told = 0
+    index = 0
     for at, partition, offset, request in sent:
-        while told < len(answered) and answered[told][0] < at:
-            _, its_partition, its_offset = answered[told]
+        while index < len(answered) and answered[index][0] < at:
+            _, its_partition, its_offset = answered[index]
             last[its_partition] = max(last.get(its_partition, -1), its_offset)
-            told += 1
+            index += 1
         if offset <= last.get(partition, -1):
             yield (
                 f"{describe(request)}: asked after {partition}-{last[partition]} was answered, and decided before it"
@@ -83,7 +83,7 @@ def _order(requests: list[Request]) -> Iterator[str]:
 
 
 def _place(attempt: Attempt) -> tuple[int, int] | None:
-    """Partition and offset that an answer names: its own, or with a repeat those of the first."""
+    """Returns partition and offset in a response: of the command, or for a repeat of the first one."""
     body: Any = attempt.body
     if attempt.status in (200, 201):
         return body["decided"]["partition"], body["decided"]["offset"]

@@ -13,7 +13,7 @@ from tests.chaos.history import Attempt, History, Request
 from tests.chaos.request_generator import RequestGenerator
 
 THINK_S = 0.12
-"""What a client waits between two requests, on average."""
+"""Average pause of a client between two requests, in seconds."""
 
 _REPEATS = 4
 _SETTLE_S = 60.0
@@ -21,7 +21,7 @@ _PREFERENCES = ("wait=5", "wait=5", "wait=1", "respond-async", None)
 
 
 class Client:
-    """One customer with a connection of their own."""
+    """A customer with its own connection."""
 
     def __init__(self, http: httpx.AsyncClient, generator: RequestGenerator, history: History) -> None:
         self._http = http
@@ -30,7 +30,7 @@ class Client:
         self._random = generator.random
 
     async def live(self, stop: asyncio.Event) -> None:
-        """RequestGenerator one thing after the other until `stop`."""
+        """Sends generated requests until `stop`."""
         while not stop.is_set():
             requests = self._generator.next()
             self._history.requests += requests
@@ -38,7 +38,7 @@ class Client:
             await asyncio.sleep(self._random.expovariate(1 / THINK_S))
 
     async def settle(self) -> None:
-        """Sends what has no certain answer again until it has one, and asks for the fate of every 202."""
+        """Retries requests without an outcome, and polls the command of every 202."""
         deadline = time.monotonic() + _SETTLE_S
         for request in self._history.requests:
             if request.user_id != self._generator.user_id:
@@ -94,7 +94,7 @@ class Client:
         return attempt
 
     async def _poll_command(self, attempt: Attempt, deadline: float) -> None:
-        """Asks what became of a 202 until it is known; of another answer, nothing."""
+        """Polls the command of a 202 until it is decided; returns at once for other responses."""
         while attempt.status == 202 and (
             attempt.command is None or attempt.command.get("status") == "pending"
         ):
@@ -124,7 +124,7 @@ class Clients:
         *,
         brief_holds_until: float = 0.0,
     ) -> None:
-        """`connect` makes the connection of a user; `shows`: the number of each and how many seats it has.
+        """`connect` makes the connection of a user; `shows`: id and number of seats of each.
 
         Until the monotonic time `brief_holds_until`, some holds are as short as there are.
         """
@@ -139,7 +139,7 @@ class Clients:
         await asyncio.gather(*(client.live(stop) for client in self._clients))
 
     async def settle(self) -> None:
-        """Afterwards, when everything runs again: nothing stays uncertain that can be asked for."""
+        """Resolves all unknown outcomes once every part runs again."""
         await asyncio.gather(*(client.settle() for client in self._clients))
 
     async def leave(self) -> None:

@@ -16,7 +16,7 @@ from tests.chaos.history import Kind, Request
 
 HOLD_S = 300
 BRIEF_HOLD_S = 30
-"""The shortest hold there is: it runs out while the storm goes on."""
+"""The shortest possible hold, which expires during the storm."""
 
 _NO_KEY = 0.05
 _MOVES: dict[str, dict[tuple[Kind, ...], int]] = {
@@ -25,7 +25,7 @@ _MOVES: dict[str, dict[tuple[Kind, ...], int]] = {
     "cancelled": {("cancel",): 1, ("confirm",): 1, (): 6},
     "released": {("cancel",): 1, ("confirm",): 1, (): 6},
 }
-"""What is done next to a booking in this status, all at the same time, and how often of all times."""
+"""Status → concurrent requests for a booking in this status, with their weights."""
 
 
 class _Mine(msgspec.Struct, frozen=True):
@@ -35,7 +35,7 @@ class _Mine(msgspec.Struct, frozen=True):
 
 
 class RequestGenerator:
-    """The requests of one customer; the same seed requests the same as long as it is granted the same."""
+    """The requests of one customer: deterministic for the same seed and the same responses."""
 
     def __init__(
         self, user_id: int, shows: Sequence[tuple[int, int]], seed: str, brief_holds_until: float
@@ -48,7 +48,7 @@ class RequestGenerator:
         self._mine: list[_Mine] = []
 
     def next(self) -> list[Request]:
-        """What is wished next: one thing or, of one booking, several at the same time."""
+        """Returns the next request, or several concurrent ones for one booking."""
         if self._mine and self.random.random() < 0.2 + 0.04 * len(self._mine):
             mine = self._mine.pop(self.random.randrange(len(self._mine)))
             moves = _MOVES[mine.status]
@@ -65,7 +65,7 @@ class RequestGenerator:
         return [self._request(show_id, kind, **which)]
 
     def add_booking(self, request: Request) -> None:
-        """A request came true: its booking may be moved on."""
+        """Adds the booking of an accepted request for further changes."""
         self._mine.append(_Mine(request.show_id, request.accepted["id"], request.accepted["status"]))
 
     def _request(self, show_id: int, kind: Kind, **which: Any) -> Request:

@@ -1,4 +1,4 @@
-"""The disk of the embedded database is full: bookings are refused for a while, and nothing is missing after."""
+"""A full disk of the embedded database: bookings are rejected for a while, and none is lost."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _fill(path: Path) -> None:
 
 
 async def _use_up_the_log_files(database_url: str) -> None:
-    """Makes PostgreSQL want new files for its write-ahead log, as an hour of bookings would."""
+    """Forces PostgreSQL to create files of its write-ahead log, as an hour of bookings would."""
     for _ in range(20):
         try:
             database = await asyncpg.connect(database_url, timeout=3)

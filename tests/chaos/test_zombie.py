@@ -1,4 +1,4 @@
-"""A worker that sleeps while its partitions move on: it wakes as a zombie, and can do no harm."""
+"""A worker that is frozen while its partitions are reassigned: after it wakes, it is fenced."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_a_worker_that_falls_asleep_inside_a_statement_holds_no_lock_when_
             partition = await database.fetchval("SELECT partition FROM shows WHERE show_id = $1", show_id)
             owner = (await _owners(database))[partition]
             worker = next(name for name in instance.workers if instance.pid(name) == owner)
-            # The statement waits for a row that we have, so that the worker is asleep when it goes on.
+            # The statement waits for a row that the test has locked, so the worker is frozen when it continues.
             holding = blocker.transaction()
             await holding.start()
             await blocker.execute("SELECT FROM partitions WHERE partition = $1 FOR UPDATE", partition)
@@ -146,12 +146,12 @@ async def _all_at_work(instance: ChaosInstance, database: asyncpg.Connection) ->
 
 
 async def _waits(database: asyncpg.Connection, statement: str) -> bool:
-    """Whether a worker's statement waits for a lock."""
+    """Returns True when a statement of a worker waits for a lock."""
     return bool(await database.fetch(WAITING, f"%{statement}%"))
 
 
 async def _owners(database: asyncpg.Connection) -> dict[int, int]:
-    """partition → process id of its worker."""
+    """Returns partition → process id of its worker."""
     return {partition: int(owner.rpartition(":")[2]) for partition, owner in await database.fetch(OWNERS)}
 
 
