@@ -7,7 +7,7 @@ import json
 import re
 
 from tests.e2e.contract import TOKENS, USER, fits, page
-from tests.e2e.contract_instance import ContractInstance, everywhere, letter_to
+from tests.e2e.contract_instance import ContractInstance, everywhere, email_to
 
 PASSWORD = "correct horse 1"
 
@@ -21,7 +21,7 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     fits(user, USER)
     assert (answer.status_code, user["role"], user["username"]) == (201, "customer", "Grace")
     assert answer.headers["location"] == f"/api/users/{user['id']}"
-    await letter_to(instance, "grace@example.com", "Welcome")
+    await email_to(instance, "grace@example.com", "Welcome")
     other = new | {"username": "other", "email": "other@example.com"}
     same = {"email": "GRACE@example.com"}
     await nobody.refused("POST /api/signup", 409, "username_taken", json=other | {"username": "gRACE"})
@@ -65,8 +65,8 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     for address in ("grace@example.com", "unknown@example.com"):
         told = await nobody("POST /api/password/forgot", json={"email": address})
         assert (told.status_code, told.content) == (202, b"")
-    letter = await letter_to(instance, "grace@example.com", "password")
-    [token] = set(re.findall(r"#/reset/([\w-]+)", letter["text"]))
+    email = await email_to(instance, "grace@example.com", "password")
+    [token] = set(re.findall(r"#/reset/([\w-]+)", email["text"]))
     reset = {"token": token, "password": "another good one"}
     assert (await nobody("POST /api/password/reset", json=reset)).status_code == 204
     await nobody.refused("POST /api/password/reset", 400, "validation", json=reset)

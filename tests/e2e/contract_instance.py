@@ -76,7 +76,7 @@ async def everywhere(holds: Callable[[], Awaitable[bool]], what: str) -> None:
         in_a_row = in_a_row + 1 if await holds() else 0
 
 
-async def letter_to(instance: ContractInstance, address: str, subject: str) -> dict[str, Any]:
+async def email_to(instance: ContractInstance, address: str, subject: str) -> dict[str, Any]:
     deadline = time.monotonic() + SOON_S
     while time.monotonic() < deadline:
         listed = (await instance.nobody("GET /inbox", params={"format": "json", "to": address})).json()[
@@ -89,7 +89,7 @@ async def letter_to(instance: ContractInstance, address: str, subject: str) -> d
                 ).json()
                 return found
         await asyncio.sleep(0.1)
-    raise AssertionError(f"no letter {subject!r} to {address}")
+    raise AssertionError(f"no e-mail {subject!r} to {address}")
 
 
 def calls() -> set[str]:

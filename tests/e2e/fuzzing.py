@@ -76,8 +76,8 @@ def complaints(aisle: RunningAisle) -> list[str]:
     found = [
         line for line in lines if "level=error" in line or "level=critical" in line or "Traceback" in line
     ]
-    verdict = aisle.command("verify")
-    return found if verdict.returncode == 0 else [*found, verdict.stdout + verdict.stderr]
+    verified = aisle.command("verify")
+    return found if verified.returncode == 0 else [*found, verified.stdout + verified.stderr]
 
 
 def main(arguments: Sequence[str]) -> int:

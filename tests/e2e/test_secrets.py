@@ -42,9 +42,9 @@ async def _reset_link(client: httpx.AsyncClient) -> str:
     """Returns the token in the newest e-mail with a link."""
     for _ in range(300):
         for summary in (await client.get("/inbox", params={"format": "json"})).json()["items"]:
-            letter = await client.get(f"/inbox/{summary['id']}", params={"format": "json"})
-            if "/#/reset/" in letter.text:
-                return letter.text.partition("/#/reset/")[2][:43]
+            email = await client.get(f"/inbox/{summary['id']}", params={"format": "json"})
+            if "/#/reset/" in email.text:
+                return email.text.partition("/#/reset/")[2][:43]
         await asyncio.sleep(0.1)
     raise AssertionError("no e-mail arrived")
 

@@ -96,12 +96,12 @@ async def test_the_printed_command_books_and_the_inbox_has_the_email(instance: R
     assert len(booking["seats"]) == 2
     async with httpx.AsyncClient(base_url=instance.url, headers={"Accept": "application/json"}) as client:
 
-        async def letters() -> Any:
+        async def emails() -> Any:
             return (await client.get("/inbox", params={"to": "demo@aisle.example"})).json()["items"]
 
         deadline = time.monotonic() + SOON_S
-        while not (found := await letters()):
-            assert time.monotonic() < deadline, "no letter"
+        while not (found := await emails()):
+            assert time.monotonic() < deadline, "no e-mail"
             await asyncio.sleep(0.1)
         ticket = await client.get(f"/inbox/{found[0]['id']}/attachments/1")
         assert ticket.content.startswith(b"%PDF-")

@@ -228,8 +228,8 @@ async def _run(recorder: Recorder, database: Any, home: Path, url: str, log: Pos
     await recorder.send_letters(home)
     await recorder.gather()
     await recorder.stop()
-    verdict = await verify(url, log, checkpoint=True)
-    assert verdict.differences == [], verdict.differences[:5]
+    verified = await verify(url, log, checkpoint=True)
+    assert verified.differences == [], verified.differences[:5]
     await recorder.set_log_time(BEGAN_MS + 58 * HOUR_MS)  # ids of before count no more
     await recorder.start()
     await recorder.set_time(BEGAN_MS + 58 * HOUR_MS)
@@ -246,8 +246,8 @@ async def _run(recorder: Recorder, database: Any, home: Path, url: str, log: Pos
         "INSERT INTO letters_wanted (user_id, kind, data) VALUES (7, 'welcome', '{}'),"
         " (8, 'password_reset', '{\"token\": \"not taken yet\"}')"
     )
-    verdict = await verify(url, log, from_start=True)
-    assert verdict.differences == [], verdict.differences[:5]
+    verified = await verify(url, log, from_start=True)
+    assert verified.differences == [], verified.differences[:5]
     for table, column in await database.fetch(_MOMENTS):
         await database.execute(f"UPDATE {table} SET {column} = $1 WHERE {column} IS NOT NULL", BEGAN)
 
