@@ -7,7 +7,7 @@ import json
 import re
 
 from tests.e2e.contract import TOKENS, USER, fits, page
-from tests.e2e.contract_instance import ContractInstance, everywhere, email_to
+from tests.e2e.contract_instance import ContractInstance, email_to, everywhere
 
 PASSWORD = "correct horse 1"
 
