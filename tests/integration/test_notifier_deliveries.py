@@ -83,8 +83,8 @@ async def test_a_deferred_message_is_retried_under_the_same_id(
 ) -> None:
     seen: list[str] = []
 
-    def greylist(letter: Any) -> str | None:
-        seen.append(letter["Message-ID"])
+    def greylist(message: Any) -> str | None:
+        seen.append(message["Message-ID"])
         return "451 4.7.1 try again" if len(seen) == 1 else None
 
     environment.post.on_message = greylist

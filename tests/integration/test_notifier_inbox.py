@@ -86,16 +86,16 @@ async def test_a_sent_message_is_in_the_inbox(post: InboxFixture) -> None:
     (listed,) = await post.listed()
     assert listed["to"] == "Ada <ada@example.org>"
     assert listed["subject"] == "Grüße, बर्फी"
-    letter = (await post.pages.get(listed["url"], headers={"Accept": "application/json"})).json()
-    assert letter["text"] == "Hi\n"
-    assert letter["html"] == "<p>Hi</p>\n"
-    assert letter["message_id"] == "<1@venue.example>"
-    (attached,) = letter["attachments"]
+    email = (await post.pages.get(listed["url"], headers={"Accept": "application/json"})).json()
+    assert email["text"] == "Hi\n"
+    assert email["html"] == "<p>Hi</p>\n"
+    assert email["message_id"] == "<1@venue.example>"
+    (attached,) = email["attachments"]
     assert (attached["name"], attached["content_type"]) == ("ticket-é.pdf", "application/pdf")
     pdf = await post.pages.get(attached["url"])
     assert pdf.content == b"%PDF-1.7 \0\r\n."
     assert pdf.headers["content-disposition"] == "attachment; filename*=UTF-8''ticket-%C3%A9.pdf"
-    raw = await post.pages.get(letter["raw_url"])
+    raw = await post.pages.get(email["raw_url"])
     assert raw.content.startswith(b"From: Aisle <tickets@venue.example>\r\n")
 
 
