@@ -172,7 +172,7 @@ async def test_pages_load_no_external_resources_and_no_inline_scripts(
 
 
 async def test_the_front_page_escapes_what_it_shows(server: Server, client: httpx.AsyncClient) -> None:
-    assert "Nothing is on" in (await client.get("/")).text
+    assert "There are no upcoming shows" in (await client.get("/")).text
     async with server.client(1, "staff") as staff:
         title = "<script>alert(1)</script> & बारिश"
         movie = (await staff.post("/api/movies", json={"title": title, "duration_minutes": 9})).json()["id"]
