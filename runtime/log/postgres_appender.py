@@ -207,6 +207,6 @@ class PostgresAppender:
 
 
 def _breaks_connection(error: asyncpg.PostgresError) -> bool:
-    """Whether the transaction may have been committed for all we know: 08 is a broken connection, 57 an
-    intervention such as a shutdown, XX a fault of the server's own."""
+    """Returns True when the transaction may have been committed: 08 is a broken connection, 57 an intervention
+    such as a shutdown, XX an internal error of the server."""
     return (error.sqlstate or "08")[:2] in ("08", "57", "58", "XX")

@@ -143,7 +143,7 @@ async def test_a_batch_that_was_on_its_way_when_postgres_went_is_decided_when_it
 
 
 async def _answers(client: redis.asyncio.Redis) -> bool:
-    """Whether it listens already: a process that has been started does not do so at once."""
+    """Returns True once it listens, which a new process does not do at once."""
     try:
         return bool(await client.ping())
     except redis.exceptions.ConnectionError:

@@ -140,7 +140,7 @@ async def test_a_start_takes_over_from_a_supervisor_that_was_killed(instance: Ru
     await wait_for_output(instance, "Ctrl-C stops everything")
     assert pid_of(instance, "gateway-1") not in (0, gateway)
     assert pid_of(instance, "postgres") not in (0, database)
-    await wait_for_output(instance, "an earlier supervisor was killed")
+    await wait_for_output(instance, "event=orphans_ended ")
     assert instance.command("verify").returncode == 0
 
 
