@@ -163,7 +163,7 @@ def test_test_customers_come_by_the_thousand_with_their_tokens(laptop: RunningAi
         (["--username", "fresh", "--email", "DEMO@aisle.example"], "--email: there is an account with this"),
         (["--username", "a b", "--email", "new@example.com"], "--username: 3 to 32 characters"),
         (["--username", "fresh", "--email", "nowhere"], "--email: an address such as"),
-        (["--username", "fresh"], "--username and --email are wanted"),
+        (["--username", "fresh"], "--username and --email are needed"),
         (["--count", "5"], "--count and --tokens go together"),
         (["--count", "5", "--tokens", "/nonexistent/tokens"], "this file cannot be written"),
         (["--count", "5", "--tokens", "x", "--email", "a@example.com"], "are for one account"),

@@ -191,7 +191,7 @@ async def test_ctrl_c_stops_everything_in_order(instance: RunningAisle) -> None:
     assert left_running(instance) == []
     log = (instance.home / "postgres.log").read_text()
     assert log.rstrip().endswith("database system is shut down")
-    assert "does not stop" not in instance.output.read_text()
+    assert "event=program_killed" not in instance.output.read_text()
 
 
 async def test_a_stop_in_the_middle_of_the_start_leaves_nothing_running(instance: RunningAisle) -> None:
