@@ -59,7 +59,7 @@ from schemas.wire import (
 )
 from seat_workers.batch import arguments
 from seat_workers.command_ids import FirstDecision, RecentCommandIds
-from seat_workers.decider import Decider, OwnedPartition, decoded
+from seat_workers.decider import Decider, OwnedPartition, decode_record
 from seat_workers.fold import DecidedRecord
 from seat_workers.publisher import UNKNOWN_VERSION, events_of, seat_changes
 from seat_workers.show_cache import ShowCache
@@ -213,7 +213,7 @@ async def test_a_command_of_a_later_release_is_malformed_and_the_next_one_is_dec
     ledger = mock.Mock()
     decider = Decider(ShowCache(ledger), RecentCommandIds())
     records = [Record(0, 0, 5, body), Record(0, 1, 5, encode(commands.ExpireHolds(**ASKED)))]
-    read = [(record, decoded(record)) for record in records]
+    read = [(record, decode_record(record)) for record in records]
     batch = decider.decide(read, {0: OwnedPartition(1, 0, 0)}, {0: 0})
     assert [one.decision.reason for one in batch.decided] == [Reason.MALFORMED, Reason.NOT_FOUND]
     assert len(arguments(batch)) == 56
