@@ -1,4 +1,4 @@
-# `make` alone lists what there is. Settings (AISLE_PORT, AISLE_HOME, …) are environment variables:
+# `make` lists all targets. Settings (AISLE_PORT, AISLE_HOME, …) are environment variables:
 # `AISLE_PORT=9000 make up`; `.venv/bin/aisle settings` shows them all.
 
 PYTHON ?= python3
@@ -14,13 +14,13 @@ export PYTHONUTF8 := 1
 .DEFAULT_GOAL := help
 .PHONY: help prerequisites install dev up kafka test lint types unit quick integration e2e simulate chaos attack fuzz bench loadtest servers lock clean
 
-help:  ## this list
+help:  ## list of targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(VENV)/installed  ## everything that running needs, into .venv
-dev: $(VENV)/developing  ## what developing and testing need, too
+install: $(VENV)/installed  ## runtime dependencies, into .venv
+dev: $(VENV)/developing  ## development and test dependencies as well
 
-# One at a time (LOCK), and a venv whose making was interrupted (`begun` is still there) is made anew.
+# One at a time (LOCK); a venv whose creation was interrupted (`begun` still exists) is created again.
 LOCK := exec 9< Makefile; $(PYTHON) -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
 
 $(VENV)/installed: requirements/run.lock pyproject.toml
@@ -49,13 +49,13 @@ $(VENV)/developing: $(VENV)/installed requirements/dev.lock
 	$(PIP) install --require-hashes --requirement requirements/dev.lock; \
 	touch $@
 
-up: install  ## run everything; Ctrl-C stops it
+up: install  ## run all services; Ctrl-C stops them
 	@$(BIN)/python -P -m ops up
 
-kafka: install  ## run a real Kafka to try things out: then AISLE_KAFKA=… make up
+kafka: install  ## run a real Kafka for trials: then AISLE_KAFKA=… make up
 	@$(BIN)/python -P -m ops kafka $(ARGS)
 
-# What cannot be tested here is said first, and again at the end.
+# Missing prerequisites are reported first, and again at the end.
 test: prerequisites dev lint types  ## lint, types and every test, on real servers
 	@$(BIN)/python -m pytest $(ARGS); status=$$?; $(PYTHON) tests/prerequisites.py; exit $$status
 
@@ -77,25 +77,25 @@ quick: lint types  ## before each commit: lint, types and the unit tests but the
 	@$(BIN)/python -m pytest --quiet tests/unit -m "not slow" --hypothesis-profile=quick --numprocesses=2 \
 	  -p no:schemathesis -p no:faker -p no:locust $(ARGS)
 
-integration: dev  ## one part at a time on real servers
+integration: dev  ## tests of single parts on real servers
 	@$(BIN)/python -m pytest --quiet tests/integration $(ARGS)
 
-e2e: dev  ## whole processes, from the outside
+e2e: dev  ## black-box tests of whole processes
 	@$(BIN)/python -m pytest --quiet tests/e2e $(ARGS)
 
-simulate: dev  ## simulated schedules, crashes and all: RUNS=10000 SEED=1; goes on where it stopped
+simulate: dev  ## simulated schedules and crashes: RUNS=10000 SEED=1; continues where it stopped
 	@$(BIN)/python -m tests.simulation --runs $(or $(RUNS),1000) --seed $(or $(SEED),1) $(ARGS)
 
-chaos: dev  ## storms that kill every part under load, for MINUTES=10 (LOG=kafka or postgres, SEED=1)
+chaos: dev  ## fault injection under load, for MINUTES=10 (LOG=kafka or postgres, SEED=1)
 	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) --log $(or $(LOG),both) --seed $(or $(SEED),1) $(ARGS)
 
 attack: dev  ## attacks on a gateway from outside, two minutes: ARGS='--only pings --latency'
 	@$(BIN)/python -m tests.attack $(ARGS)
 
-fuzz: dev  ## requests made up from the OpenAPI document, right and wrong ones: CASES=100 of each call, SEED=1
+fuzz: dev  ## generated requests, valid and invalid, from the OpenAPI document: CASES=100 of each call, SEED=1
 	@$(BIN)/python -m tests.e2e.fuzzing --cases $(or $(CASES),100) --seed $(or $(SEED),1) $(ARGS)
 
-servers: dev  ## keep the tests' servers up; then one test alone: .venv/bin/pytest -k its_name
+servers: dev  ## run the tests' servers; then a single test: .venv/bin/pytest -k its_name
 	@$(BIN)/python -m tests.servers
 
 bench: dev  ## bookings per second, latency, storms, overload, on this machine; QUICK=1: two minutes
@@ -104,13 +104,13 @@ bench: dev  ## bookings per second, latency, storms, overload, on this machine; 
 loadtest: dev  ## users who browse, buy, watch (Locust): USERS=200 SECONDS=60 SHAPE=spike; URL=… TOKENS=…
 	@$(BIN)/python -m loadtest.locust $(ARGS)
 
-lock: dev  ## solve requirements/*.in anew; needs uv
+lock: dev  ## resolve requirements/*.in again; needs uv
 	@command -v uv > /dev/null || { echo "uv is missing: https://docs.astral.sh/uv" >&2; exit 1; }
 	@for name in run dev clients; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate requirements/$$name.in --output-file requirements/$$name.lock $(ARGS) || exit 1; \
 	done
 
-clean:  ## remove the venv and caches; .aisle, where the data are, stays
+clean:  ## remove the venv and caches; .aisle, which has the data, stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .aisle-test build *.egg-info
 	find $(CHECKED) -name __pycache__ -prune -exec rm -rf {} +

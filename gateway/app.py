@@ -246,7 +246,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "live seats", live_seats.run()),
             _start(stack, "live events", events.run()),
             _start(stack, "live logins", socket_logins.watch()),
-            _start(stack, "report figures", figures.keep_gathering()),
+            _start(stack, "report figures", figures.run()),
             _start(stack, "cleanup", remove_expired(logins, stored_responses)),
             _start(stack, "open files", open_files.watch()),
         ]

@@ -201,7 +201,7 @@ def _settings_of_gateway(supervisor: int) -> Settings:
         try:
             if "gateway" in process.cmdline():
                 return read_settings(process.environ())
-        except psutil.NoSuchProcess:
+        except psutil.Error:
             continue
     raise SetupError("`aisle up` has no gateway process")
 

@@ -76,7 +76,7 @@ async def _measure(url: str, bookings: int) -> None:
         zones = await read_zones(pool, "UTC")
         figures = ReportFigures(pool, zones)
         began = time.perf_counter()
-        while await figures.gather():
+        while await figures.aggregate():
             pass
         each_us = (time.perf_counter() - began) / decisions * 1e6
         typer.echo(

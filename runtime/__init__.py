@@ -1,1 +1,1 @@
-"""What the services share: settings, process life, the log, PostgreSQL, Redis, telemetry."""
+"""Shared parts of the services: settings, process life, the log, PostgreSQL, Redis, telemetry."""

@@ -1,7 +1,7 @@
-"""Metrics in Prometheus' text format: plain numbers that are counted on the way and put into words when asked for.
+"""Metrics in Prometheus' text format: plain numbers that are formatted when they are scraped.
 
-Counting is an addition in the process's one thread, so it takes no lock. Who is asked makes families of what was
-counted; every sample carries the label `process`.
+Counting is an addition in the process's one thread, so it takes no lock. A scrape turns the numbers into metric
+families; every sample has the label `process`.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ __all__ = [
     "joined",
 ]
 
-_ASKED_FOR_S = 2.0
-"""What cannot be found out within this time is left out."""
+_SCRAPE_S = 2.0
+"""Time limit of a scrape: families that are not ready by then are left out."""
 
 _process = ProcessCollector(registry=None)
 
 Values = Mapping[tuple[str, ...], float]
-"""The values of labels → the number."""
+"""Label values → number."""
 
 
 class MetricsSource(Protocol):
-    """Who has something to tell."""
+    """A source of metric families."""
 
     def metrics(self) -> AsyncIterator[Metric]:
-        """Families as of now. What takes too long, or cannot be had, is left out."""
+        """Yields the current families. Families that are slow or unavailable are left out."""
         ...
 
 
 class Histogram:
-    """How often something was how large. `bounds` are the upper ends of its buckets, themselves included."""
+    """A histogram. `bounds` are the inclusive upper bounds of its buckets."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -61,16 +61,16 @@ class Histogram:
         self.total += value
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Upper ends and how many were no larger, as Prometheus wants them."""
-        seen, told = 0, []
+        """Returns upper bounds and cumulative counts."""
+        seen, cumulative = 0, []
         for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
             seen += count
-            told.append((bound, float(seen)))
-        return told
+            cumulative.append((bound, float(seen)))
+        return cumulative
 
 
 def counter(name: str, what: str, labels: Sequence[str], values: Values) -> Metric:
-    """A number that only grows; its samples are called `<name>_total`."""
+    """Returns a counter; its samples are named `<name>_total`."""
     family = CounterMetricFamily(name, what, labels=labels)
     for key, value in list(values.items()):
         family.add_metric(key, value)
@@ -78,7 +78,7 @@ def counter(name: str, what: str, labels: Sequence[str], values: Values) -> Metr
 
 
 def gauge(name: str, what: str, labels: Sequence[str], values: Values) -> Metric:
-    """A number as it is now."""
+    """Returns a gauge."""
     family = GaugeMetricFamily(name, what, labels=labels)
     for key, value in list(values.items()):
         family.add_metric(key, value)
@@ -88,20 +88,20 @@ def gauge(name: str, what: str, labels: Sequence[str], values: Values) -> Metric
 def histogram(
     name: str, what: str, labels: Sequence[str], values: Mapping[tuple[str, ...], Histogram]
 ) -> Metric:
-    """Distributions, one for each combination of labels."""
+    """Returns histograms, one for each combination of labels."""
     family = HistogramMetricFamily(name, what, labels=labels)
     for key, value in values.items():
         family.add_metric(key, buckets=value.buckets(), sum_value=value.total)
     return family
 
 
-async def exposition(measures: MetricsSource, process: str) -> bytes:
-    """What there is to tell of this process, its memory, files and processor time among it."""
+async def exposition(source: MetricsSource, process: str) -> bytes:
+    """Returns the metrics of this process, including its memory, files and CPU time."""
     families: list[Metric] = list(_process.collect())
     try:
-        async with asyncio.timeout(_ASKED_FOR_S):
-            async for family in measures.metrics():
-                families.append(family)  # noqa: PERF401 - what came in time is told
+        async with asyncio.timeout(_SCRAPE_S):
+            async for family in source.metrics():
+                families.append(family)  # noqa: PERF401 - keeps the families that came in time
     except TimeoutError:
         pass
     for family in families:
@@ -110,7 +110,7 @@ async def exposition(measures: MetricsSource, process: str) -> bytes:
 
 
 def joined(texts: Iterable[bytes]) -> bytes:
-    """The expositions of several processes as one: each family once, with the samples of all."""
+    """Merges the expositions of several processes: each family once, with the samples of all."""
     families: dict[str, Metric] = {}
     for text in texts:
         for family in text_string_to_metric_families(text.decode()):

@@ -1,7 +1,7 @@
-"""Where metrics are told: on AISLE_METRICS_PORT, or by a child of `aisle up` to its supervisor, who has that port.
+"""Metrics endpoint: on AISLE_METRICS_PORT, or from a child of `aisle up` to its supervisor, which has that port.
 
-The port speaks as much HTTP as Prometheus does: GET /metrics, one answer a connection. Children listen on abstract
-Unix sockets named after their supervisor and themselves, which vanish with them and leave nothing to clean up.
+The port supports the HTTP that Prometheus needs: GET /metrics, one response per connection. Children listen on
+abstract Unix sockets named after their supervisor and themselves, which need no clean-up.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _CHILD_S = 3.0
 
 
 @contextlib.asynccontextmanager
-async def serve_metrics(settings: Settings, service: str, measures: MetricsSource) -> AsyncIterator[None]:
-    """Tells the metrics of this process as long as the block runs. Raises CannotStart for a port that is taken."""
+async def serve_metrics(settings: Settings, service: str, source: MetricsSource) -> AsyncIterator[None]:
+    """Serves the metrics of this process within the block. Raises CannotStart for a port that is in use."""
     process = settings.process or service
 
     async def collect() -> bytes:
-        return await exposition(measures, process)
+        return await exposition(source, process)
 
     if settings.supervisor is None:
         async with _serving(settings, collect):
@@ -47,7 +47,7 @@ async def serve_metrics(settings: Settings, service: str, measures: MetricsSourc
 async def serve_child_metrics(
     settings: Settings, supervisor: int, processes: Sequence[str]
 ) -> AsyncIterator[None]:
-    """Tells the metrics of all these children of the process `supervisor`, as `serve_metrics` does of one."""
+    """Serves the metrics of all these children of the process `supervisor` within the block."""
 
     async def collect() -> bytes:
         texts = await asyncio.gather(*(_scrape_child(supervisor, process) for process in processes))
@@ -62,7 +62,7 @@ async def serve_child_metrics(
 
 
 class _ProcessesUp:
-    """Which children answer."""
+    """Metric `aisle_process_up` of the children."""
 
     def __init__(self, answering: dict[tuple[str, ...], float]) -> None:
         self._answering = answering
@@ -91,7 +91,7 @@ def _child_handler(
 
 
 async def _scrape_child(supervisor: int, process: str) -> bytes | None:
-    """What a child tells; None when it does not answer."""
+    """Returns the exposition of a child; None when it does not respond."""
     try:
         async with asyncio.timeout(_CHILD_S):
             reader, writer = await asyncio.open_unix_connection(_socket(supervisor, process))
@@ -158,7 +158,9 @@ def _http(status: bytes, body: bytes, headers: Iterable[bytes]) -> bytes:
 def _error_message(error: OSError, settings: Settings) -> str:
     asked = f"AISLE_METRICS_PORT={settings.metrics_port}"
     if error.errno == errno.EADDRINUSE:
-        return f"{asked}: this port of {settings.host} is in use; stop what has it or set another"
+        return (
+            f"{asked}: this port of {settings.host} is in use; stop the program that uses it, or set another"
+        )
     if error.errno == errno.EACCES:
         return f"{asked}: this user may not listen on it; set one above 1023"
     return f"{asked} AISLE_HOST={settings.host!r}: {error.strerror or error}"

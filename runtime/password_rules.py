@@ -14,12 +14,12 @@ _MIN_LENGTH = 10
 
 
 def normal_password(password: str) -> str:
-    """The form that is hashed and compared: what looks the same is the same."""
+    """Returns the form that is hashed and compared: NFKC, so that equal-looking passwords are equal."""
     return unicodedata.normalize("NFKC", password)
 
 
 def weakness(password: str, *names: str) -> str | None:
-    """Why a password must not be taken: it is one of the names, or one of the commonest. None if it is fine."""
+    """Returns the reason to reject a password: one of the names, or a common password. None if it is accepted."""
     folded = normal_password(password).casefold()
     if any(folded == name.casefold() for name in names):
         return "the password must not be the user name or the e-mail address"
@@ -29,7 +29,7 @@ def weakness(password: str, *names: str) -> str | None:
 
 
 def read_password(password: str, *names: str) -> str:
-    """A password that an account may be given. Raises ValueError, which does not show it."""
+    """Returns a valid password. Raises ValueError, without the password in its message."""
     try:
         msgspec.convert(password, NewPassword)
     except msgspec.ValidationError:
@@ -41,7 +41,7 @@ def read_password(password: str, *names: str) -> str:
 
 @lru_cache(maxsize=1)
 def common_passwords() -> frozenset[str]:
-    """The commonest passwords of the length that is asked for, in lower case: a library's list and ours.
+    """Returns common passwords of the required length, in lower case: the list of zxcvbn and ours.
 
     Reading them takes 20 ms the first time.
     """

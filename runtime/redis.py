@@ -1,4 +1,4 @@
-"""Connections to Redis. It may vanish at any moment: calls fail soon and are not tried again here."""
+"""Connections to Redis. It may become unavailable at any moment: calls fail soon and are not retried here."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 CONNECT_S = 1.0
-"""Seconds after which a server that does not take the connection counts as gone."""
+"""Timeout for connecting."""
 
 MAX_CONNECTIONS = 8
-"""Connections of one process: calls beyond them wait for one. A pool never gives back what it once opened."""
+"""Connections per process: further calls wait for one. A pool does not close idle connections."""
 
 RESPONSE_S = 2.0
-"""Seconds after which a server that does not answer counts as gone."""
+"""Timeout for a response."""
 
 
 def connect(url: str) -> Redis:
-    """A client with a pool of its own; connects at the first call. Answers are bytes.
+    """Returns a client with its own pool, which connects at the first call. Responses are bytes.
 
-    A call raises `redis.RedisError` within about two seconds when there is no server; the next one
-    connects again. These limits do not hold for a subscriber's `listen()`, which waits for ever.
+    A call raises `redis.RedisError` within about two seconds when the server is unavailable; the next one
+    reconnects. These timeouts do not apply to `listen()` of a subscriber, which waits for ever.
     """
     pool = BlockingConnectionPool.from_url(
         url,

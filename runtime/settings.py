@@ -1,7 +1,7 @@
 """Settings: read once, at the start of a process, from environment variables into one frozen struct.
 
-A wrong value stops the process with a line that names it; nothing is guessed or clamped. In embedded mode
-`aisle up` fills in the addresses of its own servers before it starts the other processes.
+An invalid value stops the process with a line that names it; no value is guessed or clamped. In embedded mode
+`aisle up` sets the addresses of its own servers before it starts the other processes.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ SECRET = frozenset(
         "AISLE_STAFF_PASSWORD",
     }
 )
-"""Settings whose value is, or may hold, a password or a key: never shown."""
+"""Settings whose value is or may contain a password or a key: never shown."""
 
 
 _SHOWN = 100
-"""Characters of a refused value that its message repeats."""
+"""Number of characters of an invalid value that its message repeats."""
 
 
 class SettingError(Exception):
-    """A setting that cannot be used. The message names it and says what would do."""
+    """An invalid setting. The message names it and the valid values."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that can be set, checked. Times in seconds, sizes in pieces."""
+    """All settings, validated. Times are in seconds, sizes are numbers of items."""
 
     home: Path
     host: str
@@ -75,13 +75,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     rate_limits: bool
     rate_limit_address: int
-    """Requests a second; five times as many at once."""
+    """Requests per second; the burst is five times as large."""
     rate_limit_customer: int
-    """Booking requests a second; two and a half times as many at once."""
+    """Booking requests per second; the burst is two and a half times as large."""
     rate_limit_accounts: int
-    """Sign-ups, log-ins and the like a minute from one address; twice as many at once."""
+    """Sign-ups, log-ins and similar requests per minute and address; the burst is twice as large."""
     rate_limit_logins: int
-    """Failed log-ins and the like a minute for one account, and as many at once."""
+    """Failed log-ins and similar requests per minute and account; the burst is as large."""
     max_in_flight: int
     max_in_flight_show: int
     max_in_flight_customer: int
@@ -89,15 +89,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     gateways: int
     listen_fd: int | None
-    """The listening socket that the supervisor hands down."""
+    """The listening socket inherited from the supervisor."""
     supervisor: int | None
-    """The process id of the supervisor, with which this process ends; set by it, as is `process`."""
+    """Process id of the supervisor; this process ends with it. Set by the supervisor, like `process`."""
     process: str | None
-    """What the supervisor calls this process, `gateway-2`; logs carry it."""
+    """Name of this process, such as `gateway-2`; a field of its logs."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings in `environ`. Raises SettingError for the first that is wrong or unknown."""
+    """Returns the settings in `environ`. Raises SettingError for the first invalid or unknown one."""
     env = {name: value for name, value in environ.items() if name.startswith("AISLE_") and value != ""}
 
     def take(name: str, read: Callable[[str], T], default: T) -> T:
@@ -107,7 +107,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         try:
             return read(value)
         except ValueError as error:
-            # With an @ in it, a value may hold a password, whatever it was meant for.
+            # A value with an @ may contain a password, even in a setting without one.
             hidden = name in SECRET or ("@" in value and name != "AISLE_MAIL_FROM")
             given = name if hidden else f"{name}={value[:_SHOWN]!r}"
             raise SettingError(f"{given}: {error}") from None

@@ -1,8 +1,8 @@
-"""Logs: one line per event, `key=value`, on standard error; whoever runs the process keeps them.
+"""Logs: one line per event, `key=value`, on standard error; the process manager stores them.
 
-    time=2026-11-21T09:30:00.123456Z level=warning service=gateway-1 event="Redis is gone" retry_s=1
+    time=2026-11-21T09:30:00.123456Z level=warning service=gateway-1 event=redis_unavailable retry_s=1
 
-A traceback follows its line, indented. What libraries say through `logging` goes the same way.
+A traceback follows its line, indented. Records of libraries through `logging` have the same form.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 _NOISY = ("aiokafka", "asyncio", "mail.log", "uvicorn.access", "httpx", "httpcore")
+"""Libraries of which only warnings are logged, at every level."""
 _LOGGED_BY_CALLERS = ("aiokafka", "asyncpg.pool")
-"""Libraries that log, with tracebacks, what they raise as well: a server that is away is told once, by us."""
-"""Libraries of which only warnings are of interest, whatever the level."""
+"""Libraries that both log and raise their errors: the caller logs them, once."""
 
 _logfmt = structlog.processors.LogfmtRenderer(
     key_order=["time", "level", "service", "event"], drop_missing=True, bool_as_flag=False
@@ -24,7 +24,7 @@ _logfmt = structlog.processors.LogfmtRenderer(
 
 
 def configure_logs(service: str, level: str) -> None:
-    """Sends everything this process logs, from `level` (debug, info, warning, error) up, to stderr."""
+    """Writes log events of this process from `level` (debug, info, warning, error) up to stderr."""
     lowest = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

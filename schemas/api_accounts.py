@@ -1,4 +1,4 @@
-"""Bodies of the accounts' calls."""
+"""Request and response bodies for accounts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Role = Literal["customer", "staff", "admin"]
 
 
 class SignupBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A new account. User name and e-mail address are unique whatever their case."""
+    """A new account. User name and e-mail address are unique regardless of case."""
 
     username: Username
     email: Email
@@ -41,13 +41,13 @@ class LoginBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RefreshBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The refresh token that the last login or refresh gave."""
+    """The refresh token from the last login or refresh."""
 
     refresh: Secret
 
 
 class TokensBody(msgspec.Struct, frozen=True):
-    """`access` goes into the header `Authorization: Bearer …`; `refresh` is good for one refresh."""
+    """`access` goes into the header `Authorization: Bearer …`; `refresh` can be used once."""
 
     access: str
     refresh: str
@@ -57,7 +57,7 @@ class TokensBody(msgspec.Struct, frozen=True):
 
 
 class UserBody(msgspec.Struct, frozen=True):
-    """An account as its owner and admins see it. Names of a forgotten account are null."""
+    """An account as its owner and admins see it. Names of a deleted account are null."""
 
     id: int
     username: str | None
@@ -84,7 +84,7 @@ class UsersPage(msgspec.Struct, frozen=True):
 
 
 class ChangeMeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is left out stays. A new password or e-mail address needs the old password."""
+    """Fields that are left out do not change. A new password or e-mail address needs the old password."""
 
     name: PersonName | msgspec.UnsetType = msgspec.UNSET
     language: Language | msgspec.UnsetType = msgspec.UNSET
@@ -104,7 +104,7 @@ class ForgetMeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ForgotPasswordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose password is forgotten."""
+    """The e-mail address of the account."""
 
     email: Email
 
@@ -123,7 +123,7 @@ class EmailLinkBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChangeUserBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is left out stays."""
+    """Fields that are left out do not change."""
 
     role: Role | msgspec.UnsetType = msgspec.UNSET
     active: bool | msgspec.UnsetType = msgspec.UNSET

@@ -1,4 +1,4 @@
-"""Bodies of the catalogue's calls: movies and shows."""
+"""Request and response bodies for movies and shows."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class NewMovieBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChangeMovieBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is left out stays."""
+    """Fields that are left out do not change."""
 
     title: Title | msgspec.UnsetType = msgspec.UNSET
     duration_minutes: Minutes | msgspec.UnsetType = msgspec.UNSET
@@ -94,7 +94,7 @@ class MoneyBody(Money, frozen=True, forbid_unknown_fields=True):
 
 
 class RowBody(Row, frozen=True, forbid_unknown_fields=True):
-    """A row of seats. `seats` is how many (labels are then row name + 1, 2, …) or the labels themselves."""
+    """A row of seats. `seats` is their number (labels are then row name + 1, 2, …) or the labels themselves."""
 
 
 class SectionBody(Section, frozen=True, forbid_unknown_fields=True):
@@ -120,13 +120,13 @@ class NewShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     layout: LayoutBody | None = None
     seats_per_customer: SeatsPerCustomer = 10
     price: MoneyBody | None = None
-    """Of every seat, with `total_seats`; free when left out."""
+    """Price of every seat, with `total_seats`; free if left out."""
     sales_start_at: Instant | None = None
     sales_end_at: Instant | None = None
     timezone: TimezoneName | None = None
-    """What letters, tickets and dates in filters mean by a day and an hour, such as Europe/Berlin."""
+    """Time zone for e-mails, tickets and days in filters, such as Europe/Berlin."""
     past: bool = False
-    """True allows a start in the past, for taking over old data."""
+    """True allows a start in the past, to import old data."""
 
 
 class ChangeShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -143,39 +143,39 @@ class ChangeShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class WithheldSeatsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Seats to withhold from sale, or to put back on sale, any number; `note` says why, for the staff."""
+    """Seats to withhold from sale, or to put back on sale, any number; `note` is a remark for staff."""
 
     seats: Annotated[tuple[Label, ...], msgspec.Meta(min_length=1, max_length=MAX_SEATS)]
     note: Note = ""
 
 
 class SeatsNoteBody(msgspec.Struct, frozen=True):
-    """Seats that staff blocked or unblocked, with what they noted."""
+    """Seats that staff blocked or unblocked, with their note."""
 
     action: Literal["block", "unblock"]
     seats: list[str]
-    """As they were asked for, those included that were in that state before."""
+    """The seats of the request, including those that were already in that state."""
     note: str
     user_id: int
     at: Timestamp
 
 
 class SeatsNotesPage(msgspec.Struct, frozen=True):
-    """What was blocked and unblocked in a show, newest first."""
+    """Blocked and unblocked seats of a show, newest first."""
 
     items: list[SeatsNoteBody]
     next_cursor: str | None
 
 
 class PriceBody(msgspec.Struct, frozen=True):
-    """What a seat of a section costs. A numbered hall has one section without a name."""
+    """The price of a seat of a section. A numbered layout has one section without a name."""
 
     section: str
     price: Money
 
 
 class ShowBody(msgspec.Struct, frozen=True):
-    """A show. `opening`: its writer has not taken it up yet. `scheduled`: sales have not started."""
+    """A show. `opening`: its seat worker has not opened it yet. `scheduled`: sales have not started."""
 
     id: int
     movie: MovieBody
@@ -187,7 +187,7 @@ class ShowBody(msgspec.Struct, frozen=True):
     available_seats: int
     seats_per_customer: int
     prices: list[PriceBody]
-    """Of each section. In lists, where there are more than 20, the first section of each price, at most 20."""
+    """The price of each section. In lists, if there are more than 20, the first section of each price, at most 20."""
     sales_start_at: Timestamp | None
     sales_end_at: Timestamp | None
 
@@ -200,7 +200,7 @@ class ShowsPage(msgspec.Struct, frozen=True):
 
 
 class PendingShowBody(msgspec.Struct, frozen=True):
-    """A show that was created and will be opened; `command` is what to poll."""
+    """A created show that will be opened; poll `command` for the outcome."""
 
     command: str
     show_id: int

@@ -1,8 +1,8 @@
-"""Bodies of the reports. All figures of a period are of what happened in it.
+"""Response bodies of the reports. All figures of a period are of events in that period.
 
 `bookings`, `seats` and `gross` are of the bookings confirmed in the period, `cancelled_bookings`,
-`cancelled_seats` and `cancelled` of those given back in it, whenever they were confirmed; `net` and `net_seats`
-are the difference. So a day's figures stay as they are once it is over. Days are those of each show's time
+`cancelled_seats` and `cancelled` of those cancelled in it, whenever they were confirmed; `net` and `net_seats`
+are the difference. So the figures of a day do not change once it is over. Days are those of each show's time
 zone. Different currencies are never added up: each has rows of its own.
 """
 
@@ -25,14 +25,14 @@ class SumBody(msgspec.Struct, frozen=True):
 
 
 class SalesFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sold in a period, in one currency."""
+    """Sales in a period, in one currency."""
 
     bookings: int
     """Confirmed in the period."""
     seats: int
     gross: SumBody
     cancelled_bookings: int
-    """Given back in the period, whenever they were confirmed."""
+    """Cancelled in the period, whenever they were confirmed."""
     cancelled_seats: int
     cancelled: SumBody
     net_seats: int
@@ -41,7 +41,7 @@ class SalesFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SalesRowBody(SalesFigures, frozen=True, kw_only=True):
-    """What was sold of one movie, in one show, …"""
+    """Sales of one group: a day, movie, show or screen."""
 
     day: Day | msgspec.UnsetType = msgspec.UNSET
     """With `by=day`: 2026-11-21."""
@@ -67,24 +67,24 @@ class SalesPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=T
 
 
 class CancellationFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What was given back in a period, in one currency."""
+    """Cancellations in a period, in one currency."""
 
     cancelled_bookings: int
     cancelled_seats: int
     cancelled: SumBody
     by_customer: int
-    """Of the cancelled bookings: by their owners."""
+    """Bookings cancelled by their owners."""
     by_staff: int
     by_show: int
-    """Because the show was called off."""
+    """Bookings cancelled because the show was cancelled."""
     bookings: int
     """Confirmed in the same period, for comparison."""
     rate: float | None
-    """Cancelled bookings for 100 confirmed ones; null where none was confirmed."""
+    """Cancelled bookings per 100 confirmed ones; null if none was confirmed."""
 
 
 class CancellationRowBody(CancellationFigures, frozen=True, kw_only=True):
-    """What was given back of one movie, in one show, …; grouped as in SalesRowBody."""
+    """Cancellations of one group; grouped as in SalesRowBody."""
 
     day: Day | msgspec.UnsetType = msgspec.UNSET
     movie_id: int | msgspec.UnsetType = msgspec.UNSET
@@ -95,7 +95,7 @@ class CancellationRowBody(CancellationFigures, frozen=True, kw_only=True):
 
 
 class CancellationsPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True):
-    """Cancellations by day, movie, show or screen: where there were any."""
+    """Cancellations by day, movie, show or screen; groups without any are left out."""
 
     by: By
     from_: Day | None
@@ -106,7 +106,7 @@ class CancellationsPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, k
 
 
 class OccupancyFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How full. Every seat is one of sold, held, blocked and available."""
+    """Occupancy. Every seat is sold, held, blocked or available."""
 
     total_seats: int
     sold: int
@@ -114,11 +114,11 @@ class OccupancyFigures(msgspec.Struct, frozen=True, kw_only=True):
     blocked: int
     available: int
     occupancy: float
-    """Seats sold of 100."""
+    """Percentage of seats sold."""
 
 
 class OccupancyRowBody(OccupancyFigures, frozen=True, kw_only=True):
-    """How full one show is."""
+    """Occupancy of one show."""
 
     show_id: int
     movie_id: int
@@ -129,7 +129,7 @@ class OccupancyRowBody(OccupancyFigures, frozen=True, kw_only=True):
 
 
 class OccupancyPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True):
-    """Shows by the time they start, as they are now; `totals` are of all of them but cancelled ones."""
+    """Shows by start, in their current state; `totals` exclude cancelled shows."""
 
     from_: Day | None
     to: Day | None
@@ -139,46 +139,46 @@ class OccupancyPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_on
 
 
 class CustomerRowBody(SalesFigures, frozen=True, kw_only=True):
-    """What one customer booked and gave back."""
+    """Sales to one customer."""
 
     user_id: int
     username: str | None
-    """Null when the account was forgotten."""
+    """Null if the account was deleted."""
     first_day: Day
-    """Of their first booking of all."""
+    """Day of their first booking ever."""
     new: bool
-    """Whether that is in the period."""
+    """Whether `first_day` is in the period."""
 
 
 class CustomersPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True):
-    """Customers, those who brought in most first."""
+    """Customers by net sales, highest first."""
 
     from_: Day | None
     to: Day | None
     customers: int
-    """Who had a booking confirmed in the period."""
+    """Number of customers with a booking confirmed in the period."""
     new: int
-    """Of these: for the first time."""
+    """Of these: with their first booking."""
     returning: int
-    """Of these: had booked before the period."""
+    """Of these: with bookings before the period."""
     totals: list[SalesFigures]
     items: list[CustomerRowBody]
     next_cursor: str | None
 
 
 class HoldFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds, and what became of them."""
+    """Holds and their outcomes."""
 
     holds: int
-    """Holds that were made."""
+    """Number of holds."""
     held: int
-    """Of these: not ended yet."""
+    """Of these: still held."""
     confirmed: int
     released: int
-    """Given back, also because the show was called off."""
+    """Released by the customer, or because the show was cancelled."""
     expired: int
     refused: int
-    """Requests that were refused because the customer had made too many holds in the show."""
+    """Requests rejected because the customer had made too many holds in the show."""
 
 
 class HoldRowBody(HoldFigures, frozen=True, kw_only=True):
@@ -186,11 +186,11 @@ class HoldRowBody(HoldFigures, frozen=True, kw_only=True):
 
     user_id: int
     username: str | None
-    """Null when the account was forgotten."""
+    """Null if the account was deleted."""
 
 
 class HoldsPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Who held seats of a show, those with the most holds first; `totals` are of all of them."""
+    """Holds of a show by customer, most holds first; `totals` are of all customers."""
 
     show_id: int
     totals: HoldFigures

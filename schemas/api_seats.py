@@ -1,4 +1,4 @@
-"""The seat map as clients get it."""
+"""Response bodies of the seat map."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from schemas.layout import Money
 
 
 class SeatRowBody(msgspec.Struct, frozen=True):
-    """A row, its labels from its start, and after how many of them there is an aisle."""
+    """A row: its labels in order, and the numbers of seats after which there is an aisle."""
 
     name: str
     seats: list[str]

@@ -1,4 +1,4 @@
-"""Messages of the live sockets: what clients send and what they are sent."""
+"""Messages of the live sockets, in both directions."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from schemas.api import BookingBody, BookRequest, HoldRequest
 from schemas.ids import ShowId
 
 Ref = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-"""The client's own name for a message; its answer carries it."""
+"""Identifier of a message, chosen by the client and repeated in the reply."""
 Key = Annotated[str, msgspec.Meta(pattern=r"^[\x21-\x7e]{1,128}$(?!\n)")]
-"""What Idempotency-Key is to HTTP, and the same keys."""
+"""Idempotency key; shares its scope with the HTTP header Idempotency-Key."""
 
 
 class AuthMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who the socket speaks for: the first message where there was no Authorization, later a renewal."""
+    """Authentication: the first message on a socket without Authorization header; later, a renewed token."""
 
     type: Literal["auth"]
     access: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
     ref: Ref | None = None
-    """When given, the message is answered too, with `accepted`."""
+    """If given, the message gets the reply `accepted`."""
 
 
 class BookMessage(BookRequest, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,31 +53,31 @@ class MoveMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class AcceptedMessage(msgspec.Struct, frozen=True, tag_field="type", tag="accepted", omit_defaults=True):
-    """What a ref asked for was done."""
+    """The request with this ref was accepted."""
 
     ref: str
     booking: BookingBody | None = None
-    """As it was decided; none in the answer to `auth`."""
+    """The booking as decided; missing in the reply to `auth`."""
     replayed: bool = False
-    """Whether this is the stored answer to the first request with this key."""
+    """Whether this is the stored reply to the first request with this key."""
 
 
 class RefusedMessage(msgspec.Struct, frozen=True, tag_field="type", tag="refused"):
-    """What a ref asked for was not done."""
+    """The request with this ref was rejected."""
 
     ref: str | None
-    """None for a message whose ref could not be read."""
+    """None if the ref could not be read."""
     problem: dict[str, Any]
 
 
 class PendingMessage(msgspec.Struct, frozen=True, tag_field="type", tag="pending"):
-    """Not decided yet, but certainly in the log: its answer comes later, here or at /api/commands/{command}."""
+    """The request is in the log but not decided yet. The reply follows here or at /api/commands/{command}."""
 
     ref: str
     command: str
 
 
 class ChangedMessage(msgspec.Struct, frozen=True, tag_field="type", tag="booking"):
-    """A booking of the customer has changed, whoever changed it."""
+    """A booking of the customer has changed."""
 
     booking: BookingBody

@@ -45,9 +45,9 @@ class OwnedPartition(msgspec.Struct):
 class Decider:
     """Decides commands in log order against the shows in memory."""
 
-    def __init__(self, memory: ShowCache, recent: RecentCommandIds) -> None:
-        self._cache = memory
-        self._recent_ids = recent
+    def __init__(self, cache: ShowCache, recent_ids: RecentCommandIds) -> None:
+        self._cache = cache
+        self._recent_ids = recent_ids
         self.poisoned: set[Position] = set()
         """Positions of commands that are answered `internal_error` without being decided."""
         self.ids_not_stored: set[Position] = set()
@@ -57,7 +57,7 @@ class Decider:
 
     def decide(
         self,
-        read: list[tuple[Record, Command | None]],
+        records: list[tuple[Record, Command | None]],
         owned_partitions: Mapping[int, OwnedPartition],
         published: Mapping[int, int],
     ) -> Batch:
@@ -70,11 +70,11 @@ class Decider:
         versions_before: dict[int, int] = {}
         expected_offsets: dict[int, int] = {}
         try:
-            for record, command in read:
+            for record, command in records:
                 owned = owned_partitions[record.partition]
                 if record.offset != owned.next_offset:
                     raise WrongLog(
-                        f"partition {record.partition} of the log continues at offset {record.offset}, expected was"
+                        f"partition {record.partition} of the log continues at offset {record.offset} instead of"
                         f" {owned.next_offset}: records are missing. Restore the log, or the"
                         " database from a backup of the same moment"
                     )
@@ -101,7 +101,9 @@ class Decider:
             },
             decided=decided,
             net=fold(decided, {show.show_id: show.seating for show in shows.values()}),
-            shows=[_row(partition, show) for (partition, _), show in sorted(shows.items(), key=_show_id)],
+            shows=[
+                _show_row(partition, show) for (partition, _), show in sorted(shows.items(), key=_show_id)
+            ],
             versions_before=versions_before,
             expired_ids=self._expired_ids(decided) if self.possibly_expired_ids else (),
         )
@@ -166,7 +168,7 @@ def _advance(owned: OwnedPartition, expected: int, published: int) -> Advance:
     return Advance(owned.epoch, expected, owned.next_offset, published, owned.last_ms)
 
 
-def decoded(record: Record) -> Command | None:
+def decode_record(record: Record) -> Command | None:
     """The command in a record; None, with an error in the process log, when the record is not a command."""
     try:
         command: Command = decode_command(record.body)
@@ -176,7 +178,7 @@ def decoded(record: Record) -> Command | None:
     return command
 
 
-def _row(partition: int, show: Show) -> ShowRow:
+def _show_row(partition: int, show: Show) -> ShowRow:
     assert show.status is not None
     return ShowRow(show.show_id, partition, show.status, show.terms, show.version, show.available)
 

@@ -65,7 +65,7 @@ class WorkerMetrics:
         yield histogram("aisle_commit_seconds", "Time of one commit of a batch.", [], {(): self._commit_s})
         yield counter(
             "aisle_commits_refused",
-            "Commits that failed and were tried or decided again.",
+            "Commits that failed and were retried or decided again.",
             [],
             {(): self._refused},
         )
@@ -73,7 +73,7 @@ class WorkerMetrics:
         assigned = {str(partition): partition for partition in sorted(self.next_offsets)}
         yield gauge(
             "aisle_partition_epoch",
-            "How often a partition of ours has been taken.",
+            "How often an assigned partition has been taken.",
             ["partition"],
             {(name,): self.epochs[p] for name, p in assigned.items()},
         )

@@ -19,7 +19,7 @@ from seat_workers.backlog import Backlog, DecodedRecord
 from seat_workers.batch import Batch
 from seat_workers.command_ids import RecentCommandIds
 from seat_workers.commit import commit_with_retries, read_with_retries
-from seat_workers.decider import CommandFailed, Decider, OwnedPartition, decoded
+from seat_workers.decider import CommandFailed, Decider, OwnedPartition, decode_record
 from seat_workers.fold import DecidedRecord
 from seat_workers.ledger import Ledger, PartitionState, Refused
 from seat_workers.publisher import Publisher
@@ -118,7 +118,7 @@ class SeatWorker:
             if partition not in self._owned:
                 continue
             if self._backlog.has_room(partition):
-                self._backlog.add(partition, [(record, decoded(record)) for record in records])
+                self._backlog.add(partition, [(record, decode_record(record)) for record in records])
             else:
                 full = True
                 reader.seek(partition, records[0].offset)

@@ -1,1 +1,1 @@
-"""Tests of Aisle, on real servers wherever one is part of what is tested."""
+"""Tests of Aisle, on real servers wherever the tested code uses one."""

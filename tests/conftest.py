@@ -1,4 +1,4 @@
-"""Real servers for the tests: PostgreSQL and Redis, started once for a run, or those of `make servers`."""
+"""Real servers for the tests: PostgreSQL and Redis, started once per run, or those of `make servers`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if "AISLE_TEST_KAFKA" not in os.environ and (address := kept.kafka_address()) is
 
 
 class Servers(NamedTuple):
-    """The servers that the tests share."""
+    """Yields the shared servers of the tests."""
 
     postgres: EmbeddedPostgres
     redis: EmbeddedRedis
@@ -53,14 +53,14 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def template() -> str:
-    """The name of a migrated database that each test gets a copy of; another for other migrations."""
+    """Returns the name of the migrated template database, one per set of migrations."""
     sql = "".join(migration.sql for migration in read_migrations())
     return f"template_{hashlib.sha256(sql.encode()).hexdigest()[:16]}"
 
 
 @pytest.fixture
 async def database_url(servers: Servers, template: str) -> AsyncIterator[str]:
-    """A fresh, migrated database, dropped afterwards whoever is still connected to it."""
+    """Yields the URL of a migrated database, dropped afterwards even with open connections."""
     admin = await asyncpg.connect(servers.postgres.url_of("postgres"))
     name = f"test_{uuid.uuid4().hex}"
     try:
@@ -79,7 +79,7 @@ async def database_url(servers: Servers, template: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to the test's database."""
+    """Yields a connection to the test's database."""
     connection = await asyncpg.connect(database_url)
     yield connection
     await connection.close()
@@ -87,7 +87,7 @@ async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 @pytest.fixture
 async def redis_url(servers: Servers) -> str:
-    """An empty Redis. Channels are shared by all its databases: one test at a time uses it."""
+    """Yields an empty Redis. Its channels are shared by all databases, so one test uses it at a time."""
     async with redis.asyncio.Redis.from_url(servers.redis.url) as client:
         await client.flushall()
     return servers.redis.url
@@ -95,7 +95,7 @@ async def redis_url(servers: Servers) -> str:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Callable[..., Settings]:
-    """Makes settings as a process would read them: `settings(partitions=2, database_url=database_url)`."""
+    """Returns a factory of settings: `settings(partitions=2, database_url=database_url)`."""
 
     def make(**changes: Any) -> Settings:
         defaults = read_settings({"AISLE_HOME": os.fspath(tmp_path / "home")})

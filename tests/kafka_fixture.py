@@ -1,4 +1,4 @@
-"""A real Kafka for the tests: one node, started once for a run, or the one that AISLE_TEST_KAFKA names."""
+"""A real Kafka for the tests: one node, started once per run, or the one of AISLE_TEST_KAFKA."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 
 @pytest.fixture(scope="session")
 def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`host:port` of a Kafka. Tests take a prefix of their own for topics and groups, or `fresh_kafka`."""
+    """Returns `host:port` of a Kafka. Tests use their own prefix for topics and groups, or `fresh_kafka`."""
     if (kept_up := os.environ.get("AISLE_TEST_KAFKA")) is not None:
         yield kept_up
         return
@@ -30,13 +30,13 @@ def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def fresh_kafka(kafka_bootstrap: str) -> str:
-    """A Kafka without Aisle's topics, for what runs under their real names, one test at a time."""
+    """Yields a Kafka without Aisle's topics, for tests with the real names, one at a time."""
     asyncio.run(_delete_topics(kafka_bootstrap))
     return kafka_bootstrap
 
 
 def start_node(folder: Path) -> KafkaNode:
-    """A node of its own, on free ports; `need_kafka` included."""
+    """Yields a node for one test, on free ports; includes `need_kafka`."""
     need_kafka()
     node = KafkaNode(folder, free_ports(1)[0])
     node.start()
@@ -44,7 +44,7 @@ def start_node(folder: Path) -> KafkaNode:
 
 
 def need_kafka() -> None:
-    """Skips the test where Java or Maven are missing; with CI=true that is a failure."""
+    """Skips the test without Java or Maven; with CI=true it fails."""
     if (missing := missing_program()) is not None:
         if os.environ.get("CI") == "true":
             pytest.fail(missing)

@@ -1,4 +1,4 @@
-"""The servers that `make servers` keeps up for the tests, and whether they are there."""
+"""The servers of `make servers`: addresses, and a check that they run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def redis() -> EmbeddedRedis:
 
 
 def kafka_address() -> str | None:
-    """`host:port` of the Kafka that is kept up; None when there is none."""
+    """Returns `host:port` of the running Kafka; None without one."""
     try:
         address = KAFKA_ADDRESS.read_text()
         host, _, port = address.rpartition(":")

@@ -1,6 +1,6 @@
-"""What this machine lacks for some of the tests. Runs on its own, before anything is installed: `make test` asks.
+"""Missing prerequisites of tests on this machine. A script without dependencies, run by `make test`.
 
-Exit status 1 where something is missing and CI=true: there, every test has to run.
+Exit status 1 when a prerequisite is missing and CI=true, where every test has to run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Prerequisite(NamedTuple):
 
 
 def prerequisites(checkout: Path) -> list[Prerequisite]:
-    """All of them. Maven fetches Kafka once for a checkout and is not needed after that."""
+    """Returns all prerequisites. Maven downloads Kafka once per checkout and is not needed after that."""
     fetched = (checkout / ".aisle-kafka" / "jars" / "pom.sha256").exists()
     return [
         Prerequisite(
@@ -36,14 +36,14 @@ def prerequisites(checkout: Path) -> list[Prerequisite]:
 
 
 def lacking(wanted: list[Prerequisite], which: Callable[[str], str | None] = shutil.which) -> Iterator[str]:
-    """One line for each group of tests that cannot run."""
+    """Returns one line for each group of tests that cannot run."""
     for one in wanted:
         if missing := [program for program in one.programs if which(program) is None]:
             yield f"Not tested here: {one.tests}. Missing: {', '.join(missing)}. To change that, {one.remedy}."
 
 
 def main() -> int:
-    """Prints the lines; the exit status."""
+    """Prints the lines. Returns the exit status."""
     lines = list(lacking(prerequisites(_CHECKOUT)))
     for line in lines:
         sys.stderr.write(f"{line}\n")

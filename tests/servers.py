@@ -1,4 +1,4 @@
-"""`python -m tests.servers`: the servers of the tests, kept up until Ctrl-C, so that one test starts at once."""
+"""`python -m tests.servers`: runs the servers of the tests until Ctrl-C, so that a single test starts at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.kept_up import KAFKA_ADDRESS, KEPT_UP, postgres, redis
 
 
 def main() -> None:
-    """Runs PostgreSQL, Redis and, where Java and Maven are there, Kafka."""
+    """Runs PostgreSQL, Redis and, with Java and Maven, Kafka."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Tickets: what stands on one, and the PDF that a customer prints or shows.
+"""Tickets: their content, and the PDF that a customer prints or shows.
 
 Pure: no clock, no network, no database. The gateway and the notifier both use it.
 """

@@ -1,4 +1,4 @@
-"""How dates, times and prices are written, in the way of a language; used by tickets and by letters."""
+"""Localised formats of dates, times and prices, for tickets and e-mails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u
 
 
 def one_line(text: str) -> str:
-    """What somebody typed, as one line: no control characters, nothing that turns the text around it."""
+    """User-provided text as one line, without control characters and text-direction marks."""
     kept = (
         " " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c
         for c in text
@@ -39,7 +39,7 @@ def money(value: Money, locale: str) -> str:
 
 @lru_cache(maxsize=256)
 def _money_pattern(locale: str, digits: int) -> NumberPattern:
-    """The way of a language to write a price, with this many decimal digits. Babel itself takes those of CLDR."""
+    """The price format of a locale with `digits` decimal digits; Babel itself uses the digits of CLDR."""
     pattern: NumberPattern = copy(Locale.parse(locale).currency_formats["standard"])
     pattern.frac_prec = (digits, digits)
     return pattern
@@ -66,5 +66,5 @@ def zone(moment: datetime, locale: str) -> str:
 
 
 def short_day(moment: datetime, locale: str) -> str:
-    """The day as it fits a line: `21 Nov 2026`."""
+    """The day in short form: `21 Nov 2026`."""
     return format_date(moment, "medium", locale=locale)

@@ -1,7 +1,7 @@
-"""The ticket as a PDF: one document a booking, one page (A6, portrait) a seat.
+"""Tickets as PDF: one document for each booking, one page (A6, portrait) for each seat.
 
-Typst sets the page. What is printed reaches it as JSON, never as markup, so that no title or name can be
-taken for a command. About 6 ms once a thread has set its first one.
+Typst typesets the page. It gets the data as JSON, never as markup, so no title or name can act as a command. Rendering
+takes about 6 ms after the first document of a thread.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _of_this_thread = threading.local()
 
 
 def render_ticket(ticket: Ticket) -> bytes:
-    """The PDF of a booking's tickets. The same ticket gives the same bytes. Takes CPU: not for a loop."""
+    """The PDF of a booking's tickets. The same ticket gives the same bytes. CPU-bound: call it in a thread."""
     document = _compiler().compile(
         _template,
         format="pdf",
@@ -50,7 +50,7 @@ def render_ticket(ticket: Ticket) -> bytes:
 
 
 def file_name(ticket: Ticket) -> str:
-    """The name to save the PDF under: `ticket-7f3a91c2e4b0.pdf`."""
+    """The file name of the PDF: `ticket-7f3a91c2e4b0.pdf`."""
     return f"{ticket_words(ticket.language).file_name}-{str(ticket.booking_id)[-12:]}.pdf"
 
 
@@ -62,7 +62,7 @@ def _compiler() -> typst.Compiler:
 
 
 def _printed(ticket: Ticket) -> dict[str, object]:
-    """The data of the template: every value is text that is ready to be set."""
+    """The data of the template; every value is text to be printed as it is."""
     words = ticket_words(ticket.language)
     total = len(ticket.seats)
     return {
@@ -105,7 +105,7 @@ def _price(price: Money, locale: str) -> str:
 
 def _qr(token: str) -> str:
     drawing = io.BytesIO()
-    # Any mask can be read; trying all eight for the prettiest costs four times the rest of the code.
+    # Any mask is readable; evaluating all eight takes four times as long as the rest of the code.
     segno.make(token, error="m", micro=False, mask=0).save(
         drawing,
         kind="svg",
@@ -120,6 +120,6 @@ def _qr(token: str) -> str:
 
 
 def _cut(text: str, length: int) -> str:
-    """One line, cut where it is too long for the page."""
+    """The text as one line, truncated to `length` characters."""
     line = formats.one_line(text)
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"

@@ -1,4 +1,4 @@
-"""What stands on the ticket of a booking."""
+"""The content of a booking's ticket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tickets.places import SeatPlace
 
 
 class TicketSeat(msgspec.Struct, frozen=True):
-    """One seat of the booking: a page of its own, so that each visitor can carry theirs."""
+    """One seat of the booking, printed on a page of its own for each visitor."""
 
     label: str
     section: str
@@ -23,11 +23,11 @@ class TicketSeat(msgspec.Struct, frozen=True):
     """Empty where the seats are only numbered."""
     price: Money
     token: str
-    """What the QR code says."""
+    """Content of the QR code."""
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is printed. Times carry the show's own time zone, which is the one shown."""
+    """The printed data. Times are in the show's own time zone."""
 
     booking_id: UUID
     title: str
@@ -42,7 +42,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plain_token(booking_id: UUID, seat: str) -> str:
-    """What a QR code says as long as tickets are not signed: which booking, which seat."""
+    """The content of a QR code while tickets are not signed: booking and seat."""
     return f"aisle:{booking_id}:{seat}"
 
 

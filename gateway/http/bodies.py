@@ -35,12 +35,12 @@ def decode_body(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     # The decoder stops at the first error. Clients with forms need one error per field, so the body is decoded
     # again without a type; the part after the first error may turn out not to be JSON.
     try:
-        given = msgspec.json.decode(body)
+        document = msgspec.json.decode(body)
     except msgspec.ValidationError:
         raise invalid(first) from None  # a number outside of every type
     except _NOT_JSON as error:
         raise _invalid_json(error) from None
-    raise invalid(*(_every_error(decoder.type, given) or [first]))
+    raise invalid(*(_every_error(decoder.type, document) or [first]))
 
 
 def has_content(body: bytes) -> bool:
@@ -56,15 +56,15 @@ def check_no_fields(body: bytes) -> None:
     if not has_content(body):
         return
     try:
-        given = msgspec.json.decode(body.removeprefix(_BYTE_ORDER_MARK))
+        document = msgspec.json.decode(body.removeprefix(_BYTE_ORDER_MARK))
     except msgspec.ValidationError:
-        given = body  # a number outside of every type
+        document = body  # a number outside of every type
     except _NOT_JSON as error:
         raise _invalid_json(error) from None
-    if given is None or given == {}:
+    if document is None or document == {}:
         return
-    if isinstance(given, dict):
-        raise invalid(*_unknown_fields(given)[:_MAX_ERRORS])
+    if isinstance(document, dict):
+        raise invalid(*_unknown_fields(document)[:_MAX_ERRORS])
     raise invalid(("body", "this call has no fields: send no body, or {}"))
 
 
@@ -78,27 +78,27 @@ def _invalid_json(error: Exception) -> Problem:
     return Problem("invalid_json", f"The body has to be JSON in UTF-8: {_sentence(str(error))}")
 
 
-def _every_error(wanted: Any, given: Any) -> list[tuple[str, str]]:
-    if not isinstance(given, dict):
+def _every_error(struct: Any, document: Any) -> list[tuple[str, str]]:
+    if not isinstance(document, dict):
         return []
     errors = []
-    fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     for name, field in fields.items():
-        if name in given:
+        if name in document:
             try:
-                msgspec.convert(given[name], field.type)
+                msgspec.convert(document[name], field.type)
             except msgspec.ValidationError as error:
                 inner, message = _field_and_message(str(error))
                 dot = "." if inner and not inner.startswith("[") else ""
                 errors.append((f"{name}{dot}{inner}", message))
         elif field.required:
             errors.append((name, "this field is missing"))
-    errors += _unknown_fields(given, known=fields)
+    errors += _unknown_fields(document, known=fields)
     return errors[:_MAX_ERRORS]
 
 
-def _unknown_fields(given: dict[str, Any], known: Container[str] = ()) -> list[tuple[str, str]]:
-    return [(name[:60], "there is no such field here") for name in given if name not in known]
+def _unknown_fields(document: dict[str, Any], known: Container[str] = ()) -> list[tuple[str, str]]:
+    return [(name[:60], "there is no such field here") for name in document if name not in known]
 
 
 def _field_and_message(text: str) -> tuple[str, str]:

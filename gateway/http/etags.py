@@ -20,5 +20,5 @@ def not_modified(if_none_match: bytes | None, etag: bytes) -> bool:
         return False
     if if_none_match == etag:
         return True
-    given = [part.strip().removeprefix(b"W/") for part in if_none_match.split(b",")]
-    return etag in given or given == [b"*"]
+    tags = [part.strip().removeprefix(b"W/") for part in if_none_match.split(b",")]
+    return etag in tags or tags == [b"*"]

@@ -30,10 +30,10 @@ _JSON = b"application/json"
 NO_STORE = (b"cache-control", b"no-store")
 
 
-def request_id_of(given: bytes | None) -> bytes:
+def request_id_of(header: bytes | None) -> bytes:
     """The client's X-Request-Id if it is well-formed, else a new one."""
-    if given is not None and _REQUEST_ID.match(given):
-        return given
+    if header is not None and _REQUEST_ID.match(header):
+        return header
     return b"%016x" % random.getrandbits(64)
 
 
@@ -106,10 +106,10 @@ class Exchange:
         self, status: int, body: bytes, headers: Iterable[Header], content_type: bytes = _JSON
     ) -> None:
         """Sends a response whose headers contain its own Cache-Control; 304 has no body."""
-        given = [*headers, (b"x-request-id", self.request_id)]
+        all_headers = [*headers, (b"x-request-id", self.request_id)]
         if status != 304:
-            given += [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
-        self._respond(status, given, body)
+            all_headers += [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+        self._respond(status, all_headers, body)
 
     def respond_options(self, methods: Iterable[str]) -> None:
         """Answers OPTIONS with the allowed methods."""

@@ -40,13 +40,15 @@ def query_known(connection: Connection, handler: BaseRouteHandler) -> None:
     raw = connection.scope["query_string"]
     if raw:
         fields = _query_fields(handler)
-        given = read_query(raw, set(fields) - set(connection.path_params))
+        parameters = read_query(raw, set(fields) - set(connection.path_params))
         # The framework alone would also accept 1e1 as a number and on as true.
-        wrong = [
-            (name, form[1]) for name, value in given.items() if (form := fields[name]) and not form[0](value)
+        invalid_parameters = [
+            (name, form[1])
+            for name, value in parameters.items()
+            if (form := fields[name]) and not form[0](value)
         ]
-        if wrong:
-            raise invalid(*wrong)
+        if invalid_parameters:
+            raise invalid(*invalid_parameters)
 
 
 _Form = tuple[Callable[[str], Any], str]

@@ -29,5 +29,9 @@ def headers_for(public_url: str, cors_origins: Sequence[str] = ()) -> list[tuple
 
 def with_policy(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers of a response, with the strictest policy if it has none of its own."""
-    given = list(headers)
-    return given if any(name.lower() == _CSP for name, _ in given) else [*given, *_STRICTEST_POLICY]
+    all_headers = list(headers)
+    return (
+        all_headers
+        if any(name.lower() == _CSP for name, _ in all_headers)
+        else [*all_headers, *_STRICTEST_POLICY]
+    )

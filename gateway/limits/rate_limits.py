@@ -160,12 +160,12 @@ class RateLimits:
         )
         """Holds, by customer and show."""
 
-    async def take(self, *wanted: tuple[RateLimit, str]) -> None:
+    async def take(self, *requested: tuple[RateLimit, str]) -> None:
         """Takes one token from each limit for its key, or none at all. Raises Problem `rate_limited`."""
         if not self.enabled:
             return
-        buckets = [limit.buckets.refilled(key, self.clock()) for limit, key in wanted]
-        reply = await self._run_script("take", wanted, [1.0] * len(wanted))
+        buckets = [limit.buckets.refilled(key, self.clock()) for limit, key in requested]
+        reply = await self._run_script("take", requested, [1.0] * len(requested))
         if reply is not None:
             enough, left = reply
             for bucket, tokens in zip(buckets, left, strict=True):
@@ -178,7 +178,7 @@ class RateLimits:
         if not enough:
             exhausted = [
                 (limit, key, tokens)
-                for (limit, key), tokens in zip(wanted, left, strict=True)
+                for (limit, key), tokens in zip(requested, left, strict=True)
                 if tokens < 1.0
             ]
             limit, key, tokens = max(exhausted, key=lambda one: one[0].rate.wait_s(one[2]))

@@ -1,1 +1,1 @@
-"""WebSockets: the live seat map, a customer's own bookings, the venue's events."""
+"""WebSockets: seat maps, a customer's bookings, and all events for staff."""

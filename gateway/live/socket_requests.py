@@ -48,7 +48,7 @@ _TYPES = ("auth", "book", "hold", "confirm", "cancel")
 _HEAD = msgspec.json.Decoder(dict[str, Any])
 _BOOK = msgspec.json.Decoder(BookMessage)
 _HOLD = msgspec.json.Decoder(HoldMessage)
-_MOVE = msgspec.json.Decoder(MoveMessage)
+_CHANGE = msgspec.json.Decoder(MoveMessage)
 
 
 class SocketRequests:
@@ -203,8 +203,8 @@ def _command(kind: str, body: bytes, caller: Caller) -> Command:
             hold = decode_body(_HOLD, body)
             return hold_command(caller, hold.show_id, hold, command_id_of(hold.key, caller.user_id))
         case _:
-            move = decode_body(_MOVE, body)
-            command_type = ConfirmBooking if move.type == "confirm" else CancelBooking
+            change = decode_body(_CHANGE, body)
+            command_type = ConfirmBooking if change.type == "confirm" else CancelBooking
             return change_command(
-                command_type, caller, move.booking_id, command_id_of(move.key, caller.user_id)
+                command_type, caller, change.booking_id, command_id_of(change.key, caller.user_id)
             )

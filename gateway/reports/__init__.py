@@ -1,1 +1,1 @@
-"""What was sold, to whom and how full the halls were: added up from the decisions, as JSON and CSV."""
+"""Reports on sales, customers and occupancy, aggregated from the decisions, as JSON and CSV."""

@@ -1,4 +1,4 @@
-"""Who booked in a period, and what it came to; for how many it was the first time."""
+"""The report on customers: their bookings in a period, and the number of new customers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from gateway.reports.lines import Cell
 from gateway.reports.query import Period, Query
 from schemas.api_reports import CustomerRowBody, CustomersPage, SalesFigures
 
-# Since ever: all of a customer's days stand in one row as well.
-_ROWS_EVER = """
+# Without a period: report_customers has one row for all days of a customer.
+_ROWS_ALL_TIME = """
 SELECT p.*, u.username FROM (
     SELECT *, gross - cancelled AS net FROM (
         SELECT user_id, currency, bookings, seats, gross, cancelled_bookings, cancelled_seats, cancelled, (
@@ -21,10 +21,10 @@ SELECT p.*, u.username FROM (
      ORDER BY cancelled - gross, user_id, currency LIMIT $3) p
   LEFT JOIN users u ON u.user_id = p.user_id
  ORDER BY p.cancelled - p.gross, p.user_id, p.currency"""
-_PEOPLE_EVER = "SELECT count(DISTINCT user_id) FROM report_customers WHERE bookings > 0"
+_COUNT_ALL_TIME = "SELECT count(DISTINCT user_id) FROM report_customers WHERE bookings > 0"
 
-# First who is on the page, then what they did. Sums of doubles are exact below 2^53 minor units, and take a third
-# of the time that sums of bigint do.
+# First the customers of the page, then their figures. Sums of doubles are exact below 2^53 minor units and take a
+# third of the time of sums of bigint.
 _PERIOD = "d.day >= coalesce($1::date, '-infinity') AND d.day <= coalesce($2::date, 'infinity')"
 _NET = "sum(d.gross::float8 - d.cancelled::float8)"
 _ROWS_IN_PERIOD = f"""
@@ -40,12 +40,12 @@ SELECT r.*, u.username, (SELECT min(c.first_day) FROM report_customers c WHERE c
      WHERE {_PERIOD} GROUP BY d.user_id, d.currency) r
   LEFT JOIN users u ON u.user_id = r.user_id
  ORDER BY -r.net, r.user_id, r.currency"""
-_PEOPLE_IN_PERIOD = f"""
-SELECT count(*) FROM (SELECT DISTINCT d.user_id FROM report_customer_days d WHERE {_PERIOD} AND d.bookings > 0) who"""
+_COUNT_IN_PERIOD = f"""
+SELECT count(*) FROM (SELECT DISTINCT d.user_id FROM report_customer_days d WHERE {_PERIOD} AND d.bookings > 0) c"""
 
 _TOTALS = """
 SELECT t.*, p.* FROM (
-    SELECT ({people}) AS customers,
+    SELECT ({count}) AS customers,
            (SELECT count(*) FROM (SELECT user_id FROM report_customers GROUP BY user_id
                                   HAVING min(first_day) >= coalesce($1::date, '-infinity')
                                      AND min(first_day) <= coalesce($2::date, 'infinity')) firsts) AS new) p
@@ -58,13 +58,13 @@ SELECT t.*, p.* FROM (
 
 
 def customers(period: Period) -> Query[CustomersPage]:
-    """Customers, those who brought in most first."""
-    ever = period.from_day is None and period.to_day is None
-    rows_sql = _ROWS_EVER if ever else _ROWS_IN_PERIOD
-    people_sql = _PEOPLE_EVER if ever else _PEOPLE_IN_PERIOD
+    """The query for customers by net sales, highest first."""
+    all_time = period.from_day is None and period.to_day is None
+    rows_sql = _ROWS_ALL_TIME if all_time else _ROWS_IN_PERIOD
+    count_sql = _COUNT_ALL_TIME if all_time else _COUNT_IN_PERIOD
 
     def row_body(row: Any) -> CustomerRowBody:
-        return CustomerRowBody(**_who(row, period), **sales_figures(row))
+        return CustomerRowBody(**_customer(row, period), **sales_figures(row))
 
     def page(rows: list[Any], totals: list[Any], next_cursor: str | None) -> CustomersPage:
         counted = totals[0]
@@ -80,13 +80,13 @@ def customers(period: Period) -> Query[CustomersPage]:
         )
 
     def line(row: Any) -> list[Cell]:
-        return [*_who(row, period).values(), *sales_cells(row)]
+        return [*_customer(row, period).values(), *sales_cells(row)]
 
     return Query(
         name="customers",
         period=period,
         rows=rows_sql,
-        totals=_TOTALS.format(people=people_sql, period=_PERIOD),
+        totals=_TOTALS.format(count=count_sql, period=_PERIOD),
         cursor=tuple[int, int, str],
         key=lambda row: (row["net"], row["user_id"], row["currency"]),
         page=page,
@@ -95,7 +95,7 @@ def customers(period: Period) -> Query[CustomersPage]:
     )
 
 
-def _who(row: Any, period: Period) -> dict[str, Any]:
+def _customer(row: Any, period: Period) -> dict[str, Any]:
     first = row["first_day"]
     return {
         "user_id": row["user_id"],

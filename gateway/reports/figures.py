@@ -1,8 +1,8 @@
-"""The figures that reports are made of: gathered from decisions, a portion at a time, behind the writers' backs.
+"""Aggregation of report figures from the decisions, in batches and independently of the seat workers.
 
-Before a report is read, what was decided since is gathered too, so that it is right up to now. Gathering in
-between keeps that little. It costs the writers no index and no wait, and of the processor a bounded share: the
-longer a portion takes, the longer the pause.
+Before a report is read, the decisions since the last batch are aggregated too, so it is current. Aggregating in the
+background keeps that remainder small. Seat workers pay no index and no wait, and the share of the CPU is bounded: the
+longer a batch takes, the longer the pause.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from gateway.http.problems import Problem
 from runtime.polling import OutageLog
 from runtime.postgres import DATABASE_ERRORS
 
-_PORTION = 1_000
-"""Decisions of each partition that are gathered at once."""
+_BATCH = 1_000
+"""Decisions of each partition in one batch."""
 _EVERY_S = 5.0
-_REST = 24.0
-"""Pause for so many times as long as a portion took: a twenty-fifth of one core, no more."""
-_PATIENCE_S = 8.0
+_PAUSE_FACTOR = 24.0
+"""Length of the pause, as a multiple of the time that a batch took: at largest 1/25 of a core is used."""
+_CATCH_UP_TIMEOUT_S = 8.0
 
-# One gatherer at a time. The next statement sees what the one before has gathered.
+# One batch at a time. The next statement sees the result of the one before.
 _LOCK_SQL = "LOCK TABLE report_progress IN SHARE ROW EXCLUSIVE MODE"
-# The day that `report_moves` gives is not used: it fails over a zone that the database does not know. The planner puts
-# the function into the statement, so that what is not used of it is not worked out.
+# The day from `report_moves_v1` is not used: it fails for a zone that the database does not have. The planner inlines
+# the function, so that its unused columns are not computed.
 _DAY = local_day("to_timestamp(d.at_ms / 1000.0)", "coalesce(s.timezone, 'UTC')", "$2", "$3")
-_GATHER_SQL = f"""
-WITH portion AS MATERIALIZED (
+_AGGREGATE_SQL = f"""
+WITH batch AS MATERIALIZED (
     SELECT p.partition, d.*
       FROM partitions p LEFT JOIN report_progress r USING (partition)
      CROSS JOIN LATERAL (SELECT log_offset, at_ms, command, answer FROM decisions d
@@ -39,15 +39,15 @@ WITH portion AS MATERIALIZED (
 ), moves AS MATERIALIZED (
     SELECT m.show_id, {_DAY} AS day, m.user_id, m.currency, m.bookings, m.seats, m.gross,
            m.cancelled_bookings, m.cancelled_seats, m.cancelled, m.cancelled_by_staff, m.cancelled_by_show
-      FROM portion d CROSS JOIN LATERAL report_moves_v1(d.at_ms, d.command, d.answer) m
+      FROM batch d CROSS JOIN LATERAL report_moves_v1(d.at_ms, d.command, d.answer) m
       LEFT JOIN shows s ON s.show_id = m.show_id
 ), progress AS (
-    INSERT INTO report_progress SELECT partition, max(log_offset) + 1 FROM portion GROUP BY partition
+    INSERT INTO report_progress SELECT partition, max(log_offset) + 1 FROM batch GROUP BY partition
         ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset
 ), holds AS (
     INSERT INTO report_holds AS t
     SELECT m.show_id, m.user_id, sum(m.holds), sum(m.confirmed), sum(m.released), sum(m.expired)
-      FROM portion d CROSS JOIN LATERAL report_hold_moves_v1(d.command, d.answer) m GROUP BY m.show_id, m.user_id
+      FROM batch d CROSS JOIN LATERAL report_hold_moves_v1(d.command, d.answer) m GROUP BY m.show_id, m.user_id
         ON CONFLICT (show_id, user_id) DO UPDATE
        SET holds = t.holds + excluded.holds, confirmed = t.confirmed + excluded.confirmed,
            released = t.released + excluded.released, expired = t.expired + excluded.expired
@@ -88,46 +88,48 @@ WITH portion AS MATERIALIZED (
            cancelled_seats = t.cancelled_seats + excluded.cancelled_seats,
            cancelled = t.cancelled + excluded.cancelled
 )
-SELECT coalesce(max(decided), 0) FROM (SELECT count(*) AS decided FROM portion GROUP BY partition) counted
+SELECT coalesce(max(decided), 0) FROM (SELECT count(*) AS decided FROM batch GROUP BY partition) counted
 """
 
 
 class ReportFigures:
-    """Gathers figures. `pool` is the reports' own, so that bookings never wait for a connection of it."""
+    """Aggregates figures. `pool` is used by reports only, so that bookings never wait for its connections."""
 
     def __init__(self, pool: asyncpg.Pool, zones: Zones) -> None:
         self._pool = pool
         self._zones = zones
 
-    async def gather(self) -> bool:
-        """Gathers one portion; says whether there may be more."""
+    async def aggregate(self) -> bool:
+        """Aggregates one batch. Returns whether there may be more."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_LOCK_SQL)
-            most = await connection.fetchval(_GATHER_SQL, _PORTION, self._zones.known, self._zones.default)
-        return bool(most >= _PORTION)
+            largest = await connection.fetchval(
+                _AGGREGATE_SQL, _BATCH, self._zones.known, self._zones.default
+            )
+        return bool(largest >= _BATCH)
 
     async def catch_up(self) -> None:
-        """Gathers until next to nothing is left. Raises Problem `not_ready` when that takes too long."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while await self.gather():
+        """Aggregates until almost nothing is left. Raises Problem `not_ready` when that takes too long."""
+        deadline = time.monotonic() + _CATCH_UP_TIMEOUT_S
+        while await self.aggregate():
             if time.monotonic() > deadline:
                 raise Problem(
                     "not_ready",
-                    "Figures of many bookings are being gathered: ask again in a few seconds.",
+                    "The figures of many bookings are being added up: try again in a few seconds.",
                     retry_after_s=5,
                 )
 
-    async def keep_gathering(self) -> None:
-        """Gathers for ever, in small portions with pauses."""
+    async def run(self) -> None:
+        """Aggregates until it is cancelled, in small batches with pauses."""
         outage = OutageLog("report figures")
         while True:
             began = time.monotonic()
             more = False
             try:
-                more = await self.gather()
+                more = await self.aggregate()
             except DATABASE_ERRORS as error:
                 outage.failed(error)
             else:
                 outage.succeeded()
-            pause_s = _REST * (time.monotonic() - began)
+            pause_s = _PAUSE_FACTOR * (time.monotonic() - began)
             await asyncio.sleep(pause_s if more else max(pause_s, _EVERY_S))

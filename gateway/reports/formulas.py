@@ -1,8 +1,8 @@
-"""Text for cells of CSV that no spreadsheet program takes for a formula.
+"""Protection against formula injection: text for CSV cells that no spreadsheet program takes for a formula.
 
-Programs differ in what they skip before they look for a sign: blanks of every kind, characters that are not shown,
-quotes. They take full-width and other forms of a sign for the sign itself. Where a list separator other than the
-comma is set, as in most of Europe, a cell also begins after a semicolon, a tab or a line end inside the text.
+Before a sign, programs skip different characters: spaces of every kind, invisible characters, quotes. Full-width and
+other forms of a sign count as the sign. With a list separator other than the comma, as in most of Europe, a cell also
+begins after a semicolon, a tab or a line end inside the text.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import re
 import unicodedata
 
 _SIGNS = frozenset("=+-@|%\u2212")
-"""After compatibility normalization. `|` and `%` begin formulas in older programs alone; U+2212 is the minus sign."""
+"""After compatibility normalization. `|` and `%` begin formulas in older programs only; U+2212 is the minus sign."""
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u2800\u3164\ufe0e\ufe0f\uffa0\ufffc")
-"""Characters that are counted as letters, marks or symbols, but show nothing."""
+"""Invisible characters that Unicode classifies as letters, marks or symbols."""
 _QUOTES = frozenset("\"'`´‘’‚‛“”„‟«»‹›＂＇")
 _CELL_BEGINS = re.compile(r"(?<=[;\t\r\n])")
 _PLAIN = re.compile(r"[0-9A-Za-z][^;\t\r\n]*\Z")
-"""What most text is: it cannot begin a formula anywhere."""
+"""Most text: it cannot begin a formula anywhere."""
 _LINE_BEGINS = ("\t", "\r", "\n")
 
 
 def as_text(text: str) -> str:
-    """The text, with an apostrophe where a formula would begin otherwise."""
+    """The text, with an apostrophe where a formula would otherwise begin."""
     if not text or _PLAIN.match(text):
         return text
     safe = "".join("'" + part if _begins_formula(part) else part for part in _CELL_BEGINS.split(text))

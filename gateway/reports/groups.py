@@ -1,4 +1,4 @@
-"""Sales and cancellations: what happened in a period, by day, movie, show or screen."""
+"""The reports on sales and cancellations in a period, by day, movie, show or screen."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from schemas.api_reports import (
 
 
 class _Grouping(msgspec.Struct, frozen=True):
-    """By what to add up. `shown` are the columns of a row, `order` those that sort it, which are unique."""
+    """A way to group figures. `shown` are the columns of a row, `order` the unique columns to sort by."""
 
     shown: tuple[str, ...]
     columns: str
     order: tuple[tuple[str, str], ...]
-    """Name and type in SQL."""
+    """Name and SQL type of each column."""
     cursor: type
     joins: str = ""
 
@@ -89,9 +89,9 @@ SELECT currency, {_SUMMED} FROM report_sales f
 
 
 def sales(by: By, period: Period) -> Query[SalesPage]:
-    """What was sold."""
+    """The query for sales."""
     grouping = _GROUPINGS[by]
-    # A row of nothing but repeats of zero is none.
+    # Groups without bookings and cancellations are left out.
     rows, totals = _sql(grouping, "sum(bookings) > 0 OR sum(cancelled_bookings) > 0")
 
     def page(found: list[Any], summed: list[Any], next_cursor: str | None) -> SalesPage:
@@ -118,7 +118,7 @@ def sales(by: By, period: Period) -> Query[SalesPage]:
 
 
 def cancellations(by: By, period: Period) -> Query[CancellationsPage]:
-    """What was given back, and by whom."""
+    """The query for cancellations."""
     grouping = _GROUPINGS[by]
     rows, totals = _sql(grouping, "sum(cancelled_bookings) > 0")
 
@@ -182,7 +182,7 @@ def sales_figures(row: Any) -> dict[str, Any]:
 
 
 def sales_cells(row: Any) -> list[Cell]:
-    """The same as cells of a table, amounts in the currency's own unit."""
+    """The fields of SalesFigures as CSV cells, amounts in major units."""
     currency = row["currency"]
     return [
         currency,
@@ -216,10 +216,10 @@ def _cancellation_figures(row: Any) -> dict[str, Any]:
 
 
 def _group(grouping: _Grouping, row: Any) -> dict[str, Any]:
-    return {name: _told(row[name]) for name in grouping.shown}
+    return {name: _json_value(row[name]) for name in grouping.shown}
 
 
-def _told(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return timestamp(to_ms(value))
     return value.isoformat() if isinstance(value, date) else value

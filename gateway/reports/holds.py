@@ -1,4 +1,4 @@
-"""Who held seats of a show, how often, and what became of it; and who was refused for holding too often."""
+"""The report on holds: the holds of a show by customer, their outcomes, and rejected requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TOTALS = f"SELECT {_SUMS} FROM ({_COUNTED}) c"
 
 
 def holds(show_id: int) -> Query[HoldsPage]:
-    """The holds of one show by customer, those with the most first."""
+    """The query for the holds of one show by customer, most holds first."""
 
     def page(rows: list[Any], totals: list[Any], next_cursor: str | None) -> HoldsPage:
         return HoldsPage(

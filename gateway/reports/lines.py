@@ -1,4 +1,4 @@
-"""Tables as CSV (RFC 4180, UTF-8 with a byte order mark), and whether a client wants them so."""
+"""CSV encoding (RFC 4180, UTF-8 with a byte order mark), and negotiation of CSV or JSON."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Cell = str | int | float | Decimal | bool | None
 CSV = "text/csv"
 _JSON = "application/json"
 BYTE_ORDER_MARK = "\ufeff".encode()
-"""Begins a table: without it, programs that open a file on a double click take UTF-8 for another encoding."""
+"""Start of a file: without it, some spreadsheet programs do not recognise UTF-8."""
 
 
 def lines(rows: Iterable[Sequence[Cell]]) -> bytes:
-    """Rows as lines of CSV. No text begins a formula; numbers stay numbers, negative ones too."""
+    """Encodes rows as CSV. No text begins a formula; numbers, also negative ones, stay numbers."""
     out = io.StringIO()
     csv.writer(out).writerows([_safe(cell) for cell in row] for row in rows)
     return out.getvalue().encode()
 
 
 def decimal(amount: int, currency: str) -> Decimal:
-    """Minor units as an amount in the currency's own unit: 1250 EUR is 12.50, 1250 JPY is 1250."""
+    """Minor units as an amount in major units: 1250 EUR is 12.50, 1250 JPY is 1250."""
     return Decimal(amount).scaleb(-minor_digits(currency))
 
 
@@ -40,16 +40,16 @@ def _safe(cell: Cell) -> Cell:
 
 
 def wants_csv(accept: str) -> bool:
-    """Whether the header Accept asks for CSV rather than JSON; JSON where it likes both as well.
+    """Whether the Accept header prefers CSV to JSON; JSON if it ranks both the same.
 
     Raises Problem `not_acceptable` when it allows neither.
     """
     ranges = [_media_range(part) for part in accept.lower().split(",") if part.strip()]
     if not ranges:
         return False
-    as_json, as_csv = _liking(ranges, _JSON), _liking(ranges, CSV)
+    as_json, as_csv = _quality(ranges, _JSON), _quality(ranges, CSV)
     if max(as_json, as_csv)[0] <= 0:
-        raise Problem("not_acceptable", f"A report is {_JSON} or {CSV}: allow one of them in Accept.")
+        raise Problem("not_acceptable", f"A report is {_JSON} or {CSV}: accept one of them.")
     return as_csv > as_json
 
 
@@ -64,11 +64,11 @@ def _media_range(part: str) -> tuple[str, float]:
     return kind, 1.0
 
 
-def _liking(ranges: list[tuple[str, float]], kind: str) -> tuple[float, int]:
-    """How much a kind is wanted, by the range that names it most exactly; and how exactly that is."""
+def _quality(ranges: list[tuple[str, float]], kind: str) -> tuple[float, int]:
+    """The quality of a media type by the most specific matching range, and how specific that is."""
     group = kind.partition("/")[0] + "/*"
-    for exactness, name in ((2, kind), (1, group), (0, "*/*")):
+    for specificity, name in ((2, kind), (1, group), (0, "*/*")):
         wanted = [quality for given, quality in ranges if given == name]
         if wanted:
-            return max(wanted), exactness
+            return max(wanted), specificity
     return 0.0, 0

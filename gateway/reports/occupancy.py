@@ -1,4 +1,4 @@
-"""How full shows are, as their writers left them at this moment."""
+"""The report on occupancy: the current state of the shows that start in a period."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from gateway.reports.query import Period, Query
 from schemas.api import timestamp
 from schemas.api_reports import OccupancyFigures, OccupancyPage, OccupancyRowBody
 
-# Seats sold come from the figures and from what was decided since, so that they agree with what the writer says
-# is available in the same moment. Days are those of the show's own time zone, at most 14 hours ahead of UTC and
-# 12 behind: only starts within a day of the bounds need a look at the zone.
+# Seats sold come from the figures and from the decisions since, so they agree with the seats available at the same
+# moment. Days are those of the show's own time zone, at most 14 hours ahead of UTC and 12 behind: only starts within a
+# day of the bounds need the zone.
 _DAY = local_day("s.starts_at", "s.timezone", "$4", "$5")
 _SHOWS = f"""
 SELECT s.show_id, s.movie_id, s.screen_name, s.starts_at, l.total_seats,
@@ -50,7 +50,7 @@ SELECT coalesce(sum(total_seats), 0)::bigint AS total_seats, coalesce(sum(availa
 
 
 def occupancy(movie_id: int | None, period: Period, zones: Zones) -> Query[OccupancyPage]:
-    """How full the shows of a period are, of one movie or of all."""
+    """The query for the occupancy of shows, of one movie or of all."""
 
     def page(rows: list[Any], totals: list[Any], next_cursor: str | None) -> OccupancyPage:
         return OccupancyPage(

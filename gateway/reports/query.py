@@ -1,4 +1,4 @@
-"""How a report is read: a page at a time as JSON, or whole as CSV, always from one moment."""
+"""Reading of reports from one database snapshot: a page as JSON, or all rows as CSV."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from gateway.reports.table import Table
 PageT = TypeVar("PageT")
 
 AT_ONCE = 2
-"""Reports that one gateway reads at the same time; the others wait."""
+"""Reports that one gateway reads concurrently; further ones wait."""
 _WAIT_S = 5.0
 _ROWS_AT_ONCE = 500
-# Room for the sums of some 100,000 customers; the snapshot of a gateway that does not answer any more lasts a minute
-# at most; and a table is read to its end, so the plan that is quickest at its first row is not wanted. One report
-# takes one core, whatever the planner would like: the others are the bookings'.
+# Memory for the sums of about 100,000 customers; a gateway that hangs keeps its snapshot for at most a minute; a table
+# is read to its end, so the plan must not optimise for the first row; and one report uses one core, leaving the others
+# to bookings.
 _SETTINGS_SQL = """
 SELECT set_config('work_mem', '64MB', true), set_config('idle_in_transaction_session_timeout', '60s', true),
        set_config('cursor_tuple_fraction', '1', true), set_config('max_parallel_workers_per_gather', '0', true)
@@ -35,7 +35,7 @@ SELECT set_config('work_mem', '64MB', true), set_config('idle_in_transaction_ses
 
 
 class Period(msgspec.Struct, frozen=True):
-    """Days from `from_day` to `to_day`, both included; None: since ever, for ever."""
+    """Days from `from_day` to `to_day`, both included; None means unbounded."""
 
     from_day: date | None
     to_day: date | None
@@ -50,20 +50,20 @@ class Period(msgspec.Struct, frozen=True):
 
 
 def read_period(from_: str | None, to: str | None) -> Period:
-    """The period in a query. Raises Problem `validation`."""
+    """Parses the period of a request. Raises Problem `validation`."""
     period = Period(
         None if from_ is None else read_day("from", from_), None if to is None else read_day("to", to)
     )
     if period.from_day is not None and period.to_day is not None and period.from_day > period.to_day:
-        raise invalid(("from", "has to be no later than `to`"))
+        raise invalid(("from", "must not be later than `to`"))
     return period
 
 
 class Query(msgspec.Struct, Generic[PageT], frozen=True, kw_only=True):
-    """One report about one period.
+    """One report on one period.
 
-    `rows` takes the arguments, how many rows (null: all) and the parts of a cursor (null: from the start);
-    `totals` takes the arguments alone.
+    The parameters of `rows` are the period, `arguments`, the maximum number of rows (null: all) and the parts of the
+    cursor (null: from the start); those of `totals` are the period and `arguments`.
     """
 
     name: str
@@ -71,9 +71,9 @@ class Query(msgspec.Struct, Generic[PageT], frozen=True, kw_only=True):
     rows: str
     totals: str
     arguments: tuple[Any, ...] = ()
-    """After the two days of the period."""
+    """Parameters after the two days of the period."""
     cursor: Any
-    """A tuple type: what `key` makes of a row."""
+    """The tuple type that `key` returns for a row."""
     key: Callable[[Any], Sequence[Any]]
     page: Callable[[list[Any], list[Any], str | None], PageT]
     header: tuple[str, ...]
@@ -93,32 +93,32 @@ class Query(msgspec.Struct, Generic[PageT], frozen=True, kw_only=True):
 
 
 class ReportReader:
-    """Reads reports over a pool of their own: neither their number nor their length is at bookings' expense."""
+    """Reads reports over a pool of their own, so that bookings never wait for them."""
 
     def __init__(self, pool: asyncpg.Pool, figures: ReportFigures) -> None:
         self._pool = pool
         self._figures = figures
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def page(self, query: Query[PageT], limit: int, cursor: str | None) -> PageT:
-        """One page. Raises Problem: `validation` for a cursor that is none, `overloaded`, `not_ready`."""
+        """One page. Raises Problem `overloaded`, `not_ready`, or `validation` for an invalid cursor."""
         after = None if cursor is None else read_cursor(cursor, query.cursor)
         if any(isinstance(part, str) and "\0" in part for part in after or ()):
-            raise _no_cursor()
+            raise _invalid_cursor()
         async with self._snapshot() as connection:
             try:
                 rows = await connection.fetch(query.rows, *query._rows_values(limit + 1, after))
             except (asyncpg.DataError, ValueError, OverflowError):
-                raise _no_cursor() from None
+                raise _invalid_cursor() from None
             totals = await connection.fetch(query.totals, *query._values())
         found, next_cursor = split_page(rows, limit, query.key)
         return query.page(list(found), totals, next_cursor)
 
     async def csv(self, query: Query[Any]) -> tuple[bytes, Table]:
-        """All rows as CSV: the first piece, and the table that has the others. Raises as `page` does."""
+        """All rows as CSV: the first chunk, and the table with the others. Raises what `page` raises."""
         table = Table(self._csv(query))
         try:
-            first = await table.piece()
+            first = await table.chunk()
         except BaseException:
             await table.close()
             raise
@@ -134,13 +134,13 @@ class ReportReader:
 
     @contextlib.asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[Any]:
-        """A connection that sees one moment, with every figure up to it."""
+        """A connection with a consistent snapshot and up-to-date figures."""
         try:
             async with asyncio.timeout(_WAIT_S):
-                await self._places.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             raise Problem(
-                "overloaded", "Other reports are being read: ask again in a moment.", retry_after_s=5
+                "overloaded", "Other reports are being read: try again in a moment.", retry_after_s=5
             ) from None
         try:
             await self._figures.catch_up()
@@ -151,8 +151,8 @@ class ReportReader:
                 await connection.execute(_SETTINGS_SQL)
                 yield connection
         finally:
-            self._places.release()
+            self._slots.release()
 
 
-def _no_cursor() -> Problem:
+def _invalid_cursor() -> Problem:
     return invalid(("cursor", "take it unchanged from next_cursor of the page before"))

@@ -1,4 +1,4 @@
-"""Reports for staff: sales, occupancy, cancellations, customers; as JSON or, with `Accept: text/csv`, as CSV."""
+"""Report endpoints for staff, as JSON or, with `Accept: text/csv`, as CSV."""
 
 from __future__ import annotations
 
@@ -22,19 +22,17 @@ from gateway.reports.holds import holds
 from gateway.reports.lines import CSV, wants_csv
 from gateway.reports.occupancy import occupancy
 from gateway.reports.query import PageT, Query, ReportReader, read_period
-from gateway.reports.table import TableAnswer
+from gateway.reports.table import TableResponse
 from schemas.api_reports import By, CancellationsPage, CustomersPage, HoldsPage, OccupancyPage, SalesPage
 from schemas.ids import MAX_SHOW_ID
 
 From = Annotated[
     str | None, QueryParameter(name="from", max_length=10, description="The first day: 2026-11-01.")
 ]
-To = Annotated[
-    str | None, QueryParameter(name="to", max_length=10, description="The last day, itself included.")
-]
-Grouped = Annotated[By, QueryParameter(description="By what to add up; different currencies never are.")]
+To = Annotated[str | None, QueryParameter(name="to", max_length=10, description="The last day, included.")]
+Grouped = Annotated[By, QueryParameter(description="Grouping. Each currency has rows of its own.")]
 Limit = Annotated[
-    int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many to list at most; CSV has all of them.")
+    int, QueryParameter(ge=1, le=MAX_LIMIT, description="Maximum number of items; CSV has all rows.")
 ]
 Cursor = Annotated[
     str | None, QueryParameter(max_length=2000, description="`next_cursor` of the page before; not for CSV.")
@@ -43,8 +41,8 @@ _PROBLEMS = problem_responses("not_acceptable", "overloaded", "not_ready", "data
 
 
 @dataclass
-class _AsCsvToo(Operation):
-    """A report's operation in the OpenAPI document: its answer is a table as well."""
+class _CsvOperation(Operation):
+    """OpenAPI operation of a report, with CSV as a second media type of the response."""
 
     def __post_init__(self) -> None:
         answer = (self.responses or {}).get("200")
@@ -53,7 +51,9 @@ class _AsCsvToo(Operation):
             answer.content[CSV] = OpenAPIMediaType(schema=schema)
 
 
-@get("/sales", security=BEARER, responses=_PROBLEMS, operation_class=_AsCsvToo, operation_id="SalesReport")
+@get(
+    "/sales", security=BEARER, responses=_PROBLEMS, operation_class=_CsvOperation, operation_id="SalesReport"
+)
 async def sales_report(
     request: Request[Any, Any, Any],
     reports: NamedDependency[ReportReader],
@@ -63,8 +63,8 @@ async def sales_report(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[SalesPage]:
-    """Sales by day, movie, show or screen. What was confirmed in the period, what was given back in it, and the
-    difference; days are those of each show's time zone."""
+    """Sales by day, movie, show or screen: confirmed in the period, cancelled in it, and the difference. Days are those
+    of each show's time zone."""
     return await _answer(request, reports, sales(by, read_period(from_, to)), limit, cursor)
 
 
@@ -72,7 +72,7 @@ async def sales_report(
     "/occupancy",
     security=BEARER,
     responses=_PROBLEMS,
-    operation_class=_AsCsvToo,
+    operation_class=_CsvOperation,
     operation_id="OccupancyReport",
 )
 async def occupancy_report(
@@ -85,7 +85,7 @@ async def occupancy_report(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[OccupancyPage]:
-    """How full shows are that start in the period. Seats as they are now: sold, held, blocked, available."""
+    """Occupancy of the shows that start in the period: seats that are now sold, held, blocked and available."""
     return await _answer(request, reports, occupancy(movie, read_period(from_, to), zones), limit, cursor)
 
 
@@ -93,7 +93,7 @@ async def occupancy_report(
     "/cancellations",
     security=BEARER,
     responses=_PROBLEMS,
-    operation_class=_AsCsvToo,
+    operation_class=_CsvOperation,
     operation_id="CancellationsReport",
 )
 async def cancellations_report(
@@ -105,7 +105,7 @@ async def cancellations_report(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[CancellationsPage]:
-    """What was given back in the period, and by whom: customers, staff, or because a show was called off."""
+    """Cancellations in the period: by customers, by staff, or because a show was cancelled."""
     return await _answer(request, reports, cancellations(by, read_period(from_, to)), limit, cursor)
 
 
@@ -113,7 +113,7 @@ async def cancellations_report(
     "/customers",
     security=BEARER,
     responses=_PROBLEMS,
-    operation_class=_AsCsvToo,
+    operation_class=_CsvOperation,
     operation_id="CustomersReport",
 )
 async def customers_report(
@@ -124,7 +124,7 @@ async def customers_report(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[CustomersPage]:
-    """How many customers booked in the period, how many for the first time, and who brought in most."""
+    """Customers who booked in the period, by net sales, and the number of new ones."""
     return await _answer(request, reports, customers(read_period(from_, to)), limit, cursor)
 
 
@@ -132,7 +132,7 @@ async def customers_report(
     "/holds",
     security=BEARER,
     responses=_PROBLEMS,
-    operation_class=_AsCsvToo,
+    operation_class=_CsvOperation,
     operation_id="HoldsReport",
 )
 async def holds_report(
@@ -142,12 +142,12 @@ async def holds_report(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[HoldsPage]:
-    """Who held seats of a show, how often, what became of it, and who was refused for holding too often."""
+    """Holds of a show by customer: their number, their outcomes, and requests rejected for too many holds."""
     return await _answer(request, reports, holds(show), limit, cursor)
 
 
 def report_routes() -> Router:
-    """All of the above; `reports` has to be provided."""
+    """The router of all reports. Dependency to provide: `reports`."""
     handlers: list[Any] = [
         sales_report,
         occupancy_report,
@@ -170,4 +170,4 @@ async def _answer(
         return Response(await reports.page(query, limit, cursor), headers=headers)
     headers["Content-Disposition"] = f'attachment; filename="{query.file_name}"'
     first, table = await reports.csv(query)
-    return TableAnswer(first, table, CSV, headers)
+    return TableResponse(first, table, CSV, headers)

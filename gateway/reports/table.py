@@ -1,9 +1,8 @@
-"""A table on its way to a client: read by a task of its own that keeps the database connection for a bounded time.
+"""Streaming of a table to a client by a task that holds the database connection for a bounded time.
 
-The task is one piece ahead of the client. It ends when the table is read, when the client has gone, when the client
-takes no piece for a while, and when the whole takes too long. So no client can keep the connection or the place of
-a report, whatever becomes of its own connection. A table that ends early is never completed: the client sees that
-the transfer is cut.
+The task is one chunk ahead of the client. It ends when the table is complete, when the client disconnects or reads no
+chunk for CHUNK_TIMEOUT_S, and after TABLE_TIMEOUT_S. So no client can occupy the connection or the slot of a report for
+longer. A table that ends early is not completed: the client sees an aborted transfer.
 """
 
 from __future__ import annotations
@@ -18,46 +17,46 @@ from litestar.response import Stream
 
 from runtime.postgres import UNAVAILABLE
 
-PIECE_WITHIN_S = 30.0
-"""A client that does not take the next piece within this time gets no more."""
-TABLE_WITHIN_S = 300.0
-"""A table that is not read and taken within this time is cut."""
+CHUNK_TIMEOUT_S = 30.0
+"""Timeout in seconds for a client to read the next chunk."""
+TABLE_TIMEOUT_S = 300.0
+"""Timeout in seconds for the whole table."""
 
 _log = structlog.get_logger()
 
 
-class TableCut(Exception):
-    """A table ends early. The message says why."""
+class TableAborted(Exception):
+    """A table ended early; the message is the reason."""
 
 
 class Table:
-    """The pieces of a table, in order. Reading begins at once, so `close` has to be called."""
+    """The chunks of a table, in order. Reading begins at once, so `close` must be called."""
 
-    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
         self._read: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
-        self._reading = asyncio.create_task(self._read_all(pieces), name="report table")
+        self._reading = asyncio.create_task(self._read_all(chunks), name="report table")
 
-    async def _read_all(self, pieces: AsyncGenerator[bytes, None]) -> None:
-        limit = asyncio.timeout(TABLE_WITHIN_S)
+    async def _read_all(self, chunks: AsyncGenerator[bytes, None]) -> None:
+        limit = asyncio.timeout(TABLE_TIMEOUT_S)
         try:
-            async with limit, contextlib.aclosing(pieces):
-                async for piece in pieces:
-                    await self._hand_on(piece)
+            async with limit, contextlib.aclosing(chunks):
+                async for chunk in chunks:
+                    await self._put(chunk)
         except TimeoutError:
             if limit.expired():
-                raise TableCut(f"it took longer than {TABLE_WITHIN_S:.0f} s") from None
+                raise TableAborted(f"it took longer than {TABLE_TIMEOUT_S:.0f} s") from None
             raise
 
-    async def _hand_on(self, piece: bytes) -> None:
-        limit = asyncio.timeout(PIECE_WITHIN_S)
+    async def _put(self, chunk: bytes) -> None:
+        limit = asyncio.timeout(CHUNK_TIMEOUT_S)
         try:
             async with limit:
-                await self._read.put(piece)
+                await self._read.put(chunk)
         except TimeoutError:
-            raise TableCut(f"the client took nothing for {PIECE_WITHIN_S:.0f} s") from None
+            raise TableAborted(f"the client read nothing for {CHUNK_TIMEOUT_S:.0f} s") from None
 
-    async def piece(self) -> bytes | None:
-        """The next piece; None after the last one. Raises what ended the reading early."""
+    async def chunk(self) -> bytes | None:
+        """The next chunk; None after the last. Raises the error that ended the table early."""
         taking = asyncio.create_task(self._read.get())
         try:
             await asyncio.wait((taking, self._reading), return_when=asyncio.FIRST_COMPLETED)
@@ -71,39 +70,39 @@ class Table:
         return None
 
     async def close(self) -> None:
-        """Ends the reading, wherever it is. The connection and the place are free when this returns."""
+        """Stops reading. The connection and the slot are free when this returns."""
         self._reading.cancel()
         await asyncio.wait((self._reading,))
         if not self._reading.cancelled():
-            self._reading.exception()  # whoever wanted to know it has asked
+            self._reading.exception()  # marks the exception as retrieved
 
 
-class TableAnswer(Stream):
-    """An answer with a table, whose first piece was read already."""
+class TableResponse(Stream):
+    """A streaming response with a table whose first chunk has been read."""
 
     def __init__(self, first: bytes, table: Table, media_type: str, headers: dict[str, str]) -> None:
-        super().__init__(_pieces(first, table), media_type=media_type, headers=headers)
+        super().__init__(_chunks(first, table), media_type=media_type, headers=headers)
         self._table = table
 
     def to_asgi_response(self, *args: Any, **named: Any) -> Any:
-        """The answer, which closes the table at its end."""
+        """The ASGI response, which closes the table at its end."""
         answer = super().to_asgi_response(*args, **named)
         table = self._table
 
         async def send_table(scope: Any, receive: Any, send: Any) -> None:
             try:
                 await answer(scope, receive, send)
-            except* (TableCut, *UNAVAILABLE) as errors:
-                # The answer stays incomplete, so the server closes the connection without the last chunk.
+            except* (TableAborted, *UNAVAILABLE) as errors:
+                # The response stays incomplete, so the server closes the connection without the last chunk.
                 error = errors.exceptions[0]
-                _log.warning("a report is cut", error=str(error) or type(error).__name__, path=scope["path"])
+                _log.warning("report_aborted", error=str(error) or type(error).__name__, path=scope["path"])
             finally:
                 await table.close()
 
         return send_table
 
 
-async def _pieces(first: bytes, table: Table) -> AsyncGenerator[bytes, None]:
+async def _chunks(first: bytes, table: Table) -> AsyncGenerator[bytes, None]:
     yield first
-    while (piece := await table.piece()) is not None:
-        yield piece
+    while (chunk := await table.chunk()) is not None:
+        yield chunk

@@ -72,7 +72,7 @@ class SeatMapCache:
         return snapshot
 
     async def get(self, show_id: int) -> SeatMapSnapshot:
-        """Returns a snapshot no older than any response sent before. Raises Problem `not_found` and UNAVAILABLE errors."""
+        """Returns a snapshot no older than any earlier response. Raises Problem `not_found` and UNAVAILABLE errors."""
         began_at = self._clock()
         while True:
             snapshot = self._snapshots.get(show_id)

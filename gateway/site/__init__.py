@@ -1,1 +1,1 @@
-"""The pages that everybody may see."""
+"""Public HTML pages."""

@@ -1,4 +1,4 @@
-"""The front page: what is on, and where to go from here."""
+"""The front page: upcoming shows, and links to the API and the inbox."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HEADERS = [(b"content-security-policy", _POLICY), (b"cache-control", b"no-cache
 
 
 class Screening(msgspec.Struct, frozen=True):
-    """A show as the front page has it."""
+    """A show on the front page."""
 
     show_id: int
     when: str
@@ -48,7 +48,7 @@ class Feature(msgspec.Struct, frozen=True):
 
 
 class FrontPage:
-    """The front page: made once for all who ask, again when the catalogue changes or after REFRESH_S."""
+    """The front page, rendered once and cached until the catalogue changes, for at most REFRESH_S."""
 
     def __init__(self, response_cache: ResponseCache, shows: Shows, embedded_inbox: bool) -> None:
         self._response_cache = response_cache
@@ -59,17 +59,17 @@ class FrontPage:
         """GET /"""
         known = self._response_cache.get_fresh(_KEY)
         if known is None:
-            return self._answer_soon(exchange)
+            return self._render_and_respond(exchange)
         _answer(exchange, known)
         return None
 
-    async def _answer_soon(self, exchange: Exchange) -> None:
+    async def _render_and_respond(self, exchange: Exchange) -> None:
         _answer(exchange, await self._response_cache.get(_KEY, self._make))
 
     async def _make(self) -> ReadResult:
         upcoming = await self._shows.page(ShowFilter(from_at=datetime.now(UTC)), _SHOWS_ON_PAGE, None)
         html = _template().render(features=features(upcoming.items), inbox=self._inbox)
-        # Seats are sold all the time: how many are left may be a moment old.
+        # The number of available seats may be up to REFRESH_S old.
         return ReadResult(html.encode(), DEPENDS_ON_CATALOGUE, REFRESH_S)
 
 
@@ -82,12 +82,12 @@ def _answer(exchange: Exchange, page: CachedResponse) -> None:
 
 
 def site_routes() -> list[Any]:
-    """What the pages need besides: their style sheet."""
+    """The route of the pages' style sheet."""
     return [_style]
 
 
 def features(shows: list[ShowBody]) -> list[Feature]:
-    """The shows by movie, in the order in which each movie is next on; cancelled ones are left out."""
+    """The shows grouped by movie, ordered by each movie's next show. Cancelled shows are left out."""
     by_movie: dict[int, Feature] = {}
     for show in shows:
         if show.status == "cancelled":

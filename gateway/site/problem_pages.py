@@ -1,4 +1,4 @@
-"""`/problems`: a page for each problem code, where the `type` of a problem leads; for programs as JSON."""
+"""`/problems`: a page for each problem code, the target of the `type` of a problem; also as JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ExplainedProblem(msgspec.Struct, frozen=True):
 
 
 def problem_page_routes() -> list[Any]:
-    """The list of all codes and the page of each."""
+    """The routes of the list of codes and of each code's page."""
     return [_list, _one]
 
 

@@ -69,7 +69,7 @@ async def compare(comparison: Comparison, console: Console) -> tuple[list[CaseRu
             if empty.cpu_us and full_run.cpu_us:
                 ratio[CPU_OF_EMPTY] = path_us(full_run.cpu_us) / path_us(empty.cpu_us)
             runs += [empty, msgspec.structs.replace(full_run, figures=ratio)]
-    return runs, full_instance.sold()
+    return runs, full_instance.result()
 
 
 async def _empty(comparison: Comparison) -> CaseRun:
@@ -90,34 +90,34 @@ class _FullInstance:
     """The full home: an instance is started on it for each run; its bookings are added up."""
 
     def __init__(self, comparison: Comparison, home: Path) -> None:
-        self._full = comparison
+        self._comparison = comparison
         self._home = home
         self._accounts: SignedAccounts | None = None
         self._shows: list[int] = []
-        self._answered = 0
+        self._confirmed = 0
         self._booked = 0
         self._check: CheckResult | None = None
 
     async def measure(self, *, last: bool) -> CaseRun:
         async with AsyncExitStack() as stack:
-            instance = await stack.enter_async_context(instance_on(self._home, kafka=self._full.kafka))
+            instance = await stack.enter_async_context(instance_on(self._home, kafka=self._comparison.kafka))
             if self._accounts is None:
-                self._accounts = await add_accounts(instance.settings, self._full.customers)
+                self._accounts = await add_accounts(instance.settings, self._comparison.customers)
             client = await stack.enter_async_context(Client(instance.host, instance.port))
-            environment = self._full.make_environment(instance, client, self._accounts)
+            environment = self._comparison.make_environment(instance, client, self._accounts)
             run = await _measure(environment, FULL)
             self._shows += environment.seats.all_shows
-            self._answered += run.tally.all_statuses.get(201, 0)
+            self._confirmed += run.tally.all_statuses.get(201, 0)
             if last:
                 self._booked = await count_booked(_database(instance), self._shows)
                 self._check = CheckResult(*await verify(instance))
             return run
 
-    def sold(self) -> FullHome:
+    def result(self) -> FullHome:
         assert self._check is not None, "set by the last round"
         return FullHome(
-            beforehand=self._full.bookings,
-            answered=self._answered,
+            beforehand=self._comparison.bookings,
+            answered=self._confirmed,
             booked=self._booked,
             check=self._check,
         )

@@ -70,7 +70,7 @@ class Environment(msgspec.Struct, kw_only=True):
             process_group=0,  # Ctrl-C reaches the benchmark alone
         )
         try:
-            recovery_s = job.due.recovery_s if job.due else 0.0
+            recovery_s = job.schedule.recovery_s if job.schedule else 0.0
             async with asyncio.timeout(job.warm_up_s + job.measured_s + recovery_s + SLACK_S):
                 case_run = await self._follow(column, job, cpu, generator)
                 await generator.wait()  # it ends by itself after its last message

@@ -146,9 +146,9 @@ async def _runs(plan: Plan, environment: Environment, console: Console) -> list[
     for number in range(1, plan.rounds + 1):
         for scenario in plan.scenarios:
             console.print(f"round {number} of {plan.rounds}, {_named(scenario)}: ", end="")
-            case_run = await scenario.measure(environment)
-            runs += case_run
-            rates = (f"{run.tally.expected / run.tally.seconds:,.0f} per second" for run in case_run)
+            case_runs = await scenario.measure(environment)
+            runs += case_runs
+            rates = (f"{run.tally.expected / run.tally.seconds:,.0f} per second" for run in case_runs)
             console.print(", ".join(rates))
     return runs
 

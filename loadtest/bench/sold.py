@@ -165,7 +165,7 @@ async def _settle(pool: asyncpg.Pool, log: Log) -> None:
     read = {partition: end for partition, (_, end) in (await log.bounds(EVENTS_TOPIC)).items()}
     await Deliveries(pool, "bench").record([], read)
     figures = ReportFigures(pool, await read_zones(pool, "UTC"))
-    while await figures.gather():
+    while await figures.aggregate():
         pass
     connection: Any
     async with pool.acquire() as connection:

@@ -21,9 +21,9 @@ from loadtest.locust.shapes import Shape, sale_starts_s
 from loadtest.locust.shows_on_sale import make_shows
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-TOKENS_LAST_S = 3600
-LOCUST_STARTS_S = 3.0
-STOPS_S = 600.0
+TOKEN_LIFETIME_S = 3600
+LOCUST_START_S = 3.0
+STOP_TIMEOUT_S = 600.0
 """Time limit of a run beyond its length: the last holds expire, and the service is read."""
 
 
@@ -92,7 +92,7 @@ def loadtest(
 
 
 async def _run(plan: Plan) -> bool:
-    if plan.seconds > TOKENS_LAST_S - 300:
+    if plan.seconds > TOKEN_LIFETIME_S - 300:
         raise SetupError("at most 55 minutes: access tokens of test customers are valid for an hour")
     if plan.url:
         return await _run_locust(plan, await _target(plan), os.environ)
@@ -125,7 +125,7 @@ async def _target(plan: Plan) -> _Target:
             (staff,) = plan.staff_tokens.read_text().split()[:1]
         except (OSError, ValueError) as error:
             raise SetupError(f"{plan.staff_tokens}: {error}") from None
-        sale_in_s = LOCUST_STARTS_S + sale_starts_s(plan.shape, plan.seconds)
+        sale_in_s = LOCUST_START_S + sale_starts_s(plan.shape, plan.seconds)
         async with Client(parts.hostname, parts.port or 80) as client:
             made = await make_shows(client, staff, plan.users, sale_in_s)
         shows, alone = ",".join(map(str, made)), True
@@ -142,7 +142,7 @@ async def _run_locust(plan: Plan, target: _Target, environment: Mapping[str, str
     print(f"{plan.users:,} users, {plan.shape}, {plan.seconds:g} s, at {target.url} …", flush=True)
     async with _running(options, environment) as locust:
         try:
-            return await asyncio.wait_for(locust.wait(), plan.seconds + STOPS_S) == 0
+            return await asyncio.wait_for(locust.wait(), plan.seconds + STOP_TIMEOUT_S) == 0
         except TimeoutError:
             raise SetupError("Locust does not end") from None
 
@@ -151,11 +151,11 @@ async def _run_locust(plan: Plan, target: _Target, environment: Mapping[str, str
 async def _running(
     options: list[str], environment: Mapping[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    own = {
+    variables = {
         name: value for name, value in environment.items() if not name.startswith(("AISLE_LOAD_", "LOCUST_"))
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "locust", *options, env=own, stdin=asyncio.subprocess.DEVNULL
+        sys.executable, "-m", "locust", *options, env=variables, stdin=asyncio.subprocess.DEVNULL
     )
     try:
         yield process

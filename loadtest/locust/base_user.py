@@ -146,8 +146,8 @@ class BaseUser(FastHttpUser):
         body: dict[str, Any] = {"seats": seats}
         if visit.holds:
             body["hold_s"] = self.shared_state.hold_s
-        twice = visit.impatient
-        return self._command(action, f"/api/shows/{show_id}/{action}", body, show_id=show_id, twice=twice)
+        path = f"/api/shows/{show_id}/{action}"
+        return self._command(action, path, body, show_id=show_id, twice=visit.impatient)
 
     def change(self, booking: BookingBody, action: str) -> Outcome:
         """Confirms or cancels a booking."""
@@ -207,13 +207,11 @@ class BaseUser(FastHttpUser):
         self.count("polled a command")
         headers = {"Prefer": "wait=10"}
         for _ in range(MAX_ATTEMPTS):
-            status_response = self._request(
-                "GET", response.headers["location"], "/api/commands/:position", headers
-            )
-            if status_response.status != 200:
+            polled = self._request("GET", response.headers["location"], "/api/commands/:position", headers)
+            if polled.status != 200:
                 self.pause(1.0)
                 continue
-            command = msgspec.json.decode(status_response.body, type=_CommandStatus)
+            command = msgspec.json.decode(polled.body, type=_CommandStatus)
             if command.booking is not None:
                 return self._acknowledged(command.booking)
             if command.problem is not None:

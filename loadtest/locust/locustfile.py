@@ -17,4 +17,4 @@ __all__ = ["BrowsingUser", "CancellingUser", "LoadShape", "RushUser", "WatchingU
 
 _events: Any = events  # untyped in Locust
 _events.init_command_line_parser.add_listener(add_options)
-_events.init.add_listener(lambda environment, **_: Run(environment).wire())
+_events.init.add_listener(lambda environment, **_: Run(environment).register())

@@ -60,7 +60,7 @@ class Run:
         self._workers: set[str] = set()
         self._report_lines: list[str] = []
 
-    def wire(self) -> None:
+    def register(self) -> None:
         """Registers the listeners for messages and for events of the run."""
         environment = self._environment
         events: Any = environment.events  # untyped in Locust
@@ -79,8 +79,8 @@ class Run:
             return
         if isinstance(self._runner, MasterRunner):
             self._runner.register_message(_BATCH, self._receive_batch)
-            events.test_stopping.add_listener(self._note_workers)
-        events.test_stop.add_listener(self._compare)
+            events.test_stopping.add_listener(self._record_workers)
+        events.test_stop.add_listener(self._finish)
         events.quit.add_listener(self._print_report)
 
     def _start(self, **_: Any) -> None:
@@ -110,7 +110,7 @@ class Run:
         self._batches_sent += 1
         self._runner.send_message(_BATCH, msgspec.to_builtins(batch, builtin_types=(bytes,)))
 
-    def _note_workers(self, **_: Any) -> None:
+    def _record_workers(self, **_: Any) -> None:
         assert isinstance(self._runner, MasterRunner)
         clients = self._runner.clients
         self._workers = {worker.id for worker in (*clients.running, *clients.spawning)}
@@ -123,7 +123,7 @@ class Run:
         observations.cpu_s += now_s - self._cpu_reported_s
         self._cpu_reported_s = now_s
 
-    def _compare(self, **_: Any) -> None:
+    def _finish(self, **_: Any) -> None:
         self._environment.process_exit_code = 1
         try:
             observations = current_state().observations
@@ -142,10 +142,10 @@ class Run:
         shared, options = current_state(), self._environment.parsed_options
         assert options is not None
         alone = set(shared.shows) if options.alone else set()
-        who = {one.customer for one in observations.acknowledged} | {
+        customers_seen = {one.customer for one in observations.acknowledged} | {
             one.customer for one in observations.unknown
         }
-        customers = range(len(shared.tokens)) if options.alone else sorted(who)
+        customers = range(len(shared.tokens)) if options.alone else sorted(customers_seen)
         shows = {one.show_id for one in observations.acknowledged} | alone
         print("All users have stopped; reading bookings and seat maps …", flush=True)
         try:

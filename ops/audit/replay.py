@@ -165,7 +165,7 @@ class Replay:
             row = await self._database.fetchrow(_FIRST_OF_ID, command.command_id)
             if row is not None and row["at_ms"] > now_ms + ID_LIFETIME_MS:
                 return (
-                    stored  # the id has been used anew since, and where it was before is not known any more
+                    stored  # the id was reused since, and the position of its first use is not known any more
                 )
         if row is None:
             return Decision(Reason.NOT_FOUND)

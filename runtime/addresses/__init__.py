@@ -1,1 +1,1 @@
-"""Normal forms of the addresses in settings: URLs of servers, origins, the sender of e-mails."""
+"""Normal forms of addresses in settings: server URLs, origins, the sender of e-mails."""

@@ -1,7 +1,7 @@
-"""URLs of servers with a user name and a password: split by strict rules, and written in a normal form. Pure.
+"""Server URLs with user name and password: strict parsing and a normal form. Pure.
 
-A URL that can be read in two ways is refused: what one program takes for the end of a password is a part of it
-for another. No message repeats any part of the URL, because any part may be a piece of a password.
+An ambiguous URL is rejected: programs differ in where they take a password to end. No message repeats any part of
+the URL, because any part may belong to a password.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class ConnectionUrl(msgspec.Struct, frozen=True):
-    """The parts of a URL, decoded; hosts with their ports, a socket's folder begins with `/`."""
+    """The decoded parts of a URL. Hosts have ports; the folder of a socket begins with `/`."""
 
     scheme: str
     user: str | None
@@ -31,11 +31,11 @@ class ConnectionUrl(msgspec.Struct, frozen=True):
     query: dict[str, str]
 
     def __str__(self) -> str:
-        """The normal form, with the password."""
+        """Returns the normal form, with the password."""
         return self._written(self.password)
 
     def without_secrets(self) -> str:
-        """For messages: no password and no options."""
+        """Returns the form for messages: without password and options."""
         hidden = msgspec.structs.replace(self, query={})
         return hidden._written(None if self.password is None else "…")
 
@@ -58,7 +58,7 @@ class ConnectionUrl(msgspec.Struct, frozen=True):
 
 
 def split_url(text: str) -> ConnectionUrl:
-    """The parts of a URL. Raises ValueError, which shows none of it."""
+    """Returns the parts of a URL. Raises ValueError without any part in its message."""
     if any(character.isspace() or not character.isprintable() for character in text):
         raise ValueError(f"it has a blank or a control character: {ENCODE}")
     if "#" in text:
@@ -86,7 +86,7 @@ def split_url(text: str) -> ConnectionUrl:
 
 
 def readable_file(word: str, path: str) -> None:
-    """Raises ValueError, which names the option, for a file that cannot be read."""
+    """Raises ValueError, with the name of the option, for an unreadable file."""
     if not (os.path.isfile(path) and os.access(path, os.R_OK)):
         raise ValueError(f"{word} names no file that this user can read")
 

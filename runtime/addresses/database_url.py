@@ -1,6 +1,6 @@
-"""AISLE_DATABASE_URL: a form that asyncpg and PostgreSQL's own programs understand alike. Pure but for files named.
+"""AISLE_DATABASE_URL: a normal form for asyncpg and PostgreSQL's own programs. Pure, except for checks of named files.
 
-asyncpg hands options that it does not know to the server as settings; so only options that it knows get there.
+asyncpg passes unknown options to the server as settings; so only options that it knows are accepted.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _CHOICES = {
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 _KNOWN = (*_CHOICES, *_FILES, "sslpassword", "options")
 
-_AS_IT_IS = {
+_NO_EFFECT = {
     "channel_binding": ("disable", "prefer"),
     "gssencmode": ("disable", "prefer"),
     "load_balance_hosts": ("disable",),
 }
-"""Options that ask, with these values, for what is done anyway; they are left out."""
+"""Options and values that request the default behaviour; they are removed."""
 
-_INSTEAD = {
+_UNSUPPORTED = {
     "channel_binding": "leave out channel_binding=require, which is not supported;"
     " sslmode=verify-full with sslrootcert=<file> makes sure of the server",
     "gssencmode": "leave out gssencmode; connections are encrypted with sslmode=verify-full",
@@ -49,7 +49,7 @@ _INSTEAD = {
 
 
 def read_database_url(text: str) -> str:
-    """The normal form. Raises ValueError, which shows no part of the URL."""
+    """Returns the normal form. Raises ValueError without any part of the URL in its message."""
     url = split_url(text)
     if url.scheme.partition("+")[0] not in ("postgresql", "postgres"):
         raise ValueError(f"{_WANTED}: it begins with another scheme")
@@ -66,14 +66,14 @@ def read_database_url(text: str) -> str:
         raise ValueError(f"{_WANTED}: the user name is missing")
     _check(query)
     if len(url.hosts) > 1 and query.get("target_session_attrs", "any") == "any":
-        # The first that answers may be a standby, which takes no bookings.
+        # The first host that responds may be a standby, which is read-only.
         query["target_session_attrs"] = "read-write"
     hosts = tuple((host, port or _DEFAULT_PORT) for host, port in url.hosts)
     return str(msgspec.structs.replace(url, scheme="postgresql", hosts=hosts, path=database, query=query))
 
 
 def one_url_per_host(url: str) -> list[str]:
-    """A URL in normal form, once for each of its hosts."""
+    """Returns a URL in normal form once for each of its hosts."""
     parts = split_url(url)
     if len(parts.hosts) < 2:
         return [url]
@@ -81,14 +81,14 @@ def one_url_per_host(url: str) -> list[str]:
 
 
 def without_password(url: str) -> tuple[str, dict[str, str]]:
-    """A URL for PostgreSQL's own programs, and the environment that has its password."""
+    """Returns a URL for PostgreSQL's own programs, and an environment with its password."""
     parts = split_url(url)
     environment = {} if parts.password is None else {"PGPASSWORD": parts.password}
     return str(msgspec.structs.replace(parts, password=None)), environment
 
 
 def redacted(url: str) -> str:
-    """A URL without its password and options, for messages."""
+    """Returns a URL without its password and options, for messages."""
     try:
         return split_url(url).without_secrets()
     except ValueError:
@@ -96,7 +96,7 @@ def redacted(url: str) -> str:
 
 
 def _with_query_parts(url: ConnectionUrl, query: dict[str, str]) -> ConnectionUrl:
-    """Moves user, password, hosts, ports and database out of the query, where PostgreSQL takes them, too."""
+    """Moves user, password, hosts, ports and database out of the query, where PostgreSQL also accepts them."""
     changes: dict[str, object] = {}
     for name, field in (("user", "user"), ("password", "password"), ("dbname", "path"), ("database", "path")):
         if name in query:
@@ -132,10 +132,10 @@ def _host(text: str) -> tuple[str, int | None]:
 
 def _check(query: dict[str, str]) -> None:
     for name, value in list(query.items()):
-        if value in _AS_IT_IS.get(name, ()):
+        if value in _NO_EFFECT.get(name, ()):
             del query[name]
-        elif name in _INSTEAD:
-            raise ValueError(_INSTEAD[name])
+        elif name in _UNSUPPORTED:
+            raise ValueError(_UNSUPPORTED[name])
         elif name not in _KNOWN:
             # Not named: after a ? in a password this is a piece of it.
             raise ValueError(f"it has an option that is not known; known are {', '.join(sorted(_KNOWN))}")

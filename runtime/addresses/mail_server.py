@@ -1,7 +1,7 @@
-"""AISLE_SMTP_URL: the mail server that it names. Pure.
+"""AISLE_SMTP_URL: the mail server. Pure.
 
-`smtp://` uses STARTTLS where the server offers it (`?starttls=required` insists, `?starttls=off` does not
-ask), `smtps://` speaks TLS from the start; `user:password@` logs in, which needs TLS except on this machine.
+`smtp://` uses STARTTLS where the server offers it (`?starttls=required` enforces it, `?starttls=off` disables it),
+`smtps://` uses TLS from the start; `user:password@` logs in, which requires TLS except on this machine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STARTTLS_PORTS = (25, 587)
 
 
 class MailServer(msgspec.Struct, frozen=True):
-    """Where to send to, and how."""
+    """Address, encryption and login of a mail server."""
 
     host: str
     port: int
@@ -33,7 +33,7 @@ class MailServer(msgspec.Struct, frozen=True):
 
 
 def read_server(text: str) -> MailServer:
-    """The server that a URL names. Raises ValueError, which shows no part of it."""
+    """Returns the server of a URL. Raises ValueError without any part of the URL in its message."""
     url = split_url(text)
     if (
         url.scheme not in ("smtp", "smtps")
@@ -72,6 +72,6 @@ def read_server(text: str) -> MailServer:
 
 
 def read_mail_server_url(text: str) -> str:
-    """The normal form of a URL that `read_server` takes. Raises ValueError, which shows no part of it."""
+    """Returns the normal form of a URL for `read_server`. Raises ValueError without any part of it."""
     read_server(text)
     return str(split_url(text))

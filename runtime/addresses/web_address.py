@@ -1,7 +1,7 @@
 """Normal forms of hosts, origins and the site's own address. Pure.
 
-An origin is written as browsers send it: lower case, IDN in ASCII (IDNA 2008), IPv6 shortened and in brackets,
-no port where it is the scheme's default. Everything that compares origins compares this form.
+An origin has the form that browsers send: lower case, IDN in ASCII (IDNA 2008), IPv6 shortened and in brackets,
+no port if it is the default of the scheme. Origins are compared in this form.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NUMERIC_END = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?")
 
 
 def normal_host(host: str) -> str:
-    """The normal form of a name or an IP address, IPv6 without brackets. Raises ValueError, which shows nothing."""
+    """Returns the normal form of a name or an IP address, IPv6 without brackets. Raises ValueError without the text."""
     if host.startswith("[") and host.endswith("]"):
         return _ipv6(host[1:-1])
     if ":" in host:
@@ -40,14 +40,14 @@ def normal_host(host: str) -> str:
 
 
 def bracketed(host: str) -> str:
-    """A host as it stands in a URL: IPv6 in brackets."""
+    """Returns the form of a host in a URL: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def split_port(text: str) -> tuple[str, int | None]:
-    """Host and port of `host`, `host:port` or `[address]:port`, in normal form.
+    """Returns host and port of `host`, `host:port` or `[address]:port`, in normal form.
 
-    Raises ValueError, which shows nothing of the text.
+    Raises ValueError without the text in its message.
     """
     if text.startswith("["):
         host, closing, rest = text.partition("]")
@@ -66,7 +66,7 @@ def split_port(text: str) -> tuple[str, int | None]:
 
 
 def read_origin(text: str) -> str:
-    """The normal form of an origin. Raises ValueError, with the spelling that would do where there is one."""
+    """Returns the normal form of an origin. Raises ValueError, with the valid spelling if there is one."""
     if text == "*":
         raise ValueError("each site is named, such as https://shop.example: * is not supported")
     if text.lower() == "null":
@@ -77,7 +77,7 @@ def read_origin(text: str) -> str:
 
 
 def read_public_url(text: str) -> str:
-    """The normal form of the site's address, without a slash at its end. Raises ValueError."""
+    """Returns the normal form of the site's address, without a trailing slash. Raises ValueError."""
     return _web_address(text, "https://tickets.example", allow_slash=True)
 
 

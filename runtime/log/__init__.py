@@ -1,13 +1,13 @@
-"""The log: what the rest of Aisle needs of Kafka, of PostgreSQL as a log, or of a log in memory.
+"""The log: interface of Kafka, of PostgreSQL as a log, and of a log in memory.
 
-Append records to partitions and learn their offsets; read assigned partitions from an offset; be told when
-partitions come and go. Offsets of a partition are dense and increasing (Kafka leaves gaps only for control
-records, which Aisle does not write), a record's time is the log's own, and an append is answered only when
-the record is durable. One set of contract tests holds for every adapter.
+It appends records to partitions and returns their offsets, reads assigned partitions from an offset, and notifies
+members when partitions are assigned and revoked. Offsets of a partition are dense and increasing (Kafka leaves gaps
+only for control records, which Aisle does not write), the timestamp of a record is the log's own, and an append
+completes only when the record is durable. All adapters pass the same contract tests.
 
-Time runs forward within a partition as far as the log can promise it: PostgreSQL and memory always, Kafka
-unless a broker's clock is set back or a leader's clock is behind its predecessor's. Who needs more takes the
-maximum with the last time seen.
+Timestamps increase within a partition as far as the log guarantees it: always in PostgreSQL and in memory, in Kafka
+unless a broker's clock is set back or a leader's clock is behind its predecessor's. Callers that need more use the
+maximum with the last timestamp.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 MAX_BODY_BYTES = 6 * 2**20
-"""The largest record that every log takes: above the largest command that staff can send, 4 MiB."""
+"""Maximum size of a record in every log: above the largest command of staff, 4 MiB."""
 
 
 class Record(NamedTuple):
-    """One record as the log holds it. `at_ms` is the log's own time in Unix milliseconds."""
+    """A stored record. `at_ms` is the log's own time in Unix milliseconds."""
 
     partition: int
     offset: int
@@ -32,7 +32,7 @@ class Record(NamedTuple):
 
 
 class LogIdentity(msgspec.Struct, frozen=True):
-    """What tells one log from another: a database is bound to exactly one."""
+    """Identity of a log: a database is bound to exactly one."""
 
     kind: str
     cluster: str
@@ -43,7 +43,7 @@ class LogIdentity(msgspec.Struct, frozen=True):
 
 
 class LogUnavailable(Exception):
-    """The log did not take or give a record. `outcome_unknown`: an append may yet have been taken."""
+    """The log failed to append or return a record. `outcome_unknown`: the append may have succeeded."""
 
     def __init__(self, message: str, *, outcome_unknown: bool = False) -> None:
         super().__init__(message)
@@ -51,24 +51,24 @@ class LogUnavailable(Exception):
 
 
 class WrongLog(Exception):
-    """The log is not the one it should be: other settings, another cluster, an offset outside it.
+    """The log is not the expected one: other settings, another cluster, an offset outside of it.
 
-    Nothing is reset or repaired: the process stops and the message says what to do.
+    It is not repaired: the process stops and the message names the remedy.
     """
 
 
 class Appender(Protocol):
-    """Appends to one topic. Calls made in the same moment travel together."""
+    """Appends to one topic. Concurrent calls are batched."""
 
     def append(self, partition: int, body: bytes) -> asyncio.Future[int]:
-        """Appends one record; its offset is there once it is durable.
+        """Appends one record; returns a future of its offset, done once the record is durable.
 
-        An event may become durable a moment later, if nothing can be stored meanwhile that says it was published.
+        An event may become durable a moment later, as long as no state that marks it as published can be stored
+        before it.
 
-        What awaiting it raises: LogUnavailable; WrongLog for a partition that the topic does not have;
-        ValueError for a body over MAX_BODY_BYTES. The call itself raises nothing. Records appended to a partition
-        by one caller, one await after the other, stand in that order; so do records of calls made without
-        awaiting in between.
+        The future raises LogUnavailable; WrongLog for a partition that the topic does not have; ValueError for a
+        body over MAX_BODY_BYTES. The call itself raises nothing. Records of one caller and partition keep the order
+        of the calls, awaited in between or not.
         """
         ...
 
@@ -80,19 +80,19 @@ class Appender(Protocol):
         ...
 
     async def close(self) -> None:
-        """Takes nothing more and waits for what was taken."""
+        """Rejects further records and waits for the pending ones."""
         ...
 
 
 class Member(Protocol):
-    """Who reads partitions as part of a group, and is told when they come and go."""
+    """Receives notice of assigned and revoked partitions of a group."""
 
     async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        """These partitions are ours now. Returns the offset to read each from."""
+        """Called when these partitions are assigned. Returns the offset at which to start each."""
         ...
 
     async def revoked(self, partitions: Sequence[int]) -> None:
-        """These partitions go to somebody else once this returns. Nothing of them is read any more."""
+        """Called before these partitions are reassigned, which happens once this returns."""
         ...
 
 
@@ -100,21 +100,20 @@ class Reader(Protocol):
     """Reads one topic as a member of a group."""
 
     async def poll(self, *, max_records: int, wait_s: float) -> dict[int, list[Record]]:
-        """What has arrived on our partitions, at most `max_records` of each; waits up to `wait_s` for the
-        first. `Member.assigned` and `Member.revoked` are only called from inside `poll` and `close`.
+        """Returns new records of the assigned partitions, at most `max_records` of each; waits up to `wait_s` for
+        the first. `Member.assigned` and `Member.revoked` are called from inside `poll` and `close` only.
 
-        A record that a poll gave is not given again, unless its partition was revoked and came back or
-        `seek` went back to it. Raises LogUnavailable, after which the next poll tries again; WrongLog for an
-        offset that the log does not have.
+        A record is not returned again, unless its partition was revoked and reassigned or `seek` went back to it.
+        Raises LogUnavailable, after which the next poll retries; WrongLog for an offset that the log does not have.
         """
         ...
 
     def seek(self, partition: int, offset: int) -> None:
-        """The next poll gives this partition's records from `offset` on."""
+        """Continues this partition at `offset` in the next poll."""
         ...
 
     async def close(self) -> None:
-        """Gives all partitions back (`Member.revoked` is called) and leaves the group."""
+        """Revokes all partitions (`Member.revoked` is called) and leaves the group."""
         ...
 
 
@@ -122,20 +121,20 @@ class Log(Protocol):
     """A connection to one log with its topics. Close appenders and readers before it."""
 
     async def identity(self) -> LogIdentity:
-        """What this log is. Raises WrongLog when its topics are missing or have wrong settings."""
+        """Returns the identity of the log. Raises WrongLog when its topics are missing or have wrong settings."""
         ...
 
     async def create(self, partitions: int) -> None:
-        """Creates the topics where they are missing. Raises WrongLog when they exist with other settings;
-        another number of partitions is none: that number is asked for at creation only."""
+        """Creates missing topics. Raises WrongLog when they exist with other settings. `partitions` is used at creation
+        only: another number of an existing topic is accepted."""
         ...
 
     async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
-        """For each partition of a topic: its first offset and the one after its last."""
+        """Returns the first offset and the next offset of each partition of a topic."""
         ...
 
     async def read(self, topic: str, partition: int, start: int, limit: int) -> list[Record]:
-        """At most `limit` records from `start` on, outside of any group; fewer only at the end."""
+        """Returns up to `limit` records from `start` on, outside of any group; fewer only at the end."""
         ...
 
     def appender(self, topic: str) -> Appender: ...

@@ -1,8 +1,8 @@
-"""A log in memory, for simulations and unit tests: deterministic, and breakable on purpose.
+"""A log in memory, for simulations and unit tests: deterministic, with fault injection.
 
-Partitions move between the members of a group as Kafka's eager protocol moves them: when somebody comes or
-goes, every member gives back all it has, and once all have done so, everything is given out anew. There is
-no time-out: whoever is to be dead must `vanish`.
+Partitions are assigned as in Kafka's eager protocol: when a member joins or leaves, all members release their
+partitions, and then all partitions are assigned again. There is no session timeout: a member that dies must
+`vanish`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _numbers = itertools.count(1)
 
 
 class MemoryLog:
-    """One log. `clock` gives Unix milliseconds; the log holds it back where it runs backwards.
+    """A log. `clock` returns Unix milliseconds; timestamps of the log never decrease.
 
-    `outage`, once set, is raised by every append and poll until it is None again. With `responses_lost` an
-    append is taken and then answered with LogUnavailable, as when a connection breaks at the wrong moment.
+    `outage`, while set, is raised by every append and poll. With `responses_lost` an append succeeds and then raises
+    LogUnavailable, as when a connection breaks before the response.
     """
 
     def __init__(self, clock: Callable[[], int]) -> None:
@@ -55,21 +55,21 @@ class MemoryLog:
         return MemoryReader(self, topic, self._groups.setdefault((topic, group), _Group()), member)
 
     async def close(self) -> None:
-        """There is nothing to close: the log lives as long as this object."""
+        """Does nothing: the log exists as long as this object."""
 
     def records(self, topic: str, partition: int, start: int, limit: int) -> list[Record]:
-        """At most `limit` records from `start` on. Raises WrongLog for an offset outside of the partition."""
+        """Returns up to `limit` records from `start` on. Raises WrongLog for an offset outside of the partition."""
         held = self._partition(topic, partition)
         if not 0 <= start <= len(held):
             raise WrongLog(f"offset {start} is outside of {topic}-{partition}, which has 0 to {len(held)}")
         return held[start : start + limit]
 
     def partitions(self, topic: str) -> range:
-        """The partitions of a topic."""
+        """Returns the partitions of a topic."""
         return range(len(self._of(topic)))
 
     def put(self, topic: str, partition: int, body: bytes) -> int:
-        """Appends without anybody waiting, as a test or a simulator does; returns the offset."""
+        """Appends synchronously, for tests and simulators; returns the offset."""
         self.check(topic, partition, body)
         held = self._partition(topic, partition)
         at_ms = max(self._clock(), held[-1].at_ms if held else 0)
@@ -78,13 +78,13 @@ class MemoryLog:
         return len(held) - 1
 
     def check(self, topic: str, partition: int, body: bytes) -> None:
-        """Raises ValueError or WrongLog for a record that cannot be taken."""
+        """Raises ValueError or WrongLog for an invalid record."""
         if len(body) > MAX_BODY_BYTES:
             raise ValueError(f"a record has at most {MAX_BODY_BYTES} bytes, this one {len(body)}")
         self._partition(topic, partition)
 
     async def changed(self, wait_s: float) -> None:
-        """Returns when a record has arrived or a group has moved, at the latest after `wait_s`."""
+        """Returns when a record has arrived or a group has changed, at the latest after `wait_s`."""
         try:
             async with asyncio.timeout(wait_s):
                 await self._arrived.wait()
@@ -92,7 +92,7 @@ class MemoryLog:
             pass
 
     def wake(self) -> None:
-        """Lets everybody look who waits in `changed`."""
+        """Wakes all callers of `changed`."""
         self._arrived.set()
         self._arrived = asyncio.Event()
 
@@ -109,7 +109,7 @@ class MemoryLog:
 
 
 class MemoryAppender:
-    """Appends to one topic; whatever it takes is as durable as the log itself."""
+    """Appends to one topic; records are as durable as the log itself."""
 
     def __init__(self, log: MemoryLog, topic: str) -> None:
         self._log = log
@@ -130,9 +130,9 @@ class MemoryAppender:
         for partition, body in records:
             self._log.check(self._topic, partition, body)
         offsets = [self._log.put(self._topic, partition, body) for partition, body in records]
-        await asyncio.sleep(0)  # who waits for an answer lets others run, as with any other log
+        await asyncio.sleep(0)  # lets other tasks run, as in any other log
         if self._log.responses_lost:
-            raise LogUnavailable("the answer to an append was lost", outcome_unknown=True)
+            raise LogUnavailable("the response to an append was lost", outcome_unknown=True)
         return offsets
 
     async def close(self) -> None:
@@ -140,7 +140,7 @@ class MemoryAppender:
 
 
 class _Group:
-    """Who reads together. A generation is settled once every member has given back what it had."""
+    """A consumer group. A generation is settled once every member has released its partitions."""
 
     def __init__(self) -> None:
         self.members: list[MemoryReader] = []
@@ -150,7 +150,7 @@ class _Group:
         self.generation += 1
 
     def share_of(self, reader: MemoryReader, partitions: range) -> list[int] | None:
-        """What a member reads in this generation; None while others still hold what they had before."""
+        """Returns the partitions of a member in this generation; None while other members have not released theirs."""
         if any(member.joined < self.generation for member in self.members):
             return None
         return [*partitions[self.members.index(reader) :: len(self.members)]]
@@ -167,7 +167,7 @@ class MemoryReader:
         self._positions: dict[int, int] = {}
         self._settled = 0
         self.joined = 0
-        """The latest generation of the group for which everything has been given back."""
+        """The latest generation for which this member has released its partitions."""
 
     async def poll(self, *, max_records: int, wait_s: float) -> dict[int, list[Record]]:
         if self._log.outage is not None:
@@ -192,7 +192,7 @@ class MemoryReader:
         self.vanish()
 
     def vanish(self) -> None:
-        """Is gone, as a process that was killed: nothing is said to the member."""
+        """Removes the member without notice, like a killed process."""
         self._positions = {}
         if self in self._group.members:
             self._group.members.remove(self)

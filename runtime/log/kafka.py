@@ -23,7 +23,7 @@ from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 
 LOOK_UP_S = 10.0
 OTHER_NODE_S = 20.0
-"""How long other nodes are tried when one fails while the log is being opened."""
+"""Time in seconds to try other nodes when one fails while the log is being opened."""
 
 T = TypeVar("T")
 

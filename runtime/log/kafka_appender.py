@@ -1,9 +1,9 @@
-"""Appending to Kafka: one batch of each partition on its way, the next one gathering meanwhile.
+"""Appending to Kafka: one batch of each partition in flight, while the next one collects.
 
-Offsets follow from the batch: its first record's offset plus the index. Where Kafka confirms a batch without
-that offset, and where a producer has failed and it is not known what was taken, the log itself is asked: what
-stands in it since the last confirmed record is compared byte by byte. What is not found there has an unknown
-outcome, for a request may still be under way; nothing is guessed.
+Offsets follow from the batch: its base offset plus the index. Where Kafka confirms a batch without that offset, and
+where a producer has failed with an unknown outcome, the log itself is read: its records since the last confirmed one
+are compared byte by byte. Records that are not found have an unknown outcome, because a request may still be in
+flight.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ MAX_PENDING_RECORDS = 20_000
 MAX_PENDING_BYTES = 64 * 2**20
 REQUEST_S = 5.0
 GIVE_UP_S = 12.0
-"""How long a batch may be on its way. A new leader is found within this time, by default within 9 s."""
+"""Timeout of a batch in flight. A new leader is elected within it, by default within 9 s."""
 PAUSE_S = 0.2
-"""After a failed attempt to connect, appends are refused at once for this long."""
+"""After a failed attempt to connect, appends are rejected for this time."""
 SCAN_RECORDS = 5_000
 
 CERTAINLY_REFUSED = (
@@ -54,7 +54,7 @@ class Read(Protocol):
 
 
 class _Many:
-    """The answer to one append_many, which is complete when its last partition has answered."""
+    """The result of one append_many, complete when its last partition has responded."""
 
     def __init__(self, count: int, future: asyncio.Future[list[int]]) -> None:
         self.offsets = [-1] * count
@@ -63,11 +63,11 @@ class _Many:
 
 
 Waiter = tuple[bytes, "asyncio.Future[int] | _Many", int]
-"""A body, who waits for its offset, and its index among theirs."""
+"""A body, the future of its offset, and its index in the call."""
 
 
 class _Lane:
-    """One partition: what waits, and what is on its way."""
+    """One partition: waiting records and records in flight."""
 
     def __init__(self, partition: int, end: int) -> None:
         self.partition = partition
@@ -75,11 +75,11 @@ class _Lane:
         self.sent: list[Waiter] = []
         self.deadline: asyncio.TimerHandle | None = None
         self.confirmed = end
-        """Nothing that is waiting or on its way stands before this offset."""
+        """No waiting record or record in flight is before this offset."""
 
 
 class KafkaAppender:
-    """Appends to one topic with an idempotent producer, replaced by a new one when it has failed."""
+    """Appends to one topic with an idempotent producer, which is replaced when it has failed."""
 
     def __init__(self, bootstrap: str, prefix: str, topic: str, *, bounds: Bounds, read: Read) -> None:
         self._bootstrap = bootstrap
@@ -89,7 +89,7 @@ class KafkaAppender:
         self._read = read
         self._lanes: dict[int, _Lane] = {}
         self._ready: dict[_Lane, None] = {}
-        """Lanes that may send: something waits and nothing is on its way."""
+        """Lanes that may send: with waiting records and none in flight."""
         self._doubtful: list[tuple[_Lane, list[Waiter]]] = []
         self._broken = False
         self._producer: AIOKafkaProducer | None = None
@@ -175,7 +175,7 @@ class KafkaAppender:
                 await self._more
 
     async def _connected(self) -> bool:
-        """Whether there is a producer. Where there cannot be one, all that waits is refused."""
+        """Returns True with a connected producer. Without one, all waiting records are rejected."""
         if self._producer is not None:
             return True
         producer = AIOKafkaProducer(
@@ -208,8 +208,8 @@ class KafkaAppender:
 
     async def _send_ready(self) -> None:
         assert self._producer is not None
-        # A lane stays among the ready ones until its batch is made, however long those before it take: what
-        # comes for it meanwhile must not make it ready twice.
+        # A lane stays ready until its own batch is created, so that records that arrive meanwhile do not make it
+        # ready twice.
         for lane in [*self._ready]:
             exists = lane.confirmed >= 0 or await self._exists(lane)
             del self._ready[lane]
@@ -235,7 +235,7 @@ class KafkaAppender:
                 answer.add_done_callback(lambda done, lane=lane, sent=sent: self._answered(lane, sent, done))
 
     async def _exists(self, lane: _Lane) -> bool:
-        """Whether a partition that was not there when we connected has been added since."""
+        """Returns True for a partition that was added after the producer connected."""
         try:
             _, end = (await self._bounds(self._topic)).get(lane.partition, (0, -1))
         except LogUnavailable:
@@ -266,9 +266,9 @@ class KafkaAppender:
 
     def _answered_with(self, lane: _Lane, sent: list[Waiter], error: BaseException) -> None:
         if lane.sent is not sent:
-            return  # its producer was replaced, it has been settled otherwise
+            return  # its producer was replaced, and its outcome was looked up
         logger.warning("append_failed", topic=self._name, partition=lane.partition, error=repr(error))
-        # Sequence numbers have moved on without the broker: this producer cannot append to the partition again.
+        # The sequence numbers are ahead of the broker's: this producer cannot append to the partition again.
         self._broken = True
         self._free(lane)
         if isinstance(error, CERTAINLY_REFUSED):
@@ -293,7 +293,7 @@ class KafkaAppender:
             self._wake()
 
     async def _settle(self) -> None:
-        """Finds out from the log what became of batches, after retiring the producer if it has failed."""
+        """Looks up the outcome of batches in the log, after retiring a failed producer."""
         if self._broken:
             self._broken = False
             for lane in self._lanes.values():
@@ -323,7 +323,7 @@ class KafkaAppender:
             self._fail(lost, LogUnavailable("Kafka did not confirm an append", outcome_unknown=True))
 
     async def _find(self, lane: _Lane, bodies: set[bytes]) -> dict[bytes, int]:
-        """Where bodies stand in the log, at or after what was confirmed last."""
+        """Returns the offsets of bodies in the log, from the last confirmed one on."""
         places: dict[bytes, int] = {}
         start = max(lane.confirmed, 0)
         _, end = (await self._bounds(self._topic))[lane.partition]
@@ -357,7 +357,7 @@ def _answer(waiter: asyncio.Future[int] | _Many, place: int, offset: int) -> Non
 
 
 async def _stop_failed(producer: AIOKafkaProducer) -> None:
-    """Ends a producer that may never get rid of what it has; its own stop would wait for that."""
+    """Stops a failed producer. Its own stop would wait for pending records that it may never send."""
     fail_unsent(producer)
     try:
         await producer.stop()

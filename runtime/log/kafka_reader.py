@@ -1,7 +1,7 @@
 """Reading Kafka as a member of a consumer group, whose partitions come and go.
 
-aiokafka speaks of partitions from a task of its own; here they wait in a queue until `poll` tells the member,
-so that no partition comes or goes in the middle of a batch.
+aiokafka reports partitions from its own task; here the notices wait in a queue until `poll` notifies the member, so
+that partitions do not change in the middle of a batch.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from runtime.log import LogUnavailable, Member, Record, WrongLog
 from runtime.log.kafka_private import check_group_errors, leave_group_at_stop
 
 SESSION_MS = 3_000
-"""After this long without a sign of life a member counts as dead, where the brokers allow so short a time."""
+"""Session timeout: a member without heartbeats for this time is dead. Used where the brokers allow it."""
 LEAST_SESSION_MS = 6_000
-"""What brokers allow whose `group.min.session.timeout.ms` nobody has set."""
+"""Shortest session timeout with the default of `group.min.session.timeout.ms`."""
 LONG_SESSION_MS = 15_000
-"""For members that may be slow for want of processor time."""
+"""Session timeout of members at low CPU priority."""
 HEARTBEAT_MS = 500
 REBALANCE_MS = 6_000
-"""How long a member may take to give its partitions back; later it has lost them without a word."""
+"""Timeout for a member to release its partitions; after it they are lost without notice."""
 FETCH_WAIT_MS = 50
-"""A fetch under way keeps other partitions from being fetched, so it may wait this long only."""
+"""Timeout of a fetch. It is short because a fetch blocks other partitions of the same broker."""
 FETCH_BYTES = 2**20
 STOP_S = 5.0
 
@@ -36,7 +36,7 @@ logger = structlog.get_logger()
 
 
 class _Announcement:
-    """Partitions that come (`given`) or go, and whether the member has been told."""
+    """Partitions that are assigned (`given`) or revoked, and an event set once the member was notified."""
 
     def __init__(self, given: bool, partitions: list[int]) -> None:
         self.given = given
@@ -45,7 +45,7 @@ class _Announcement:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Puts what aiokafka says into the queue of a reader."""
+    """Queues the notices of aiokafka for a reader."""
 
     def __init__(self) -> None:
         self.queue: deque[_Announcement] = deque()
@@ -53,11 +53,11 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self.closed = False
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        # The group waits for us: others get these partitions only after the member has let go.
+        # The group waits for this: the partitions are reassigned only after the member has released them.
         await self._announce(False, revoked).delivered.wait()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        # Not waited for: heartbeats go on only after this, and a member may take long to load its state.
+        # Not awaited: heartbeats continue only after this returns, and a member may take long to load its state.
         self._announce(True, assigned)
 
     def _announce(self, given: bool, partitions: Collection[TopicPartition]) -> _Announcement:
@@ -77,7 +77,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 class KafkaReader:
-    """Reads one topic with a consumer of its own, which is replaced by a new one when it has failed."""
+    """Reads one topic with its own consumer, which is replaced when it has failed."""
 
     def __init__(
         self,
@@ -89,9 +89,9 @@ class KafkaReader:
         session_ms: int = SESSION_MS,
         instance: str | None = None,
     ) -> None:
-        """`instance`: a name that a member has in common with the one it replaces, and with nobody else. The
-        partitions of a member that was killed are then its successor's at once; without, all members wait
-        until the session of the dead one has run out."""
+        """`instance`: a name that a member shares with its predecessor and with no other member. The partitions of a
+        killed member are then assigned to its successor at once; without a name, all members wait until the session
+        of the dead one has expired."""
         self._bootstrap = bootstrap
         self._topic = topic
         self._group = f"{group}.{topic}"
@@ -102,11 +102,11 @@ class KafkaReader:
         self._listener = _Listener()
         self._assigned: list[int] = []
         self._settled = False
-        """Whether we know our partitions; while they are given out anew, aiokafka gives no records."""
+        """True when the assignment is known; during a rebalance aiokafka returns no records."""
         self._fetched: dict[int, deque[Record]] = {}
-        """Records that were fetched and not yet asked for."""
+        """Fetched records that no poll has returned yet."""
         self._paused: set[int] = set()
-        """Partitions that have more of these than was asked for, and are not fetched for the time being."""
+        """Partitions with more fetched records than a poll returns: paused until these are consumed."""
 
     async def poll(self, *, max_records: int, wait_s: float) -> dict[int, list[Record]]:
         deadline = time.monotonic() + wait_s
@@ -139,7 +139,7 @@ class KafkaReader:
 
     async def close(self) -> None:
         if self._consumer is not None:
-            # Only who has no such name takes leave when it stops, and who does not is waited for.
+            # A static member does not leave the group when it stops, and the group would wait for it.
             leave_group_at_stop(self._consumer)
         await self._leave_group()
 
@@ -166,7 +166,7 @@ class KafkaReader:
             await consumer.stop()
             raise
         self._consumer, self._listener, self._settled = consumer, _Listener(), False
-        # Only now: with a subscription, `start` would wait for partitions, and those wait for the member.
+        # After `start`: with a subscription it would wait for the assignment, which waits for the member.
         consumer.subscribe([self._topic], listener=self._listener)
         return consumer
 
@@ -175,7 +175,7 @@ class KafkaReader:
         self._listener.arrived.clear()
         while queue:
             announcement = queue[0]
-            # Taken from the queue once the member has heard it: what it raises, it is told again.
+            # Removed from the queue once the member has returned: after an error it is notified again.
             if not announcement.given:
                 await self._revoke()
             elif announcement.partitions:
@@ -189,7 +189,7 @@ class KafkaReader:
             announcement.delivered.set()
 
     async def _wait(self, consumer: AIOKafkaConsumer, wait_s: float) -> None:
-        """Until records are there, which are kept, or partitions come or go, but not longer than `wait_s`."""
+        """Waits for records, which are kept, or for a change of partitions, at most `wait_s`."""
         loop = asyncio.get_running_loop()
         arrival = loop.create_task(self._listener.arrived.wait())
         tasks: set[asyncio.Task[Any]] = {arrival}
@@ -240,7 +240,7 @@ class KafkaReader:
             await self._member.revoked(held)
 
     async def _leave_group(self) -> None:
-        """Tells the member and leaves the group."""
+        """Notifies the member and leaves the group."""
         await self._revoke()
         self._listener.close()
         consumer, self._consumer = self._consumer, None

@@ -1,6 +1,6 @@
-"""Asking Kafka for the ids of topics: the one thing that tells a topic from another made anew in its place.
+"""Requests for the ids of Kafka topics, which distinguish a topic from a recreated one of the same name.
 
-aiokafka speaks the metadata request up to version 5; ids come with version 10 (Kafka 2.8).
+aiokafka supports the metadata request up to version 5; ids exist since version 10 (Kafka 2.8).
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class _RequestStruct(RequestStruct):  # type: ignore[misc]
 
 
 class MetadataRequestWithIds(Request[_RequestStruct]):  # type: ignore[misc]
-    """Version 12 of the metadata request. It never makes a topic that is missing."""
+    """Version 12 of the metadata request. It never creates a missing topic."""
 
     API_KEY = _API_KEY
 

@@ -1,7 +1,7 @@
-"""Kafka's topics: made with the settings that a log needs, refused when they have others.
+"""Kafka's topics: created with the settings of a log, rejected when they have others.
 
-A record that is deleted by age or size, or replaced by a later one, would be a command that was promised to
-be decided; a timestamp of the producer's would be a clock that the writers do not share.
+Retention by age or size, or compaction, would delete commands that were accepted; timestamps of producers would be
+clocks that the writers do not share.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from runtime.log.kafka_private import send_request
 from runtime.log.kafka_topic_ids import MetadataRequestWithIds
 
 MAX_BATCH_BYTES = 8 * 2**20
-"""The largest batch that a topic takes; one record with its overhead has to fit."""
+"""Maximum size of a batch in a topic; a record with its overhead has to fit."""
 
 SETTINGS = {
     "message.timestamp.type": "LogAppendTime",
@@ -31,13 +31,13 @@ SETTINGS = {
     "max.message.bytes": str(MAX_BATCH_BYTES),
 }
 SAFE_REPLICAS = 3
-"""With three nodes, a record is on two before it counts, so that one may be lost."""
+"""With three nodes, a record is acknowledged on two, so that one may fail."""
 
 LEADERS_S = 15.0
 
 
 class Topic(NamedTuple):
-    """A topic as the cluster describes it. `replicas`: the smallest number of any partition."""
+    """A topic in the description of the cluster. `replicas`: the smallest number of any partition."""
 
     name: str
     topic_id: str
@@ -46,7 +46,7 @@ class Topic(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """A cluster as one of its nodes describes it. Topics that are missing are left out."""
+    """The description of a cluster by one of its nodes, without missing topics."""
 
     cluster_id: str
     brokers: int
@@ -55,7 +55,7 @@ class Cluster(NamedTuple):
 
 @asynccontextmanager
 async def administer(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A connection for administration. What Kafka fails to do within it is LogUnavailable."""
+    """Yields an administration client. Errors of Kafka within the block are raised as LogUnavailable."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap.split(","), request_timeout_ms=10_000)
     try:
         await admin.start()
@@ -67,7 +67,7 @@ async def administer(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def describe(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> Cluster:
-    """The cluster and those of the topics that it has. Raises WrongLog for a Kafka that is too old."""
+    """Returns the cluster with those of the topics that exist. Raises WrongLog for a Kafka that is too old."""
     try:
         answer = await send_request(admin, MetadataRequestWithIds(list(topics)))
     except NotImplementedError:
@@ -86,7 +86,7 @@ async def describe(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> Cluster
 
 
 async def create(admin: AIOKafkaAdminClient, topics: Sequence[str], partitions: int) -> None:
-    """Makes the topics that are missing and waits until all can be written to."""
+    """Creates missing topics and waits until all partitions have a leader."""
     cluster = await describe(admin, topics)
     safe = cluster.brokers >= SAFE_REPLICAS
     settings = SETTINGS | {"min.insync.replicas": "2" if safe else "1"}
@@ -114,22 +114,22 @@ async def _all_led(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> bool:
 
 
 async def check(admin: AIOKafkaAdminClient, bootstrap: str, topics: Sequence[Topic]) -> None:
-    """Raises WrongLog for the first setting that a log cannot have, with the command that mends it."""
+    """Raises WrongLog for the first invalid setting, with the command that corrects it."""
     for topic in topics:
         held = await _settings_of(admin, topic.name)
         wanted = dict(SETTINGS)
         if topic.replicas >= SAFE_REPLICAS:
             wanted["min.insync.replicas"] = "2"
         for name, value in wanted.items():
-            if not _will_do(name, held.get(name, ""), value):
+            if not _is_valid(name, held.get(name, ""), value):
                 raise WrongLog(
-                    f"topic {topic.name} has {name}={held.get(name)}, it needs {value}; this mends it: "
+                    f"topic {topic.name} has {name}={held.get(name)}, it needs {value}; this command corrects it: "
                     f"kafka-configs.sh --bootstrap-server {bootstrap} --entity-type topics "
                     f"--entity-name {topic.name} --alter --add-config {name}={value}"
                 )
 
 
-def _will_do(name: str, held: str, wanted: str) -> bool:
+def _is_valid(name: str, held: str, wanted: str) -> bool:
     if name in ("max.message.bytes", "min.insync.replicas"):
         return int(held) >= int(wanted)
     return held == wanted

@@ -1,4 +1,4 @@
-"""Opening the log that the settings name, and holding a database to the one log it belongs to."""
+"""Opening of the configured log, and the binding of a database to one log."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ BOUND = "SELECT kind, cluster, topic FROM log_identity"
 
 
 async def open_log(kafka: str | None, database_url: str | None, *, instance: str | None = None) -> Log:
-    """The log in Kafka where `kafka` (`host:port,…`) is set, else the one in the database.
+    """Returns the log in Kafka where `kafka` (`host:port,…`) is set, else the one in the database.
 
-    `instance`, a `group_instance`, makes a reader that was killed and started again go on at once. Connects to
-    nothing yet. Raises ValueError when neither is given.
+    `instance`, a `group_instance`, lets a reader that was killed and restarted continue at once. Does not connect
+    yet. Raises ValueError when neither is given.
     """
     if kafka is not None:
-        from runtime.log.kafka import KafkaLog  # only here: who has no Kafka need not load its client
+        from runtime.log.kafka import KafkaLog  # only here: without Kafka its client is not loaded
 
         return KafkaLog(kafka, instance=instance)
     if database_url is None:
@@ -33,10 +33,10 @@ async def open_log(kafka: str | None, database_url: str | None, *, instance: str
 
 
 async def bind_log(connection: asyncpg.Connection, log: Log) -> None:
-    """Stores at the first time which log the database belongs to; from then on no other will do.
+    """Binds a new database to the log, and checks an existing binding.
 
-    Raises WrongLog when it belongs to another one, when a new database is given a log that has commands
-    already, and what `Log.identity` raises.
+    Raises WrongLog when the database is bound to another log or a new database meets a log with commands, and the
+    errors of `Log.identity`.
     """
     here = await log.identity()
     row = await connection.fetchrow(BOUND)
@@ -57,7 +57,7 @@ async def bind_log(connection: asyncpg.Connection, log: Log) -> None:
 
 
 def check_bounds(next_offsets: Mapping[int, int], bounds: Mapping[int, tuple[int, int]]) -> None:
-    """Compares how far each partition has been processed with what the log has of it.
+    """Compares the processed offset of each partition with the bounds of the log.
 
     Raises WrongLog for a next offset outside of the log, or a partition that the log does not have.
     """

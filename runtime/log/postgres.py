@@ -1,7 +1,7 @@
 """The log in PostgreSQL: the embedded default, one durable store to run and to back up.
 
-Tables stand in schemas/sql/0004_log.sql, the function that appends in 0008_lighter_commits.sql. Appenders and
-readers have a connection each, so that a long read or a lock never holds up an append.
+schemas/sql/0004_log.sql has the tables, 0008_lighter_commits.sql the function that appends. Appenders and
+readers have their own connections, so that a long read or a lock never blocks an append.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 
 CONNECT_S = 5.0
 STATEMENT_S = 10.0
-"""After this long without an answer a connection counts as lost."""
+"""Timeout of a statement; the connection counts as lost after it."""
 
 SILENCE_S = 5.0
-"""After this long without a question from a reader, which has several a second while it works, PostgreSQL
-ends its session, so that a reader that sleeps does not keep its lock from the one that stands by."""
+"""Idle timeout of a reader's session. A working reader sends several queries a second; PostgreSQL ends the session of
+one that hangs, so that its lock is free for a standby."""
 
 SESSION = {
     "synchronous_commit": "on",  # an append is answered only when it is durable
     "statement_timeout": str(int(STATEMENT_S * 1000)),
-    # The lock of a reader whose machine has vanished is free again after about ten seconds.
+    # The lock of a reader whose machine has failed is released after about ten seconds.
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
@@ -38,7 +38,7 @@ SESSION = {
     # A plan made while the log was small must not be kept when it has grown.
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
-    # Heads are locked in the order in which they are named, and nothing is planned anew for each batch.
+    # Heads are locked in the order of the arguments, and batches use a cached plan.
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
@@ -72,7 +72,9 @@ class PostgresLog:
         self._one_at_a_time = asyncio.Lock()
 
     async def identity(self) -> LogIdentity:
-        rows = await self._ask(lambda connection: connection.fetch(IDENTITY, [COMMANDS_TOPIC, EVENTS_TOPIC]))
+        rows = await self._query(
+            lambda connection: connection.fetch(IDENTITY, [COMMANDS_TOPIC, EVENTS_TOPIC])
+        )
         if len(rows) < 2:
             raise WrongLog("the log in this database has not been created yet; `aisle up` creates it")
         topics = " ".join(f"{topic}={topic_id}" for topic, topic_id in rows)
@@ -80,14 +82,14 @@ class PostgresLog:
 
     async def create(self, partitions: int) -> None:
         topics = [COMMANDS_TOPIC, EVENTS_TOPIC]
-        await self._ask(lambda connection: connection.execute(CREATE, topics, partitions))
+        await self._query(lambda connection: connection.execute(CREATE, topics, partitions))
 
     async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
-        rows = await self._ask(lambda connection: connection.fetch(BOUNDS, topic))
+        rows = await self._query(lambda connection: connection.fetch(BOUNDS, topic))
         return {row["partition"]: (row["first_offset"], row["next_offset"]) for row in rows}
 
     async def read(self, topic: str, partition: int, start: int, limit: int) -> list[Record]:
-        rows = await self._ask(lambda connection: connection.fetch(READ, topic, partition, start, limit))
+        rows = await self._query(lambda connection: connection.fetch(READ, topic, partition, start, limit))
         records = [Record._make(row) for row in rows]
         if not records or records[0].offset != start:
             first, end = (await self.bounds(topic)).get(partition, (0, 0))
@@ -100,9 +102,8 @@ class PostgresLog:
     def appender(self, topic: str) -> PostgresAppender:
         if topic == COMMANDS_TOPIC:
             return PostgresAppender(self._connect, topic, notify=True)
-        # An event is not waited for until it is on the disk. That it was published is stored by a later commit
-        # of this very server, whose write-ahead log has the event in front of it: either both are there after
-        # a crash, or the event is published again.
+        # Appends of events do not wait for the disk. A later commit of the same server stores that they were
+        # published, after them in the write-ahead log: a crash keeps both, or the events are published again.
         return PostgresAppender(partial(self._connect, synchronous_commit="off"), topic, notify=False)
 
     def reader(self, topic: str, group: str, member: Member) -> PostgresReader:
@@ -123,12 +124,12 @@ class PostgresLog:
     async def _connect_reader(self, purpose: str) -> asyncpg.Connection:
         return await self._connect(purpose, idle_session_timeout=str(int(SILENCE_S * 1000)))
 
-    async def _ask(self, what: Callable[[asyncpg.Connection], Awaitable[Any]]) -> Any:
+    async def _query(self, query: Callable[[asyncpg.Connection], Awaitable[Any]]) -> Any:
         async with self._one_at_a_time:
             try:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await self._connect("look-ups")
-                return await what(self._connection)
+                return await query(self._connection)
             except asyncpg.UndefinedTableError:
                 raise WrongLog("the database has no tables for the log; run `aisle migrate` first") from None
             except (*UNAVAILABLE, asyncpg.PostgresError) as error:

@@ -1,6 +1,6 @@
-"""Appending to the log in PostgreSQL: all that has come in goes as one statement, one at a time.
+"""Appending to the log in PostgreSQL: all pending records in one statement, one statement at a time.
 
-While a statement is on its way, the next batch gathers; so batches grow by themselves under load.
+The next batch collects while a statement runs, so batches grow with the load.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_BATCH_RECORDS = 2_000
 MAX_PENDING_RECORDS = 20_000
 MAX_PENDING_BYTES = 64 * 2**20
 PAUSE_S = 0.2
-"""After a failed attempt to connect, appends are refused at once for this long."""
+"""After a failed attempt to connect, appends are rejected for this time."""
 
 APPEND = "SELECT append_records_v1($1, $2, $3, $4, $5, $6, $7)"
 PARTITIONS = "SELECT partition FROM log_heads WHERE topic = $1"
@@ -29,11 +29,11 @@ PARTITIONS = "SELECT partition FROM log_heads WHERE topic = $1"
 logger = structlog.get_logger()
 
 Call = tuple[Sequence[tuple[int, bytes]], "asyncio.Future[Any]", bool]
-"""Records, who waits for their offsets, and whether that is for the one offset of the only record."""
+"""Records, the future of their offsets, and True when it is the offset of a single record."""
 
 
 class PostgresAppender:
-    """Appends to one topic over a connection of its own, made again when it is lost."""
+    """Appends to one topic over its own connection, and reconnects when it is lost."""
 
     def __init__(
         self, connect: Callable[[str], Awaitable[asyncpg.Connection]], topic: str, *, notify: bool
@@ -41,7 +41,7 @@ class PostgresAppender:
         self._connect = connect
         self._topic = topic
         self._notify = notify
-        """Only where a reader must be woken at once: NOTIFY makes the commits of a database queue."""
+        """True where a reader must be woken at once: NOTIFY serialises the commits of a database."""
         self._connection: asyncpg.Connection | None = None
         self._append: Any = None
         self._partitions: frozenset[int] = frozenset()
@@ -144,7 +144,7 @@ class PostgresAppender:
         return batch
 
     async def _with_known_partitions(self, batch: list[Call]) -> list[Call]:
-        """The batch without calls that name a partition which does not exist: they must not fail others."""
+        """Returns the batch without calls for missing partitions, which must not fail the others."""
         if {partition for records, _, _ in batch for partition, _ in records} <= self._partitions:
             return batch
         try:
@@ -207,6 +207,6 @@ class PostgresAppender:
 
 
 def _breaks_connection(error: asyncpg.PostgresError) -> bool:
-    """Whether the transaction may have been committed for all we know: 08 is a broken connection, 57 an
-    intervention such as a shutdown, XX a fault of the server's own."""
+    """Returns True when the transaction may have been committed: 08 is a broken connection, 57 an intervention
+    such as a shutdown, XX an internal error of the server."""
     return (error.sqlstate or "08")[:2] in ("08", "57", "58", "XX")

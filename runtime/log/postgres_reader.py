@@ -1,6 +1,6 @@
 """Reading the log in PostgreSQL: one member of a group reads all partitions, the others stand by.
 
-An advisory lock of the session says who: it is free again the moment its holder's connection ends.
+The reading member holds an advisory lock of its session, which is released when its connection ends.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import asyncpg
 from runtime.log import LogUnavailable, Member, Record, WrongLog
 from runtime.postgres import UNAVAILABLE
 
-LOOK_AGAIN_S = 0.25
-"""How often to look when nobody wakes us: for records, and for the lock while standing by."""
+POLL_EVERY_S = 0.25
+"""Interval of polls without a notification: for records, and for the lock while standing by."""
 
 LOCK = "SELECT pg_try_advisory_lock(hashtextextended('aisle log ' || $1 || ' ' || $2, 0))"
 POLL = """
@@ -29,7 +29,7 @@ SELECT r.partition, r.log_offset, r.at_ms, r.body
 
 
 class PostgresReader:
-    """Reads one topic over a connection of its own. Losing the connection is losing the partitions."""
+    """Reads one topic over its own connection. A lost connection revokes the partitions."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class PostgresReader:
         self._locked = False
         self._positions: dict[int, int] = {}
         self._unchecked: set[int] = set()
-        """Partitions whose position came from outside and has not been compared with the log's bounds."""
+        """Partitions whose position is from the member and not yet compared with the bounds of the log."""
         self._woken = asyncio.Event()
 
     async def poll(self, *, max_records: int, wait_s: float) -> dict[int, list[Record]]:
@@ -58,20 +58,20 @@ class PostgresReader:
         while True:
             self._woken.clear()
             try:
-                await self._take_over()
+                await self._ensure_assigned()
                 found = await self._read(max_records) if self._positions else {}
             except LogUnavailable:
-                await self._give_back()
+                await self._revoke()
                 raise
-            except asyncpg.InterfaceError as error:  # a closed connection refuses before any await
+            except asyncpg.InterfaceError as error:  # raised by a closed connection before any await
                 self._lose_connection()
-                await self._give_back()
+                await self._revoke()
                 raise LogUnavailable(f"the connection to PostgreSQL is closed: {error}") from error
             left_s = deadline - time.monotonic()
             if found or left_s <= 0:
                 return found
             try:
-                async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
+                async with asyncio.timeout(min(left_s, POLL_EVERY_S)):
                     await self._woken.wait()
             except TimeoutError:
                 pass
@@ -83,12 +83,12 @@ class PostgresReader:
             self._woken.set()
 
     async def close(self) -> None:
-        await self._give_back()
+        await self._revoke()
         connection, self._connection, self._locked = self._connection, None, False
         if connection is not None:
             await connection.close()
 
-    async def _take_over(self) -> None:
+    async def _ensure_assigned(self) -> None:
         if self._connection is None:
             self._connection = await self._guard(self._connect(f"{self._group} reads {self._topic}"))
             self._connection.add_termination_listener(self._wake)
@@ -100,7 +100,7 @@ class PostgresReader:
             bounds = await self._bounds()
             if not bounds:
                 raise WrongLog(f"the log has no topic {self._topic}; `aisle up` creates it")
-            # What the member raises is its own affair: it is asked again by the next poll.
+            # An error of the member is raised to the caller; the next poll calls the member again.
             self._positions = dict(await self._member.assigned(sorted(bounds)))
             self._unchecked = set(self._positions)
 
@@ -138,10 +138,10 @@ class PostgresReader:
                 f"offset {position} is outside of {self._topic}-{partition}, which has {first} to {end}"
             )
 
-    async def _guard(self, answer: Awaitable[Any]) -> Any:
-        """What PostgreSQL answers. Any failure is the loss of the connection, and with it of the lock."""
+    async def _guard(self, query: Awaitable[Any]) -> Any:
+        """Returns the result of a query. Any failure loses the connection and the lock."""
         try:
-            return await answer
+            return await query
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             self._lose_connection()
             raise LogUnavailable(f"PostgreSQL does not answer: {error!r}") from error
@@ -151,7 +151,7 @@ class PostgresReader:
         if connection is not None:
             connection.terminate()
 
-    async def _give_back(self) -> None:
+    async def _revoke(self) -> None:
         held, self._positions = sorted(self._positions), {}
         self._unchecked.clear()
         if held:

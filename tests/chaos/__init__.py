@@ -1,1 +1,1 @@
-"""Real processes, killed under load."""
+"""Fault injection: real processes, killed under load."""

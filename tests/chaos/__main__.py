@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --minutes 10 --log kafka --seed 1`: storms, one after the other, for as long as told."""
+"""`python -m tests.chaos --minutes 10 --log kafka --seed 1`: consecutive storms."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ STORM_S = 60.0
 
 
 def main(
-    minutes: Annotated[float, typer.Option(help="How long in all.")] = 10.0,
+    minutes: Annotated[float, typer.Option(help="Total duration.")] = 10.0,
     log: Annotated[str, typer.Option(help="kafka, postgres or both.")] = "both",
-    seed: Annotated[int, typer.Option(help="Of the first storm; each has the next one.")] = 1,
-    storm_s: Annotated[float, typer.Option(help="How long one storm is.")] = STORM_S,
+    seed: Annotated[int, typer.Option(help="Seed of the first storm; each next one adds 1.")] = 1,
+    storm_s: Annotated[float, typer.Option(help="Duration of one storm.")] = STORM_S,
 ) -> None:
-    """Shakes an instance until the time is up; stops at the first storm after which something is wrong."""
+    """Runs storms until the time is up; stops at the first storm with a violation."""
     folder = Path(tempfile.mkdtemp(prefix="aisle-chaos-"))
     logs = ["postgres", "kafka"] if log == "both" else [log]
     try:
         for name in logs:
             (folder / name).mkdir()
-            asyncio.run(_shake(folder / name, name, minutes / len(logs), seed, storm_s))
+            asyncio.run(_run_storms(folder / name, name, minutes / len(logs), seed, storm_s))
     except AssertionError as error:
         typer.echo(f"{error}\n\nThe instance is kept in {folder}.")
         sys.exit(1)
     shutil.rmtree(folder)
 
 
-async def _shake(folder: Path, log: str, minutes: float, seed: int, storm_s: float) -> None:
+async def _run_storms(folder: Path, log: str, minutes: float, seed: int, storm_s: float) -> None:
     until = time.monotonic() + 60 * minutes
     cluster = KafkaCluster(folder, nodes=3) if log == "kafka" else None
     instance = ChaosInstance(folder / "home", cluster)
@@ -52,7 +52,7 @@ async def _shake(folder: Path, log: str, minutes: float, seed: int, storm_s: flo
             seed += 1
         if instance.stop() != 0:
             raise AssertionError(
-                f"the instance did not stop in good order: {instance.output.read_text()[-2000:]}"
+                f"the instance did not stop with status 0: {instance.output.read_text()[-2000:]}"
             )
     finally:
         instance.end()

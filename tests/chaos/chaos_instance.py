@@ -1,4 +1,4 @@
-"""An instance to be shaken: `aisle up` with several workers and gateways, whose parts can be found and hit."""
+"""An instance for fault injection: `aisle up` with several workers and gateways, and signals to its parts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from ops.kafka.node import KafkaCluster, KafkaNode
 from ops.local.embedded_postgres import EmbeddedPostgres
@@ -25,7 +26,7 @@ SETTINGS = {"AISLE_RATE_LIMITS": "off", "AISLE_MAX_IN_FLIGHT_CUSTOMER": "10000",
 
 
 class ChaosInstance(RunningAisle):
-    """A running Aisle, on the embedded log or on a Kafka cluster of its own."""
+    """A running instance on the embedded log or on its own Kafka cluster."""
 
     def __init__(
         self, home: Path, cluster: KafkaCluster | None, *, workers: int = 2, gateways: int = 2
@@ -39,7 +40,7 @@ class ChaosInstance(RunningAisle):
         self.gateways = [f"gateway-{n}" for n in range(1, gateways + 1)]
 
     def launch(self) -> None:
-        """Starts the supervisor so that it stops when the tests end, whatever ends them."""
+        """Starts the supervisor so that it stops when the test process ends for any reason."""
         die_with_parent = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
@@ -47,7 +48,7 @@ class ChaosInstance(RunningAisle):
             )
 
     def end(self) -> None:
-        """Ends every process of the instance at once, in whatever state a test has left it."""
+        """Kills every process of the instance, in any state."""
         for part in [*self.workers, *self.gateways, "redis", "notifier"]:
             self.hit(part, signal.SIGCONT)
         self.freeze_database(signal.SIGCONT)
@@ -69,7 +70,7 @@ class ChaosInstance(RunningAisle):
         return EmbeddedRedis(self.home).url
 
     def pid(self, part: str) -> int:
-        """The process of a part, from the supervisor's records; 0 while there is none."""
+        """Returns the process id of a part from the supervisor's records; 0 without one."""
         if part == "supervisor":
             assert self.process is not None
             return self.process.pid
@@ -79,7 +80,7 @@ class ChaosInstance(RunningAisle):
             return 0
 
     def hit(self, part: str, number: signal.Signals) -> int:
-        """Sends a signal to a part; returns its process id, 0 when there was none."""
+        """Sends a signal to a part. Returns its process id; 0 without one."""
         pid = self.pid(part)
         try:
             if pid:
@@ -89,17 +90,17 @@ class ChaosInstance(RunningAisle):
         return pid
 
     def freeze_database(self, number: signal.Signals) -> None:
-        """SIGSTOP or SIGCONT for every process of the embedded PostgreSQL."""
+        """Sends SIGSTOP or SIGCONT to every process of the embedded PostgreSQL."""
         for pid in _processes_in(self.home / "postgres"):
             os.kill(pid, number)
 
     def freeze_node(self, node: KafkaNode, number: signal.Signals) -> None:
-        """SIGSTOP or SIGCONT for a Kafka node."""
+        """Sends SIGSTOP or SIGCONT to a Kafka node."""
         for pid in _processes_in(node.folder):
             os.kill(pid, number)
 
     async def replaced(self, part: str, old: int) -> None:
-        """Waits until the supervisor has started a part anew."""
+        """Waits until the supervisor has restarted a part."""
 
         async def is_new() -> bool:
             return self.pid(part) not in (0, old)
@@ -107,7 +108,7 @@ class ChaosInstance(RunningAisle):
         await eventually(is_new, f"{part} does not come back")
 
     async def restart_supervisor(self) -> None:
-        """SIGKILL for the supervisor, and a new one that takes over."""
+        """Kills the supervisor and starts another on the same home."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
@@ -115,7 +116,7 @@ class ChaosInstance(RunningAisle):
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], what: str, within_s: float = SOON_S) -> None:
-    """Waits until something holds. Fails with `what` when it does not in time."""
+    """Waits until a condition holds. Fails with `what` on timeout."""
     began = time.monotonic()
     while not await holds():
         assert time.monotonic() - began < within_s, what
@@ -123,10 +124,6 @@ async def eventually(holds: Callable[[], Awaitable[bool]], what: str, within_s: 
 
 
 def _processes_in(folder: Path) -> Iterable[int]:
-    """The processes whose working folder this is."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "cwd").readlink() == folder.resolve():
-                yield int(process.name)
-        except OSError:
-            continue
+    """Returns the processes with this working folder."""
+    cwd = os.fspath(folder.resolve())
+    return [process.pid for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == cwd]

@@ -1,8 +1,8 @@
-"""What must hold of a storm: the clients' history against what is stored. Pure, and told in sentences.
+"""Checks of a storm: the clients' history against the stored state. Pure; each violation is a sentence.
 
-Nothing acknowledged is lost and nothing else is there; no seat has two owners; an Idempotency-Key counts
-once; whoever asked after an answer stands behind it in the log; every 202 was decided and every event
-published; and clients saw only answers that the contract knows.
+No acknowledged booking is lost and no other one exists; no seat has two owners; an Idempotency-Key counts once; a
+request sent after a response has a later position in the log; every 202 was decided and every event published; and
+clients received only responses of the contract.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from tests.chaos.answers import named, wrong_answers, wrong_keys
-from tests.chaos.facts import Stored
-from tests.chaos.history import Attempt, History, Wish
-from tests.chaos.stories import wrong_stories
+from tests.chaos.booking_checks import wrong_bookings
+from tests.chaos.history import Attempt, History, Request
+from tests.chaos.response_checks import describe, wrong_keys, wrong_responses
+from tests.chaos.stored_state import StoredState
 
 LETTERS = {"held": "h", "confirmed": "s"}
-"""How the seats of a live booking are shown."""
+"""Booking status → seat state in the seat map."""
 
 
-def complaints(history: History, stored: Stored) -> list[str]:
-    """Everything that is wrong."""
+def violations(history: History, stored: StoredState) -> list[str]:
+    """Returns all violations."""
     return [
-        *wrong_answers(history),
-        *wrong_keys(history.wishes),
-        *wrong_stories(history, stored),
+        *wrong_responses(history),
+        *wrong_keys(history.requests),
+        *wrong_bookings(history, stored),
         *_seats(stored),
-        *_order(history.wishes),
+        *_order(history.requests),
         *_events(stored),
     ]
 
 
-def _seats(stored: Stored) -> Iterator[str]:
-    """A seat has the claim of exactly its one live booking, and the seat map says so."""
+def _seats(stored: StoredState) -> Iterator[str]:
+    """Yields seats whose claim or state in the seat map differs from their single live booking."""
     owners: dict[tuple[int, str], list[tuple[str, str]]] = defaultdict(list)
     for row in stored.bookings.values():
         if row.status in LETTERS:
@@ -55,35 +55,35 @@ def _seats(stored: Stored) -> Iterator[str]:
                 yield f"seat {seat} of show {show_id} is shown as {letter!r}"
 
 
-def _order(wishes: list[Wish]) -> Iterator[str]:
-    """If A was answered before B was sent, A stands before B in their partition."""
+def _order(requests: list[Request]) -> Iterator[str]:
+    """Yields requests sent after a response whose position is not after its position in the partition."""
     answered: list[tuple[float, int, int]] = []
-    sent: list[tuple[float, int, int, Wish]] = []
-    for wish in wishes:
-        for attempt in wish.attempts:
+    sent: list[tuple[float, int, int, Request]] = []
+    for request in requests:
+        for attempt in request.attempts:
             place = _place(attempt)
             if place is not None:
                 answered.append((attempt.ended, *place))
                 if not attempt.replayed:
-                    sent.append((attempt.sent, *place, wish))
+                    sent.append((attempt.sent, *place, request))
     answered.sort()
     sent.sort(key=lambda one: one[0])
     last: dict[int, int] = {}
-    told = 0
-    for at, partition, offset, wish in sent:
-        while told < len(answered) and answered[told][0] < at:
-            _, its_partition, its_offset = answered[told]
+    index = 0
+    for at, partition, offset, request in sent:
+        while index < len(answered) and answered[index][0] < at:
+            _, its_partition, its_offset = answered[index]
             last[its_partition] = max(last.get(its_partition, -1), its_offset)
-            told += 1
+            index += 1
         if offset <= last.get(partition, -1):
             yield (
-                f"{named(wish)}: asked after {partition}-{last[partition]} was answered, and decided before it"
+                f"{describe(request)}: asked after {partition}-{last[partition]} was answered, and decided before it"
                 f" at {partition}-{offset}"
             )
 
 
 def _place(attempt: Attempt) -> tuple[int, int] | None:
-    """Partition and offset that an answer names: its own, or with a repeat those of the first."""
+    """Returns partition and offset in a response: of the command, or for a repeat of the first one."""
     body: Any = attempt.body
     if attempt.status in (200, 201):
         return body["decided"]["partition"], body["decided"]["offset"]
@@ -93,7 +93,7 @@ def _place(attempt: Attempt) -> tuple[int, int] | None:
     return None
 
 
-def _events(stored: Stored) -> Iterator[str]:
+def _events(stored: StoredState) -> Iterator[str]:
     missing = stored.decided_events - stored.published_events
     if missing:
         yield f"{len(missing)} events of stored decisions were never published, {min(missing)} among them"

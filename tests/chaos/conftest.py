@@ -1,4 +1,4 @@
-"""One instance for each log, shaken by all tests here; each has to stop in good order at the end."""
+"""One instance for each log, shared by the tests here; each must stop with status 0 at the end."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tests.kafka_fixture import need_kafka
 _users = itertools.count(20_000, 100)
 
 TIMEOUT_S = 300
-"""Of a test: the first one on a log starts a whole instance, which takes its time on a busy machine."""
+"""Timeout of a test in seconds: the first one on a log starts an instance, which is slow on a busy machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Gives the tests of this folder their time."""
+    """Sets the timeout of the tests in this folder."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(TIMEOUT_S))
 
 
 @pytest.fixture(scope="session")
-def _houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], ChaosInstance]]:
+def _instances(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], ChaosInstance]]:
     running: dict[str, ChaosInstance] = {}
     clusters: list[KafkaCluster] = []
-    # Whoever ends the tests with SIGTERM, as a time-out does, wants everything ended that they have started.
+    # SIGTERM, as from a timeout, must also end the processes that the tests have started.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def start(log: str) -> ChaosInstance:
@@ -60,24 +60,24 @@ def _houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
 
 @pytest.fixture(params=["postgres", pytest.param("kafka", marks=pytest.mark.kafka)])
-def instance(request: pytest.FixtureRequest, _houses: Callable[[str], ChaosInstance]) -> ChaosInstance:
-    """An instance on each log in turn."""
-    return _houses(request.param)
+def instance(request: pytest.FixtureRequest, _instances: Callable[[str], ChaosInstance]) -> ChaosInstance:
+    """Returns an instance on each log in turn."""
+    return _instances(request.param)
 
 
 @pytest.fixture
-def kafka_instance(_houses: Callable[[str], ChaosInstance]) -> ChaosInstance:
-    """The instance on three nodes of Kafka."""
-    return _houses("kafka")
+def kafka_instance(_instances: Callable[[str], ChaosInstance]) -> ChaosInstance:
+    """Returns the instance on three nodes of Kafka."""
+    return _instances("kafka")
 
 
 @pytest.fixture
-def postgres_instance(_houses: Callable[[str], ChaosInstance]) -> ChaosInstance:
-    """The instance on embedded servers alone."""
-    return _houses("postgres")
+def postgres_instance(_instances: Callable[[str], ChaosInstance]) -> ChaosInstance:
+    """Returns the instance on embedded servers only."""
+    return _instances("postgres")
 
 
 @pytest.fixture
 def first_user() -> int:
-    """The first of a hundred customers whom no other test knows."""
+    """Returns the first id of a hundred customers that no other test uses."""
     return next(_users)

@@ -1,6 +1,6 @@
-"""What can happen to the parts of an instance: killed, frozen, restarted; alone and in pairs.
+"""Faults of the parts of an instance: killed, frozen, restarted; single and in pairs.
 
-Each fault hits, waits until what it hit runs again, and stands in the history with both times.
+Each fault waits until its part runs again and is recorded in the history with both times.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from tests.chaos.history import Fault, History
 Hit = Callable[[], Coroutine[None, None, None]]
 
 PAIRS = 0.3
-"""How often another part is hit in the same moment."""
+"""Probability of a second fault at the same moment."""
 
 FROZEN_S = (1.0, 5.0)
 NODE_GONE_S = (1.0, 5.0)
 NODE_CATCHES_UP_S = 2.0
-"""A node that comes back has to have every record before another may go."""
+"""Seconds for a restarted node to replicate every record before the next fault of a node."""
 
 
 class Faults:
@@ -55,11 +55,10 @@ class Faults:
             self.all[f"kafka {node.node_id} killed"] = partial(self._node_killed, node)
             self.all[f"kafka {node.node_id} frozen"] = partial(self._node_frozen, node)
 
-    async def rage(self, until: float, pause_s: tuple[float, float]) -> None:
-        """One fault or pair after the other until this monotonic time, and at least until every kind of part
-        has been hit; returns when what was hit runs again.
+    async def inject(self, until: float, pause_s: tuple[float, float]) -> None:
+        """Injects faults and pairs of faults until this monotonic time and until every kind of part was hit.
 
-        Every kind of part comes before any comes again, and every fault before any comes again.
+        Returns when all parts run again. Every kind of part is hit before any is repeated, and every fault as well.
         """
         under_way: dict[str, asyncio.Task[None]] = {}
         try:
@@ -80,13 +79,13 @@ class Faults:
             names = [name, self._another(name)] if self._random.random() < PAIRS else [name]
             for one in names:
                 part = _part(one)
-                # What is down already is left alone: it could not be told when it is back.
+                # A part that is down is not hit again: its recovery could not be attributed.
                 if part not in under_way or under_way[part].done():
                     if part in under_way:
                         await under_way[part]
                     under_way[part] = asyncio.create_task(self.all[one](), name=one)
             if "supervisor" in under_way:
-                # A part that dies while everything starts is, as it should be, a start that has failed.
+                # A part that dies during the start of the supervisor is a failed start, as intended.
                 await under_way["supervisor"]
             await asyncio.sleep(self._random.uniform(*pause_s))
 
@@ -129,7 +128,7 @@ class Faults:
             await self._instance.restart_supervisor()
 
     async def _node_killed(self, node: KafkaNode) -> None:
-        # One at a time: of three nodes, two have to be there for a record to count.
+        # One at a time: two of three nodes must run to acknowledge a record.
         async with self._node_is_gone, self._noted(f"kafka {node.node_id}", "SIGKILL"):
             node.kill()
             await asyncio.sleep(self._random.uniform(*NODE_GONE_S))

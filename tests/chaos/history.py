@@ -1,4 +1,4 @@
-"""What the clients of a storm asked and saw, as they saw it: the evidence that is checked afterwards."""
+"""Recorded requests, responses and faults of a storm, for the checks."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ Kind = Literal["book", "hold", "confirm", "cancel"]
 
 
 class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One HTTP request and what became of it. Times in seconds of one monotonic clock."""
+    """An HTTP request and its response. Times are in seconds of one monotonic clock."""
 
     sent: float
     ended: float
     status: int = 0
-    """0: there was no answer; `error` says why."""
+    """0: no response; `error` is the reason."""
     error: str = ""
     body: Any = None
     location: str = ""
     retry_after: str = ""
     replayed: bool = False
-    fate: Any = None
-    """For a 202: what its Location said in the end."""
-    fate_at: float = 0.0
-    """When it said so."""
+    command: Any = None
+    """For a 202: the final response of its Location."""
+    decided_at: float = 0.0
+    """Time of that response."""
 
     @property
     def code(self) -> str:
-        """The code of a problem, or nothing."""
+        """The code of a problem, or an empty string."""
         return str(self.body.get("code", "")) if isinstance(self.body, dict) else ""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a client knows for certain of a wish, from one attempt."""
+    """The known outcome of a request, from one attempt."""
 
     status: int
-    """As if the answer had been waited for: 201, 200 or 409."""
+    """Status of a response with waiting: 201, 200 or 409."""
     body: Any
     at: float
-    """When it was known: the decision is no later."""
+    """Time at which it was known: the decision is not later."""
 
 
-class Wish(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What a client wants once: one request, sent as often as it takes, under one Idempotency-Key."""
+class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A request of a client, with all its attempts under one Idempotency-Key."""
 
     user_id: int
     show_id: int
@@ -52,16 +52,16 @@ class Wish(msgspec.Struct, kw_only=True, omit_defaults=True):
     key: str | None
     seats: tuple[str, ...] = ()
     quantity: int = 0
-    """How many of the best seats, side by side, where no seats are named."""
+    """Number of best adjacent seats, without named seats."""
     hold_s: int = 0
-    """How long a hold is to last."""
+    """Lifetime of a hold in seconds."""
     booking_id: str = ""
-    """What is to be confirmed or cancelled."""
+    """The booking to confirm or cancel."""
     attempts: list[Attempt] = msgspec.field(default_factory=list)
 
     @property
     def makes(self) -> bool:
-        """Whether it makes a booking; else it moves one."""
+        """True for a new booking, False for a change of one."""
         return self.kind in ("book", "hold")
 
     @property
@@ -71,50 +71,50 @@ class Wish(msgspec.Struct, kw_only=True, omit_defaults=True):
         return f"/api/bookings/{self.booking_id}/{self.kind}"
 
     @property
-    def request(self) -> dict[str, Any]:
-        """The body that is sent."""
-        request: dict[str, Any] = {"hold_s": self.hold_s} if self.hold_s else {}
+    def json(self) -> dict[str, Any]:
+        """The request body."""
+        body: dict[str, Any] = {"hold_s": self.hold_s} if self.hold_s else {}
         if self.seats:
-            request["seats"] = list(self.seats)
+            body["seats"] = list(self.seats)
         elif self.quantity:
-            request["quantity"] = self.quantity
-        return request
+            body["quantity"] = self.quantity
+        return body
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """All that is known for certain."""
+        """All known outcomes."""
         known = []
         for attempt in self.attempts:
             if attempt.status in (200, 201, 409):
                 known.append(Outcome(attempt.status, attempt.body, attempt.ended))
-            elif attempt.status == 202 and attempt.fate is not None:
-                if attempt.fate["status"] == "accepted":
-                    status, body = 201 if self.makes else 200, attempt.fate["booking"]
-                    known.append(Outcome(status, body, attempt.fate_at))
-                elif attempt.fate["status"] == "refused":
-                    problem = attempt.fate["problem"]
-                    known.append(Outcome(problem["status"], problem, attempt.fate_at))
+            elif attempt.status == 202 and attempt.command is not None:
+                if attempt.command["status"] == "accepted":
+                    status, body = 201 if self.makes else 200, attempt.command["booking"]
+                    known.append(Outcome(status, body, attempt.decided_at))
+                elif attempt.command["status"] == "refused":
+                    problem = attempt.command["problem"]
+                    known.append(Outcome(problem["status"], problem, attempt.decided_at))
         return known
 
     @property
     def accepted(self) -> Any:
-        """The booking as it was answered, or None."""
+        """The booking in the response, or None."""
         return next((outcome.body for outcome in self.outcomes if outcome.status < 300), None)
 
     @property
     def refused(self) -> Outcome | None:
-        """The refusal, if it was one."""
+        """The refusal, or None."""
         return next((outcome for outcome in self.outcomes if outcome.status >= 400), None)
 
     @property
     def in_doubt(self) -> bool:
-        """Whether more may have been done than is known: without a key, each attempt counts for itself."""
+        """True with unknown outcomes: without a key, each attempt counts separately."""
         unknown = sum(attempt.status in (0, 503) for attempt in self.attempts)
         return bool(unknown) and (self.key is None or not self.outcomes)
 
 
 class Fault(msgspec.Struct, kw_only=True):
-    """What was done to which part, and when it was over: the part runs again."""
+    """A fault of a part, with its begin and the recovery of the part."""
 
     part: str
     how: str
@@ -123,13 +123,13 @@ class Fault(msgspec.Struct, kw_only=True):
 
 
 class History(msgspec.Struct, kw_only=True):
-    """A whole storm."""
+    """The record of a storm."""
 
-    wishes: list[Wish] = msgspec.field(default_factory=list)
+    requests: list[Request] = msgspec.field(default_factory=list)
     faults: list[Fault] = msgspec.field(default_factory=list)
     clock_s: float = 0.0
-    """What has to be added to a time here for the time of day, in Unix seconds."""
+    """Difference between Unix time and the times here, in seconds."""
 
     def save(self, path: Path) -> None:
-        """Keeps it, to be looked at when something was wrong."""
+        """Saves the history for the analysis of violations."""
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self)))

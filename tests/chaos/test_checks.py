@@ -1,4 +1,4 @@
-"""The checks see: each lie that is planted in an honest history is told, and the honest one passes."""
+"""The checks of a storm report each planted fault and accept a correct history."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.chaos.checks import complaints
-from tests.chaos.facts import Claim, Stored, StoredBooking
-from tests.chaos.history import Attempt, Fault, History, Kind, Wish
+from tests.chaos.checks import violations
+from tests.chaos.history import Attempt, Fault, History, Kind, Request
+from tests.chaos.stored_state import Claim, StoredBooking, StoredState
 
-Plant = Callable[[History, Stored], None]
+Plant = Callable[[History, StoredState], None]
 
 RUNS_OUT_S = 40.0
 RUNS_OUT = "1970-01-01T00:00:40.000Z"
@@ -34,45 +34,47 @@ def answered(sent: float, body: dict[str, Any], status: int = 201, **more: Any) 
     return Attempt(sent=sent, ended=sent + 0.1, status=status, body=body, **more)
 
 
-def wish(user_id: int, kind: Kind, key: str | None, *attempts: Attempt, **which: Any) -> Wish:
-    return Wish(user_id=user_id, show_id=7, kind=kind, key=key, attempts=list(attempts), **which)
+def request(user_id: int, kind: Kind, key: str | None, *attempts: Attempt, **which: Any) -> Request:
+    return Request(user_id=user_id, show_id=7, kind=kind, key=key, attempts=list(attempts), **which)
 
 
 TAKEN = {"code": "seat_taken"}
 
 
-def honest() -> tuple[History, Stored]:
+def honest() -> tuple[History, StoredState]:
     """Everything that can happen, once: repeats, a 202, refusals, a dead gateway, holds that end in each way."""
     one, two, lost = told("b1", 1, "1", 10), told("b2", 2, "2", 12), {"code": "log_unavailable"}
     history = History(
-        wishes=[
-            wish(
+        requests=[
+            request(
                 1, "book", "k1",
                 Attempt(sent=1.0, ended=1.1, error="ReadError"),
                 answered(1.2, one),
                 answered(1.4, one, replayed=True),
                 seats=("1",),
             ),
-            wish(
+            request(
                 2, "book", "k2",
                 answered(
                     2.0, {"command": "0-12"}, 202, location="/api/commands/0-12", retry_after="1",
-                    fate={"status": "accepted", "booking": two}, fate_at=2.5,
+                    command={"status": "accepted", "booking": two}, decided_at=2.5,
                 ),
                 seats=("2",),
             ),
-            wish(1, "book", "k3", answered(2.2, lost, 503, retry_after="2"), answered(2.4, TAKEN, 409), seats=("2",)),
-            wish(1, "cancel", "k4", answered(3.0, told("b1", 1, "1", 14, "cancelled"), 200), booking_id="b1"),
-            wish(3, "hold", "k5", answered(4.0, told("h1", 3, "5 6", 20, "held")), quantity=2, hold_s=36),
-            wish(3, "confirm", "k6", answered(5.0, told("h1", 3, "5 6", 21), 200), booking_id="h1"),
-            wish(3, "confirm", "k7", answered(5.0, {"code": "already_confirmed"}, 409), booking_id="h1"),
-            wish(3, "hold", "k8", answered(6.0, told("h2", 3, "7", 22, "held")), seats=("7",), hold_s=36),
-            wish(3, "cancel", "k9", answered(7.0, told("h2", 3, "7", 23, "released"), 200), booking_id="h2"),
-            wish(3, "hold", "k10", answered(8.0, told("h3", 3, "8", 24, "held")), seats=("8",), hold_s=32),
-            wish(3, "confirm", "k11", answered(41.0, {"code": "hold_expired"}, 409), booking_id="h3"),
-            wish(4, "hold", "k12", answered(42.0, told("h4", 4, "9", 26, "held") | {
+            request(
+                *(1, "book", "k3", answered(2.2, lost, 503, retry_after="2"), answered(2.4, TAKEN, 409)), seats=("2",)
+            ),
+            request(1, "cancel", "k4", answered(3.0, told("b1", 1, "1", 14, "cancelled"), 200), booking_id="b1"),
+            request(3, "hold", "k5", answered(4.0, told("h1", 3, "5 6", 20, "held")), quantity=2, hold_s=36),
+            request(3, "confirm", "k6", answered(5.0, told("h1", 3, "5 6", 21), 200), booking_id="h1"),
+            request(3, "confirm", "k7", answered(5.0, {"code": "already_confirmed"}, 409), booking_id="h1"),
+            request(3, "hold", "k8", answered(6.0, told("h2", 3, "7", 22, "held")), seats=("7",), hold_s=36),
+            request(3, "cancel", "k9", answered(7.0, told("h2", 3, "7", 23, "released"), 200), booking_id="h2"),
+            request(3, "hold", "k10", answered(8.0, told("h3", 3, "8", 24, "held")), seats=("8",), hold_s=32),
+            request(3, "confirm", "k11", answered(41.0, {"code": "hold_expired"}, 409), booking_id="h3"),
+            request(4, "hold", "k12", answered(42.0, told("h4", 4, "9", 26, "held") | {
                 "expires_at": "1970-01-01T00:10:00.000Z"}), seats=("9",), hold_s=558),
-            wish(4, "book", None, Attempt(sent=1.1, ended=1.2, error="ReadError"), quantity=1),
+            request(4, "book", None, Attempt(sent=1.1, ended=1.2, error="ReadError"), quantity=1),
         ],
         faults=[Fault(part="gateway-1", how="SIGKILL", began=1.05, over=1.2)],
     )  # fmt: skip
@@ -86,7 +88,7 @@ def honest() -> tuple[History, Stored]:
         StoredBooking("x1", 7, 4, "confirmed", ("10",)),
     ]
     sold, held = {"2": "b2", "5": "h1", "6": "h1", "10": "x1"}, {"9": "h4"}
-    stored = Stored(
+    stored = StoredState(
         bookings={row.booking_id: row for row in rows},
         claims={
             7: {seat: Claim(booking_id, "s") for seat, booking_id in sold.items()}
@@ -101,19 +103,19 @@ def honest() -> tuple[History, Stored]:
 
 
 def change(history: History, key: str, attempt: int, **fields: Any) -> None:
-    attempts = next(wish for wish in history.wishes if wish.key == key).attempts
+    attempts = next(request for request in history.requests if request.key == key).attempts
     attempts[attempt] = msgspec.structs.replace(attempts[attempt], **fields)
 
 
-def restored(stored: Stored, booking_id: str, **fields: Any) -> None:
+def restored(stored: StoredState, booking_id: str, **fields: Any) -> None:
     stored.bookings[booking_id] = msgspec.structs.replace(stored.bookings[booking_id], **fields)
 
 
-def lose_b2(history: History, stored: Stored) -> None:
+def lose_b2(history: History, stored: StoredState) -> None:
     del stored.bookings["b2"]
 
 
-def sell_seat_2_again(history: History, stored: Stored) -> None:
+def sell_seat_2_again(history: History, stored: StoredState) -> None:
     stored.bookings["b3"] = StoredBooking("b3", 7, 1, "confirmed", ("2",))
     change(history, "k3", 1, status=201, body=told("b3", 1, "2", 13))
 
@@ -157,8 +159,8 @@ LIES: dict[str, tuple[Plant, str]] = {
         "accepted with another booking",
     ),
     "a confirmation of what is released": (
-        lambda h, s: h.wishes.append(
-            wish(3, "confirm", "k20", answered(9.0, told("h2", 3, "7", 30), 200), booking_id="h2")
+        lambda h, s: h.requests.append(
+            request(3, "confirm", "k20", answered(9.0, told("h2", 3, "7", 30), 200), booking_id="h2")
         ),
         "which it cannot have become from ['released']",
     ),
@@ -191,7 +193,10 @@ LIES: dict[str, tuple[Plant, str]] = {
         lambda h, s: change(h, "k4", 0, body=told("b1", 1, "1", 11, "cancelled")),
         "decided before it",
     ),
-    "a 202 is never decided": (lambda h, s: change(h, "k2", 0, fate={"status": "pending"}), "never decided"),
+    "a 202 is never decided": (
+        lambda h, s: change(h, "k2", 0, command={"status": "pending"}),
+        "never decided",
+    ),
     "an event is lost": (lambda h, s: s.published_events.discard("0-12-0"), "never published"),
     "an event is made up": (lambda h, s: s.published_events.add("0-13-0"), "that no decision has"),
     "an internal error": (lambda h, s: change(h, "k3", 0, status=500, body={}), "500"),
@@ -218,13 +223,13 @@ LIES: dict[str, tuple[Plant, str]] = {
 
 
 def test_an_honest_history_passes() -> None:
-    assert complaints(*honest()) == []
+    assert violations(*honest()) == []
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_lie_is_told(lie: str) -> None:
+def test_each_planted_fault_is_reported(lie: str) -> None:
     history, stored = honest()
     plant, told = LIES[lie]
     plant(history, stored)
-    found = complaints(history, stored)
+    found = violations(history, stored)
     assert any(told in complaint for complaint in found), found

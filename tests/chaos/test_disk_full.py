@@ -1,4 +1,4 @@
-"""The disk of the embedded database is full: bookings are refused for a while, and nothing is missing after."""
+"""A full disk of the embedded database: bookings are rejected for a while, and none is lost."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 
 from runtime.postgres import UNAVAILABLE
 from tests.chaos.chaos_instance import ChaosInstance, eventually
-from tests.chaos.checks import complaints
-from tests.chaos.crowd import Crowd
+from tests.chaos.checks import violations
+from tests.chaos.clients import Clients
 from tests.chaos.history import History
-from tests.chaos.stored import read_stored
+from tests.chaos.read_state import read_stored
 
 DISK = "320m"
 FULL_S = 5.0
@@ -55,9 +55,9 @@ async def test_a_full_disk_refuses_bookings_and_loses_none(
 ) -> None:
     instance, history, filler = small_instance, History(), small_disk / "filler"
     shows = [(await instance.make_show(2_000), 2_000) for _ in range(4)]
-    crowd = Crowd(instance.client, range(first_user, first_user + 12), shows, history, seed=first_user)
+    clients = Clients(instance.client, range(first_user, first_user + 12), shows, history, seed=first_user)
     stop = asyncio.Event()
-    living = asyncio.create_task(crowd.live(stop))
+    living = asyncio.create_task(clients.live(stop))
     try:
         await asyncio.sleep(1)
         await asyncio.to_thread(_fill, filler)
@@ -73,16 +73,16 @@ async def test_a_full_disk_refuses_bookings_and_loses_none(
         await eventually(booked_again, "nothing is booked though there is room again")
         stop.set()
         await living
-        await crowd.settle()
-        wrong = complaints(history, await read_stored(instance, shows))
+        await clients.settle()
+        wrong = violations(history, await read_stored(instance, shows))
     finally:
         stop.set()
         filler.unlink(missing_ok=True)
         await asyncio.gather(living, return_exceptions=True)
-        await crowd.leave()
+        await clients.leave()
         history.save(small_disk.with_suffix(".history.json"))
-    verdict = await asyncio.to_thread(instance.command, "verify")
-    assert (wrong, verdict.returncode) == ([], 0), verdict.stdout + verdict.stderr
+    verified = await asyncio.to_thread(instance.command, "verify")
+    assert (wrong, verified.returncode) == ([], 0), verified.stdout + verified.stderr
 
 
 def _fill(path: Path) -> None:
@@ -95,7 +95,7 @@ def _fill(path: Path) -> None:
 
 
 async def _use_up_the_log_files(database_url: str) -> None:
-    """Makes PostgreSQL want new files for its write-ahead log, as an hour of bookings would."""
+    """Forces PostgreSQL to create files of its write-ahead log, as an hour of bookings would."""
     for _ in range(20):
         try:
             database = await asyncpg.connect(database_url, timeout=3)
@@ -108,8 +108,8 @@ async def _use_up_the_log_files(database_url: str) -> None:
 
 
 async def _refused(history: History) -> bool:
-    return any(attempt.status == 503 for wish in history.wishes for attempt in wish.attempts)
+    return any(attempt.status == 503 for request in history.requests for attempt in request.attempts)
 
 
 def _booked(history: History) -> int:
-    return sum(wish.accepted is not None for wish in history.wishes)
+    return sum(request.accepted is not None for request in history.requests)

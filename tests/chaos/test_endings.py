@@ -1,4 +1,4 @@
-"""Nothing is left running, whatever ends the tests and in whatever state they have left an instance."""
+"""No process is left running, however the tests end and in any state of an instance."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def instance(tmp_path: Path) -> Iterator[ChaosInstance]:
     instance.end()
 
 
-async def test_a_instance_whose_parts_are_frozen_ends_whole(instance: ChaosInstance) -> None:
+async def test_an_instance_whose_parts_are_frozen_ends_whole(instance: ChaosInstance) -> None:
     await instance.start()
     pids = _pids(instance.home)
     assert len(pids) == 5, pids
@@ -43,7 +43,7 @@ async def test_a_instance_whose_parts_are_frozen_ends_whole(instance: ChaosInsta
     assert [pid for pid in pids if _runs(pid)] == []
 
 
-async def test_a_instance_ends_when_who_started_it_is_killed(instance: ChaosInstance) -> None:
+async def test_an_instance_ends_when_its_parent_is_killed(instance: ChaosInstance) -> None:
     tests = await asyncio.create_subprocess_exec(
         sys.executable, "-c", STARTS_AND_WAITS, instance.home, stdout=subprocess.PIPE
     )

@@ -1,4 +1,4 @@
-"""What clients see while a part is away, and that nothing is missing afterwards."""
+"""Responses while a part is unavailable, and completeness afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.chaos.chaos_instance import ChaosInstance, eventually
 
 REDIS_AWAY_S = 4.0
 POSTGRES_AWAY_S = 6.5
-"""Longer than a worker takes at most to let go of its partitions."""
+"""Longer than the maximum time of a worker to release its partitions."""
 
 
 async def test_without_redis_bookings_are_slower_and_right(instance: ChaosInstance, first_user: int) -> None:
@@ -112,19 +112,19 @@ async def test_a_batch_that_was_on_its_way_when_postgres_went_is_decided_when_it
     owner = int((await blocker.fetchval("SELECT owner FROM partitions LIMIT 1")).rpartition(":")[2])
     (stands_by,) = (worker for worker in instance.workers if instance.pid(worker) != owner)
     async with instance.client(first_user) as customer:
-        # The commit waits for rows that we have, so that the server ends in the middle of it.
+        # The commit waits for rows that the test has locked, so the server ends in the middle of it.
         await blocker.execute("BEGIN")
         await blocker.execute("SELECT FROM partitions FOR UPDATE")
         path, key = f"/api/shows/{show_id}/bookings", {"Idempotency-Key": uuid4().hex}
         asked = await customer.post(path, json={"seats": ["1"]}, headers=key | {"Prefer": "wait=1"})
         assert asked.status_code == 202
         instance.hit("supervisor", signal.SIGSTOP)
-        instance.hit(stands_by, signal.SIGSTOP)  # the one that had the batch is to have it again
+        instance.hit(stands_by, signal.SIGSTOP)  # the batch must return to the same worker
         try:
             old = instance.hit("postgres", signal.SIGKILL)
             await asyncio.sleep(POSTGRES_AWAY_S)
             unsure = await customer.post(path, json={"seats": ["2"]})
-            # Which of the two depends on whether this gateway knows the show's partition already.
+            # Which of the two depends on the gateway's cache of the show's partition.
             assert unsure.status_code == 503
             assert unsure.json()["code"] in ("log_unavailable", "database_unavailable")
             assert unsure.headers["retry-after"]
@@ -138,12 +138,12 @@ async def test_a_batch_that_was_on_its_way_when_postgres_went_is_decided_when_it
         assert fate.json()["status"] == "accepted", fate.text
         found = await customer.get(f"/api/bookings/{fate.json()['booking']['id']}")
         assert found.json() == fate.json()["booking"]
-    verdict = await asyncio.to_thread(instance.command, "verify")
-    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+    verified = await asyncio.to_thread(instance.command, "verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 async def _answers(client: redis.asyncio.Redis) -> bool:
-    """Whether it listens already: a process that has been started does not do so at once."""
+    """Returns True once it listens, which a new process does not do at once."""
     try:
         return bool(await client.ping())
     except redis.exceptions.ConnectionError:

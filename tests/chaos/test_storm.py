@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from tests.chaos.chaos_instance import ChaosInstance
-from tests.chaos.storm import granted, storm
+from tests.chaos.storm import accepted_by_kind, storm
 
 KINDS = {"seat-worker", "gateway", "notifier", "postgres", "redis", "supervisor"}
 
 
-async def test_nothing_is_lost_or_done_twice_whatever_dies(instance: ChaosInstance, first_user: int) -> None:
+async def test_no_booking_is_lost_or_duplicated_when_parts_die(
+    instance: ChaosInstance, first_user: int
+) -> None:
     history = await storm(instance, seconds=12, seed=first_user, first_user=first_user)
     hit = {fault.part.rstrip("-123 ") for fault in history.faults}
     assert hit >= KINDS | ({"kafka"} if instance.kafka else set())
-    assert set(granted(history)) == {"book", "hold", "confirm", "cancel"}
+    assert set(accepted_by_kind(history)) == {"book", "hold", "confirm", "cancel"}

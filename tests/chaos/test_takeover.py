@@ -1,4 +1,4 @@
-"""How soon somebody else sees to the partitions of a worker that died, or went to sleep."""
+"""Time until another worker takes over the partitions of a killed or frozen one."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ READERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%w
 
 
 TAKEN_OVER_S = 15.0
-"""Many times what it takes, for machines that are busy with something else; docs/reliability.md has the times."""
+"""Limit in seconds, many times the usual value for busy machines; docs/reliability.md has the measured times."""
 
 Record = Callable[[str, object], None]
 
 
 class Watch:
-    """One show on every partition, and who owns them."""
+    """One show on every partition, and the owners of the partitions."""
 
     def __init__(
         self, instance: ChaosInstance, customer: httpx.AsyncClient, database: asyncpg.Connection
@@ -58,7 +58,7 @@ class Watch:
         await eventually(both_are_there, "no worker stands by")
 
     async def book(self, *partitions: int) -> float:
-        """Books a seat on each of these partitions at the same time; how long the slowest took, in seconds."""
+        """Books a seat on each of these partitions at the same time; returns the time of the slowest in seconds."""
         self._seats += 1
         began = time.monotonic()
         answers = await asyncio.gather(
@@ -94,7 +94,7 @@ async def test_another_worker_takes_the_partitions_of_a_dead_one(
     async with watched(kafka_instance, first_user) as watch:
         dead, other = await _both_at_work(watch)
         mine = await watch.owned_by(dead)
-        kafka_instance.hit("supervisor", signal.SIGSTOP)  # or it would start the dead one again at once
+        kafka_instance.hit("supervisor", signal.SIGSTOP)  # otherwise it would restart the dead one at once
         try:
             kafka_instance.hit(dead, signal.SIGKILL)
             took_s = await watch.book(*mine)
@@ -106,7 +106,7 @@ async def test_another_worker_takes_the_partitions_of_a_dead_one(
 
 
 @pytest.mark.kafka
-async def test_a_worker_that_is_started_again_has_its_partitions_again_and_holds_up_nobody(
+async def test_a_restarted_worker_regains_its_partitions_without_blocking_others(
     kafka_instance: ChaosInstance, first_user: int, record_property: Record
 ) -> None:
     async with watched(kafka_instance, first_user) as watch:

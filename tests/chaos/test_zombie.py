@@ -1,4 +1,4 @@
-"""A worker that sleeps while its partitions move on: it wakes as a zombie, and can do no harm."""
+"""A worker that is frozen while its partitions are reassigned: after it wakes, it is fenced."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import redis.asyncio
 from schemas.ids import Position
 from schemas.wire import decode_replies
 from tests.chaos.chaos_instance import ChaosInstance, eventually
-from tests.chaos.checks import complaints
-from tests.chaos.crowd import Crowd
+from tests.chaos.checks import violations
+from tests.chaos.clients import Clients
 from tests.chaos.history import History
-from tests.chaos.stored import read_stored
+from tests.chaos.read_state import read_stored
 
 pytestmark = pytest.mark.kafka
 
@@ -42,12 +42,12 @@ async def test_a_worker_that_slept_while_its_partitions_moved_can_do_no_harm(
 ) -> None:
     instance, history = kafka_instance, History()
     shows = [(await instance.make_show(400), 400) for _ in range(4)]
-    crowd = Crowd(instance.client, range(first_user, first_user + 12), shows, history, seed=first_user)
+    clients = Clients(instance.client, range(first_user, first_user + 12), shows, history, seed=first_user)
     stop = asyncio.Event()
     database = await asyncpg.connect(instance.database_url)
     try:
         async with _overheard(instance) as replies:
-            living = asyncio.create_task(crowd.live(stop))
+            living = asyncio.create_task(clients.live(stop))
             for _ in range(SLEEPS):
                 await _all_at_work(instance, database)
                 await asyncio.sleep(1)
@@ -56,15 +56,15 @@ async def test_a_worker_that_slept_while_its_partitions_moved_can_do_no_harm(
             await asyncio.sleep(1)
             stop.set()
             await living
-            await crowd.settle()
+            await clients.settle()
         stored = {
             Position(partition, offset): answer
             for partition, offset, answer in await database.fetch(DECISIONS)
         }
-        wrong = complaints(history, await read_stored(instance, shows))
+        wrong = violations(history, await read_stored(instance, shows))
     finally:
         stop.set()
-        await crowd.leave()
+        await clients.leave()
         await database.close()
     assert len(replies) > 100
     assert [position for position, told in replies if stored.get(position) != told] == []
@@ -85,7 +85,7 @@ async def test_a_worker_that_falls_asleep_inside_a_statement_holds_no_lock_when_
             partition = await database.fetchval("SELECT partition FROM shows WHERE show_id = $1", show_id)
             owner = (await _owners(database))[partition]
             worker = next(name for name in instance.workers if instance.pid(name) == owner)
-            # The statement waits for a row that we have, so that the worker is asleep when it goes on.
+            # The statement waits for a row that the test has locked, so the worker is frozen when it continues.
             holding = blocker.transaction()
             await holding.start()
             await blocker.execute("SELECT FROM partitions WHERE partition = $1 FOR UPDATE", partition)
@@ -146,12 +146,12 @@ async def _all_at_work(instance: ChaosInstance, database: asyncpg.Connection) ->
 
 
 async def _waits(database: asyncpg.Connection, statement: str) -> bool:
-    """Whether a worker's statement waits for a lock."""
+    """Returns True when a statement of a worker waits for a lock."""
     return bool(await database.fetch(WAITING, f"%{statement}%"))
 
 
 async def _owners(database: asyncpg.Connection) -> dict[int, int]:
-    """partition → process id of its worker."""
+    """Returns partition → process id of its worker."""
     return {partition: int(owner.rpartition(":")[2]) for partition, owner in await database.fetch(OWNERS)}
 
 

@@ -1,1 +1,1 @@
-"""Whole processes, from the outside."""
+"""Black-box tests of whole processes."""

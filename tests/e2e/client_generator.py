@@ -1,4 +1,4 @@
-"""openapi-python-client in a venv of its own: it wants other versions than those that Aisle runs on."""
+"""openapi-python-client in a separate venv: it needs other versions of packages than Aisle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGE = "aisle_client"
 
 
 class ClientGenerator:
-    """Generates and runs clients. The venv is made at the first use and kept until its lock changes."""
+    """Generates and runs clients. The venv is created at the first use and kept until its lock file changes."""
 
     def __init__(self) -> None:
         self._bin = KEPT_IN / "bin"
@@ -31,16 +31,16 @@ class ClientGenerator:
             installed.write_text(wanted)
 
     def generate(self, document: Path, folder: Path) -> str:
-        """Writes the package `aisle_client` into the folder; returns everything that the generator printed."""
+        """Writes the package `aisle_client` into the folder; returns the output of the generator."""
         options = ["generate", "--path", str(document), "--output-path", str(folder / PACKAGE)]
         return self.run(["-m", "openapi_python_client", *options, "--meta", "none"])
 
     def validate(self, document: Path) -> str:
-        """Checks the document against the OpenAPI specification; fails where it is not valid."""
+        """Checks the document against the OpenAPI specification; fails for an invalid one."""
         return self.run(["-m", "openapi_spec_validator", str(document)])
 
     def run(self, arguments: list[str], *, package_in: Path | None = None, given: str | None = None) -> str:
-        """Runs the venv's Python, with a generated package where one is named; returns what it printed."""
+        """Runs the venv's Python, optionally with a generated package; returns its output."""
         path = os.pathsep.join([str(self._bin), os.environ.get("PATH", "")])
         environment = {"PATH": path, "PYTHONUTF8": "1", "TERM": "dumb", "COLUMNS": "200"}
         if package_in is not None:

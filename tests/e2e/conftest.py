@@ -1,5 +1,5 @@
-"""One whole Aisle for each log, shared by the tests here; at the end its books have to be right (`aisle verify`)
-and it has to stop in good order."""
+"""One instance for each log, shared by the tests here; at the end `aisle verify` must find no differences and the
+instance must stop with status 0."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _users = itertools.count(1000)
 def aisle_on(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], RunningAisle]]:
-    """Starts Aisle on a log, `postgres` or `kafka`, when it is first asked for."""
+    """Returns a function that starts an instance on a log, `postgres` or `kafka`, at its first use."""
     started: dict[str, RunningAisle] = {}
 
     def start(log: str) -> RunningAisle:
@@ -45,24 +45,24 @@ def aisle_on(
 
 @pytest.fixture(params=["postgres", pytest.param("kafka", marks=pytest.mark.kafka)])
 def aisle(request: pytest.FixtureRequest, aisle_on: Callable[[str], RunningAisle]) -> RunningAisle:
-    """Aisle, on each log in turn."""
+    """Returns an instance, on each log in turn."""
     return aisle_on(request.param)
 
 
 @pytest.fixture
 def laptop(aisle_on: Callable[[str], RunningAisle]) -> RunningAisle:
-    """Aisle with embedded parts only, for what does not depend on the log."""
+    """Returns an instance with embedded servers only, for tests that do not depend on the log."""
     return aisle_on("postgres")
 
 
 @pytest.fixture
 def new_user() -> Callable[[], int]:
-    """Numbers of customers that no other test uses."""
+    """Returns ids of customers that no other test uses."""
     return lambda: next(_users)
 
 
 @pytest.fixture
 async def customer(aisle: RunningAisle, new_user: Callable[[], int]) -> AsyncIterator[httpx.AsyncClient]:
-    """A customer of `aisle`, logged in."""
+    """Yields a client of a logged-in customer of `aisle`."""
     async with aisle.client(new_user()) as client:
         yield client

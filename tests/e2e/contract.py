@@ -1,4 +1,4 @@
-"""The contract with clients as a client developer reads it: what each answer looks like, and what was seen of it.
+"""The contract with clients: the shape of each response, and a record of the observed ones.
 
 Written from the contract alone, not from the code: shapes are exact, so that a field more or less is told.
 """
@@ -102,7 +102,7 @@ ACCEPTED = {"command": position, "status": "accepted", "booking": BOOKING}
 
 
 def fits(value: Any, shape: Shape, at: str = "$") -> None:
-    """Asserts that a JSON value has a shape."""
+    """Asserts the shape of a JSON value."""
     if isinstance(shape, dict):
         assert isinstance(value, dict), f"{at}: {value!r}"
         assert set(value) == set(shape), f"{at}: {set(value) ^ set(shape)}"
@@ -125,7 +125,7 @@ def _is(value: Any, shape: Shape) -> bool:
 
 
 class Seen:
-    """The calls, the codes, and the statuses of calls that tests have seen."""
+    """Calls, codes and statuses that tests have observed."""
 
     def __init__(self) -> None:
         self.calls: set[str] = set()
@@ -141,7 +141,7 @@ _NAMES = (
 
 
 class Caller:
-    """Somebody who calls, each time on a connection of its own, so on whichever gateway takes it."""
+    """A client that opens a connection for each request, so that any gateway accepts it."""
 
     def __init__(self, url: str, token: str | None, seen: Seen) -> None:
         self._url = url
@@ -151,7 +151,7 @@ class Caller:
     async def __call__(
         self, call: str, *, headers: dict[str, str] | None = None, **options: Any
     ) -> httpx.Response:
-        """Sends `METHOD /path`; what holds for every answer is asserted."""
+        """Sends `METHOD /path` and asserts the rules for every response."""
         method, _, path = call.partition(" ")
         async with httpx.AsyncClient(base_url=self._url, timeout=40) as client:
             answer = await client.request(method, path, headers=self._headers | (headers or {}), **options)
@@ -166,7 +166,7 @@ class Caller:
         return answer
 
     async def ok(self, call: str, shape: Shape, status: int = 200, **options: Any) -> Any:
-        """The JSON of an answer that has this status and shape."""
+        """Returns the JSON of a response after asserting its status and shape."""
         answer = await self(call, **options)
         assert answer.status_code == status, (call, answer.status_code, answer.text)
         assert answer.headers["content-type"] == "application/json"
@@ -174,7 +174,7 @@ class Caller:
         return answer.json()
 
     async def refused(self, call: str, status: int, code: str, **options: Any) -> dict[str, Any]:
-        """The problem of an answer that is one, with this status and code."""
+        """Returns the problem of a response after asserting its status and code."""
         answer = await self(call, **options)
         assert answer.status_code == status, (call, answer.status_code, answer.text)
         problem: dict[str, Any] = answer.json()

@@ -1,4 +1,4 @@
-"""The accounts' part of the contract."""
+"""Contract tests of accounts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import json
 import re
 
 from tests.e2e.contract import TOKENS, USER, fits, page
-from tests.e2e.contract_instance import ContractInstance, everywhere, letter_to
+from tests.e2e.contract_instance import ContractInstance, email_to, everywhere
 
 PASSWORD = "correct horse 1"
 
 
 async def life_of_an_account(instance: ContractInstance) -> None:
-    """Everything that an account can go through, and what it is refused."""
+    """Exercises the life of an account and its refusals."""
     nobody = instance.nobody
     new = {"username": "Grace", "email": "grace@example.com", "password": PASSWORD, "name": "Grace H."}
     answer = await nobody("POST /api/signup", json=new)
@@ -22,7 +22,7 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     assert (answer.status_code, user["role"], user["username"]) == (201, "customer", "Grace")
     assert answer.headers["location"] == f"/api/users/{user['id']}"
     assert user["email_confirmed"] is False
-    welcome = await letter_to(instance, "grace@example.com", "Welcome")
+    welcome = await email_to(instance, "grace@example.com", "Welcome")
     [token] = set(re.findall(r"#/email/confirm/([\w-]+)", welcome["text"]))
     assert (await nobody("POST /api/email/confirm", json={"token": token})).status_code == 204
     await nobody.refused("POST /api/email/confirm", 400, "validation", json={"token": token})
@@ -70,11 +70,11 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     await grace.refused("PATCH /api/me", 400, "validation", json={"email": "hopper@example.com"})
     moved = {"email": "hopper@example.com", "old_password": PASSWORD}
     assert await grace.ok("PATCH /api/me", USER, json=moved) == changed, "it counts once it is confirmed"
-    sent = await letter_to(instance, "hopper@example.com", "Confirm your new")
+    sent = await email_to(instance, "hopper@example.com", "Confirm your new")
     [token] = set(re.findall(r"#/email/confirm/([\w-]+)", sent["text"]))
     assert (await nobody("POST /api/email/confirm", json={"token": token})).status_code == 204
     assert (await grace.ok("GET /api/me", USER))["email"] == "hopper@example.com"
-    notice = await letter_to(instance, "grace@example.com", "is being changed")
+    notice = await email_to(instance, "grace@example.com", "is being changed")
     [token] = set(re.findall(r"#/email/undo/([\w-]+)", notice["text"]))
     assert (await nobody("POST /api/email/undo", json={"token": token})).status_code == 204
     await nobody.refused("POST /api/email/undo", 400, "validation", json={"token": token})
@@ -82,8 +82,8 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     for address in ("grace@example.com", "unknown@example.com"):
         told = await nobody("POST /api/password/forgot", json={"email": address})
         assert (told.status_code, told.content) == (202, b"")
-    letter = await letter_to(instance, "grace@example.com", "password")
-    [token] = set(re.findall(r"#/reset/([\w-]+)", letter["text"]))
+    email = await email_to(instance, "grace@example.com", "password")
+    [token] = set(re.findall(r"#/reset/([\w-]+)", email["text"]))
     reset = {"token": token, "password": "another good one"}
     assert (await nobody("POST /api/password/reset", json=reset)).status_code == 204
     await nobody.refused("POST /api/password/reset", 400, "validation", json=reset)

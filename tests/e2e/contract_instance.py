@@ -1,4 +1,4 @@
-"""A running Aisle to hold against the contract, and what belongs to the contract."""
+"""A running instance for contract tests, with the calls and codes of the contract."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ ELSEWHERE = {
     "internal_error": "tests/integration/test_dispatcher.py",
     "not_ready": "tests/integration/test_catalogue.py",
     "malformed": "tests/integration/test_worker.py",
-    "already_open": "tests/unit/plain_show.py",
+    "already_open": "tests/unit/show_model.py",
     "already_used": "tests/unit/test_show_staff.py",
     "checked_in": "tests/unit/test_show_staff.py",
 }
-"""Codes that need a fault, or a moment, that the test does not make."""
+"""Codes that need a fault, or a timing, that other tests cause."""
 
 
 class ContractInstance:
-    """The running Aisle, who calls it, and what was seen."""
+    """The running instance, its callers, and the observed calls."""
 
     def __init__(self, aisle: RunningAisle) -> None:
         self.aisle = aisle
@@ -62,7 +62,7 @@ class ContractInstance:
         return Caller(self.aisle.url, token or self.aisle.token(user_id, role), self.seen)
 
     async def show(self, **terms: Any) -> str:
-        """The address of a new show of ten seats."""
+        """Creates a show of ten seats; returns its path."""
         wanted = {"movie_id": self.movie_id, "screen_name": "1", "starts_at": "2098-01-01T20:00:00Z"}
         body = wanted | {"total_seats": 10, "price": {"amount": 1250, "currency": "EUR"}} | terms
         made = await self.staff.ok("POST /api/shows", SHOW, 201, json=body)
@@ -70,14 +70,14 @@ class ContractInstance:
 
 
 async def everywhere(holds: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Waits until something holds time after time, so with each gateway."""
+    """Waits until a condition holds repeatedly, and so on each gateway."""
     deadline, in_a_row = time.monotonic() + SOON_S, 0
     while in_a_row < 8:
         assert time.monotonic() < deadline, what
         in_a_row = in_a_row + 1 if await holds() else 0
 
 
-async def letter_to(instance: ContractInstance, address: str, subject: str) -> dict[str, Any]:
+async def email_to(instance: ContractInstance, address: str, subject: str) -> dict[str, Any]:
     deadline = time.monotonic() + SOON_S
     while time.monotonic() < deadline:
         listed = (await instance.nobody("GET /inbox", params={"format": "json", "to": address})).json()[
@@ -90,7 +90,7 @@ async def letter_to(instance: ContractInstance, address: str, subject: str) -> d
                 ).json()
                 return found
         await asyncio.sleep(0.1)
-    raise AssertionError(f"no letter {subject!r} to {address}")
+    raise AssertionError(f"no e-mail {subject!r} to {address}")
 
 
 def calls() -> set[str]:

@@ -25,8 +25,8 @@ class Fault(StrEnum):
     NONE = "none"
     SELLS_TWICE = "sells a seat that is sold"
     FORGETS = "forgets every third booking"
-    TAKES_BACK = "cancels what nobody cancels"
-    HIDES = "shows sold seats as free when all is over"
+    TAKES_BACK = "cancels every third booking by itself"
+    HIDES = "shows sold seats as free after the run"
 
 
 class FaultyService:
@@ -50,8 +50,8 @@ class FaultyService:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 length = re.search(r"(?i)content-length: *(\d+)", head)
                 body = await reader.readexactly(int(length[1])) if length else b""
-                status, respond = self.respond(head, body)
-                content = json.dumps(respond).encode()
+                status, payload = self.respond(head, body)
+                content = json.dumps(payload).encode()
                 writer.write(
                     b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(content), content)
                 )
@@ -140,10 +140,10 @@ class FaultyService:
             return booking
         self.bookings[str(booking["id"])] = booking
         if self.fault is Fault.TAKES_BACK and made % 3 == 0:
-            answered = dict(booking)
+            acknowledged = dict(booking)
             self.offset += 1
             self.change(booking, "cancelled")
-            return answered
+            return acknowledged
         return dict(booking)
 
     def change(self, booking: dict[str, Any], status: str) -> Any:

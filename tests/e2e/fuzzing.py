@@ -1,4 +1,4 @@
-"""Requests made up from the OpenAPI document, right ones and wrong ones: `python -m tests.e2e.fuzzing --cases 500`.
+"""Generated requests from the OpenAPI document, valid and invalid: `python -m tests.e2e.fuzzing --cases 500`.
 
 An Aisle of its own is asked by nobody, by a customer and by an admin in turn. No answer may be a 5xx, and none
 may be one that the document does not name: what it sums up as `default` is left out here, but for the few
@@ -27,7 +27,7 @@ ROLES = ("nobody", "customer", "admin")
 
 
 def strict(document: dict[str, Any]) -> dict[str, Any]:
-    """The document without `default`."""
+    """Returns the document without `default`."""
     for item in document["paths"].values():
         for operation in item.values():
             problem = operation["responses"].pop("default")
@@ -36,7 +36,7 @@ def strict(document: dict[str, Any]) -> dict[str, Any]:
 
 
 async def prepare(aisle: RunningAisle) -> dict[str, str]:
-    """Writes the document beside the home, and makes accounts; returns the headers of each role."""
+    """Writes the document beside the home and creates accounts; returns the headers of each role."""
     tokens = {}
     async with httpx.AsyncClient(base_url=aisle.url, timeout=20) as client:
         document = strict((await client.get("/openapi.json")).json())
@@ -51,14 +51,14 @@ async def prepare(aisle: RunningAisle) -> dict[str, str]:
 
 
 def document_of(aisle: RunningAisle) -> Path:
-    """Where the strict document lies."""
+    """Returns the path of the strict document."""
     return aisle.home.with_suffix(".json")
 
 
 def fuzz(
     aisle: RunningAisle, header: str | None, cases: int, phases: str, *more: str
 ) -> subprocess.CompletedProcess[str]:
-    """One run of schemathesis with this header, `cases` of each call in each phase that makes them up."""
+    """Runs schemathesis with this header, `cases` of each call in each generating phase."""
     program = Path(sys.executable).with_name("schemathesis")
     command = [str(program), "--config-file", str(CONFIG), "run", str(document_of(aisle)), "--url", aisle.url]
     options = ["--max-examples", str(cases), "--phases", phases, "--no-color", "--continue-on-failure"]
@@ -71,17 +71,17 @@ def fuzz(
 
 
 def complaints(aisle: RunningAisle) -> list[str]:
-    """What the log of an Aisle has of faults, and what `aisle verify` finds."""
+    """Returns the errors in the log of an instance, and the differences of `aisle verify`."""
     lines = aisle.output.read_text().splitlines()
     found = [
         line for line in lines if "level=error" in line or "level=critical" in line or "Traceback" in line
     ]
-    verdict = aisle.command("verify")
-    return found if verdict.returncode == 0 else [*found, verdict.stdout + verdict.stderr]
+    verified = aisle.command("verify")
+    return found if verified.returncode == 0 else [*found, verified.stdout + verified.stderr]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Fuzzes an Aisle of its own; returns how many runs found something."""
+    """Fuzzes a new instance; returns the number of runs with findings."""
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.fuzzing", description=__doc__)
     parser.add_argument("--cases", type=int, default=100, help="of each call, for each role")
     parser.add_argument("--seed", default="1")

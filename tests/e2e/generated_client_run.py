@@ -1,4 +1,4 @@
-"""Books through the generated client and prints what its models hold, as JSON. Run by the generator's Python."""
+"""Books through the generated client and prints its models as JSON. Run by the generator's Python."""
 # mypy: disable-error-code="import-not-found"
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from aisle_client.models import (
 
 
 def named(value: Any) -> str:
-    """The name of a value's type, as the client made it."""
+    """Returns the name of a value's type."""
     return type(value).__name__
 
 
 def main(url: str, staff_token: str, name: str) -> dict[str, Any]:
-    """One customer from the sign-up to the cancelled booking."""
+    """Runs one customer from the sign-up to the cancelled booking."""
     facts: dict[str, Any] = {}
     anybody = Client(base_url=url)
     staff = AuthenticatedClient(base_url=url, token=staff_token)

@@ -1,4 +1,4 @@
-"""A whole Aisle for the tests: `aisle up` with all its processes, on a home and a port of its own."""
+"""An instance for tests: `aisle up` with all its processes, on its own home and port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _READY_S = 60
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, and nobody on the one after it.
+    """Returns an unused port whose next port is unused as well.
 
     Below those that connections get for their own end, of which one could take it before we do.
     """
@@ -39,7 +39,7 @@ def free_port() -> int:
 
 
 class RunningAisle:
-    """`aisle up` as a child of the test."""
+    """An `aisle up` as a child of the test."""
 
     def __init__(self, home: Path, settings: Mapping[str, str]) -> None:
         self.home = home
@@ -49,11 +49,11 @@ class RunningAisle:
         self.environment = mine | {"AISLE_HOME": str(home), "AISLE_PORT": str(self.port)} | dict(settings)
         self.process: subprocess.Popen[bytes] | None = None
         self.prefix: list[str] = []
-        """What stands before the command line, to start it as another user for instance."""
+        """Prefix of the command line, for example to start it as another user."""
 
     @property
     def output(self) -> Path:
-        """Where everything goes that `aisle up` prints."""
+        """File with the output of `aisle up`."""
         return self.home.with_suffix(".out")
 
     def launch(self) -> None:
@@ -82,13 +82,13 @@ class RunningAisle:
         raise AssertionError(f"not ready:\n{self.output.read_text()[-4000:]}")
 
     def stop(self) -> int:
-        """Stops it as an operator does; returns the exit status."""
+        """Stops it with SIGTERM; returns the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60)
 
     def pids(self, module: str) -> list[int]:
-        """The processes that run `python -m <module>` under this supervisor."""
+        """Returns the processes of `python -m <module>` under this supervisor."""
         assert self.process is not None
         found = []
         for entry in Path("/proc").iterdir():
@@ -103,12 +103,12 @@ class RunningAisle:
         return found
 
     def kill(self, module: str) -> None:
-        """SIGKILL for every process of this module."""
+        """Kills every process of this module."""
         for pid in self.pids(module):
             os.kill(pid, signal.SIGKILL)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs another `aisle` command beside it."""
+        """Runs another `aisle` command on the same home."""
         return subprocess.run(
             [AISLE, *arguments],
             env=self.environment,
@@ -119,11 +119,11 @@ class RunningAisle:
         )
 
     def token(self, user_id: int, role: str = "customer") -> str:
-        """An access token for anybody, signed with the home's key."""
+        """Returns an access token of any user, signed with the home's key."""
         return self.token_of_age(user_id, 0, role)
 
     def token_of_age(self, user_id: int, age_s: float, role: str = "customer") -> str:
-        """One that was issued so long ago."""
+        """Returns an access token of this age."""
         keys = (self.home / "keys.json").read_text()
         return Tokens(keys, {}).issue_access(user_id, role, time.time() - age_s)
 
@@ -133,7 +133,7 @@ class RunningAisle:
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=40, limits=limits, **options)
 
     async def make_show(self, total_seats: int, **terms: Any) -> int:
-        """A show on sale with seats "1" … "N"."""
+        """Creates a show on sale with seats "1" … "N"; returns its id."""
         async with self.client(2, "admin") as staff:
             movies = (await staff.get("/api/movies")).json()["items"]
             wanted = {

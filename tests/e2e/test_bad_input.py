@@ -1,4 +1,4 @@
-"""Every request of the booking path, wrong in each of its parts: the problem of the table, and nothing else."""
+"""Every request of the booking path, invalid in each of its parts: the response is the problem in the table."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ BODIES: list[tuple[Any, int, str, str | None]] = [
 
 
 @pytest.mark.parametrize(("body", "status", "code", "field"), BODIES)
-async def test_a_bad_body_is_told_what_is_wrong_with_it(
+async def test_the_response_to_an_invalid_body_names_the_error(
     laptop: RunningAisle,
     new_user: Callable[[], int],
     show_ids: dict[str, int],
@@ -140,7 +140,7 @@ REQUESTS: list[tuple[str, str, dict[str, str], int, str]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "headers", "status", "code"), REQUESTS)
-async def test_a_bad_request_is_told_what_is_wrong_with_it(
+async def test_the_response_to_an_invalid_request_names_the_error(
     laptop: RunningAisle,
     new_user: Callable[[], int],
     show_ids: dict[str, int],

@@ -1,4 +1,4 @@
-"""Bookings through real processes, on both logs: sold once, answered once, nothing lost."""
+"""Bookings through real processes, on both logs: no seat sold twice, no booking lost."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ async def test_a_booking_from_the_seat_map_to_the_ticket_in_the_inbox(aisle: Run
         assert seats["states"] == "ass" + "a" * 17
         mine = (await client.get("/api/me/bookings", params={"limit": 1})).json()
         assert mine["items"] == [booking]
-        letter = await _letter_about(client, booking["id"])
-        tickets = [part for part in letter["attachments"] if part["content_type"] == "application/pdf"]
+        email = await _email_about(client, booking["id"])
+        tickets = [part for part in email["attachments"] if part["content_type"] == "application/pdf"]
         pdf = await client.get(tickets[0]["url"])
         text = "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf.content)).pages)
         assert "2" in text
@@ -45,18 +45,18 @@ async def test_a_booking_from_the_seat_map_to_the_ticket_in_the_inbox(aisle: Run
         assert again.status_code == 201, "its seats are free again at once"
 
 
-async def _letter_about(client: httpx.AsyncClient, booking_id: str) -> dict[str, Any]:
+async def _email_about(client: httpx.AsyncClient, booking_id: str) -> dict[str, Any]:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        letters = (await client.get("/inbox", params={"format": "json"})).json()["items"]
-        for summary in letters:
-            letter: dict[str, Any] = (
+        emails = (await client.get("/inbox", params={"format": "json"})).json()["items"]
+        for summary in emails:
+            email: dict[str, Any] = (
                 await client.get(f"/inbox/{summary['id']}", params={"format": "json"})
             ).json()
-            if booking_id in str(letter):
-                return letter
+            if booking_id in str(email):
+                return email
         await asyncio.sleep(0.2)
-    raise AssertionError("no letter came")
+    raise AssertionError("no e-mail arrived")
 
 
 async def test_no_seat_is_sold_twice_to_200_clients_at_once(aisle: RunningAisle, new_user: NewUser) -> None:
@@ -102,7 +102,7 @@ async def test_the_same_key_at_the_same_moment_books_once(
     assert refused[1].headers["idempotency-replayed"] == "true"
 
 
-async def test_who_does_not_wait_gets_a_position_to_poll(
+async def test_a_request_without_waiting_returns_a_position_to_poll(
     aisle: RunningAisle, customer: httpx.AsyncClient, new_user: NewUser
 ) -> None:
     show_id = await aisle.make_show(20)
@@ -172,7 +172,7 @@ async def test_the_best_seats_are_found_for_a_quantity(
     ] == "seat_unknown"
 
 
-async def test_whoever_saw_201_finds_the_booking_at_once(
+async def test_a_booking_is_readable_directly_after_its_201(
     aisle: RunningAisle, customer: httpx.AsyncClient
 ) -> None:
     show_id = await aisle.make_show(200)
@@ -229,8 +229,8 @@ async def test_a_worker_killed_under_load_loses_and_repeats_nothing(
             states = (await staff.get(f"/api/shows/{show_id}/seats")).json()["states"]
         wanted = {key.partition("/")[2] for key in seen if key.startswith(f"{show_id}/")}
         assert {str(n) for n, letter in enumerate(states, 1) if letter == "s"} == wanted
-    verdict = aisle.command("verify")
-    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+    verified = aisle.command("verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 async def test_a_gateway_killed_under_load_loses_nothing(

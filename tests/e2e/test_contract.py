@@ -1,4 +1,4 @@
-"""Every call and every error of the contract, through two gateways behind one port; each request goes to either."""
+"""Every call and every error of the contract, through two gateways behind one port."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContractInstance]
 
 @pytest.fixture
 async def instance(made: ContractInstance) -> ContractInstance:
-    """With a movie, and a hold that runs out while the tests here run."""
+    """Yields an instance with a movie, and a hold that expires while the tests here run."""
     if not made.movie_id:
         new = {"title": "The Contract", "duration_minutes": 95}
         made.movie_id = (await made.staff.ok("POST /api/movies", MOVIE, 201, json=new))["id"]
@@ -288,7 +288,7 @@ async def test_pages_and_probes(instance: ContractInstance) -> None:
     assert (metrics.status_code, "# TYPE " in metrics.text) == (200, True)
 
 
-async def test_what_every_call_may_be_told(instance: ContractInstance) -> None:
+async def test_status_codes_of_every_call(instance: ContractInstance) -> None:
     customer, path = instance.customer, f"{await instance.show()}/bookings"
     old = instance.aisle.token_of_age(910, 3_601)
     await instance.acting(910, token=old).refused("GET /api/me/bookings", 401, "token_expired")
@@ -324,7 +324,7 @@ async def test_a_hold_that_ran_out_is_expired(instance: ContractInstance) -> Non
     assert seats["states"] == "a" * 10
 
 
-async def test_no_call_and_no_code_was_left_out(
+async def test_every_call_and_code_was_exercised(
     request: pytest.FixtureRequest, instance: ContractInstance
 ) -> None:
     in_file = [item for item in request.session.items if item.path == request.path]

@@ -1,4 +1,4 @@
-"""The first `aisle up` on machines of all kinds: it works, or one line says what to do."""
+"""The first `aisle up` in unusual environments: it starts, or one line names the remedy."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def use_home(instance: RunningAisle, home: Path) -> None:
 
 
 async def output_with(instance: RunningAisle, text: str) -> str:
-    """What it printed, once `text` is in it."""
+    """Waits for `text` in the output; returns the output."""
     deadline = time.monotonic() + SOON_S
     while text not in (output := instance.output.read_text()):
         assert time.monotonic() < deadline, f"{text!r} is missing in:\n{output}"
@@ -59,7 +59,7 @@ async def output_with(instance: RunningAisle, text: str) -> str:
 
 
 async def check_printed_booking(instance: RunningAisle) -> None:
-    """The printed command books, and `aisle verify` finds everything as decided."""
+    """Runs the printed command, and `aisle verify` without differences."""
     output = await output_with(instance, "Ctrl-C stops everything")
     (command,) = [line for line in output.splitlines() if line.startswith("curl ")]
     booked = await asyncio.to_thread(subprocess.run, ["bash", "-c", command], capture_output=True, check=True)
@@ -71,7 +71,7 @@ async def check_printed_booking(instance: RunningAisle) -> None:
 
 
 def reason(instance: RunningAisle, **settings: str) -> str:
-    """The one line with which a start ends that cannot succeed."""
+    """Returns the error line of a failing start."""
     done = subprocess.run(
         [AISLE, "up"], env=instance.environment | settings, capture_output=True, timeout=60, check=False
     )

@@ -1,4 +1,4 @@
-"""The OpenAPI document holds for requests that schemathesis makes up; `make fuzz` does so at length."""
+"""The OpenAPI document matches the responses to generated requests; `make fuzz` runs more of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e.running import RunningAisle
 
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningAisle, dict[str, str]]]:
-    """An Aisle of its own: among what an admin may do is cancelling everybody's shows."""
+    """Yields a separate instance: generated requests of an admin may cancel any show."""
     home: Path = tmp_path_factory.mktemp("fuzz") / "home"
     aisle = RunningAisle(home, {"AISLE_RATE_LIMITS": "off"})
     asyncio.run(aisle.start())

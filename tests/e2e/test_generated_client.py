@@ -1,4 +1,4 @@
-"""A client generated from the OpenAPI document, as users generate theirs, books at a running instance."""
+"""A client generated from the OpenAPI document, books at a running instance."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def document(laptop: RunningAisle, tmp_path: Path) -> Path:
 
 
 def schemas_in(value: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every schema in the document, with where it stands."""
+    """Yields every schema in the document, with its path."""
     if isinstance(value, dict):
         if at.endswith(("/schema", "/items")) or re.search(r"/(schemas|properties)/\w+$", at):
             yield at, value

@@ -1,4 +1,4 @@
-"""The live sockets of a whole Aisle, on each log: with several processes, and through their deaths."""
+"""Live sockets of an instance, on each log, with several processes that are killed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.integration.live_sockets import Live, live
 
 
 async def statuses(socket: Live, count: int) -> list[tuple[str, str]]:
-    """The next changes of bookings, in the order they came."""
+    """Returns the next changes of bookings, in order of arrival."""
     told = [(await socket.next(lambda one: one["type"] == "booking"))["booking"] for _ in range(count)]
     return [(booking["id"], booking["status"]) for booking in told]
 
 
-async def test_a_customer_is_told_of_every_change_in_order(
+async def test_a_customer_receives_every_change_in_order(
     aisle: RunningAisle, new_user: Callable[[], int]
 ) -> None:
     user_id = new_user()
@@ -57,7 +57,7 @@ async def test_a_killed_worker_costs_a_socket_nothing(
     await aisle.wait_until_ready()
 
 
-async def test_who_connects_again_after_a_gateway_died_misses_nothing(
+async def test_a_reconnecting_client_misses_no_change_after_a_gateway_died(
     aisle: RunningAisle, new_user: Callable[[], int]
 ) -> None:
     user_id = new_user()

@@ -17,14 +17,14 @@ PARTITIONS = 8
 
 
 async def told(instance: RunningAisle) -> dict[str, float]:
-    """Samples as they stand there: `name{labels}` → value."""
+    """Returns the samples: `name{labels}` → value."""
     async with httpx.AsyncClient() as client:
         text = (await client.get(f"http://127.0.0.1:{instance.port + 1}/metrics")).text
     return {name: float(value) for name, value in re.findall(r"^(\w+\{.*\}) (\S+)$", text, re.MULTILINE)}
 
 
 def total(samples: dict[str, float], name: str, *labels: str) -> float:
-    """The sum over all processes."""
+    """Returns the sum over all processes."""
     return sum(
         value
         for key, value in samples.items()

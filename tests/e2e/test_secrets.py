@@ -1,4 +1,4 @@
-"""No secret reaches a log line, whatever is asked for and however wrong; and accounts from the command line."""
+"""Secrets never appear in log lines, also for invalid requests; and accounts from the command line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WRONG = "this-was-never-the-password"
 
 @pytest.fixture
 def talkative(tmp_path: Path) -> Iterator[RunningAisle]:
-    """An Aisle that logs all it can."""
+    """Yields an instance at log level debug."""
     settings = {
         "AISLE_LOG_LEVEL": "debug",
         "AISLE_ADMIN_PASSWORD": ADMIN,
@@ -39,14 +39,14 @@ def talkative(tmp_path: Path) -> Iterator[RunningAisle]:
 
 
 async def _reset_link(client: httpx.AsyncClient) -> str:
-    """The token of the newest letter with a link."""
+    """Returns the token in the newest e-mail with a link."""
     for _ in range(300):
         for summary in (await client.get("/inbox", params={"format": "json"})).json()["items"]:
-            letter = await client.get(f"/inbox/{summary['id']}", params={"format": "json"})
-            if "/#/reset/" in letter.text:
-                return letter.text.partition("/#/reset/")[2][:43]
+            email = await client.get(f"/inbox/{summary['id']}", params={"format": "json"})
+            if "/#/reset/" in email.text:
+                return email.text.partition("/#/reset/")[2][:43]
         await asyncio.sleep(0.1)
-    raise AssertionError("no letter came")
+    raise AssertionError("no e-mail arrived")
 
 
 def _everything_logged(running: RunningAisle) -> str:
@@ -163,7 +163,7 @@ def test_test_customers_come_by_the_thousand_with_their_tokens(laptop: RunningAi
         (["--username", "fresh", "--email", "DEMO@aisle.example"], "--email: there is an account with this"),
         (["--username", "a b", "--email", "new@example.com"], "--username: 3 to 32 characters"),
         (["--username", "fresh", "--email", "nowhere"], "--email: an address such as"),
-        (["--username", "fresh"], "--username and --email are wanted"),
+        (["--username", "fresh"], "--username and --email are needed"),
         (["--count", "5"], "--count and --tokens go together"),
         (["--count", "5", "--tokens", "/nonexistent/tokens"], "this file cannot be written"),
         (["--count", "5", "--tokens", "x", "--email", "a@example.com"], "are for one account"),

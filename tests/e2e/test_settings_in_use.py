@@ -1,4 +1,4 @@
-"""Settings in unusual spellings, through a whole Aisle and its commands; and a start with wrong ones."""
+"""Settings in unusual spellings, through an instance and its commands; and a start with invalid ones."""
 
 from __future__ import annotations
 

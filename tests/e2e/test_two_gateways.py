@@ -1,4 +1,4 @@
-"""Two gateways behind one port are one service to clients that go from one to the other."""
+"""Two gateways behind one port act as one service for clients that change between them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _users = itertools.count(5_000)
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAisle]:
-    """Aisle with two gateways and two workers, rate limits on."""
+    """Yields an instance with two gateways and two workers, rate limits on."""
     home: Path = tmp_path_factory.mktemp("two") / "home"
     aisle = RunningAisle(home, {"AISLE_GATEWAYS": "2"})
     asyncio.run(aisle.start())
@@ -44,7 +44,7 @@ async def soon(holds: Callable[[], Awaitable[bool]], what: str) -> None:
 
 
 async def account(client: httpx.AsyncClient) -> dict[str, str]:
-    """A new account; its user name and password."""
+    """Creates an account; returns its user name and password."""
     name = f"user{next(_users)}"
     new = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
     answer = await client.post("/api/signup", json=new)
@@ -122,7 +122,7 @@ async def test_a_login_at_one_goes_on_and_ends_at_the_other(pair: RunningAisle) 
         assert (await one.post("/api/token/refresh", json={"refresh": tokens["refresh"]})).status_code == 401
 
 
-async def test_who_is_shut_out_at_one_is_out_at_both(pair: RunningAisle) -> None:
+async def test_a_deactivated_account_is_rejected_by_both_gateways(pair: RunningAisle) -> None:
     async with at_each(pair, None) as clients, at_each(pair, 2, "admin") as (admin, _):
         login = await account(clients[0])
         for client in clients:

@@ -1,4 +1,4 @@
-"""`aisle up` from the outside: starting, being killed, being refused, stopping."""
+"""Black-box tests of `aisle up`: start, kill, failed start, stop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOON_S = 20
 
 @pytest.fixture
 async def instance(tmp_path: Path) -> AsyncIterator[RunningAisle]:
-    """An Aisle that a test starts itself; nothing of it may be left running."""
+    """Yields an instance that the test starts; none of its processes may outlive the test."""
     instance = RunningAisle(tmp_path / "home", {})
     yield instance
     if instance.process is not None and instance.process.poll() is None:
@@ -32,7 +32,7 @@ async def instance(tmp_path: Path) -> AsyncIterator[RunningAisle]:
 
 
 def left_running(instance: RunningAisle) -> list[str]:
-    """The command lines of all processes that belong to this home."""
+    """Returns the command lines of all processes of this home."""
     home, found = os.fsencode(instance.home), []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -60,7 +60,7 @@ async def eventually(holds: Any, what: str) -> None:
 
 
 def refused(instance: RunningAisle, **settings: str) -> str:
-    """Starts another supervisor that has to give up at once; what it said."""
+    """Starts a second supervisor, which must fail at once; returns its output."""
     done = subprocess.run(
         [AISLE, "up"],
         env=instance.environment | settings,
@@ -80,13 +80,13 @@ def printed_command(instance: RunningAisle) -> str:
     return line
 
 
-async def said(instance: RunningAisle, text: str) -> None:
-    await eventually(lambda: text in instance.output.read_text(), f"{text!r} was not said")
+async def wait_for_output(instance: RunningAisle, text: str) -> None:
+    await eventually(lambda: text in instance.output.read_text(), f"{text!r} is not in the output")
 
 
-async def test_a_stranger_books_by_the_printed_command_and_finds_the_letter(instance: RunningAisle) -> None:
+async def test_the_printed_command_books_and_the_inbox_has_the_email(instance: RunningAisle) -> None:
     await instance.start()
-    await said(instance, "Ctrl-C stops everything")
+    await wait_for_output(instance, "Ctrl-C stops everything")
     shell = await asyncio.create_subprocess_exec(
         "bash", "-c", printed_command(instance), stdout=asyncio.subprocess.PIPE
     )
@@ -96,12 +96,12 @@ async def test_a_stranger_books_by_the_printed_command_and_finds_the_letter(inst
     assert len(booking["seats"]) == 2
     async with httpx.AsyncClient(base_url=instance.url, headers={"Accept": "application/json"}) as client:
 
-        async def letters() -> Any:
+        async def emails() -> Any:
             return (await client.get("/inbox", params={"to": "demo@aisle.example"})).json()["items"]
 
         deadline = time.monotonic() + SOON_S
-        while not (found := await letters()):
-            assert time.monotonic() < deadline, "no letter"
+        while not (found := await emails()):
+            assert time.monotonic() < deadline, "no e-mail"
             await asyncio.sleep(0.1)
         ticket = await client.get(f"/inbox/{found[0]['id']}/attachments/1")
         assert ticket.content.startswith(b"%PDF-")
@@ -115,7 +115,7 @@ async def test_a_stranger_books_by_the_printed_command_and_finds_the_letter(inst
     await instance.start()
     async with httpx.AsyncClient(base_url=instance.url) as client:
         assert (await client.get(f"{show}/seats")).json()["states"] == before
-    await said(instance, "Ctrl-C stops everything")
+    await wait_for_output(instance, "Ctrl-C stops everything")
     assert printed_command(instance).count("curl ") == 2
     assert instance.stop() == 0
 
@@ -137,10 +137,10 @@ async def test_a_start_takes_over_from_a_supervisor_that_was_killed(instance: Ru
     instance.process.wait()
     instance.output.unlink()
     instance.launch()
-    await said(instance, "Ctrl-C stops everything")
+    await wait_for_output(instance, "Ctrl-C stops everything")
     assert pid_of(instance, "gateway-1") not in (0, gateway)
     assert pid_of(instance, "postgres") not in (0, database)
-    await said(instance, "an earlier supervisor was killed")
+    await wait_for_output(instance, "event=orphans_ended ")
     assert instance.command("verify").returncode == 0
 
 
@@ -152,9 +152,9 @@ async def test_nothing_outlives_a_supervisor_that_was_killed(instance: RunningAi
     await eventually(lambda: left_running(instance) == [], "processes outlive their supervisor")
 
 
-async def test_whatever_dies_is_started_again_at_once(instance: RunningAisle) -> None:
+async def test_a_program_that_dies_is_restarted_at_once(instance: RunningAisle) -> None:
     await instance.start()
-    await said(instance, "Ctrl-C stops everything")
+    await wait_for_output(instance, "Ctrl-C stops everything")
     await asyncio.sleep(5)  # what dies right after its start is held back a little
     names = ["gateway-1", "seat-worker-1", "notifier", "redis", "postgres"]
     before = {name: pid_of(instance, name) for name in names}
@@ -164,7 +164,7 @@ async def test_whatever_dies_is_started_again_at_once(instance: RunningAisle) ->
         await eventually(
             lambda name=name: pid_of(instance, name) != before[name], f"{name} does not come back"
         )
-        await said(instance, f"event=program_died program={name} ")
+        await wait_for_output(instance, f"event=program_died program={name} ")
     async with instance.client(1000) as client:
         answer = await client.post(f"/api/shows/{show_id}/bookings", json={"seats": ["1"]})
         while answer.status_code == 503:
@@ -176,7 +176,7 @@ async def test_whatever_dies_is_started_again_at_once(instance: RunningAisle) ->
 
 async def test_connections_wait_while_a_gateway_is_replaced(instance: RunningAisle) -> None:
     await instance.start()
-    await said(instance, "Ctrl-C stops everything")
+    await wait_for_output(instance, "Ctrl-C stops everything")
     os.kill(pid_of(instance, "gateway-1"), signal.SIGKILL)
     async with httpx.AsyncClient(timeout=SOON_S) as client:
         assert (await client.get(f"{instance.url}/health/live")).status_code == 200
@@ -184,14 +184,14 @@ async def test_connections_wait_while_a_gateway_is_replaced(instance: RunningAis
 
 async def test_ctrl_c_stops_everything_in_order(instance: RunningAisle) -> None:
     await instance.start()
-    await said(instance, "Ctrl-C stops everything")
+    await wait_for_output(instance, "Ctrl-C stops everything")
     assert instance.process is not None
     instance.process.send_signal(signal.SIGINT)
     assert await asyncio.to_thread(instance.process.wait, 30) == 0
     assert left_running(instance) == []
     log = (instance.home / "postgres.log").read_text()
     assert log.rstrip().endswith("database system is shut down")
-    assert "does not stop" not in instance.output.read_text()
+    assert "event=program_killed" not in instance.output.read_text()
 
 
 async def test_a_stop_in_the_middle_of_the_start_leaves_nothing_running(instance: RunningAisle) -> None:

@@ -1,4 +1,4 @@
-"""Clients that know which of several gateways behind one port they talk to."""
+"""Clients with connections to a known one of several gateways behind one port."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TRIES = 200
 
 
 def serves(aisle: RunningAisle, client_port: int) -> int | None:
-    """The gateway's process that has the connection from this port; None while nobody has taken it up."""
+    """The gateway's process that has the connection from this port; None before it is accepted."""
     server = f"0100007F:{aisle.port:04X}"
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
@@ -34,7 +34,7 @@ def serves(aisle: RunningAisle, client_port: int) -> int | None:
 async def at_each(
     aisle: RunningAisle, user_id: int | None, role: str = "customer"
 ) -> AsyncIterator[list[httpx.AsyncClient]]:
-    """Two clients of one customer, each with one connection, which stays with a gateway of its own."""
+    """Yields two clients of one customer, each with one connection to a different gateway."""
     one_connection = httpx.Limits(max_connections=1, max_keepalive_connections=1)
     headers = {} if user_id is None else {"Authorization": f"Bearer {aisle.token(user_id, role)}"}
     found: dict[int, httpx.AsyncClient] = {}
@@ -62,7 +62,7 @@ async def at_each(
 async def sockets_at_each(
     aisle: RunningAisle, path: str = "/api/me/live", **options: Any
 ) -> AsyncIterator[list[Live]]:
-    """Two live sockets, each at a gateway of its own."""
+    """Yields two live sockets at different gateways."""
     found: dict[int, Live] = {}
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(_TRIES):

@@ -1,4 +1,4 @@
-"""A client of the live sockets, and a house of one or more gateways with a show on sale."""
+"""A client of the live sockets, and a show on sale for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE_S = 20
 
 
 class Gateway(Protocol):
-    """Whatever serves on a port of this machine."""
+    """A gateway that serves on a port of this machine."""
 
     port: int
 
@@ -28,7 +28,7 @@ class Gateway(Protocol):
 
 
 class Live:
-    """One open socket: what came is kept in order until it is asked for."""
+    """An open socket. Messages are kept in order until they are read."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
@@ -39,7 +39,7 @@ class Live:
         await self.connection.send(json.dumps(message) if isinstance(message, dict) else message)
 
     async def next(self, wanted: Callable[[Message], bool]) -> Message:
-        """The first message that is wanted, waited for; others stay."""
+        """Awaits the first message that matches; the others are kept."""
         for kept in self.came:
             if wanted(kept):
                 self.came.remove(kept)
@@ -52,7 +52,7 @@ class Live:
                 self.came.append(message)
 
     async def ask(self, **message: Any) -> Message:
-        """Sends a message with a ref of its own and returns its answer, without that ref."""
+        """Sends a message with a new ref and returns the response without the ref."""
         ref = f"r{next(self._refs)}"
         await self.send(message | {"ref": ref})
         answer = await self.answer_to(ref)
@@ -63,7 +63,7 @@ class Live:
         return await self.next(lambda message: "ref" in message and message["ref"] == ref)
 
     async def change(self, booking_id: str, status: str) -> Message:
-        """The booking, once it is told that it has this status."""
+        """Awaits the message that a booking has this status, and returns the booking."""
         message = await self.next(
             lambda one: (
                 one.get("type") == "booking"
@@ -74,7 +74,7 @@ class Live:
         return booking
 
     async def closed(self) -> tuple[int, str]:
-        """Code and reason with which the server closes, waited for; what came before stays."""
+        """Awaits the close code and reason; earlier messages are kept."""
         async with asyncio.timeout(PATIENCE_S):
             try:
                 while True:
@@ -97,7 +97,7 @@ async def live(
     receive_buffer: int | None = None,
     **headers: str,
 ) -> AsyncIterator[Live]:
-    """Connects, logged in by the header where a user or a token is given. Raises InvalidStatus.
+    """Connects, with the header Authorization if a user or a token is given. Raises InvalidStatus.
 
     `receive_buffer`: bytes that the kernel keeps for a client that does not read.
     """
@@ -118,7 +118,7 @@ async def live(
 
 
 async def refusal(server: Gateway, path: str = "/api/me/live", **options: Any) -> tuple[int, Message]:
-    """Status and problem with which a handshake is answered."""
+    """Returns status and problem of a rejected handshake."""
     try:
         async with live(server, path, **options):
             raise AssertionError("the handshake was accepted")
@@ -131,7 +131,7 @@ async def refusal(server: Gateway, path: str = "/api/me/live", **options: Any) -
 
 
 async def make_show(server: Server, total_seats: int = 50, **terms: Any) -> int:
-    """A show on sale with seats "1" … "N"."""
+    """Makes a show on sale with seats "1" … "N"."""
     async with server.client(1, "staff") as staff:
         movie = await staff.post("/api/movies", json={"title": "Night", "duration_minutes": 90})
         wanted = {
@@ -147,7 +147,7 @@ async def make_show(server: Server, total_seats: int = 50, **terms: Any) -> int:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Waits for something to be the case."""
+    """Waits until a condition is true."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             if condition():

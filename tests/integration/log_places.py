@@ -1,4 +1,4 @@
-"""Where a test's log is, and how to open it once more, from here or from another process."""
+"""The log of a test, with further connections from this or another process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mail server for tests, that keeps what it takes and refuses what it is told to."""
+"""A mail server for tests: records messages, and rejects on demand."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 
 class RecordingMailServer:
-    """Letters that came, in order; `refusals` say what an address is answered, `on_letter` what a letter is."""
+    """Received messages, in order; `refusals` has replies by address, `on_message` returns the reply to a message."""
 
     def __init__(self) -> None:
-        self.letters: list[EmailMessage] = []
+        self.messages: list[EmailMessage] = []
         self.refusals: dict[str, str] = {}
-        self.on_letter: Callable[[EmailMessage], str | None] = lambda _letter: None
+        self.on_message: Callable[[EmailMessage], str | None] = lambda _message: None
         self.port = 0
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Transport] = set()
@@ -30,10 +30,10 @@ class RecordingMailServer:
 
     @property
     def ids(self) -> list[str]:
-        return [letter["Message-ID"] for letter in self.letters]
+        return [message["Message-ID"] for message in self.messages]
 
     async def open(self, tls: ssl.SSLContext | None = None, **options: Any) -> None:
-        """Listens, at a second time on the same port as before. `tls` from the start; aiosmtpd's options."""
+        """Listens; a second time on the same port. `tls`: implicit TLS; `options` are those of aiosmtpd."""
         loop = asyncio.get_running_loop()
         post = self
 
@@ -55,7 +55,7 @@ class RecordingMailServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Gone, as after a crash."""
+        """Stops at once, as after a crash."""
         if self._server is not None:
             self._server.close()
             self.hang_up()
@@ -63,7 +63,7 @@ class RecordingMailServer:
             self._server = None
 
     def hang_up(self) -> None:
-        """Ends every connection without a word."""
+        """Aborts every connection."""
         for transport in list(self._connections):
             transport.abort()
 
@@ -77,8 +77,8 @@ class RecordingMailServer:
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         content: Any = envelope.content
-        letter = email.message_from_bytes(content, policy=email.policy.default)
-        if (answer := self.on_letter(letter)) is not None:
+        message = email.message_from_bytes(content, policy=email.policy.default)
+        if (answer := self.on_message(message)) is not None:
             return answer
-        self.letters.append(letter)
+        self.messages.append(message)
         return "250 ok"

@@ -1,4 +1,4 @@
-"""An environment whose letters are sent over real SMTP by a notifier on a real PostgreSQL, for the tests of the notifier."""
+"""Test environment: a notifier on a real PostgreSQL that sends e-mails over real SMTP."""
 
 from __future__ import annotations
 

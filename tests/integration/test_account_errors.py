@@ -113,7 +113,7 @@ BAD_BODIES: list[tuple[bytes, str, int, str]] = [
 ]
 
 
-async def test_a_body_that_is_none_is_told_so_and_the_service_goes_on(client: httpx.AsyncClient) -> None:
+async def test_an_invalid_body_is_rejected(client: httpx.AsyncClient) -> None:
     for path in PATHS:
         for body, kind, status, code in BAD_BODIES:
             answer = await client.post(path, content=body, headers={"Content-Type": kind})
@@ -130,7 +130,7 @@ async def test_a_body_that_is_none_is_told_so_and_the_service_goes_on(client: ht
     assert (await client.get("/health/live")).status_code == 200
 
 
-async def test_a_bad_token_is_refused_before_anything_else_is_looked_at(
+async def test_a_bad_token_is_rejected_before_anything_else_is_checked(
     server: Server, client: httpx.AsyncClient
 ) -> None:
     good = server.token(1)

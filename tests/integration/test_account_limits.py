@@ -35,13 +35,13 @@ async def guesses(client: httpx.AsyncClient, *names: str) -> list[int]:
     return [(await client.post("/api/login", json=body)).status_code for body in wrong]
 
 
-async def test_an_account_has_ten_guesses_however_it_is_named(client: httpx.AsyncClient) -> None:
+async def test_user_name_and_address_share_ten_attempts(client: httpx.AsyncClient) -> None:
     await sign_up(client, username="idaline", email="idaline@example.com")
     names = ("idaline", "IDALINE", "Idaline@example.com", "idaline@EXAMPLE.com") * 4
     assert await guesses(client, *names) == [401] * 10 + [429] * 6
 
 
-async def test_other_letters_are_no_way_to_more_guesses(client: httpx.AsyncClient) -> None:
+async def test_case_variants_share_the_attempts(client: httpx.AsyncClient) -> None:
     await sign_up(client, username="idaline", email="idaline@example.com")
     await guesses(client, *["idaline"] * 10)
     for name in ("\u0130daline", "i\u0307daline", "\u0131daline", "\uff49daline", "\u0130daline@example.com"):
@@ -49,7 +49,7 @@ async def test_other_letters_are_no_way_to_more_guesses(client: httpx.AsyncClien
         assert answer.status_code == 401, f"{name} is nobody"
 
 
-async def test_anonymous_guesses_do_not_spend_what_the_owner_has(client: httpx.AsyncClient) -> None:
+async def test_anonymous_attempts_do_not_use_up_the_owners_limit(client: httpx.AsyncClient) -> None:
     user = await sign_up(client)
     access = (await log_in(client))["access"]
     number = str(user["id"])

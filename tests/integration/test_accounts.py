@@ -30,7 +30,7 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_who_signs_up_can_log_in_by_name_or_address_in_any_case(client: httpx.AsyncClient) -> None:
+async def test_a_new_account_logs_in_by_name_or_address_in_any_case(client: httpx.AsyncClient) -> None:
     answer = await client.post("/api/signup", json=ADA)
     user = answer.json()
     assert answer.status_code == 201
@@ -53,7 +53,7 @@ async def test_who_signs_up_can_log_in_by_name_or_address_in_any_case(client: ht
         assert (await client.get("/api/me", headers=bearer(pair["access"]))).json() == user
 
 
-async def test_an_access_token_says_what_the_contract_says(client: httpx.AsyncClient) -> None:
+async def test_an_access_token_has_the_claims_of_the_contract(client: httpx.AsyncClient) -> None:
     user = await sign_up(client)
     access = (await log_in(client))["access"]
     claims = jwt.decode(access, b"k" * 32, algorithms=["HS256"], issuer="aisle")
@@ -63,7 +63,7 @@ async def test_an_access_token_says_what_the_contract_says(client: httpx.AsyncCl
     assert jwt.get_unverified_header(access)["kid"] == "test"
 
 
-async def test_a_welcome_letter_is_asked_for_with_the_account(
+async def test_a_welcome_e_mail_is_requested_with_the_account(
     server: Server, client: httpx.AsyncClient
 ) -> None:
     user = await sign_up(client)
@@ -71,7 +71,7 @@ async def test_a_welcome_letter_is_asked_for_with_the_account(
     assert [tuple(row) for row in rows] == [(user["id"], "welcome")]
 
 
-async def test_names_and_addresses_are_taken_whatever_their_case(client: httpx.AsyncClient) -> None:
+async def test_names_and_addresses_are_unique_regardless_of_case(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     for changes, code in (
         ({"username": "ADA", "email": "other@example.com"}, "username_taken"),
@@ -81,19 +81,19 @@ async def test_names_and_addresses_are_taken_whatever_their_case(client: httpx.A
         assert (answer.status_code, answer.json()["code"]) == (409, code)
 
 
-async def test_the_same_signup_many_times_at_once_makes_one_account(client: httpx.AsyncClient) -> None:
+async def test_concurrent_identical_signups_create_one_account(client: httpx.AsyncClient) -> None:
     answers = await asyncio.gather(*(client.post("/api/signup", json=ADA) for _ in range(5)))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409]
 
 
-async def test_one_can_change_what_the_account_says(client: httpx.AsyncClient) -> None:
+async def test_an_account_can_be_changed_by_its_owner(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     headers = bearer((await log_in(client))["access"])
     answer = await client.patch("/api/me", json={"name": "Countess", "language": "de"}, headers=headers)
     assert (answer.json()["name"], answer.json()["language"]) == ("Countess", "de")
 
 
-async def test_a_forgotten_account_is_gone_and_its_name_is_free_again(
+async def test_a_deleted_account_is_gone_and_its_name_is_free(
     server: Server, client: httpx.AsyncClient
 ) -> None:
     user = await sign_up(client)
@@ -108,7 +108,7 @@ async def test_a_forgotten_account_is_gone_and_its_name_is_free_again(
     assert (await sign_up(client))["id"] != user["id"]
 
 
-async def test_an_admin_gives_roles_and_shuts_accounts_within_a_second(
+async def test_role_changes_and_deactivation_take_effect_within_a_second(
     server: Server, client: httpx.AsyncClient
 ) -> None:
     user = await sign_up(client)
@@ -132,7 +132,7 @@ async def test_an_admin_gives_roles_and_shuts_accounts_within_a_second(
         assert [(item["username"], item["active"]) for item in page["items"]] == [("Ada", False)]
 
 
-async def test_what_another_gateway_changed_counts_here_within_a_second(
+async def test_changes_by_another_gateway_take_effect_within_a_second(
     server: Server, client: httpx.AsyncClient
 ) -> None:
     user = await sign_up(client)

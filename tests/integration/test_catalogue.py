@@ -220,7 +220,7 @@ async def test_after_48_hours_a_key_makes_another_show(make_settings: Callable[.
         assert len(await ids(staff, "/api/shows")) == 2
 
 
-async def test_without_a_worker_a_show_is_pending_and_is_opened_by_whoever_comes(
+async def test_without_a_worker_a_show_is_pending_and_the_next_worker_opens_it(
     make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = make_settings()

@@ -68,7 +68,7 @@ async def test_every_change_is_seen_at_once_here_and_soon_on_the_other_gateway(
     await until_listed(elsewhere, "/api/shows?available=true", [])
 
 
-async def test_what_comes_into_the_database_past_all_gateways_is_seen_too(
+async def test_direct_database_changes_are_seen_too(
     gateways: tuple[Server, Server], elsewhere: httpx.AsyncClient
 ) -> None:
     assert await ids(elsewhere, "/api/movies") == []
@@ -78,7 +78,7 @@ async def test_what_comes_into_the_database_past_all_gateways_is_seen_too(
     await until_listed(elsewhere, "/api/movies", [])
 
 
-async def test_what_a_client_has_is_not_sent_again_while_it_holds(
+async def test_a_fresh_response_is_answered_with_304(
     staff: httpx.AsyncClient, elsewhere: httpx.AsyncClient
 ) -> None:
     movie = await add_movie(staff)

@@ -176,9 +176,7 @@ async def test_a_layout_of_megabytes_is_taken_and_more_than_four_are_not(staff: 
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
-async def test_bad_queries_and_numbers_are_told_what_is_wrong(
-    server: Server, staff: httpx.AsyncClient
-) -> None:
+async def test_invalid_queries_and_numbers_are_explained(server: Server, staff: httpx.AsyncClient) -> None:
     movie = await add_movie(staff)
     lists = ["/api/movies", "/api/shows", f"/api/movies/{movie}/shows"]
     bad = ["limit=0", "limit=101", "limit=-1", "limit=ten", "limit=1.5", "limit=", "limit=1&limit=1", "cursor=",

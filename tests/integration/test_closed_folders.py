@@ -113,12 +113,12 @@ def test_programs_that_only_root_may_read(closed_programs: Path, tmp_path: Path)
             path.chmod(mode)
 
 
-def test_no_right_is_kept_where_none_is_needed(open_folder: Path) -> None:
+def test_no_capability_is_kept_without_need(open_folder: Path) -> None:
     command = launcher(pwd.getpwnam("nobody"), signal.SIGTERM, open_folder)
     assert rights(command) == 0
 
 
-def test_one_right_is_kept_for_a_closed_folder(tmp_path: Path) -> None:
+def test_one_capability_is_kept_for_a_closed_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     command = launcher(pwd.getpwnam("nobody"), signal.SIGTERM, tmp_path)
     assert rights(command).bit_count() == 1

@@ -1,4 +1,4 @@
-"""Polling a command: pending as long as the log has it undecided, not found where the log has nothing."""
+"""The status of a command: pending while it is undecided in the log, not found at an unwritten position."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def made(settings: Callable[..., Settings], database_url: str, redis_url: str) -
 
 
 async def new_show(server: Server) -> tuple[int, str]:
-    """A show that stays unopened without a worker, and the position of its opening, the only one there."""
+    """Makes a show that stays unopened without a worker; returns it with the position of its only command."""
     async with server.client(1, "staff") as staff:
         movie = (await staff.post("/api/movies", json={"title": "M", "duration_minutes": 9})).json()["id"]
         show = {"movie_id": movie, "screen_name": "1", "starts_at": "2098-01-01T00:00:00Z", "total_seats": 9}
@@ -47,7 +47,7 @@ async def check_not_found(client: httpx.AsyncClient, position: str) -> None:
         assert time.monotonic() - began < 10, f"{position} is answered at once"
 
 
-async def test_a_position_that_the_log_never_had_is_not_found(made: Settings) -> None:
+async def test_an_unwritten_position_is_not_found(made: Settings) -> None:
     async with serving(made, worker=False) as server, server.client(7) as owner, server.client(8) as other:
         await check_not_found(owner, "0-0")
         show_id, opening = await new_show(server)
@@ -63,7 +63,7 @@ async def test_a_position_that_the_log_never_had_is_not_found(made: Settings) ->
                 await check_not_found(client, position)
 
 
-async def test_what_another_gateway_appended_is_pending_here_at_once(made: Settings) -> None:
+async def test_a_command_of_another_gateway_is_pending_at_once(made: Settings) -> None:
     async with (
         serving(made, worker=False) as first,
         serving(made, worker=False) as second,
@@ -82,7 +82,7 @@ async def test_what_another_gateway_appended_is_pending_here_at_once(made: Setti
             assert answer.headers["retry-after"]
 
 
-async def test_a_log_that_does_not_answer_is_said(made: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unavailable_log_is_503(made: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(made, worker=False) as server, server.client(7) as client:
         _, opening = await new_show(server)
 
@@ -97,7 +97,7 @@ async def test_a_log_that_does_not_answer_is_said(made: Settings, monkeypatch: p
 
 
 @pytest.mark.kafka
-async def test_ends_are_those_of_kafka(kafka_bootstrap: str) -> None:
+async def test_log_ends_are_those_of_kafka(kafka_bootstrap: str) -> None:
     prefix = f"{uuid.uuid4().hex}."
     log, elsewhere = (KafkaLog(kafka_bootstrap, prefix=prefix) for _ in range(2))
     await log.create(2)

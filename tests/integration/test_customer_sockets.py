@@ -1,4 +1,4 @@
-"""/api/me/live: a customer's own changes, and booking by message."""
+"""/api/me/live: changes of a customer's bookings, and booking by message."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def show_id(server: Server) -> int:
     return await make_show(server)
 
 
-async def test_seats_are_booked_by_message_and_the_change_is_told(server: Server, show_id: int) -> None:
+async def test_seats_are_booked_by_message_and_the_change_is_sent(server: Server, show_id: int) -> None:
     async with live(server, user_id=ADA) as socket, server.client(ADA) as http:
         answer = await socket.ask(type="book", show_id=show_id, seats=["3", "4"])
         booking = answer["booking"]
@@ -50,7 +50,7 @@ async def test_seats_are_booked_by_message_and_the_change_is_told(server: Server
         assert await socket.change(booking["id"], "confirmed") == booking
 
 
-async def test_holding_confirming_and_cancelling_go_by_message_too(server: Server, show_id: int) -> None:
+async def test_bookings_are_held_confirmed_and_cancelled_by_message(server: Server, show_id: int) -> None:
     async with live(server, user_id=ADA) as socket:
         held = (await socket.ask(type="hold", show_id=show_id, quantity=2, hold_s=60))["booking"]
         assert (held["status"], len(held["seats"])) == ("held", 2)
@@ -65,7 +65,7 @@ async def test_holding_confirming_and_cancelling_go_by_message_too(server: Serve
         assert (refused["type"], refused["problem"]["code"]) == ("refused", "already_cancelled")
 
 
-async def test_what_is_refused_over_http_is_refused_alike(server: Server, show_id: int) -> None:
+async def test_refusals_are_those_of_http(server: Server, show_id: int) -> None:
     wrong: list[dict[str, Any]] = [
         {"seats": ["99"]},
         {"seats": ["1", "1"]},
@@ -80,7 +80,7 @@ async def test_what_is_refused_over_http_is_refused_alike(server: Server, show_i
         for body in wrong:
             answer = await socket.ask(type="book", show_id=show_id, **body)
             over_http = (await http.post(f"/api/shows/{show_id}/bookings", json=body)).json()
-            # Each went through the log as a command of its own, where it went so far.
+            # Each that reached the log was a command of its own.
             assert ("decided" in answer["problem"]) == ("decided" in over_http)
             for problem in (answer["problem"], over_http):
                 problem.pop("decided", None)
@@ -91,7 +91,7 @@ async def test_what_is_refused_over_http_is_refused_alike(server: Server, show_i
         assert nobodys["problem"]["code"] == "not_found"
 
 
-async def test_messages_that_are_none_are_refused_and_harm_nobody(server: Server, show_id: int) -> None:
+async def test_invalid_messages_are_refused_without_effect(server: Server, show_id: int) -> None:
     wrong: list[tuple[dict[str, Any] | str, str | None]] = [
         ("{", None),
         ("[]", "body"),
@@ -132,9 +132,7 @@ async def test_a_key_names_the_same_command_over_http_and_socket(server: Server,
         assert over_http.json() == second["booking"]
 
 
-async def test_changes_are_told_whoever_made_them_and_to_their_owner_alone(
-    server: Server, show_id: int
-) -> None:
+async def test_changes_of_any_cause_are_sent_to_the_owner_only(server: Server, show_id: int) -> None:
     async with (
         live(server, user_id=ADA) as ada,
         live(server, user_id=BOB) as bob,
@@ -156,7 +154,7 @@ async def test_changes_are_told_whoever_made_them_and_to_their_owner_alone(
         assert {one["booking"]["id"] for one in bob.came if one["type"] == "booking"} == {his}
 
 
-async def test_a_hold_that_runs_out_is_told(server: Server, show_id: int) -> None:
+async def test_an_expired_hold_is_sent(server: Server, show_id: int) -> None:
     async with live(server, user_id=ADA) as socket:
         # The shortest hold that clients may ask for is half a minute; the command itself allows a second.
         with mock.patch("gateway.bookings.requests.HoldSeats", side_effect=_short_hold):
@@ -168,7 +166,7 @@ def _short_hold(**fields: Any) -> HoldSeats:
     return HoldSeats(**fields | {"hold_ms": 1000})
 
 
-async def test_what_is_done_through_one_gateway_is_told_by_the_other(server: Server, show_id: int) -> None:
+async def test_changes_made_through_another_gateway_are_sent(server: Server, show_id: int) -> None:
     async with serving(server.settings, worker=False) as other, live(other, user_id=ADA) as socket:
         async with server.client(ADA) as http:
             statuses = []
@@ -181,7 +179,7 @@ async def test_what_is_done_through_one_gateway_is_told_by_the_other(server: Ser
         assert [(one["id"], one["status"]) for one in told] == statuses
 
 
-async def test_without_redis_everything_is_answered_and_told(
+async def test_without_redis_requests_are_answered_and_changes_sent(
     settings: Callable[..., Settings], database_url: str, tmp_path: Path
 ) -> None:
     redis = EmbeddedRedis(tmp_path)
@@ -198,7 +196,7 @@ async def test_without_redis_everything_is_answered_and_told(
             assert await socket.change(booking["id"], "confirmed") == booking
 
 
-async def test_what_is_not_decided_in_time_is_pending_and_answered_later(made: Settings) -> None:
+async def test_an_undecided_request_is_pending_and_answered_later(made: Settings) -> None:
     async with serving(made) as with_worker:
         show_id = await make_show(with_worker)
     with mock.patch("gateway.live.socket_requests.DEFAULT_WAIT_S", 0.2):
@@ -218,7 +216,7 @@ async def test_what_is_not_decided_in_time_is_pending_and_answered_later(made: S
                 assert f"{decided['partition']}-{decided['offset']}" == pending["command"]
 
 
-async def test_no_more_is_read_while_sixteen_are_on_their_way(made: Settings) -> None:
+async def test_reading_stops_while_sixteen_requests_are_in_progress(made: Settings) -> None:
     async with serving(made) as with_worker:
         show_id = await make_show(with_worker)
     submit = CommandSender.submit
@@ -235,7 +233,7 @@ async def test_no_more_is_read_while_sixteen_are_on_their_way(made: Settings) ->
             for n in range(1, 31):
                 await socket.send({"type": "book", "ref": f"b{n}", "show_id": show_id, "seats": [str(n)]})
             await until(lambda: len(begun) >= 16)
-            async with server.client() as http:  # whatever else was to be read would have been by now
+            async with server.client() as http:  # any further message would have been read by now
                 assert (await http.get("/health/live")).status_code == 200
             assert begun == [str(n) for n in range(1, 17)]
             let_go.set()
@@ -245,7 +243,7 @@ async def test_no_more_is_read_while_sixteen_are_on_their_way(made: Settings) ->
             assert {one["problem"]["code"] for one in answers if one not in taken} == {"limit_exceeded"}
 
 
-async def test_who_is_gone_has_booked_all_the_same(server: Server, show_id: int) -> None:
+async def test_a_booking_is_made_after_its_client_disconnected(server: Server, show_id: int) -> None:
     async with live(server, user_id=ADA) as socket, live(server, user_id=ADA) as other:
         await socket.send({"type": "book", "ref": "a", "show_id": show_id, "seats": ["7"]})
         await socket.connection.close()
@@ -253,7 +251,7 @@ async def test_who_is_gone_has_booked_all_the_same(server: Server, show_id: int)
         assert told["booking"]["seats"] == ["7"]
 
 
-async def test_a_reader_that_lags_is_dropped_and_slows_nobody(server: Server, show_id: int) -> None:
+async def test_a_slow_reader_is_dropped_and_delays_no_other(server: Server, show_id: int) -> None:
     ended: list[int] = []
     end = BoundedWebSocket.end
 
@@ -271,7 +269,7 @@ async def test_a_reader_that_lags_is_dropped_and_slows_nobody(server: Server, sh
             live(server, user_id=BOB) as quick,
         ):
             slow.connection.transport.pause_reading()
-            for _ in range(1_000):  # with answers of 300 kB in all
+            for _ in range(1_000):  # with 300 kB of responses in total
                 await slow.connection.send(json.dumps({"ref": "r" * 64}))
             assert (await quick.ask(type="book", show_id=show_id, seats=["1"]))["type"] == "accepted"
             await until(lambda: 1013 in ended)
@@ -280,7 +278,7 @@ async def test_a_reader_that_lags_is_dropped_and_slows_nobody(server: Server, sh
             assert 100 < len(slow.came) < 1_000
 
 
-async def test_a_gateway_that_stops_says_so(made: Settings) -> None:
+async def test_a_stopping_gateway_closes_with_1012(made: Settings) -> None:
     async with serving(made) as server, live(server, user_id=ADA) as socket:
         server.stop.set()
         assert (await socket.closed())[0] == 1012

@@ -80,7 +80,7 @@ def database_name(database_url: str) -> str:
 
 
 @pytest.mark.parametrize("words", ["", "?target_session_attrs=read-write", "?sslmode=prefer"])
-async def test_the_host_that_takes_writes_is_found_by_every_kind_of_connection(
+async def test_every_kind_of_connection_finds_the_primary(
     database_name: str, primary: int, standby: int, other: EmbeddedPostgres, words: str
 ) -> None:
     await _create_database(other, database_name)
@@ -115,7 +115,7 @@ async def test_a_host_that_is_silent_costs_a_share_of_the_time_and_only_once(
         await again.close()
 
 
-async def test_hosts_of_which_none_takes_writes_are_waited_for_and_named(
+async def test_hosts_without_a_primary_are_retried_and_named(
     standby: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "START_S", 0.5)

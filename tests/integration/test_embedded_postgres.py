@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL starts over whatever an earlier one has left behind."""
+"""The embedded PostgreSQL starts with orphaned processes and files of an earlier one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def stranger() -> Iterator[int]:
     process.wait()
 
 
-def test_lock_files_that_name_a_stranger_are_not_believed(stranger: int) -> None:
+def test_lock_files_with_the_id_of_another_program_are_ignored(stranger: int) -> None:
     with tempfile.TemporaryDirectory(prefix="aisle-test-") as home:
         server = EmbeddedPostgres(Path(home))
         with run_servers(server):

@@ -1,4 +1,4 @@
-"""`aisle explain` says what was asked, what was decided, and which earlier position is behind it."""
+"""`aisle explain` shows the command, its decision and the earlier position that caused it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def hold(environment: WorkerEnvironment, *seats: str, user_id: int = 1, hold_ms:
 
 
 async def told(environment: WorkerEnvironment, position: Position) -> str:
-    """What is explained once everything that was put has been decided."""
+    """Returns the explanation once all commands are decided."""
     async with environment.working():
         await environment.decision(position)
         end = (await environment.log.bounds(COMMANDS_TOPIC))[0][1]
@@ -74,7 +74,7 @@ async def told(environment: WorkerEnvironment, position: Position) -> str:
     return "\n".join(await explain(environment.database_url, environment.log, position))
 
 
-async def test_an_accepted_booking_and_what_became_of_it(environment: WorkerEnvironment) -> None:
+async def test_an_accepted_booking_and_its_later_status(environment: WorkerEnvironment) -> None:
     booked = environment.book(7, "1", "2")
     position = environment.put(booked)
     environment.put(environment.cancel(booked))
@@ -87,7 +87,9 @@ async def test_an_accepted_booking_and_what_became_of_it(environment: WorkerEnvi
     assert "since    the booking is cancelled, by 0-2" in text
 
 
-async def test_a_taken_seat_tells_who_took_it_and_where(environment: WorkerEnvironment) -> None:
+async def test_a_taken_seat_names_the_booking_and_position_that_took_it(
+    environment: WorkerEnvironment,
+) -> None:
     first = environment.book(7, "1", "2")
     environment.put(first)
     freed = environment.book(7, "3")
@@ -119,7 +121,7 @@ async def test_a_blocked_seat_and_a_limit(environment: WorkerEnvironment) -> Non
     assert "why      limit of 5: the customer had 4 through 0-2, 0-3, and asked for 2" in text
 
 
-async def test_a_hold_that_ran_out(environment: WorkerEnvironment, clock: Clock) -> None:
+async def test_an_expired_hold(environment: WorkerEnvironment, clock: Clock) -> None:
     held = hold(environment, "1")
     environment.put(held)
     clock.now_ms += 60_000
@@ -154,7 +156,7 @@ async def test_the_times_and_the_status_of_the_show(environment: WorkerEnvironme
     )
 
 
-async def test_bookings_of_others_and_what_was_done_before(environment: WorkerEnvironment) -> None:
+async def test_bookings_of_others_and_earlier_changes(environment: WorkerEnvironment) -> None:
     booked = environment.book(7, "1", "2")
     environment.put(booked)
     others = environment.put(environment.cancel(booked, user_id=2))
@@ -183,7 +185,7 @@ async def test_the_best_seats_and_unknown_ones(environment: WorkerEnvironment) -
     assert "show 8 had not been opened on partition 0" in await told(environment, elsewhere)
 
 
-async def test_repeats_and_keys_used_for_something_else(environment: WorkerEnvironment) -> None:
+async def test_repeats_and_reused_keys(environment: WorkerEnvironment) -> None:
     environment.put(environment.book(7, "1", user_id=2))
     refused = environment.book(7, "1")
     environment.put(refused)
@@ -195,7 +197,7 @@ async def test_repeats_and_keys_used_for_something_else(environment: WorkerEnvir
     assert "why      its command id was used at 0-2 for another request" in await told(environment, reused)
 
 
-async def test_what_is_not_a_command_is_shown_in_its_bytes(environment: WorkerEnvironment) -> None:
+async def test_a_record_that_is_not_a_command_is_shown_as_bytes(environment: WorkerEnvironment) -> None:
     text = await told(environment, environment.put(b"\xffrubbish" + b"x" * 5_000))
     assert "asked    nothing that can be read: b'\\xffrubbishxxx" in text
     assert "(5008 bytes)" in text
@@ -204,7 +206,7 @@ async def test_what_is_not_a_command_is_shown_in_its_bytes(environment: WorkerEn
     assert len(text) < 1_000
 
 
-async def test_what_is_not_decided_yet_says_so(environment: WorkerEnvironment) -> None:
+async def test_a_pending_command_is_reported_as_pending(environment: WorkerEnvironment) -> None:
     await told(environment, Position(0, 0))
     environment.put(environment.book(7, "1"))
     position = environment.put(ExpireHolds(command_id=uuid4(), show_id=7, staff=True))
@@ -218,14 +220,14 @@ async def test_what_is_not_decided_yet_says_so(environment: WorkerEnvironment) -
     ("position", "why"),
     [(Position(0, 9), "has 0 to 0"), (Position(5, 0), "the log has 1 partitions")],
 )
-async def test_a_position_that_is_not_there_says_so(
+async def test_a_missing_position_is_an_error(
     environment: WorkerEnvironment, position: Position, why: str
 ) -> None:
     with pytest.raises(NoSuchPosition, match=why):
         await explain(environment.database_url, environment.log, position)
 
 
-async def test_it_looks_at_this_show_alone_and_at_nothing_later(environment: WorkerEnvironment) -> None:
+async def test_other_shows_and_later_decisions_are_ignored(environment: WorkerEnvironment) -> None:
     environment.put(environment.open_show(70, starts_ms=2**50))
     environment.put(environment.book(70, "1", user_id=8))
     first = environment.put(environment.book(7, "1", user_id=2))

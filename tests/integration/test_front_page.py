@@ -14,7 +14,7 @@ from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, serving
 
 
-async def test_a_crowd_on_the_front_page_costs_one_page(
+async def test_concurrent_requests_share_one_front_page(
     settings: Callable[..., Settings], database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = []
@@ -43,7 +43,7 @@ async def test_a_crowd_on_the_front_page_costs_one_page(
         assert len(read) == before + 1
 
 
-async def test_a_page_that_cannot_be_made_is_a_problem_and_the_next_one_is_tried(
+async def test_a_failed_page_is_a_problem_and_the_next_request_retries(
     settings: Callable[..., Settings], database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = settings(database_url=database_url, redis_url=redis_url, jwt_keys=KEYS, partitions=2)

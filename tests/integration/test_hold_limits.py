@@ -1,4 +1,4 @@
-"""Holds of a customer and show are bounded: over HTTP, over the socket, over gateways; staff see who."""
+"""The limit of holds per customer and show: over HTTP, sockets and gateways, and in the report for staff."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def hold(client: httpx.AsyncClient, show: int, key: str | None = None, **b
 
 
 async def hold_and_release(client: httpx.AsyncClient, show: int) -> httpx.Response:
-    """The hold's answer; what was held is given back at once."""
+    """Returns the response to the hold, whose seats are released at once."""
     answer = await hold(client, show, quantity=10)
     if answer.status_code == 201:
         assert (await client.delete(f"/api/bookings/{answer.json()['id']}")).status_code == 200
@@ -45,7 +45,7 @@ def limited(problem: dict[str, Any]) -> bool:
     return bool(problem["code"] == "rate_limited" and 100 <= problem["retry_after_s"] <= 120)
 
 
-async def test_holding_and_releasing_again_and_again_ends(server: Server) -> None:
+async def test_repeated_holding_and_releasing_is_limited(server: Server) -> None:
     show, other = await make_show(server), await make_show(server)
     async with server.client(7) as customer, server.client(8) as somebody:
         for _ in range(30):
@@ -54,7 +54,7 @@ async def test_holding_and_releasing_again_and_again_ends(server: Server) -> Non
         assert refused.status_code == 429
         assert limited(refused.json())
         assert refused.headers["retry-after"] == str(refused.json()["retry_after_s"])
-        # Others, other shows, and everything but holding are not concerned.
+        # Other customers, other shows and other requests are not limited.
         assert (await hold(somebody, show)).status_code == 201
         assert (await hold(customer, other)).status_code == 201
         booked = await customer.post(f"/api/shows/{show}/bookings", json={"quantity": 1})
@@ -64,7 +64,7 @@ async def test_holding_and_releasing_again_and_again_ends(server: Server) -> Non
             assert limited(problem)
 
 
-async def test_over_the_socket_holds_count_alike(server: Server) -> None:
+async def test_holds_over_the_socket_count_alike(server: Server) -> None:
     show = await make_show(server)
     async with live(server, user_id=7) as socket, server.client(7) as customer:
         for n in range(30):
@@ -86,7 +86,7 @@ async def test_over_the_socket_holds_count_alike(server: Server) -> None:
         assert (await hold(customer, show)).status_code == 429
 
 
-async def test_repeats_are_answered_and_cost_nothing(server: Server) -> None:
+async def test_repeats_are_answered_and_cost_no_token(server: Server) -> None:
     show = await make_show(server)
     async with server.client(7) as customer, live(server, user_id=7) as socket:
         first = await hold(customer, show, key="first")
@@ -114,7 +114,7 @@ async def test_repeats_are_answered_and_cost_nothing(server: Server) -> None:
         assert {answer.status_code for answer in answers} == {201}
 
 
-async def test_a_repeat_of_what_is_not_decided_yet_is_not_refused(made: Settings) -> None:
+async def test_a_repeat_of_an_undecided_hold_is_not_rejected(made: Settings) -> None:
     async with serving(made) as server:
         show = await make_show(server)
     async with serving(made, worker=False) as server, server.client(7) as customer:
@@ -126,7 +126,7 @@ async def test_a_repeat_of_what_is_not_decided_yet_is_not_refused(made: Settings
         again = await customer.post(path, json=body, headers=asked | {"Idempotency-Key": "k3"})
         assert again.status_code == 202
         more = await customer.post(path, json=body, headers=asked | {"Idempotency-Key": "k30"})
-        # The repeat owes a token until it is known to be one.
+        # The repeat overdraws a token until it is decided.
         assert (more.status_code, more.json()["code"]) == (429, "rate_limited")
 
 
@@ -142,7 +142,7 @@ async def test_staff_are_exempt(server: Server) -> None:
         assert (await hold(customer, show)).status_code == 201, "what staff hold for a customer is not theirs"
 
 
-async def test_off_lifts_the_limit(
+async def test_rate_limits_off_lifts_the_limit(
     settings: Callable[..., Settings], database_url: str, redis_url: str
 ) -> None:
     off = settings(
@@ -154,7 +154,7 @@ async def test_off_lifts_the_limit(
             assert (await hold_and_release(customer, show)).status_code == 201
 
 
-async def test_the_bound_holds_over_gateways(made: Settings) -> None:
+async def test_the_limit_applies_across_gateways(made: Settings) -> None:
     async with serving(made) as one, serving(made, worker=False) as other:
         show = await make_show(one)
         async with one.client(7) as here, other.client(7) as there:
@@ -165,7 +165,7 @@ async def test_the_bound_holds_over_gateways(made: Settings) -> None:
             assert 30 <= had < 40, "30, and what the two did not know of each other yet"
             assert await had_until_refused(here, show) < 5
             assert await had_until_refused(there, show) < 5
-        # Who spends all at one gateway is refused by another that it never asked.
+        # A customer that spent all tokens at one gateway is rejected by another.
         async with one.client(8) as here, other.client(8) as there:
             for _ in range(30):
                 assert (await hold_and_release(here, show)).status_code == 201
@@ -174,7 +174,7 @@ async def test_the_bound_holds_over_gateways(made: Settings) -> None:
 
 
 async def had_until_refused(client: httpx.AsyncClient, show: int) -> int:
-    """Holds that a gateway still allowed, until what the other one spent had come through."""
+    """Counts the holds that a gateway allows until it has received the tokens spent at the other."""
     for count in range(30):
         if (await hold_and_release(client, show)).status_code == 429:
             return count
@@ -182,8 +182,8 @@ async def had_until_refused(client: httpx.AsyncClient, show: int) -> int:
     raise AssertionError("never refused")
 
 
-async def test_three_accounts_in_turn_have_thrice_as_much_and_staff_see_who(server: Server) -> None:
-    """The limit bounds an account: three of them get three turns. The report shows them to staff."""
+async def test_three_accounts_have_three_limits_and_staff_see_them(server: Server) -> None:
+    """The limit is per account: three accounts have three limits. The report shows their rejections."""
     show = await make_show(server)
     await server.add_users(7, 8, 9)
     had: dict[int, int] = {7: 0, 8: 0, 9: 0}
@@ -201,7 +201,7 @@ async def test_three_accounts_in_turn_have_thrice_as_much_and_staff_see_who(serv
         assert (await hold(honest, show)).status_code == 201
         booked = await honest.post(f"/api/shows/{show}/bookings", json={"quantity": 1})
         assert booked.status_code == 201, "booked at once: no hold"
-        for _ in range(100):  # refusals are written down every few seconds
+        for _ in range(100):  # rejections are written every few seconds
             report = (await staff.get(f"/api/reports/holds?show={show}")).json()
             if report["totals"]["refused"] == 30:
                 break

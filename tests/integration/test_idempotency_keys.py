@@ -1,4 +1,4 @@
-"""Idempotency-Keys: one space of an account for what goes through the log, one a route for the rest."""
+"""Idempotency-Keys: one space per account for commands, one per account and route for other calls."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def outcome(answer: httpx.Response) -> tuple[int, Any]:
 REUSED = (422, "key_reused")
 
 
-async def test_a_key_of_a_new_show_stands_for_nothing_else(server: Server, staff: httpx.AsyncClient) -> None:
+async def test_the_key_of_a_new_show_is_refused_for_other_requests(
+    server: Server, staff: httpx.AsyncClient
+) -> None:
     movie, key = await add_movie(staff), {"Idempotency-Key": "k"}
     made = await staff.post("/api/shows", json=a_show(movie), headers=key)
     show = f"/api/shows/{made.json()['id']}"
@@ -60,7 +62,7 @@ async def test_a_key_of_a_new_show_stands_for_nothing_else(server: Server, staff
     assert (again.json(), again.headers["idempotency-replayed"]) == (made.json(), "true")
 
 
-async def test_a_key_of_a_booking_or_a_change_makes_no_show(staff: httpx.AsyncClient) -> None:
+async def test_the_key_of_a_booking_or_a_change_is_refused_for_a_show(staff: httpx.AsyncClient) -> None:
     movie = await add_movie(staff)
     show = f"/api/shows/{(await add_show(staff, movie))['id']}"
     calls = {
@@ -79,7 +81,7 @@ async def test_a_key_of_a_booking_or_a_change_makes_no_show(staff: httpx.AsyncCl
         assert len(await ids(staff, "/api/shows")) == 1
 
 
-async def test_of_a_show_and_a_booking_with_one_key_at_once_one_is_done(
+async def test_of_a_concurrent_show_and_booking_with_one_key_one_succeeds(
     server: Server, staff: httpx.AsyncClient
 ) -> None:
     movie = await add_movie(staff)
@@ -97,13 +99,13 @@ async def test_of_a_show_and_a_booking_with_one_key_at_once_one_is_done(
     assert states[0]["n"] == 0, "no show is left that is never opened"
 
 
-async def test_a_show_whose_key_was_used_up_before_it_was_opened_is_removed(
+async def test_an_unopened_show_whose_key_was_used_is_removed(
     server: Server, staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     movie, key = await add_movie(staff), {"Idempotency-Key": "used"}
     show = await add_show(staff, movie)
     assert (await staff.post(f"/api/shows/{show['id']}/close", headers=key)).status_code == 200
-    # A gateway that was killed between the row and the decision.
+    # The state after a gateway was killed between the row and the decision.
     await server.sql(
         "INSERT INTO shows (movie_id, screen_name, starts_at, timezone, layout_id, seats_per_customer, partition,"
         " created_at, request_id, request_digest) SELECT movie_id, screen_name, starts_at, timezone, layout_id,"
@@ -118,7 +120,7 @@ async def test_a_show_whose_key_was_used_up_before_it_was_opened_is_removed(
     raise AssertionError("the show is still there")
 
 
-async def test_a_repeat_after_the_show_was_changed_still_gets_the_show(staff: httpx.AsyncClient) -> None:
+async def test_a_repeat_after_a_change_of_the_show_returns_the_show(staff: httpx.AsyncClient) -> None:
     movie, key = await add_movie(staff), {"Idempotency-Key": "k"}
     made = await staff.post("/api/shows", json=a_show(movie), headers=key)
     path = f"/api/shows/{made.json()['id']}"
@@ -129,7 +131,7 @@ async def test_a_repeat_after_the_show_was_changed_still_gets_the_show(staff: ht
     assert again.headers["idempotency-replayed"] == "true"
 
 
-async def test_a_movie_is_added_once_for_a_key(server: Server, staff: httpx.AsyncClient) -> None:
+async def test_a_movie_is_created_once_for_a_key(server: Server, staff: httpx.AsyncClient) -> None:
     key = {"Idempotency-Key": "m-1"}
     answers = await asyncio.gather(*(staff.post("/api/movies", json=MOVIE, headers=key) for _ in range(5)))
     assert {answer.status_code for answer in answers} == {201}
@@ -153,7 +155,7 @@ async def test_a_movie_is_added_once_for_a_key(server: Server, staff: httpx.Asyn
     assert (later.status_code, "idempotency-replayed" in later.headers) == (201, False)
 
 
-async def test_keys_of_movies_and_of_shows_do_not_meet(staff: httpx.AsyncClient) -> None:
+async def test_keys_of_movies_and_shows_are_separate(staff: httpx.AsyncClient) -> None:
     key = {"Idempotency-Key": "same"}
     movie = (await staff.post("/api/movies", json=MOVIE, headers=key)).json()["id"]
     assert (await staff.post("/api/shows", json=a_show(movie), headers=key)).status_code == 201

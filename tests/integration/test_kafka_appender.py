@@ -1,4 +1,4 @@
-"""Appending to Kafka while the connection is being made, when everything takes its time."""
+"""Appending to Kafka while a slow connection is being opened."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.wire import COMMANDS_TOPIC
 pytestmark = pytest.mark.kafka
 
 
-async def test_what_comes_while_the_first_batches_wait_is_answered_once(kafka_bootstrap: str) -> None:
+async def test_records_that_arrive_while_connecting_are_completed_once(kafka_bootstrap: str) -> None:
     log = KafkaLog(kafka_bootstrap, prefix=f"{uuid.uuid4().hex}.")
     await log.create(4)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The Kafka that runs here without Docker: it starts, it says why it cannot, and it outlives nobody."""
+"""Kafka without Docker: start, errors of a failed start, and end with its parent."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_paths_outside_ascii_without_a_locale(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.kafka
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-def test_kafka_in_the_foreground_ends_with_whoever_runs_it(tmp_path: Path, end: signal.Signals) -> None:
+def test_kafka_in_the_foreground_ends_with_its_parent(tmp_path: Path, end: signal.Signals) -> None:
     need_kafka()
     ports = next(ports for ports in free_ports(20) if _is_free(ports.clients + 1))
     script = (

@@ -1,4 +1,4 @@
-"""Opening the log in Kafka while one of its nodes goes away: the others are asked."""
+"""Opening the log in Kafka while one of its nodes fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runtime.log.kafka import KafkaLog
 pytestmark = pytest.mark.kafka
 
 
-async def test_a_node_that_goes_in_the_middle_of_opening_the_log_is_not_the_cluster(
+async def test_opening_continues_on_another_node_when_one_fails(
     kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send, asked = AIOKafkaAdminClient._send_request, []
@@ -36,6 +36,6 @@ async def test_a_node_that_goes_in_the_middle_of_opening_the_log_is_not_the_clus
     await log.close()
 
 
-async def test_where_nobody_answers_opening_the_log_fails_at_once() -> None:
+async def test_opening_the_log_of_an_unavailable_kafka_fails_at_once() -> None:
     with pytest.raises(LogUnavailable, match="does not answer"):
         await KafkaLog("127.0.0.1:9").identity()

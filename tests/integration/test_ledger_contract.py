@@ -1,4 +1,4 @@
-"""What a ledger promises its writer: kept by PostgreSQL, and by the stand-in that the simulation runs on."""
+"""The contract of a ledger, tested on PostgreSQL and on the fake of the simulation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,14 @@ from seat_workers.compact.stored_show import StoredShow
 from seat_workers.fold import Claim
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, Ledger, OutcomeUnknown, ShowSize
 from seat_workers.show_state import Show
-from tests.integration.ledger_places import DIGEST, SEATING, Fake, Place, Real, Writer
+from tests.integration.ledger_backends import (
+    DIGEST,
+    SEATING,
+    Backend,
+    PostgresBackend,
+    SimulatedBackend,
+    Writer,
+)
 
 
 @pytest.fixture(params=["real", "fake"])
@@ -35,16 +42,16 @@ def where(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-async def place(where: str | None) -> AsyncIterator[Place]:
-    made: Place = Fake() if where is None else Real(where)
+async def backend(where: str | None) -> AsyncIterator[Backend]:
+    made: Backend = SimulatedBackend() if where is None else PostgresBackend(where)
     await made.open()
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def ledger(place: Place) -> AsyncIterator[Ledger]:
-    made = place.ledger()
+async def ledger(backend: Backend) -> AsyncIterator[Ledger]:
+    made = backend.ledger()
     yield made
     await made.close()
 
@@ -79,8 +86,8 @@ def book(writer: Writer, *seats: str, **fields: Any) -> BookSeats:
     return command
 
 
-def as_remembered(stored: StoredShow | Show) -> tuple[object, ...]:
-    """All that a writer has in its memory of a show's seats."""
+def cached(stored: StoredShow | Show) -> tuple[object, ...]:
+    """The state of a show in its writer's memory."""
     show = Show(stored.show_id, SEATING)
     if isinstance(stored, Show):
         show = stored
@@ -92,12 +99,12 @@ def as_remembered(stored: StoredShow | Show) -> tuple[object, ...]:
     return bytes(show.states), show.available, dict(show.bookings), customers, holds
 
 
-async def refused(ledger: Ledger, place: Place, batch: Batch, kind: type[Exception]) -> None:
-    """The batch is refused so, and nothing of it is written."""
-    before = (await ledger.states([0, 1]), await place.claims(), await ledger.decisions(0, 0, 100, 100))
+async def refused(ledger: Ledger, backend: Backend, batch: Batch, kind: type[Exception]) -> None:
+    """Asserts that the batch is refused with this error, and writes nothing."""
+    before = (await ledger.states([0, 1]), await backend.claims(), await ledger.decisions(0, 0, 100, 100))
     with pytest.raises(kind):
         await ledger.commit(batch)
-    assert (await ledger.states([0, 1]), await place.claims(), await ledger.decisions(0, 0, 100, 100)) == (
+    assert (await ledger.states([0, 1]), await backend.claims(), await ledger.decisions(0, 0, 100, 100)) == (
         before
     )
 
@@ -111,14 +118,14 @@ async def test_taking_raises_the_epoch_each_time(ledger: Ledger) -> None:
 
 
 async def test_a_partition_with_decisions_and_no_row_is_left_out(
-    ledger: Ledger, place: Place, writer: Writer
+    ledger: Ledger, backend: Backend, writer: Writer
 ) -> None:
-    await place.lose_partition(0)
+    await backend.lose_partition(0)
     assert (await ledger.take([0, 1], "test")).keys() == {1}
     assert (await ledger.states([0, 1])).keys() == {1}
 
 
-async def test_what_was_committed_is_read_back(ledger: Ledger, place: Place, writer: Writer) -> None:
+async def test_a_committed_batch_is_read_back(ledger: Ledger, backend: Backend, writer: Writer) -> None:
     held: HoldSeats = ask(writer, HoldSeats, booking_id=writer.id(), seats=("A2",), hold_ms=5_000)
     booked = book(writer, "A3", "A4")
     commands: list[Command] = [held, booked, ask(writer, BlockSeats, seats=("A6",))]
@@ -128,13 +135,13 @@ async def test_what_was_committed_is_read_back(ledger: Ledger, place: Place, wri
     assert (state.epoch, state.next_offset, state.published_offset, state.last_ms) == (1, 4, 1, 2_000)
     (show,) = await ledger.load_shows([7, 8], [0])
     assert (show.status, show.terms, show.version) == (writer.show.status, writer.show.terms, 3)
-    assert as_remembered(show) == as_remembered(writer.show)
-    (aside,) = await ledger.load_shows([7, 8], [0], in_background=True)
-    assert aside == show
+    assert cached(show) == cached(writer.show)
+    (in_background,) = await ledger.load_shows([7, 8], [0], in_background=True)
+    assert in_background == show
     assert await ledger.load_shows([7], [1]) == [], "it is on another partition"
     assert await ledger.show_sizes([7, 8], [0]) == [ShowSize(7, 0, DIGEST, 4)]
     assert await ledger.show_sizes([7], [1]) == []
-    assert await place.claims() == {
+    assert await backend.claims() == {
         (1, "h", held.booking_id),
         (2, "s", booked.booking_id),
         (3, "s", booked.booking_id),
@@ -152,13 +159,13 @@ async def test_an_ended_booking_is_found_by_its_id_alone(ledger: Ledger, writer:
     await ledger.commit(writer.batch(booked))
     await ledger.commit(writer.batch(ask(writer, CancelBooking, booking_id=booked.booking_id)))
     (show,) = await ledger.load_shows([7], [0])
-    assert as_remembered(show) == as_remembered(Show(7, SEATING))
+    assert cached(show) == cached(Show(7, SEATING))
     (booking,) = await ledger.load_bookings([booked.booking_id, writer.id()])
     assert (booking.status, booking.seats) == (BookingStatus.CANCELLED, ("A1",))
 
 
 async def test_a_seat_is_freed_before_it_is_claimed_again(
-    ledger: Ledger, place: Place, writer: Writer
+    ledger: Ledger, backend: Backend, writer: Writer
 ) -> None:
     booked = book(writer, "A1")
     await ledger.commit(writer.batch(booked))
@@ -166,10 +173,10 @@ async def test_a_seat_is_freed_before_it_is_claimed_again(
     await ledger.commit(
         writer.batch(ask(writer, CancelBooking, booking_id=booked.booking_id), other, at_ms=3_000)
     )
-    assert await place.claims() == {(0, "s", other.booking_id)}
+    assert await backend.claims() == {(0, "s", other.booking_id)}
 
 
-async def test_who_was_let_in_is_kept_also_within_the_batch_of_the_booking(
+async def test_check_ins_are_stored_even_in_the_batch_of_their_booking(
     ledger: Ledger, writer: Writer
 ) -> None:
     early, late = book(writer, "A1"), book(writer, "A2")
@@ -185,10 +192,12 @@ async def test_who_was_let_in_is_kept_also_within_the_batch_of_the_booking(
         [("A2", 4_000)],
     ]
     (show,) = await ledger.load_shows([7], [0])
-    assert as_remembered(show) == as_remembered(writer.show)
+    assert cached(show) == cached(writer.show)
 
 
-async def test_bookings_of_many_seats_are_loaded_each_with_its_own(ledger: Ledger, writer: Writer) -> None:
+async def test_bookings_of_several_seats_are_loaded_with_their_own_seats(
+    ledger: Ledger, writer: Writer
+) -> None:
     ids = [writer.id() for _ in range(3)]
     wanted = ((ids[2], ("A4", "A1"), 3), (ids[0], ("A6", "A2", "A3"), 2), (ids[1], ("A5",), 3))
     commands = [
@@ -197,21 +206,21 @@ async def test_bookings_of_many_seats_are_loaded_each_with_its_own(ledger: Ledge
     ]
     await ledger.commit(writer.batch(*commands, at_ms=5_000))
     (show,) = await ledger.load_shows([7], [0])
-    assert as_remembered(show) == as_remembered(writer.show)
+    assert cached(show) == cached(writer.show)
 
 
-async def test_another_show_s_claims_are_not_loaded_with_it(ledger: Ledger, writer: Writer) -> None:
+async def test_claims_of_another_show_are_not_loaded(ledger: Ledger, writer: Writer) -> None:
     other = Writer(partition=1, show_id=8)
     await ledger.take([1], "test")
     await ledger.commit(
         other.batch(open_show(other), book(other, "A1"), ask(other, BlockSeats, seats=("A3",)))
     )
     await ledger.commit(writer.batch(book(writer, "A2"), ask(writer, BlockSeats, seats=("A4", "A3"))))
-    loaded = {show.show_id: as_remembered(show) for show in await ledger.load_shows([7, 8], [0, 1])}
-    assert loaded == {7: as_remembered(writer.show), 8: as_remembered(other.show)}
+    loaded = {show.show_id: cached(show) for show in await ledger.load_shows([7, 8], [0, 1])}
+    assert loaded == {7: cached(writer.show), 8: cached(other.show)}
 
 
-async def test_what_waits_to_be_done_is_found(ledger: Ledger, writer: Writer) -> None:
+async def test_pending_timers_are_found(ledger: Ledger, writer: Writer) -> None:
     holds = [
         ask(writer, HoldSeats, booking_id=writer.id(), seats=(seat,), hold_ms=hold_ms)
         for seat, hold_ms in (("A1", 9_000), ("A2", 3_000))
@@ -226,24 +235,24 @@ async def test_what_waits_to_be_done_is_found(ledger: Ledger, writer: Writer) ->
     assert (await ledger.pending_timers([0]))[1] == [(0, 7)]
 
 
-async def test_whoever_lost_a_partition_writes_nothing(ledger: Ledger, place: Place, writer: Writer) -> None:
+async def test_a_previous_owner_writes_nothing(ledger: Ledger, backend: Backend, writer: Writer) -> None:
     await ledger.take([0], "another")
-    await refused(ledger, place, writer.batch(book(writer, "A1")), Fenced)
+    await refused(ledger, backend, writer.batch(book(writer, "A1")), Fenced)
 
 
 async def test_an_offset_that_is_not_the_next_is_refused(
-    ledger: Ledger, place: Place, writer: Writer
+    ledger: Ledger, backend: Backend, writer: Writer
 ) -> None:
     early = writer.batch(book(writer, "A1"))
     late = writer.batch(book(writer, "A2"))
-    await refused(ledger, place, late, Fenced)
+    await refused(ledger, backend, late, Fenced)
     await ledger.commit(early)
-    await refused(ledger, place, early, Fenced)
+    await refused(ledger, backend, early, Fenced)
     await ledger.commit(late)
 
 
-async def test_one_lost_partition_takes_the_whole_batch_with_it(
-    ledger: Ledger, place: Place, writer: Writer
+async def test_one_lost_partition_refuses_the_whole_batch(
+    ledger: Ledger, backend: Backend, writer: Writer
 ) -> None:
     await ledger.take([1], "test")
     elsewhere = Writer(partition=1, show_id=8)
@@ -256,36 +265,38 @@ async def test_one_lost_partition_takes_the_whole_batch_with_it(
         net=msgspec.structs.replace(here.net, opened=there.net.opened),
     )
     await ledger.take([1], "another")
-    await refused(ledger, place, both, Fenced)
+    await refused(ledger, backend, both, Fenced)
     assert await ledger.load_shows([8], [1]) == []
 
 
-async def test_an_id_that_counts_no_more_is_forgotten_by_the_commit_that_uses_it_anew(
-    ledger: Ledger, place: Place, writer: Writer
+async def test_an_expired_id_is_deleted_by_the_commit_that_uses_it_anew(
+    ledger: Ledger, backend: Backend, writer: Writer
 ) -> None:
     first = book(writer, "A1")
     await ledger.commit(writer.batch(first))
     offset = writer.next
     late = writer.batch(book(writer, "A3", command_id=first.command_id), at_ms=2_000)
-    await refused(ledger, place, late, IdUsed)
+    await refused(ledger, backend, late, IdUsed)
     unknown = (writer.id(), 9_000)
     counts = msgspec.structs.replace(late, expired_ids=[(first.command_id, 1_000), unknown])
-    await refused(ledger, place, counts, IdUsed)
-    counts_no_more = msgspec.structs.replace(late, expired_ids=[unknown, (first.command_id, 1_001)])
+    await refused(ledger, backend, counts, IdUsed)
+    expired = msgspec.structs.replace(late, expired_ids=[unknown, (first.command_id, 1_001)])
     late_elsewhere = msgspec.structs.replace(
-        counts_no_more, advances={0: msgspec.structs.replace(late.advances[0], epoch=99)}
+        expired, advances={0: msgspec.structs.replace(late.advances[0], epoch=99)}
     )
-    await refused(ledger, place, late_elsewhere, Fenced)
-    await refused(ledger, place, late, IdUsed)
-    await ledger.commit(counts_no_more)
+    await refused(ledger, backend, late_elsewhere, Fenced)
+    await refused(ledger, backend, late, IdUsed)
+    await ledger.commit(expired)
     ((_, latest),) = await ledger.first_decisions([first.command_id])
     assert latest.position == Position(0, offset)
 
 
-async def test_a_command_id_twice_in_a_batch_is_refused(ledger: Ledger, place: Place, writer: Writer) -> None:
+async def test_a_command_id_twice_in_a_batch_is_refused(
+    ledger: Ledger, backend: Backend, writer: Writer
+) -> None:
     first = book(writer, "A1")
     again = book(writer, "A2", command_id=first.command_id)
-    await refused(ledger, place, writer.batch(first, again), IdUsed)
+    await refused(ledger, backend, writer.batch(first, again), IdUsed)
 
 
 async def test_a_repeat_does_not_count_as_used(ledger: Ledger, writer: Writer) -> None:
@@ -297,7 +308,7 @@ async def test_a_repeat_does_not_count_as_used(ledger: Ledger, writer: Writer) -
     assert known.position == Position(0, 1)
 
 
-BAD = {
+FAULTS = {
     "a claim to free that is not there": lambda batch: batch.net.freed.append((7, 3)),
     "a claim freed twice": lambda batch: batch.net.freed.extend([(7, 0), (7, 0)]),
     "a seat that is claimed already": lambda batch: batch.net.claims.append((7, 0, Claim("b", None))),
@@ -315,42 +326,40 @@ BAD = {
 }
 
 
-class Spoilt:
-    """A batch with what is needed to spoil it."""
+class EditableBatch:
+    """A batch whose parts can be changed to make it inconsistent."""
 
     def __init__(self, batch: Batch, extra: Any, stranger: Any) -> None:
         self.net, self.shows, self.decided = batch.net, batch.shows, batch.decided
         self.extra, self.stranger = extra, stranger
 
 
-@pytest.mark.parametrize("what", BAD)
-async def test_a_batch_that_does_not_fit_is_refused_as_a_whole(
-    ledger: Ledger, place: Place, writer: Writer, what: str
+@pytest.mark.parametrize("what", FAULTS)
+async def test_an_inconsistent_batch_is_refused_as_a_whole(
+    ledger: Ledger, backend: Backend, writer: Writer, what: str
 ) -> None:
     there = writer.batch(book(writer, "A1"))
     await ledger.commit(there)
     batch = writer.batch(book(writer, "A2"))
     extra = there.net.new_bookings[0]
     stranger = (msgspec.structs.replace(extra[0], booking_id=writer.id()), extra[1])
-    BAD[what](Spoilt(batch, extra, stranger))
-    await refused(ledger, place, batch, DataRefused)
+    FAULTS[what](EditableBatch(batch, extra, stranger))
+    await refused(ledger, backend, batch, DataRefused)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_after_an_unknown_outcome_the_next_offset_tells(
-    ledger: Ledger, place: Place, writer: Writer, when: str
+async def test_the_next_offset_resolves_an_unknown_outcome(
+    ledger: Ledger, backend: Backend, writer: Writer, when: str
 ) -> None:
     batch = writer.batch(book(writer, "A1"))
-    await place.cut(ledger, when)
+    await backend.cut(ledger, when)
     with pytest.raises(OutcomeUnknown):
         await ledger.commit(batch)
     assert (await ledger.states([0]))[0].next_offset == (2 if when == "after" else 1)
-    assert len(await place.claims()) == (1 if when == "after" else 0)
+    assert len(await backend.claims()) == (1 if when == "after" else 0)
 
 
-async def test_what_is_published_is_marked_forwards_and_by_the_owner_only(
-    ledger: Ledger, writer: Writer
-) -> None:
+async def test_the_published_offset_only_grows_and_only_for_the_owner(ledger: Ledger, writer: Writer) -> None:
     await ledger.commit(writer.batch(book(writer, "A1"), book(writer, "A2")))
     for epoch, published, then in ((1, 2, 2), (1, 1, 2), (0, 3, 2), (1, 3, 3)):
         await ledger.mark_published({0: (epoch, published)})

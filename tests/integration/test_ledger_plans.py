@@ -1,4 +1,4 @@
-"""What a worker reads for one show costs no more for all the others that are sold: no plan of it reads a table."""
+"""Reading one show does not cost more for other shows: no query plan of the ledger scans a table."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def ledger(sold: str) -> AsyncIterator[Ledger]:
         (queries.FIRST_DECISIONS, ([],)),
     ],
 )
-async def test_shows_are_loaded_by_key_however_much_is_sold(
+async def test_shows_are_loaded_by_key(
     ledger: Ledger, use: str, query: str, arguments: tuple[list[int], ...]
 ) -> None:
     connection = await ledger._connection(use)

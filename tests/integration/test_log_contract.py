@@ -1,4 +1,4 @@
-"""What every log promises, asked of all of them: in memory, in PostgreSQL and in Kafka."""
+"""Contract tests of the log, run on every adapter: memory, PostgreSQL and Kafka."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ async def test_a_killed_appender_leaves_no_gap_and_loses_nothing_confirmed(place
 
 
 @every_log
-async def test_a_batch_stands_whole_and_in_its_order_beside_others(place: Place, log: Log) -> None:
+async def test_a_batch_is_contiguous_and_keeps_its_order(place: Place, log: Log) -> None:
     other = place.open()
     appenders = [log.appender(EVENTS_TOPIC), other.appender(EVENTS_TOPIC)]
     batches = [
@@ -147,7 +147,7 @@ async def test_a_batch_stands_whole_and_in_its_order_beside_others(place: Place,
 
 
 @every_log
-async def test_an_append_is_answered_only_when_others_can_read_it(place: Place, log: Log) -> None:
+async def test_an_append_completes_only_when_others_can_read_it(place: Place, log: Log) -> None:
     other = place.open()
     appender = log.appender(TOPIC)
     for n in range(20):
@@ -187,7 +187,7 @@ async def test_reading_starts_at_any_offset_and_ends_at_the_end(log: Log) -> Non
 
 
 @every_log
-async def test_a_reader_goes_on_from_where_its_member_says_and_gives_nothing_twice(log: Log) -> None:
+async def test_a_reader_starts_at_the_offset_of_its_member_and_repeats_nothing(log: Log) -> None:
     appender = log.appender(TOPIC)
     await appender.append_many([(p, b"%d" % n) for n in range(30) for p in range(PARTITIONS)])
     reader = log.reader(TOPIC, GROUP, Follower({0: 10, 1: 30}))
@@ -203,7 +203,7 @@ async def test_a_reader_goes_on_from_where_its_member_says_and_gives_nothing_twi
 
 
 @every_log
-async def test_a_storm_on_one_partition_does_not_keep_the_others_waiting(log: Log) -> None:
+async def test_load_on_one_partition_does_not_delay_others(log: Log) -> None:
     appender = log.appender(TOPIC)
     await appender.append_many([(0, b"storm")] * 500 + [(p, b"calm") for p in range(1, PARTITIONS)])
     reader = log.reader(TOPIC, GROUP, Follower())
@@ -255,7 +255,7 @@ async def test_a_waiting_reader_is_woken_by_an_append(log: Log) -> None:
 
 
 @every_log
-async def test_partitions_are_given_back_before_another_reader_gets_them(place: Place, log: Log) -> None:
+async def test_partitions_are_revoked_before_they_are_reassigned(place: Place, log: Log) -> None:
     other = place.open()
     first, second = Follower(), Follower()
     readers = [log.reader(TOPIC, GROUP, first), other.reader(TOPIC, GROUP, second)]
@@ -295,7 +295,7 @@ async def test_partitions_are_given_back_before_another_reader_gets_them(place: 
 
 
 @every_log
-async def test_what_a_member_raises_comes_out_of_poll_and_it_is_asked_again(log: Log) -> None:
+async def test_poll_raises_errors_of_the_member_and_calls_it_again(log: Log) -> None:
     class Hesitant(Follower):
         hesitates = True
 
@@ -317,7 +317,7 @@ async def test_what_a_member_raises_comes_out_of_poll_and_it_is_asked_again(log:
 
 
 @every_log
-async def test_an_offset_that_the_log_does_not_have_is_refused(log: Log) -> None:
+async def test_an_offset_outside_the_log_is_rejected(log: Log) -> None:
     appender = log.appender(TOPIC)
     await appender.append_many([(0, b"%d" % n) for n in range(5)])
     reader = log.reader(TOPIC, GROUP, Follower({0: 6}))
@@ -328,7 +328,7 @@ async def test_an_offset_that_the_log_does_not_have_is_refused(log: Log) -> None
 
 
 @every_log
-async def test_large_records_pass_and_too_large_ones_are_refused_at_once(log: Log) -> None:
+async def test_large_records_are_accepted_and_too_large_ones_rejected_at_once(log: Log) -> None:
     appender = log.appender(TOPIC)
     large = b"x" * MAX_BODY_BYTES
     small, at = await asyncio.gather(appender.append(0, b"small"), appender.append(0, large))
@@ -346,7 +346,7 @@ async def test_large_records_pass_and_too_large_ones_are_refused_at_once(log: Lo
 
 
 @every_log
-async def test_a_partition_that_does_not_exist_fails_nobody_else(log: Log) -> None:
+async def test_an_append_to_a_missing_partition_does_not_fail_others(log: Log) -> None:
     appender = log.appender(TOPIC)
     answers = await asyncio.gather(
         appender.append(0, b"one"),
@@ -361,7 +361,7 @@ async def test_a_partition_that_does_not_exist_fails_nobody_else(log: Log) -> No
 
 
 @every_log
-async def test_closing_waits_for_what_was_taken_and_takes_nothing_more(log: Log) -> None:
+async def test_closing_waits_for_pending_appends_and_rejects_new_ones(log: Log) -> None:
     appender = log.appender(TOPIC)
     taken = [appender.append(0, b"%d" % n) for n in range(50)]
     await asyncio.sleep(0)
@@ -374,9 +374,7 @@ async def test_closing_waits_for_what_was_taken_and_takes_nothing_more(log: Log)
 
 
 @every_log
-async def test_a_log_is_the_same_through_every_connection_and_creating_it_again_changes_nothing(
-    place: Place, log: Log
-) -> None:
+async def test_identity_is_stable_across_connections_and_repeated_creation(place: Place, log: Log) -> None:
     other = place.open()
     identity = await log.identity()
     assert identity.kind == place.kind
@@ -387,7 +385,7 @@ async def test_a_log_is_the_same_through_every_connection_and_creating_it_again_
 
 
 @every_log
-async def test_a_log_without_topics_says_so(place: Place) -> None:
+async def test_a_log_without_topics_is_an_error(place: Place) -> None:
     log = place.open()
     with pytest.raises(WrongLog):
         await log.identity()

@@ -1,4 +1,4 @@
-"""What a log says when its server fails: what is certain, what is not, and that it goes on afterwards."""
+"""Failures of the server of a log: known and unknown outcomes, and recovery."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def kafka_log(kafka_bootstrap: str) -> AsyncIterator[KafkaLog]:
 
 
 class Load:
-    """Many tasks that append, one record each at a time, and remember what they were told."""
+    """Concurrent tasks that append one record at a time and record the results."""
 
     def __init__(self, appender: Appender, tasks: int = 50) -> None:
         self.confirmed: dict[bytes, tuple[int, int]] = {}
@@ -63,7 +63,7 @@ class Load:
                 await asyncio.sleep(0.05)
 
     async def confirms(self, more: int) -> None:
-        """Waits until so many more have been confirmed."""
+        """Waits until this number of further appends is confirmed."""
         wanted = len(self.confirmed) + more
         async with asyncio.timeout(40):
             while len(self.confirmed) < wanted:  # noqa: ASYNC110
@@ -96,7 +96,7 @@ async def end_connections(database: asyncpg.Connection, purpose: str) -> int:
     return len(ended)
 
 
-async def test_an_appender_that_loses_its_connection_goes_on(
+async def test_an_appender_continues_after_losing_its_connection(
     postgres_log: PostgresLog, database: asyncpg.Connection
 ) -> None:
     appender = postgres_log.appender(TOPIC)
@@ -110,7 +110,7 @@ async def test_an_appender_that_loses_its_connection_goes_on(
     await appender.close()
 
 
-async def test_a_reader_that_loses_its_connection_has_lost_its_partitions(
+async def test_a_reader_that_loses_its_connection_loses_its_partitions(
     postgres_log: PostgresLog, database: asyncpg.Connection
 ) -> None:
     appender = postgres_log.appender(TOPIC)
@@ -137,7 +137,7 @@ async def test_a_reader_that_loses_its_connection_has_lost_its_partitions(
     await appender.close()
 
 
-async def test_more_than_can_wait_is_refused_at_once(postgres_log: PostgresLog) -> None:
+async def test_appends_beyond_the_queue_limit_are_rejected_at_once(postgres_log: PostgresLog) -> None:
     appender = postgres_log.appender(TOPIC)
     answers = await asyncio.gather(
         *[appender.append(n % 2, b"%d" % n) for n in range(MAX_PENDING_RECORDS + 100)],
@@ -151,7 +151,7 @@ async def test_more_than_can_wait_is_refused_at_once(postgres_log: PostgresLog) 
 
 
 @pytest.mark.parametrize("kind", ["postgres", "kafka"])
-async def test_a_server_that_is_not_there_is_said_at_once_and_certainly(
+async def test_a_missing_server_is_reported_at_once_with_a_known_outcome(
     kind: str, unused_tcp_port: int
 ) -> None:
     address = f"127.0.0.1:{unused_tcp_port}"
@@ -225,7 +225,7 @@ def lose_a_batch(appender: KafkaAppender, partition: TopicPartition) -> None:
 
 @pytest.mark.kafka
 @pytest.mark.slow
-async def test_a_kafka_that_is_killed_and_started_again_loses_nothing_and_doubles_nothing(
+async def test_a_restarted_kafka_neither_loses_nor_duplicates_records(
     tmp_path: Path,
 ) -> None:
     node = start_node(tmp_path / "kafka")

@@ -1,4 +1,4 @@
-"""Which log is opened, and that a database keeps to the one it belongs to."""
+"""Opening of the configured log, and the binding of a database to one log."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from runtime.log.postgres import PostgresLog
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 
 
-async def test_kafka_is_opened_where_it_is_set_and_the_database_otherwise() -> None:
+async def test_kafka_is_opened_if_configured_and_the_database_otherwise() -> None:
     assert isinstance(await open_log("127.0.0.1:9092", "postgresql:///aisle"), KafkaLog)
     assert isinstance(await open_log(None, "postgresql:///aisle"), PostgresLog)
     with pytest.raises(ValueError, match="AISLE_DATABASE_URL"):
         await open_log(None, None)
 
 
-async def test_a_database_belongs_to_its_first_log_for_good(
+async def test_a_database_stays_bound_to_its_first_log(
     database: asyncpg.Connection, database_url: str
 ) -> None:
     first = await open_log(None, database_url)
@@ -41,7 +41,7 @@ async def test_a_database_belongs_to_its_first_log_for_good(
     await first.close()
 
 
-async def test_a_new_database_is_not_given_a_log_that_has_commands(database: asyncpg.Connection) -> None:
+async def test_a_new_database_rejects_a_log_with_commands(database: asyncpg.Connection) -> None:
     log = MemoryLog(lambda: 0)
     await log.create(2)
     log.put(COMMANDS_TOPIC, 1, b"{}")
@@ -58,7 +58,7 @@ async def test_a_database_without_tables_is_named(database_url: str, database: a
 
 
 @pytest.mark.kafka
-async def test_topics_made_anew_are_another_log(database: asyncpg.Connection, kafka_bootstrap: str) -> None:
+async def test_recreated_topics_are_another_log(database: asyncpg.Connection, kafka_bootstrap: str) -> None:
     log = KafkaLog(kafka_bootstrap, prefix=(prefix := f"{uuid.uuid4().hex}."))
     await log.create(1)
     await bind_log(database, log)
@@ -81,7 +81,7 @@ async def test_topics_made_anew_are_another_log(database: asyncpg.Connection, ka
         ("max.message.bytes", "1048588"),
     ],
 )
-async def test_a_topic_with_other_settings_is_refused_with_the_command_that_mends_it(
+async def test_a_topic_with_other_settings_is_rejected_with_the_correcting_command(
     kafka_bootstrap: str, name: str, value: str
 ) -> None:
     prefix = f"{uuid.uuid4().hex}."
@@ -96,7 +96,7 @@ async def test_a_topic_with_other_settings_is_refused_with_the_command_that_mend
     await log.close()
 
 
-def test_an_offset_outside_of_the_log_is_refused() -> None:
+def test_a_next_offset_outside_of_the_log_is_rejected() -> None:
     bounds = {0: (0, 10), 1: (5, 10)}
     check_bounds({0: 0, 1: 5}, bounds)
     check_bounds({0: 10}, bounds)

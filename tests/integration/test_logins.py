@@ -54,7 +54,7 @@ async def test_a_wrong_password_and_an_unknown_account_look_alike_and_cost_the_s
     assert all(extract_parameters(stored) == extract_parameters(hashed[0]) for stored in hashed)
 
 
-async def test_a_refresh_token_is_good_once_and_its_return_ends_the_login(client: httpx.AsyncClient) -> None:
+async def test_a_refresh_token_is_valid_once_and_its_reuse_ends_the_login(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     first = await log_in(client)
     other = await log_in(client)
@@ -122,7 +122,7 @@ async def test_a_forgotten_password_is_reset_once_by_a_link(
     await log_in(client, password="another good one")
 
 
-async def test_a_link_older_than_its_time_is_no_good(server: Server, client: httpx.AsyncClient) -> None:
+async def test_an_expired_link_is_invalid(server: Server, client: httpx.AsyncClient) -> None:
     await sign_up(client)
     await client.post("/api/password/forgot", json={"email": ADA["email"]})
     await server.sql("UPDATE password_resets SET expires_at = now()")
@@ -135,7 +135,7 @@ async def test_a_link_older_than_its_time_is_no_good(server: Server, client: htt
     assert answer.json()["errors"][0]["field"] == "token"
 
 
-async def test_of_two_refreshes_at_once_one_is_answered_and_the_login_ends(client: httpx.AsyncClient) -> None:
+async def test_of_two_concurrent_refreshes_one_succeeds_and_the_login_ends(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     for _ in range(5):
         spent = {"refresh": (await log_in(client))["refresh"]}
@@ -186,7 +186,7 @@ async def test_a_login_by_the_old_password_does_not_outlive_a_change_on_its_way(
     assert not await server.sql("SELECT FROM logins")
 
 
-async def test_of_two_who_change_a_password_at_once_one_succeeds(client: httpx.AsyncClient) -> None:
+async def test_of_concurrent_password_changes_one_succeeds(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     headers = bearer((await log_in(client))["access"])
     changes = [{"password": f"a new pass word {n}", "old_password": PASSWORD} for n in range(3)]

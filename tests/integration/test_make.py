@@ -1,4 +1,4 @@
-"""The Makefile on machines that lack something: it works, or says at once what to do."""
+"""The Makefile on machines with missing programs: it works, or names the remedy at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A customer with very many bookings pages through them: each once, newest first."""
+"""Pagination of ten thousand bookings: each once, newest first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SELECT b.booking_id, 1, CASE WHEN n % 3 = 0 THEN $2::bigint ELSE $3 END, 'confir
   FROM unnest($1::uuid[]) WITH ORDINALITY b (booking_id, n)"""
 
 
-async def test_pages_through_ten_thousand_bookings_leave_nothing_out(
+async def test_pages_of_ten_thousand_bookings_are_complete(
     settings: Callable[..., Settings], database_url: str, redis_url: str
 ) -> None:
     made = settings(

@@ -1,4 +1,4 @@
-"""What the notifier makes of events and wishes for letters, on a real PostgreSQL and over real SMTP."""
+"""E-mails for events and requests, with a real PostgreSQL and over real SMTP."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ async def environment(
         yield environment
 
 
-async def test_a_confirmed_booking_brings_a_letter_with_its_tickets(environment: NotifierEnvironment) -> None:
+async def test_a_confirmed_booking_sends_an_e_mail_with_its_tickets(environment: NotifierEnvironment) -> None:
     async with environment.notifier():
         environment.confirmed("0-5-0")
         delivery = await environment.until_status("0-5-0", "sent")
-    (letter,) = environment.post.letters
-    assert letter["To"] == "Ada <ada@example.org>"
-    assert "The Lighthouse at Noon" in letter["Subject"]
-    (pdf,) = letter.iter_attachments()
+    (message,) = environment.post.messages
+    assert message["To"] == "Ada <ada@example.org>"
+    assert "The Lighthouse at Noon" in message["Subject"]
+    (pdf,) = message.iter_attachments()
     assert pdf.get_content().startswith(b"%PDF-")
     assert delivery["sent_at"] is not None
     assert delivery["taken_by"] is None
@@ -37,7 +37,7 @@ async def test_a_confirmed_booking_brings_a_letter_with_its_tickets(environment:
 
 
 @pytest.mark.parametrize("zone", ["localtime", "Mars/Olympus", "", "../x"])
-async def test_a_show_with_an_unusable_zone_brings_its_e_mails_in_the_venues(
+async def test_e_mails_of_a_show_with_an_unusable_zone_use_the_venues(
     environment: NotifierEnvironment, zone: str
 ) -> None:
     await environment.database.execute(
@@ -49,8 +49,8 @@ async def test_a_show_with_an_unusable_zone_brings_its_e_mails_in_the_venues(
         environment.happens(BookingConfirmed(booking), "0-5-0")
         environment.happens(BookingCancelled(booking), "0-6-0")
         await environment.until_status("0-6-0", "sent")
-    assert len(environment.post.letters) == 2
-    for e_mail in environment.post.letters:
+    assert len(environment.post.messages) == 2
+    for e_mail in environment.post.messages:
         text = e_mail.get_body(("plain",))
         assert text is not None
         assert "1:45" in text.get_content()
@@ -66,13 +66,13 @@ async def test_a_repeated_event_sends_nothing_twice(environment: NotifierEnviron
         environment.happens(event, "0-5-0")
         environment.confirmed("0-7-0")
         await environment.until_status("0-7-0", "sent")
-    assert len(environment.post.letters) == 3
+    assert len(environment.post.messages) == 3
     assert len(set(environment.post.ids)) == 3
 
 
-async def test_letters_about_one_booking_go_out_in_order(environment: NotifierEnvironment) -> None:
+async def test_e_mails_about_one_booking_are_sent_in_order(environment: NotifierEnvironment) -> None:
     answers = ["451 later", None, None, None]
-    environment.post.on_letter = lambda _letter: answers.pop(0)
+    environment.post.on_message = lambda _message: answers.pop(0)
     booking = environment.booking()
     async with environment.notifier():
         environment.happens(BookingConfirmed(booking), "0-1-0")
@@ -82,11 +82,11 @@ async def test_letters_about_one_booking_go_out_in_order(environment: NotifierEn
         assert await environment.status("0-2-0") == "due"
         await environment.make_due()
         await environment.until_status("0-2-0", "sent")
-    subjects = [letter["Subject"].partition(":")[0] for letter in environment.post.letters]
+    subjects = [message["Subject"].partition(":")[0] for message in environment.post.messages]
     assert subjects == ["Your tickets", "Your tickets", "Cancelled"]
 
 
-async def test_who_has_forgotten_their_account_gets_nothing(environment: NotifierEnvironment) -> None:
+async def test_a_deleted_account_gets_no_e_mail(environment: NotifierEnvironment) -> None:
     await environment.database.execute(
         "UPDATE users SET email = NULL, username = NULL, name = '', password_hash = NULL WHERE user_id = 3"
     )
@@ -96,10 +96,10 @@ async def test_who_has_forgotten_their_account_gets_nothing(environment: Notifie
         skipped = await environment.until_status("0-1-0", "skipped")
         await environment.until_status("0-2-0", "skipped")
     assert skipped["last_error"] == "the account was deleted"
-    assert environment.post.letters == []
+    assert environment.post.messages == []
 
 
-async def test_records_that_cannot_be_read_are_passed_over(environment: NotifierEnvironment) -> None:
+async def test_unreadable_records_are_skipped(environment: NotifierEnvironment) -> None:
     async with environment.notifier():
         for body in (
             b"",
@@ -110,10 +110,10 @@ async def test_records_that_cannot_be_read_are_passed_over(environment: Notifier
             environment.log.put(EVENTS_TOPIC, 0, body)
         environment.confirmed("0-9-0")
         await environment.until_status("0-9-0", "sent")
-    assert len(environment.post.letters) == 1
+    assert len(environment.post.messages) == 1
 
 
-async def test_a_letter_that_cannot_be_written_does_not_stop_the_others(
+async def test_a_failed_composition_does_not_block_other_e_mails(
     environment: NotifierEnvironment,
 ) -> None:
     booking = environment.booking()
@@ -126,20 +126,20 @@ async def test_a_letter_that_cannot_be_written_does_not_stop_the_others(
     assert "there is no show 8" in delivery["last_error"]
 
 
-async def test_line_ends_in_a_title_make_no_headers(environment: NotifierEnvironment) -> None:
+async def test_line_ends_in_a_title_inject_no_headers(environment: NotifierEnvironment) -> None:
     await environment.database.execute(
         "UPDATE movies SET title = E'Evil\\r\\nBcc: eve@example.org\\r\\n\\r\\nhello'"
     )
     async with environment.notifier():
         environment.confirmed("0-1-0")
         await environment.until_status("0-1-0", "sent")
-    (letter,) = environment.post.letters
-    assert letter["Bcc"] is None
-    assert "Evil Bcc: eve@example.org hello" in letter["Subject"]
-    assert len(list(letter.iter_attachments())) == 1
+    (message,) = environment.post.messages
+    assert message["Bcc"] is None
+    assert "Evil Bcc: eve@example.org hello" in message["Subject"]
+    assert len(list(message.iter_attachments())) == 1
 
 
-async def test_letters_that_the_gateways_want_are_sent_and_their_secrets_forgotten(
+async def test_requested_e_mails_are_sent_and_their_secrets_deleted(
     environment: NotifierEnvironment,
 ) -> None:
     async with environment.notifier():
@@ -151,16 +151,16 @@ async def test_letters_that_the_gateways_want_are_sent_and_their_secrets_forgott
         )
         await environment.until_status("letter-1", "sent")
         reset = await environment.until_status("letter-2", "sent")
-    assert [letter["Subject"] for letter in environment.post.letters] == [
+    assert [message["Subject"] for message in environment.post.messages] == [
         "Welcome to Aisle",
         "Set a new password",
     ]
-    assert "s3cret" in str(environment.post.letters[1])
+    assert "s3cret" in str(environment.post.messages[1])
     assert reset["payload"] == b"{}"
     assert await environment.database.fetchval("SELECT count(*) FROM letters_wanted") == 0
 
 
-async def test_a_reset_link_that_is_too_old_is_not_sent(environment: NotifierEnvironment) -> None:
+async def test_an_expired_reset_link_is_not_sent(environment: NotifierEnvironment) -> None:
     await environment.database.execute(
         "INSERT INTO letters_wanted (user_id, kind, data, created_at) "
         """VALUES (3, 'password_reset', '{"token": "s3cret"}', now() - interval '31 minutes')"""
@@ -168,7 +168,7 @@ async def test_a_reset_link_that_is_too_old_is_not_sent(environment: NotifierEnv
     async with environment.notifier():
         skipped = await environment.until_status("letter-1", "skipped")
     assert skipped["payload"] == b"{}"
-    assert environment.post.letters == []
+    assert environment.post.messages == []
 
 
 def _fields(booking: Booking) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a scrape says of e-mails that are still to be sent, and that it does not look at all of them."""
+"""Metrics of pending e-mails, and the bounded cost of a scrape."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def pool(database_url: str) -> AsyncIterator[postgres.Pool]:
     await made.close()
 
 
-async def test_what_waits_is_counted_and_the_oldest_has_an_age(
+async def test_the_backlog_has_a_count_and_the_age_of_the_oldest(
     database: asyncpg.Connection, pool: postgres.Pool
 ) -> None:
     subject = MeasuredDeliveries(pool, "me")
@@ -51,7 +51,7 @@ async def test_what_waits_is_counted_and_the_oldest_has_an_age(
     assert 3600 <= families["aisle_letters_oldest_seconds"].samples[0].value < 3700
 
 
-async def test_many_are_estimated(database: asyncpg.Connection, pool: postgres.Pool) -> None:
+async def test_a_large_backlog_is_estimated(database: asyncpg.Connection, pool: postgres.Pool) -> None:
     subject = Deliveries(pool, "me")
     await database.execute(FILL, "d", "due", COUNTED_EXACTLY)
     assert (await subject.backlog()).waiting == COUNTED_EXACTLY

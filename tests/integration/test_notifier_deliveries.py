@@ -1,4 +1,4 @@
-"""Letters that mail servers put off or refuse, and notifiers that stop, die or share the work: each is sent once."""
+"""Deliveries with deferrals, rejections, and notifiers that stop, are killed or share the work."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ async def environment(
         yield environment
 
 
-async def test_a_notifier_goes_on_where_the_last_one_stopped(environment: NotifierEnvironment) -> None:
+async def test_a_notifier_continues_at_the_stored_offset(environment: NotifierEnvironment) -> None:
     async with environment.notifier():
         environment.confirmed("0-1-0")
         await environment.until_status("0-1-0", "sent")
     environment.confirmed("0-2-0")
     async with environment.notifier():
         await environment.until_status("0-2-0", "sent")
-    assert len(environment.post.letters) == 2
+    assert len(environment.post.messages) == 2
     assert (
         await environment.database.fetchval("SELECT next_offset FROM consumer_offsets WHERE partition = 0")
         == 2
     )
 
 
-async def test_letters_wait_for_a_mail_server_that_is_away(environment: NotifierEnvironment) -> None:
+async def test_deliveries_wait_for_an_unavailable_mail_server(environment: NotifierEnvironment) -> None:
     await environment.post.close()
     async with environment.notifier():
         for number in range(3):
             environment.confirmed(f"0-{number}-0")
         await environment.until_status("0-2-0", "due")
         await asyncio.sleep(1.2)
-        assert environment.post.letters == []
+        assert environment.post.messages == []
         await environment.post.open()
         for number in range(3):
             delivery = await environment.until_status(f"0-{number}-0", "sent")
@@ -51,7 +51,7 @@ async def test_letters_wait_for_a_mail_server_that_is_away(environment: Notifier
     assert len(set(environment.post.ids)) == 3
 
 
-async def test_a_connection_that_breaks_between_letters_is_opened_again(
+async def test_a_broken_idle_connection_is_reopened(
     environment: NotifierEnvironment,
 ) -> None:
     async with environment.notifier():
@@ -62,10 +62,10 @@ async def test_a_connection_that_breaks_between_letters_is_opened_again(
         await asyncio.sleep(2.1)
         environment.confirmed("0-2-0")
         await environment.until_status("0-2-0", "sent")
-    assert len(environment.post.letters) == 2
+    assert len(environment.post.messages) == 2
 
 
-async def test_a_letter_refused_for_good_has_failed_and_the_others_go_on(
+async def test_a_rejected_message_fails_and_others_are_sent(
     environment: NotifierEnvironment,
 ) -> None:
     environment.post.refusals["bob@example.org"] = "550 5.1.1 no such mailbox"
@@ -78,16 +78,16 @@ async def test_a_letter_refused_for_good_has_failed_and_the_others_go_on(
     assert failed["attempts"] == 1
 
 
-async def test_a_letter_that_is_deferred_is_tried_again_later_under_the_same_id(
+async def test_a_deferred_message_is_retried_under_the_same_id(
     environment: NotifierEnvironment,
 ) -> None:
     seen: list[str] = []
 
-    def greylist(letter: Any) -> str | None:
-        seen.append(letter["Message-ID"])
+    def greylist(message: Any) -> str | None:
+        seen.append(message["Message-ID"])
         return "451 4.7.1 try again" if len(seen) == 1 else None
 
-    environment.post.on_letter = greylist
+    environment.post.on_message = greylist
     async with environment.notifier():
         environment.confirmed("0-1-0")
         environment.confirmed("0-2-0")
@@ -103,7 +103,7 @@ async def test_a_letter_that_is_deferred_is_tried_again_later_under_the_same_id(
     assert len(set(seen)) == 2
 
 
-async def test_two_notifiers_share_the_work_and_send_each_letter_once(
+async def test_two_notifiers_share_the_work_and_send_each_e_mail_once(
     environment: NotifierEnvironment,
 ) -> None:
     async with environment.notifier(), environment.notifier():
@@ -115,7 +115,7 @@ async def test_two_notifiers_share_the_work_and_send_each_letter_once(
     assert len(set(environment.post.ids)) == 60
 
 
-async def test_a_letter_in_the_hand_of_a_killed_notifier_is_sent_when_its_lease_runs_out(
+async def test_a_delivery_of_a_killed_notifier_is_sent_after_its_lease_expires(
     environment: NotifierEnvironment,
 ) -> None:
     pool = await postgres.create_pool(environment.database_url, "dead", min_size=1, max_size=1)
@@ -137,7 +137,7 @@ async def test_a_letter_in_the_hand_of_a_killed_notifier_is_sent_when_its_lease_
     await pool.close()
 
 
-async def test_a_lease_is_kept_as_long_as_its_holder_lives(environment: NotifierEnvironment) -> None:
+async def test_a_lease_is_renewed_while_its_holder_lives(environment: NotifierEnvironment) -> None:
     pool = await postgres.create_pool(environment.database_url, "holder", min_size=1, max_size=1)
     async with environment.notifier():
         environment.confirmed("0-1-0")
@@ -168,22 +168,22 @@ async def test_the_notifier_survives_its_database_connections(environment: Notif
     assert len(set(environment.post.ids)) == 2
 
 
-async def test_a_stop_finishes_the_letter_in_hand_and_gives_the_others_back(
+async def test_a_stop_finishes_the_current_delivery_and_releases_the_others(
     environment: NotifierEnvironment,
 ) -> None:
     for number in range(5):
         environment.confirmed(f"0-{number}-0")
     arrived = asyncio.Event()
 
-    def note(_letter: Any) -> None:
+    def note(_message: Any) -> None:
         arrived.set()
 
-    environment.post.on_letter = note
+    environment.post.on_message = note
     async with environment.notifier():
         await arrived.wait()
     rows = await environment.database.fetch(
         "SELECT status, attempts, taken_by, due_at <= now() AS due FROM deliveries"
     )
-    assert sum(row["status"] == "sent" for row in rows) == len(environment.post.letters)
+    assert sum(row["status"] == "sent" for row in rows) == len(environment.post.messages)
     assert all(row["taken_by"] is None for row in rows)
     assert all(row["attempts"] == 0 and row["due"] for row in rows if row["status"] == "due")

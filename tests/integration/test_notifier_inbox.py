@@ -25,7 +25,7 @@ from notifier.mailer import Mailer, MailServer, MailServerUnavailable, MessageRe
 SENDER = message.parse_mailbox("Aisle <tickets@venue.example>")
 
 
-class Post:
+class InboxFixture:
     """An inbox with a mailer in front of it and the pages behind it."""
 
     def __init__(self, home: Path) -> None:
@@ -71,8 +71,8 @@ class Post:
 
 
 @pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    post = Post(tmp_path)
+async def post(tmp_path: Path) -> AsyncIterator[InboxFixture]:
+    post = InboxFixture(tmp_path)
     port = await post.inbox.start()
     server = MailServer("127.0.0.1", port, tls=False, starttls="off", username=None, password=None)
     post.mailer = Mailer(server, SENDER)
@@ -81,53 +81,53 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
     await post.inbox.close()
 
 
-async def test_what_is_sent_is_found_in_the_inbox(post: Post) -> None:
+async def test_a_sent_message_is_in_the_inbox(post: InboxFixture) -> None:
     await post.send(subject="Grüße, बर्फी")
     (listed,) = await post.listed()
     assert listed["to"] == "Ada <ada@example.org>"
     assert listed["subject"] == "Grüße, बर्फी"
-    letter = (await post.pages.get(listed["url"], headers={"Accept": "application/json"})).json()
-    assert letter["text"] == "Hi\n"
-    assert letter["html"] == "<p>Hi</p>\n"
-    assert letter["message_id"] == "<1@venue.example>"
-    (attached,) = letter["attachments"]
+    email = (await post.pages.get(listed["url"], headers={"Accept": "application/json"})).json()
+    assert email["text"] == "Hi\n"
+    assert email["html"] == "<p>Hi</p>\n"
+    assert email["message_id"] == "<1@venue.example>"
+    (attached,) = email["attachments"]
     assert (attached["name"], attached["content_type"]) == ("ticket-é.pdf", "application/pdf")
     pdf = await post.pages.get(attached["url"])
     assert pdf.content == b"%PDF-1.7 \0\r\n."
     assert pdf.headers["content-disposition"] == "attachment; filename*=UTF-8''ticket-%C3%A9.pdf"
-    raw = await post.pages.get(letter["raw_url"])
+    raw = await post.pages.get(email["raw_url"])
     assert raw.content.startswith(b"From: Aisle <tickets@venue.example>\r\n")
 
 
-async def test_the_newest_letters_come_first_page_by_page(post: Post) -> None:
+async def test_e_mails_are_listed_newest_first_in_pages(post: InboxFixture) -> None:
     for number in range(5):
-        await post.send(subject=f"Letter {number}")
+        await post.send(subject=f"E-mail {number}")
         await asyncio.sleep(0.002)
-    assert [item["subject"] for item in await post.listed()] == [f"Letter {n}" for n in (4, 3, 2, 1, 0)]
+    assert [item["subject"] for item in await post.listed()] == [f"E-mail {n}" for n in (4, 3, 2, 1, 0)]
     first = (await post.pages.get("/inbox?format=json&limit=3")).json()
-    assert [item["subject"] for item in first["items"]] == ["Letter 4", "Letter 3", "Letter 2"]
+    assert [item["subject"] for item in first["items"]] == ["E-mail 4", "E-mail 3", "E-mail 2"]
     rest = (await post.pages.get(f"/inbox?format=json&limit=3&cursor={first['next_cursor']}")).json()
-    assert [item["subject"] for item in rest["items"]] == ["Letter 1", "Letter 0"]
+    assert [item["subject"] for item in rest["items"]] == ["E-mail 1", "E-mail 0"]
     assert rest["next_cursor"] is None
     page = await post.pages.get("/inbox?limit=3")
     assert first["next_cursor"] in page.text
 
 
-async def test_letters_to_one_address_can_be_asked_for(post: Post) -> None:
+async def test_e_mails_are_filtered_by_address(post: InboxFixture) -> None:
     await post.send(to="ada@example.org")
     await post.send(to="bob@example.org")
     assert [item["to"] for item in await post.listed("&to=BOB@example.org")] == ["Ada <bob@example.org>"]
     assert await post.listed("&to=eve@example.org") == []
 
 
-async def test_the_inbox_keeps_the_newest_letters(post: Post) -> None:
+async def test_the_inbox_keeps_the_newest_e_mails(post: InboxFixture) -> None:
     old = post.folder / f"{0:013d}-00000000.eml"
     old.write_bytes(b"Subject: old\r\n\r\n")
     left = post.folder / f"{0:013d}-00000000.part"
     left.write_bytes(b"half")
     os.utime(left, (0, 0))
     for number in range(50):
-        await post.send(subject=f"Letter {number}")
+        await post.send(subject=f"E-mail {number}")
         if number % 10 == 0:
             await asyncio.sleep(0.002)
     assert len(list(post.folder.iterdir())) == 10
@@ -135,7 +135,7 @@ async def test_the_inbox_keeps_the_newest_letters(post: Post) -> None:
     assert not left.exists()
 
 
-async def test_the_inbox_keeps_no_more_than_so_many_bytes(tmp_path: Path) -> None:
+async def test_the_inbox_has_a_size_limit(tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / f"{number:013d}-00000000.eml").write_bytes(b"x" * 1000)
     inbox = InboxServer(tmp_path, max_bytes=2500)
@@ -144,7 +144,7 @@ async def test_the_inbox_keeps_no_more_than_so_many_bytes(tmp_path: Path) -> Non
     assert sorted(name[:13] for name in os.listdir(tmp_path)) == [f"{3:013d}", f"{4:013d}"]
 
 
-async def test_what_a_letter_contains_can_do_nothing_on_its_page(post: Post) -> None:
+async def test_the_html_of_an_e_mail_is_sandboxed(post: InboxFixture) -> None:
     await post.send(subject="<script>alert(1)</script>", html="<script>alert(2)</script><p>Hi</p>")
     (listed,) = await post.listed()
     page = await post.pages.get(listed["url"])
@@ -172,13 +172,13 @@ async def test_what_a_letter_contains_can_do_nothing_on_its_page(post: Post) -> 
         "/inbox/1795000000000-00000000/attachments/x",
     ],
 )
-async def test_what_is_not_there_is_not_found(post: Post, path: str) -> None:
+async def test_an_unknown_e_mail_is_not_found(post: InboxFixture, path: str) -> None:
     answer = await post.pages.get(path)
     assert answer.status_code == 404
     assert answer.json()["code"] == "not_found"
 
 
-async def test_an_attachment_that_is_not_there_is_not_found(post: Post) -> None:
+async def test_an_unknown_attachment_is_not_found(post: InboxFixture) -> None:
     await post.send()
     (listed,) = await post.listed()
     for number in (0, 2, 10**30):
@@ -186,7 +186,7 @@ async def test_an_attachment_that_is_not_there_is_not_found(post: Post) -> None:
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=abc", "format=xml"])
-async def test_a_query_that_is_wrong_is_refused(post: Post, query: str) -> None:
+async def test_an_invalid_query_is_rejected(post: InboxFixture, query: str) -> None:
     answer = await post.pages.get(f"/inbox?{query}")
     assert answer.status_code == 400
     assert answer.json()["code"] == "validation"
@@ -217,20 +217,20 @@ async def test_a_query_that_is_wrong_is_refused(post: Post, query: str) -> None:
         ("", {}, 403),
     ],
 )
-async def test_the_inbox_is_shown_to_this_machine_alone(
-    post: Post, address: str, headers: dict[str, str], status: int
+async def test_the_inbox_serves_only_this_machine(
+    post: InboxFixture, address: str, headers: dict[str, str], status: int
 ) -> None:
     async with post.client(address) as client:
         assert (await client.get("/inbox", headers=headers)).status_code == status
 
 
-async def test_an_inbox_that_was_never_used_is_empty(tmp_path: Path) -> None:
-    fresh = Post(tmp_path / "nowhere")
+async def test_an_unused_inbox_is_empty(tmp_path: Path) -> None:
+    fresh = InboxFixture(tmp_path / "nowhere")
     assert await fresh.listed() == []
     assert "No e-mails yet" in (await fresh.pages.get("/inbox")).text
 
 
-async def test_a_mail_server_that_is_not_there_is_down(post: Post) -> None:
+async def test_a_stopped_mail_server_is_unavailable(post: InboxFixture) -> None:
     await post.send()
     await post.inbox.close()
     await post.mailer.close()
@@ -238,20 +238,20 @@ async def test_a_mail_server_that_is_not_there_is_down(post: Post) -> None:
         await post.send()
 
 
-async def test_an_address_of_another_script_is_taken(post: Post) -> None:
+async def test_a_non_ascii_address_is_accepted(post: InboxFixture) -> None:
     await post.send(to="जॉन@example.org")
     (listed,) = await post.listed()
     assert "जॉन@example.org" in listed["to"]
 
 
-async def test_a_letter_that_is_too_large_is_refused_and_the_next_one_sent(post: Post) -> None:
+async def test_an_oversized_message_is_rejected_and_the_next_one_sent(post: InboxFixture) -> None:
     with pytest.raises(MessageRejected):
         await post.send(html="x" * (17 * 2**20))
     await post.send()
     assert len(await post.listed()) == 1
 
 
-async def test_ids_sort_by_the_time_of_arrival(post: Post) -> None:
+async def test_ids_sort_by_the_time_of_arrival(post: InboxFixture) -> None:
     before = time.time_ns() // 1_000_000
     await post.send()
     (listed,) = await post.listed()

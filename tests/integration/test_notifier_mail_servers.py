@@ -1,4 +1,4 @@
-"""The mailer in front of mail servers of all kinds: TLS, log-ins, refusals."""
+"""The mailer with mail servers of all kinds: TLS, log-ins, rejections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.integration.mail_server import RecordingMailServer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # it is our machine
 
-LETTER = b"From: tickets@venue.example\r\nTo: ada@example.org\r\nSubject: Hello\r\n\r\nHello\r\n"
+MESSAGE = b"From: tickets@venue.example\r\nTo: ada@example.org\r\nSubject: Hello\r\n\r\nHello\r\n"
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +62,7 @@ async def post() -> AsyncIterator[RecordingMailServer]:
 async def send(url: str) -> None:
     mailer = Mailer(read_server(url), parse_mailbox("tickets@venue.example"), timeout_s=5)
     try:
-        await mailer.send("ada@example.org", LETTER)
+        await mailer.send("ada@example.org", MESSAGE)
     finally:
         await mailer.close()
 
@@ -75,20 +75,20 @@ def only_ada(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data:
 async def test_a_log_in_goes_over_starttls(post: RecordingMailServer, server_tls: ssl.SSLContext) -> None:
     await post.open(tls_context=server_tls, require_starttls=True, authenticator=only_ada, auth_required=True)
     await send(f"smtp://ada:p%40ss@localhost:{post.port}?starttls=required")
-    assert len(post.letters) == 1
+    assert len(post.messages) == 1
 
 
 @pytest.mark.usefixtures("trusted")
-async def test_tls_from_the_start_is_spoken_where_the_url_says_so(
+async def test_implicit_tls_is_used_for_smtps_urls(
     post: RecordingMailServer, server_tls: ssl.SSLContext
 ) -> None:
     await post.open(tls=server_tls, authenticator=only_ada, auth_required=True, auth_require_tls=False)
     await send(f"smtps://ada:p%40ss@localhost:{post.port}")
-    assert len(post.letters) == 1
+    assert len(post.messages) == 1
 
 
 @pytest.mark.usefixtures("trusted")
-async def test_a_wrong_password_is_no_fault_of_the_letter(
+async def test_a_wrong_password_does_not_count_against_the_message(
     post: RecordingMailServer, server_tls: ssl.SSLContext
 ) -> None:
     await post.open(tls_context=server_tls, authenticator=only_ada, auth_required=True)
@@ -96,26 +96,26 @@ async def test_a_wrong_password_is_no_fault_of_the_letter(
         await send(f"smtp://ada:wrong@localhost:{post.port}")
 
 
-async def test_a_log_in_that_is_missing_is_no_fault_of_the_letter(post: RecordingMailServer) -> None:
+async def test_a_missing_log_in_does_not_count_against_the_message(post: RecordingMailServer) -> None:
     await post.open(authenticator=only_ada, auth_required=True, auth_require_tls=False)
     with pytest.raises(MailServerUnavailable, match="530"):
         await send(post.url)
 
 
-async def test_a_server_that_nobody_vouches_for_gets_nothing(
+async def test_a_server_with_an_untrusted_certificate_gets_nothing(
     post: RecordingMailServer, server_tls: ssl.SSLContext
 ) -> None:
     await post.open(tls_context=server_tls)
     with pytest.raises(MailServerUnavailable, match=r"(?i)certificate"):
         await send(f"smtp://localhost:{post.port}")
-    assert post.letters == []
+    assert post.messages == []
 
 
 async def test_a_server_without_tls_gets_nothing_where_tls_is_required(post: RecordingMailServer) -> None:
     await post.open(authenticator=only_ada, auth_require_tls=False)
     with pytest.raises(MailServerUnavailable):
         await send(f"smtp://ada:p%40ss@localhost:{post.port}?starttls=required")
-    assert post.letters == []
+    assert post.messages == []
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ async def test_a_server_without_tls_gets_nothing_where_tls_is_required(post: Rec
         ("530 5.7.0 log in first", MailServerUnavailable),
     ],
 )
-async def test_an_answer_about_the_letter_or_about_us_is_told_apart(
+async def test_replies_about_the_message_and_about_the_client_are_distinguished(
     post: RecordingMailServer, answer: str, error: type[Exception]
 ) -> None:
     await post.open()
@@ -136,19 +136,19 @@ async def test_an_answer_about_the_letter_or_about_us_is_told_apart(
     with pytest.raises(error, match=answer[:3]):
         await send(post.url)
     post.refusals.clear()
-    post.on_letter = lambda _letter: answer
+    post.on_message = lambda _message: answer
     with pytest.raises(error, match=answer[:3]):
         await send(post.url)
 
 
-async def test_a_letter_on_which_the_connection_breaks_may_have_been_taken(post: RecordingMailServer) -> None:
+async def test_a_broken_connection_defers_the_message(post: RecordingMailServer) -> None:
     await post.open()
-    post.on_letter = lambda _letter: post.hang_up()
+    post.on_message = lambda _message: post.hang_up()
     with pytest.raises(MessageDeferred):
         await send(post.url)
 
 
-async def test_nothing_behind_a_port_is_a_server_that_is_down(post: RecordingMailServer) -> None:
+async def test_a_closed_port_is_an_unavailable_server(post: RecordingMailServer) -> None:
     await post.open()
     await post.close()
     with pytest.raises(MailServerUnavailable):

@@ -96,8 +96,8 @@ def test_every_operation_documents_body_security_and_problems(document: dict[str
 def test_examples_match_their_schemas(document: dict[str, Any]) -> None:
     seen = 0
     for call, operation in operations(document).items():
-        told = [operation.get("requestBody", {}), *operation["responses"].values()]
-        for content in (content for one in told for content in one.get("content", {}).values()):
+        parts = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for content in (content for one in parts for content in one.get("content", {}).values()):
             if "example" in content:
                 schema = content["schema"] | {"components": document["components"]}
                 errors = list(jsonschema.Draft202012Validator(schema).iter_errors(content["example"]))
@@ -172,7 +172,7 @@ async def test_pages_load_no_external_resources_and_no_inline_scripts(
 
 
 async def test_the_front_page_escapes_what_it_shows(server: Server, client: httpx.AsyncClient) -> None:
-    assert "Nothing is on" in (await client.get("/")).text
+    assert "There are no upcoming shows" in (await client.get("/")).text
     async with server.client(1, "staff") as staff:
         title = "<script>alert(1)</script> & बारिश"
         movie = (await staff.post("/api/movies", json={"title": title, "duration_minutes": 9})).json()["id"]

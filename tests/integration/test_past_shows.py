@@ -57,7 +57,7 @@ async def test_a_new_show_does_not_start_in_the_past(staff: httpx.AsyncClient) -
     )
 
 
-async def test_several_faults_of_a_new_show_are_told_together(staff: httpx.AsyncClient) -> None:
+async def test_all_errors_of_a_new_show_are_reported(staff: httpx.AsyncClient) -> None:
     movie = await add_movie(staff)
     wanted = a_show(movie, starts_at=at(days=-2), sales_end_at=at(days=-4), sales_start_at=at(days=-3))
     assert refused(await staff.post("/api/shows", json=wanted)) == ["sales_end_at", "starts_at"]

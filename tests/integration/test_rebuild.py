@@ -1,4 +1,4 @@
-"""`aisle rebuild` makes of a show's decisions what the workers made of them, whatever has become of that."""
+"""`aisle rebuild` restores the rows that the workers wrote from the decisions of a show."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def rows(environment: WorkerEnvironment, table: str, schema: str = "public
     ]
 
 
-async def test_a_show_rebuilt_in_a_schema_of_its_own_is_what_is_stored(
+async def test_a_rebuilt_show_equals_the_stored_one(
     environment: WorkerEnvironment,
 ) -> None:
     compared = await rebuild(environment.database_url, 7, "rebuilt_show_7")
@@ -74,7 +74,7 @@ async def test_a_show_rebuilt_in_a_schema_of_its_own_is_what_is_stored(
     )
 
 
-async def test_what_was_changed_by_hand_shows_as_a_difference_and_stays(
+async def test_a_manual_change_is_reported_and_not_reverted(
     environment: WorkerEnvironment,
 ) -> None:
     await environment.db.execute("DELETE FROM claims WHERE show_id = 7 AND seat = 3")
@@ -87,19 +87,19 @@ async def test_what_was_changed_by_hand_shows_as_a_difference_and_stays(
 
 
 @pytest.mark.parametrize("name", ["public", "pg_catalog", "Rebuilt", "a b", "x; DROP TABLE claims", ""])
-async def test_only_a_scratch_schema_is_written_to(environment: WorkerEnvironment, name: str) -> None:
+async def test_only_a_scratch_schema_is_accepted(environment: WorkerEnvironment, name: str) -> None:
     with pytest.raises(CannotStart, match="not a name for a scratch schema"):
         await rebuild(environment.database_url, 7, name)
 
 
-async def test_a_schema_that_no_rebuild_made_is_left_alone(environment: WorkerEnvironment) -> None:
+async def test_a_schema_of_another_origin_is_not_replaced(environment: WorkerEnvironment) -> None:
     await environment.db.execute("CREATE SCHEMA precious; CREATE TABLE precious.things ()")
     with pytest.raises(CannotStart, match="no rebuild made"):
         await rebuild(environment.database_url, 7, "precious")
     assert await environment.db.fetchval("SELECT count(*) FROM precious.things") == 0
 
 
-async def test_put_in_place_it_mends_what_is_stored_and_nothing_else(environment: WorkerEnvironment) -> None:
+async def test_replace_corrects_the_rows_of_this_show_only(environment: WorkerEnvironment) -> None:
     good = {table: await rows(environment, table) for table in ("show_states", "claims", "bookings")}
     await environment.db.execute("UPDATE claims SET seat = seat + 10 WHERE show_id = 7")
     await environment.db.execute("DELETE FROM bookings WHERE show_id = 7 AND status = 'confirmed'")
@@ -110,7 +110,7 @@ async def test_put_in_place_it_mends_what_is_stored_and_nothing_else(environment
     assert (await verify(environment.database_url, environment.log)).differences == []
 
 
-async def test_a_worker_that_has_the_show_in_memory_is_fenced_and_its_successor_sees_what_is_in_place(
+async def test_replace_fences_the_worker_and_its_successor_loads_the_new_rows(
     environment: WorkerEnvironment,
 ) -> None:
     environment.put(environment.open_show(8))
@@ -133,7 +133,7 @@ async def test_a_worker_that_has_the_show_in_memory_is_fenced_and_its_successor_
     assert (await verify(environment.database_url, environment.log)).differences == []
 
 
-async def test_a_show_that_cannot_be_rebuilt_says_why(environment: WorkerEnvironment) -> None:
+async def test_the_error_of_an_impossible_rebuild_names_the_reason(environment: WorkerEnvironment) -> None:
     with pytest.raises(CannotStart, match="there is no show 99"):
         await rebuild(environment.database_url, 99, "looking")
     await environment.db.execute("DELETE FROM decisions WHERE log_offset = 0")

@@ -40,7 +40,7 @@ from schemas.wire import (
     encode,
 )
 from seat_workers.command_ids import ID_LIFETIME_MS, FirstDecision
-from seat_workers.decider import decoded
+from seat_workers.decider import decode_record
 from seat_workers.fold import DecidedRecord
 from seat_workers.ledger import Ledger
 from seat_workers.publisher import Publisher
@@ -241,7 +241,7 @@ async def test_emails_of_a_recording_can_be_written_and_carry_their_tickets(reco
 async def test_figures_of_a_recording_are_gathered_to_its_end(recorded: Recorded) -> None:
     pool = await postgres.create_pool(recorded.url, "test", min_size=1, max_size=2)
     figures = ReportFigures(pool, await read_zones(pool, "UTC"))
-    while await figures.gather():
+    while await figures.aggregate():
         pass
     await pool.close()
     events = [event for one in await recorded.decisions() for event in one.decision.events]
@@ -305,7 +305,7 @@ async def test_malformed_records_of_a_recording_are_malformed_still(recorded: Re
     found = set()
     for partition in range(3):
         for record in await log.read(COMMANDS_TOPIC, partition, 0, 10_000):
-            if decoded(record) is None:
+            if decode_record(record) is None:
                 found.add(Position(record.partition, record.offset))
     await log.close()
     assert found == malformed

@@ -48,7 +48,7 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 @pytest.fixture
 async def known(database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch) -> KnownSales:
     """The set, gathered in small portions, some of it before and some after others."""
-    monkeypatch.setattr(report_figures, "_PORTION", 17)
+    monkeypatch.setattr(report_figures, "_BATCH", 17)
     known = KnownSales(seed=7)
     await known.store(database)
     await known.go_on(database, 400)
@@ -77,7 +77,7 @@ async def whole_table(reader: ReportReader, query: Query[Any]) -> str:
     """The text of a table."""
     piece, table = await reader.csv(query)
     text = piece
-    while (more := await table.piece()) is not None:
+    while (more := await table.chunk()) is not None:
         text += more
     await table.close()
     return text.decode("utf-8-sig")
@@ -204,7 +204,7 @@ async def test_a_report_has_what_was_decided_a_moment_ago(
         await known.go_on(database, 40)
 
 
-async def test_gatherers_side_by_side_count_nothing_twice(
+async def test_concurrent_aggregation_counts_nothing_twice(
     pool: asyncpg.Pool, known: KnownSales, database: asyncpg.Connection
 ) -> None:
     zones = await read_zones(pool, "UTC")
@@ -227,10 +227,10 @@ async def test_csv_says_the_same_as_json(reader: ReportReader, known: KnownSales
         assert line["net"] == f"{item.net.amount / 10**digits:.{digits}f}"
 
 
-async def test_figures_that_take_too_long_to_gather_are_asked_for_again(
+async def test_slow_aggregation_is_answered_not_ready(
     reader: ReportReader, known: KnownSales, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_figures, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(report_figures, "_CATCH_UP_TIMEOUT_S", 0.0)
     answers = []
     while True:
         try:

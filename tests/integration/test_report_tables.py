@@ -115,7 +115,7 @@ async def test_an_http_client_raises_an_error_for_a_table_that_is_cut(server: Se
 async def test_clients_that_stop_reading_keep_neither_place_nor_connection(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "PIECE_WITHIN_S", 0.5)
+    monkeypatch.setattr(table, "CHUNK_TIMEOUT_S", 0.5)
     async with half_read(server) as one, half_read(server) as two:
         await readers(server, 0)
         async with server.client(1, "staff") as staff:
@@ -130,7 +130,7 @@ async def test_clients_that_stop_reading_keep_neither_place_nor_connection(
 async def test_a_client_that_takes_piece_after_piece_slowly_keeps_its_place_for_a_bounded_time(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "TABLE_WITHIN_S", 1.0)
+    monkeypatch.setattr(table, "TABLE_TIMEOUT_S", 1.0)
     began = time.monotonic()
     async with half_read(server) as reader, asyncio.timeout(60):
         while time.monotonic() < began + 1.5:
@@ -146,7 +146,7 @@ async def test_clients_that_go_in_the_middle_free_their_places_at_once(server: S
             await readers(server, 2)
         began = time.monotonic()
         await readers(server, 0)
-        assert time.monotonic() - began < table.PIECE_WITHIN_S / 2
+        assert time.monotonic() - began < table.CHUNK_TIMEOUT_S / 2
 
 
 async def test_a_gateway_that_stops_while_a_client_reads_nothing_cuts_the_table(

@@ -102,7 +102,7 @@ async def test_what_is_booked_and_given_back_is_in_every_report_at_once(
     assert [(row["user_id"], row["net"]["amount"]) for row in report["items"]] == [(2, 3750), (1, 0)]
 
 
-async def test_a_show_called_off_gives_everything_back(server: Server, staff: httpx.AsyncClient) -> None:
+async def test_a_cancelled_show_cancels_all_its_sales(server: Server, staff: httpx.AsyncClient) -> None:
     show = await new_show(staff)
     async with server.client(1) as ada:
         await ok(ada.post(f"/api/shows/{show}/bookings", json={"seats": ["1", "2"]}), 201)

@@ -36,7 +36,7 @@ async def records(log: Log) -> list[tuple[int, OpenShow]]:
     return found
 
 
-async def test_the_first_load_makes_everything_and_the_second_nothing(
+async def test_the_first_load_creates_everything_and_the_second_nothing(
     settings: Callable[..., Settings], database_url: str, database: asyncpg.Connection, log: Log
 ) -> None:
     made = settings(admin_password="a given password", timezone="Europe/Berlin", currency="CHF")
@@ -86,7 +86,7 @@ async def test_more_shows_are_added_when_few_are_left(
     assert data.show_id is not None
 
 
-async def test_a_venue_with_movies_of_its_own_gets_none_of_ours(
+async def test_existing_movies_prevent_the_load_of_sample_movies(
     settings: Callable[..., Settings], database_url: str, database: asyncpg.Connection, log: Log
 ) -> None:
     await database.execute("INSERT INTO movies (title, duration_minutes) VALUES ('Ours', 90)")

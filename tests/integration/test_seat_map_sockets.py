@@ -1,4 +1,4 @@
-"""/api/shows/{id}/live and the seat map: no change left out, in order, and never behind an answer."""
+"""/api/shows/{id}/live and the seat map: every change, in order, and never older than a response."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def path_of(show_id: int) -> str:
 
 
 class Replay:
-    """Seats as a client has them who began with the first message and took every change."""
+    """The seats of a client that applies the first message and every change."""
 
     def __init__(self, socket: Live) -> None:
         self._socket = socket
@@ -75,7 +75,7 @@ class Replay:
         self.versions.append(message["version"])
 
     async def until(self, version: int, states: str) -> None:
-        """Takes messages until this version and no further."""
+        """Applies messages up to this version."""
         async with asyncio.timeout(PATIENCE_S):
             while not self.versions or self.versions[-1] < version:
                 await self.step()
@@ -92,7 +92,7 @@ async def seats_of(server: Server, show_id: int) -> dict[str, Any]:
 
 
 async def stored_states(server: Server, show_id: int) -> tuple[int, str]:
-    """Version and letters as PostgreSQL has them."""
+    """Reads version and letters from PostgreSQL."""
     version = (await server.sql("SELECT version FROM show_states WHERE show_id = $1", show_id))[0]["version"]
     letters = ["a"] * SEATS
     for row in await server.sql("SELECT seat, state::text AS state FROM claims WHERE show_id = $1", show_id):
@@ -100,8 +100,8 @@ async def stored_states(server: Server, show_id: int) -> tuple[int, str]:
     return version, "".join(letters)
 
 
-async def fuss(server: Server, show_id: int, seed: int, steps: int) -> None:
-    """A customer who books, holds, confirms and cancels, and looks at the map after every answer."""
+async def customer(server: Server, show_id: int, seed: int, steps: int) -> None:
+    """A customer that books, holds, confirms and cancels, and reads the map after every response."""
     chance = random.Random(seed)
     mine: list[str] = []
     async with server.client(100 + seed) as http:
@@ -122,14 +122,14 @@ async def fuss(server: Server, show_id: int, seed: int, steps: int) -> None:
                 assert shown["version"] >= answer.json()["decided"]["offset"], "older than an answer before"
 
 
-async def test_everybody_who_watches_replays_every_change_in_order(server: Server, show_id: int) -> None:
+async def test_every_socket_receives_every_change_in_order(server: Server, show_id: int) -> None:
     async with AsyncExitStack() as stack:
         early = [Replay(await stack.enter_async_context(live(server, path_of(show_id)))) for _ in range(5)]
         for replay in early:
             await replay.step()
-        fussing = asyncio.gather(*(fuss(server, show_id, seed, 25) for seed in range(6)))
+        customers = asyncio.gather(*(customer(server, show_id, seed, 25) for seed in range(6)))
         late = [Replay(await stack.enter_async_context(live(server, path_of(show_id)))) for _ in range(5)]
-        await fussing
+        await customers
         version, states = await stored_states(server, show_id)
         for replay in early + late:
             await replay.until(version, states)
@@ -138,23 +138,23 @@ async def test_everybody_who_watches_replays_every_change_in_order(server: Serve
         assert any(len(replay.versions) > 3 for replay in early), "changes came one after the other"
 
 
-async def test_a_second_gateway_tells_the_same_and_so_does_one_that_was_started_again(
+async def test_a_second_and_a_restarted_gateway_send_the_same(
     server: Server, made: Settings, show_id: int
 ) -> None:
     async with serving(made, worker=False) as other, live(other, path_of(show_id)) as socket:
         replay = Replay(socket)
-        await fuss(server, show_id, 1, 25)
+        await customer(server, show_id, 1, 25)
         version, states = await stored_states(server, show_id)
         await replay.until(version, states)
         other.stop.set()
         async with asyncio.timeout(PATIENCE_S):
             assert (await socket.closed())[0] == 1012
-        await fuss(server, show_id, 2, 25)
+        await customer(server, show_id, 2, 25)
     async with serving(made, worker=False) as again, live(again, path_of(show_id)) as socket:
         await Replay(socket).until(*await stored_states(server, show_id))
 
 
-async def test_without_redis_changes_come_from_postgresql_and_with_it_again_from_there(
+async def test_changes_come_from_postgresql_without_redis_and_from_redis_again(
     settings: Callable[..., Settings], database_url: str, tmp_path: Path
 ) -> None:
     redis = EmbeddedRedis(tmp_path)
@@ -167,16 +167,16 @@ async def test_without_redis_changes_come_from_postgresql_and_with_it_again_from
             show_id = await make_show(server, SEATS)
             socket = await stack.enter_async_context(live(server, path_of(show_id)))
             replay = Replay(socket)
-            await fuss(server, show_id, 1, 10)
+            await customer(server, show_id, 1, 10)
             await replay.until(*await stored_states(server, show_id))
-        await fuss(server, show_id, 2, 10)
+        await customer(server, show_id, 2, 10)
         await replay.until(*await stored_states(server, show_id))
         with run_servers(redis):
-            await fuss(server, show_id, 3, 10)
+            await customer(server, show_id, 3, 10)
             await replay.until(*await stored_states(server, show_id))
 
 
-async def test_what_happens_while_redis_goes_and_comes_is_not_lost(
+async def test_no_change_is_lost_while_redis_restarts(
     settings: Callable[..., Settings], database_url: str, tmp_path: Path
 ) -> None:
     redis = EmbeddedRedis(tmp_path)
@@ -192,36 +192,36 @@ async def test_what_happens_while_redis_goes_and_comes_is_not_lost(
                 Replay(await stack.enter_async_context(live(gateway, path_of(show_id))))
                 for gateway in (server, other)
             ]
-            fussing = asyncio.gather(*(fuss(server, show_id, seed, 20) for seed in range(3)))
+            customers = asyncio.gather(*(customer(server, show_id, seed, 20) for seed in range(3)))
             await replays[0].until(*await first_change(replays[0]))
         for _ in range(2):
             with run_servers(redis):
                 await asyncio.sleep(0.5)
-        await fussing
+        await customers
         for replay in replays:
             await replay.until(*await stored_states(server, show_id))
 
 
 async def first_change(replay: Replay) -> tuple[int, str]:
-    """Waits until something has changed."""
+    """Waits for the first change."""
     async with asyncio.timeout(PATIENCE_S):
         while len(replay.versions) < 2:
             await replay.step()
     return replay.versions[-1], replay.states
 
 
-async def test_a_worker_that_cannot_tell_gateways_is_found_out(server: Server, show_id: int) -> None:
+async def test_changes_arrive_when_a_worker_cannot_publish(server: Server, show_id: int) -> None:
     async with live(server, path_of(show_id)) as socket, server.client(7) as http:
         replay = Replay(socket)
         await replay.step()
-        with mock.patch("seat_workers.publisher.Publisher._tell_gateways", mock.AsyncMock()):
+        with mock.patch("seat_workers.publisher.Publisher._notify_gateways", mock.AsyncMock()):
             booked = await http.post(f"/api/shows/{show_id}/bookings", json={"seats": ["5"]})
             assert booked.status_code == 201
             assert (await seats_of(server, show_id))["states"][4] == "s"
             await replay.until(*await stored_states(server, show_id))
 
 
-async def test_what_was_answered_is_in_the_map_however_the_answer_came(made: Settings) -> None:
+async def test_the_map_has_every_answered_booking_also_after_a_look_up(made: Settings) -> None:
     with mock.patch("gateway.seat_maps.cache.COMPARE_EVERY_S", 1_000.0):
         async with serving(made) as server, serving(made, worker=False) as other:
             show_id = await make_show(server, SEATS)
@@ -229,7 +229,7 @@ async def test_what_was_answered_is_in_the_map_however_the_answer_came(made: Set
             async with server.client(7) as here, other.client(7) as there:
                 for http in (here, there):
                     assert (await http.get(f"{path}/seats")).json()["states"] == "a" * SEATS
-                with mock.patch("seat_workers.publisher.Publisher._tell_gateways", mock.AsyncMock()):
+                with mock.patch("seat_workers.publisher.Publisher._notify_gateways", mock.AsyncMock()):
                     booked = await here.post(f"{path}/bookings", json={"seats": ["5"]})
                     assert booked.status_code == 201, "looked up"
                     assert (await here.get(f"{path}/seats")).json()["states"][4] == "s"
@@ -240,9 +240,7 @@ async def test_what_was_answered_is_in_the_map_however_the_answer_came(made: Set
                 assert (await here.get(f"{path}/seats")).json()["states"][4] == "a"
 
 
-async def test_the_status_is_told_when_staff_change_it_and_to_who_comes_later(
-    server: Server, show_id: int
-) -> None:
+async def test_a_status_change_by_staff_is_sent_and_to_later_sockets(server: Server, show_id: int) -> None:
     async with live(server, path_of(show_id)) as socket, server.client(1, "staff") as staff:
         for what, status in (("close", "closed"), ("reopen", "on_sale"), ("cancel", "cancelled")):
             assert (await staff.post(f"/api/shows/{show_id}/{what}")).status_code == 200
@@ -252,7 +250,7 @@ async def test_the_status_is_told_when_staff_change_it_and_to_who_comes_later(
             assert [json.loads(await later.connection.recv())["type"] for _ in range(2)] == ["seats", "show"]
 
 
-async def test_the_status_is_told_when_the_clock_changes_it(
+async def test_a_status_change_by_the_clock_is_sent(
     server: Server, show_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with live(server, path_of(show_id)) as socket:
@@ -262,7 +260,7 @@ async def test_the_status_is_told_when_the_clock_changes_it(
             assert await socket.next(lambda message: True) == {"type": "show", "status": "past"}
 
 
-async def test_cancelling_a_show_is_told_seat_by_seat(server: Server, show_id: int) -> None:
+async def test_cancelling_a_show_sends_every_seat(server: Server, show_id: int) -> None:
     async with live(server, path_of(show_id)) as socket, server.client(7) as http:
         await http.post(f"/api/shows/{show_id}/bookings", json={"seats": ["1", "2"]})
         async with server.client(1, "staff") as staff:
@@ -279,7 +277,7 @@ async def test_cancelling_a_show_is_told_seat_by_seat(server: Server, show_id: i
                     seen |= {int(label) - 1: letter for label, letter in message["changes"].items()}
 
 
-async def test_the_map_is_not_sent_again_while_nothing_has_changed(server: Server, show_id: int) -> None:
+async def test_an_unchanged_map_is_304(server: Server, show_id: int) -> None:
     path = f"/api/shows/{show_id}/seats"
     async with server.client(7) as http:
         first = await http.get(path)
@@ -299,7 +297,7 @@ async def test_the_map_is_not_sent_again_while_nothing_has_changed(server: Serve
         assert (await http.get("/api/shows/99/seats")).json()["code"] == "not_found"
 
 
-async def test_a_show_that_its_writer_has_not_opened_is_all_available(made: Settings) -> None:
+async def test_all_seats_of_an_unopened_show_are_available(made: Settings) -> None:
     async with serving(made, worker=False) as server:
         async with server.client(1, "staff") as staff:
             staff.headers["Prefer"] = "respond-async"
@@ -325,7 +323,7 @@ async def test_unknown_shows_and_parameters_are_refused_in_the_handshake(
     assert (status, problem["code"]) == (400, "validation")
 
 
-async def test_what_a_client_says_is_passed_over_until_it_is_too_much(server: Server, show_id: int) -> None:
+async def test_client_messages_are_ignored_up_to_a_limit(server: Server, show_id: int) -> None:
     async with live(server, path_of(show_id)) as socket, server.client(7) as http:
         for _ in range(30):
             await socket.send("hello?")
@@ -342,7 +340,7 @@ async def test_what_a_client_says_is_passed_over_until_it_is_too_much(server: Se
         assert (await socket.closed())[0] == 1009
 
 
-async def test_who_does_not_read_is_dropped_and_the_others_hear_everything(server: Server) -> None:
+async def test_a_client_that_does_not_read_is_dropped_alone(server: Server) -> None:
     show_id = await make_show(server, 2_000)
     url = f"ws://127.0.0.1:{server.port}{path_of(show_id)}"
     many = {"seats": [str(seat) for seat in range(1, 1_501)]}

@@ -197,7 +197,7 @@ async def test_lists_of_seats_that_cannot_be_meant_are_refused(staff: httpx.Asyn
             assert [error["field"] for error in answer.json()["errors"]] == [field], body
 
 
-async def test_a_whole_house_is_blocked_at_once(staff: httpx.AsyncClient) -> None:
+async def test_a_whole_layout_is_blocked_at_once(staff: httpx.AsyncClient) -> None:
     show = await add_show(staff, await add_movie(staff), total_seats=20_000)
     every = [str(number) for number in range(1, 20_001)]
     answer = await staff.post(f"/api/shows/{show['id']}/block", json={"seats": every})
@@ -282,7 +282,7 @@ async def test_what_is_not_decided_in_time_is_pending_and_done_later_by_whicheve
             assert pending.json() == answer.json()
     # That gateway is gone: the next one, and a worker, find what was asked.
     monkeypatch.setattr(show_changes, "_SWEEP_EVERY_S", 0.1)
-    monkeypatch.setattr(show_changes, "_LEFT_AFTER_S", 0.0)
+    monkeypatch.setattr(show_changes, "_ABANDONED_AFTER_S", 0.0)
     async with serving(settings) as server, server.client(1, "staff") as staff:
         for answer in (changed, closed):
             fate = await staff.get(answer.headers["location"], headers={"Prefer": "wait=10"})

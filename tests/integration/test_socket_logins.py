@@ -1,4 +1,4 @@
-"""Who may open a live socket, and for how long: tokens, origins, limits."""
+"""Authentication of live sockets: tokens and their renewal, origins, limits."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ async def server(made: Settings) -> AsyncIterator[Server]:
 
 @contextlib.contextmanager
 def an_hour_later() -> Iterator[None]:
-    """The sockets' tokens are looked at with a clock that is an hour ahead."""
+    """Verifies the sockets' tokens with a clock that is an hour ahead."""
     with mock.patch("gateway.live.logins.time") as clock:
         clock.time.side_effect = lambda: time.time() + 3600
         yield
 
 
 async def works(socket: Live) -> bool:
-    """Whether a socket takes requests."""
+    """Returns whether a socket takes requests."""
     answer = await socket.ask(type="nonsense")
     return bool(answer["problem"]["code"] == "validation")
 
 
-async def test_a_bad_token_is_refused_in_the_handshake(server: Server) -> None:
+async def test_an_invalid_token_is_rejected_in_the_handshake(server: Server) -> None:
     for token, code in [
         ("nonsense", "token_invalid"),
         (server.token(ADA)[:-3] + "abc", "token_invalid"),
@@ -90,13 +90,13 @@ async def test_a_first_message_that_does_not_log_in_closes_with_4401(server: Ser
             assert (await socket.closed())[0] == 4401
 
 
-async def test_who_says_nothing_is_not_waited_for(server: Server) -> None:
+async def test_a_socket_without_a_first_message_is_closed(server: Server) -> None:
     with mock.patch("gateway.live.logins.FIRST_MESSAGE_S", 0.05):
         async with live(server) as socket:
             assert await socket.closed() == (4401, "unauthenticated")
 
 
-async def test_staff_alone_may_watch_events(server: Server) -> None:
+async def test_events_are_for_staff_only(server: Server) -> None:
     async with live(server, "/api/events/live") as socket:
         await socket.send({"type": "auth", "access": server.token(ADA)})
         assert await socket.closed() == (4403, "forbidden")
@@ -106,14 +106,14 @@ async def test_staff_alone_may_watch_events(server: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/me/live", "/api/events/live"])
-async def test_a_token_that_runs_out_closes_with_4401(server: Server, path: str) -> None:
+async def test_an_expired_token_closes_with_4401(server: Server, path: str) -> None:
     async with live(server, path, user_id=STAFF, role="staff") as socket:
         assert await socket.ask(type="auth", access=server.token(STAFF, "staff")) == {"type": "accepted"}
         with an_hour_later():
             assert await socket.closed() == (4401, "token_expired")
 
 
-async def test_a_renewed_token_counts_from_then_on(server: Server) -> None:
+async def test_a_renewed_token_keeps_the_socket_open(server: Server) -> None:
     async with (
         live(server, token=server.token(ADA, age_s=1800)) as renewed,
         live(server, token=server.token(ADA, age_s=1801)) as old,
@@ -125,7 +125,7 @@ async def test_a_renewed_token_counts_from_then_on(server: Server) -> None:
             assert await works(renewed)
 
 
-async def test_a_renewal_for_somebody_else_or_with_nonsense_closes_with_4401(server: Server) -> None:
+async def test_an_invalid_renewal_closes_with_4401(server: Server) -> None:
     for token in (server.token(BOB), "nonsense", server.token(ADA, age_s=3601)):
         async with live(server, user_id=ADA) as socket:
             assert await works(socket)
@@ -133,7 +133,7 @@ async def test_a_renewal_for_somebody_else_or_with_nonsense_closes_with_4401(ser
             assert (await socket.closed())[0] == 4401
 
 
-async def test_a_deactivated_account_is_cut_off(server: Server) -> None:
+async def test_a_deactivated_account_is_disconnected(server: Server) -> None:
     async with server.client() as client, server.client(99, "admin") as admin:
         account = {"username": "ada", "email": "ada@example.com", "password": PASSWORD}
         user = (await client.post("/api/signup", json=account)).json()
@@ -145,7 +145,7 @@ async def test_a_deactivated_account_is_cut_off(server: Server) -> None:
             assert (await socket.closed())[0] == 4401
 
 
-async def test_origins_are_the_sites_own_or_listed_ones(server: Server) -> None:
+async def test_only_own_and_listed_origins_may_connect(server: Server) -> None:
     own = f"http://127.0.0.1:{server.port}"
     for origin in (None, "https://tickets.example", "http://partner.example:8080", own):
         async with live(server, user_id=ADA, origin=origin) as socket:
@@ -173,7 +173,7 @@ async def test_a_customer_has_five_sockets_and_an_address_twenty(server: Server)
             await by_message.send({"type": "auth", "access": server.token(ADA)})
             assert await by_message.closed() == (4429, "rate_limited")
         await last.connection.close()
-        while True:  # until the gateway has seen it go
+        while True:  # until the gateway has seen the disconnect
             with contextlib.suppress(InvalidStatus):
                 await stack.enter_async_context(live(server, user_id=ADA))
                 break
@@ -184,7 +184,7 @@ async def test_a_customer_has_five_sockets_and_an_address_twenty(server: Server)
         assert problem["retry_after_s"] > 0
 
 
-async def test_without_rate_limits_a_customer_has_as_many_sockets_as_it_likes(
+async def test_without_rate_limits_the_sockets_of_a_customer_are_unlimited(
     settings: Callable[..., Settings], database_url: str, redis_url: str
 ) -> None:
     made = settings(
@@ -196,7 +196,7 @@ async def test_without_rate_limits_a_customer_has_as_many_sockets_as_it_likes(
         assert await works(last)
 
 
-async def test_what_is_no_message_of_text_closes_with_its_code(server: Server) -> None:
+async def test_invalid_messages_close_with_their_codes(server: Server) -> None:
     async with live(server, user_id=ADA) as socket:
         await socket.send(b"\x00")
         assert (await socket.closed())[0] == 1003
@@ -223,7 +223,7 @@ async def test_a_message_that_is_not_utf_8_closes_with_1007(server: Server) -> N
         assert (await Live(connection).closed())[0] == 1007
 
 
-async def test_wrong_addresses_and_queries_are_refused_in_the_handshake(server: Server) -> None:
+async def test_unknown_paths_and_parameters_are_rejected_in_the_handshake(server: Server) -> None:
     for path, status in [
         ("/api/live", 404),
         ("/api/shows/0/live", 404),
@@ -236,7 +236,7 @@ async def test_wrong_addresses_and_queries_are_refused_in_the_handshake(server: 
         assert (await refusal(server, path, user_id=STAFF, role="staff"))[0] == status, path
 
 
-async def test_a_plain_request_for_a_socket_is_told_to_upgrade(server: Server) -> None:
+async def test_a_plain_request_for_a_socket_is_426(server: Server) -> None:
     async with server.client(ADA) as http:
         for path in ("/api/me/live", "/api/events/live", "/api/shows/1/live"):
             answer = await http.get(path)

@@ -1,4 +1,4 @@
-"""/api/events/live: what happens, for staff."""
+"""/api/events/live: all events, for staff."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ async def book(server: Server, show_id: int, seat: str) -> str:
 
 
 async def events(socket: Live, count: int) -> list[dict[str, Any]]:
-    """The next events, in the order they came."""
+    """Returns the next events in the order of arrival."""
     return [await socket.next(lambda message: "event_id" in message) for _ in range(count)]
 
 
 async def opened_show(server: Server, socket: Live, total_seats: int = 50) -> int:
-    """A show on sale that a socket has heard of."""
+    """Makes a show on sale whose opening a socket has received."""
     show_id = await make_show(server, total_seats, seats_per_customer=10_000)
     event = (await events(socket, 1))[0]["event"]
     assert (event["type"], event["show_id"]) == ("ShowOpened", show_id)
@@ -52,7 +52,7 @@ async def opened_show(server: Server, socket: Live, total_seats: int = 50) -> in
 
 
 async def stored_ids(settings: Settings, partition: int) -> list[str]:
-    """The ids of all events of a partition, as they stand in the log."""
+    """Reads the ids of all events of a partition from the log."""
     log = await open_log(None, settings.database_url)
     try:
         first, end = (await log.bounds(EVENTS_TOPIC))[partition]
@@ -62,7 +62,7 @@ async def stored_ids(settings: Settings, partition: int) -> list[str]:
         await log.close()
 
 
-async def test_events_come_as_they_stand_in_the_log(server: Server, made: Settings) -> None:
+async def test_events_are_those_of_the_log(server: Server, made: Settings) -> None:
     async with live(server, "/api/events/live", user_id=STAFF, role="staff") as socket:
         show_id = await make_show(server)
         opened = (await events(socket, 1))[0]
@@ -82,7 +82,7 @@ async def test_events_come_as_they_stand_in_the_log(server: Server, made: Settin
         assert [one["event_id"] for one in [opened, *told]] == await stored_ids(made, partition)
 
 
-async def test_one_show_can_be_watched_alone(server: Server) -> None:
+async def test_events_can_be_limited_to_one_show(server: Server) -> None:
     async with live(server, "/api/events/live", user_id=STAFF, role="staff") as all_shows:
         watched, other = await opened_show(server, all_shows), await opened_show(server, all_shows)
     path = f"/api/events/live?show={watched}"
@@ -96,7 +96,7 @@ async def test_one_show_can_be_watched_alone(server: Server) -> None:
         assert not socket.came
 
 
-async def test_none_is_lost_and_none_told_twice_among_many(server: Server, made: Settings) -> None:
+async def test_every_event_of_many_is_sent_once(server: Server, made: Settings) -> None:
     async with (
         live(server, "/api/events/live", user_id=STAFF, role="staff") as first,
         live(server, "/api/events/live", user_id=STAFF, role="staff") as second,
@@ -110,7 +110,7 @@ async def test_none_is_lost_and_none_told_twice_among_many(server: Server, made:
         assert [one["event_id"] for one in told] == (await stored_ids(made, partition))[-100:]
 
 
-async def test_a_database_that_ends_connections_costs_no_event(server: Server, database_url: str) -> None:
+async def test_no_event_is_lost_when_the_database_ends_connections(server: Server, database_url: str) -> None:
     async with live(server, "/api/events/live", user_id=STAFF, role="staff") as socket:
         show_id = await opened_show(server, socket)
         admin = await asyncpg.connect(database_url)
@@ -125,7 +125,7 @@ async def test_a_database_that_ends_connections_costs_no_event(server: Server, d
         assert not socket.came
 
 
-async def test_the_status_of_a_show_is_the_word_that_the_api_has(server: Server) -> None:
+async def test_the_status_of_a_show_is_the_apis_word(server: Server) -> None:
     async with (
         live(server, "/api/events/live", user_id=STAFF, role="staff") as socket,
         server.client(STAFF, "staff") as staff,

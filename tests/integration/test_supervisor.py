@@ -28,7 +28,7 @@ def starts(tmp_path: Path, name: str) -> int:
     return len(path.read_text()) if path.exists() else 0
 
 
-async def test_a_program_that_keeps_dying_is_started_ever_more_slowly(tmp_path: Path) -> None:
+async def test_a_program_that_keeps_dying_is_restarted_with_backoff(tmp_path: Path) -> None:
     supervisor = Supervisor(tmp_path)
     supervisor.settled()
     supervisor.keep(program("dying", "sh", "-c", f"printf x >> {tmp_path}/dying; exit 3"))
@@ -39,7 +39,7 @@ async def test_a_program_that_keeps_dying_is_started_ever_more_slowly(tmp_path: 
     assert not (tmp_path / "dying.pid").exists()
 
 
-async def test_before_the_start_has_succeeded_a_death_is_its_failure(tmp_path: Path) -> None:
+async def test_a_program_that_dies_during_the_start_fails_the_start(tmp_path: Path) -> None:
     supervisor = Supervisor(tmp_path)
     supervisor.keep(program("dying", "sh", "-c", f"printf x >> {tmp_path}/dying; exit 3"))
     with pytest.raises(CannotStart, match=r"dying does not start \(exit status 3\)"):
@@ -48,7 +48,7 @@ async def test_before_the_start_has_succeeded_a_death_is_its_failure(tmp_path: P
     await supervisor.stop(["dying"])
 
 
-async def test_what_cannot_be_recorded_for_want_of_room_runs_and_once(
+async def test_a_program_runs_once_when_the_disk_is_too_full_to_record_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -78,7 +78,7 @@ async def _started(tmp_path: Path, name: str, times: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_what_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
+async def test_a_program_that_exceeds_its_stop_time_is_killed(tmp_path: Path) -> None:
     supervisor = Supervisor(tmp_path)
     supervisor.settled()
     deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(60)"
@@ -96,7 +96,7 @@ async def test_what_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
     assert child.returncode == -signal.SIGKILL
 
 
-def test_a_recorded_process_is_ended_and_a_stranger_with_its_number_is_not(
+def test_a_recorded_process_is_ended_and_another_with_its_id_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ops.local.orphans._UNPROMPTED_S", 0.1)

@@ -80,7 +80,7 @@ async def test_a_confirmed_booking_has_a_page_for_each_seat(
     assert "Hall 2" in pages(moved.content)[0]
 
 
-async def test_a_ticket_is_for_its_owner_and_staff_alone(
+async def test_a_ticket_is_for_its_owner_and_staff_only(
     server: Server, customer: httpx.AsyncClient, show: str
 ) -> None:
     booking = await booked(customer, show, "A1")
@@ -101,7 +101,7 @@ async def test_a_ticket_is_for_its_owner_and_staff_alone(
     assert (await customer.post(f"{booking}/ticket.pdf")).status_code == 405
 
 
-async def test_what_is_not_confirmed_has_no_ticket(
+async def test_an_unconfirmed_booking_has_no_ticket(
     server: Server, staff: httpx.AsyncClient, customer: httpx.AsyncClient, show: str
 ) -> None:
     async def refusal(booking: str) -> tuple[int, str]:
@@ -121,7 +121,7 @@ async def test_what_is_not_confirmed_has_no_ticket(
     assert (await customer.get(f"{confirmed}/ticket.pdf")).status_code == 200
 
 
-async def test_the_ticket_of_a_forgotten_customer_has_no_name(
+async def test_the_ticket_of_a_deleted_customer_has_no_name(
     server: Server, customer: httpx.AsyncClient, show: str
 ) -> None:
     booking = await booked(customer, show, "A1")
@@ -131,7 +131,7 @@ async def test_the_ticket_of_a_forgotten_customer_has_no_name(
     assert "Ada" not in pages(answer.content)[0]
 
 
-async def test_past_a_full_queue_of_tickets_everything_else_goes_on(
+async def test_a_full_ticket_queue_does_not_block_other_requests(
     customer: httpx.AsyncClient, show: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on = threading.Event()

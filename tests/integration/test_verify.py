@@ -1,4 +1,4 @@
-"""`aisle verify` finds nothing in a database as the workers left it, and whatever was changed behind them."""
+"""`aisle verify` finds no differences after normal operation, and every change made behind the workers."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ async def environment(database_url: str) -> AsyncIterator[WorkerEnvironment]:
     await environment.db.close()
 
 
-async def test_what_the_workers_left_is_found_as_it_should_be(environment: WorkerEnvironment) -> None:
-    verdict = await verify(environment.database_url, environment.log)
-    assert verdict.differences == []
-    assert (verdict.commands, verdict.shows, verdict.bookings, verdict.failed) == (10, 2, 2, 0)
+async def test_no_differences_after_normal_operation(environment: WorkerEnvironment) -> None:
+    findings = await verify(environment.database_url, environment.log)
+    assert findings.differences == []
+    assert (findings.commands, findings.shows, findings.bookings, findings.failed) == (10, 2, 2, 0)
 
 
 @pytest.mark.parametrize(
-    ("tampering", "told"),
+    ("tampering", "expected"),
     [
         ("UPDATE claims SET seat = 50 WHERE seat = 0", "seat 1 is not claimed"),
         ("INSERT INTO claims VALUES (7, 60, 's', gen_random_uuid())", "seat index 60"),
@@ -61,9 +61,9 @@ async def test_what_the_workers_left_is_found_as_it_should_be(environment: Worke
         ("UPDATE command_ids SET log_offset = 3 WHERE log_offset = 1 AND partition = 0", "command id"),
     ],
 )
-async def test_whatever_is_changed_behind_the_workers_is_told(
-    environment: WorkerEnvironment, tampering: str, told: str
+async def test_every_change_behind_the_workers_is_reported(
+    environment: WorkerEnvironment, tampering: str, expected: str
 ) -> None:
     await environment.db.execute(tampering)
-    verdict = await verify(environment.database_url, environment.log)
-    assert any(told in difference for difference in verdict.differences), verdict.differences
+    findings = await verify(environment.database_url, environment.log)
+    assert any(expected in difference for difference in findings.differences), findings.differences

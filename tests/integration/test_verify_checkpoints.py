@@ -1,4 +1,4 @@
-"""`aisle verify` goes on from a checkpoint, and reads `decisions` where the log does not reach back."""
+"""`aisle verify` begins at a checkpoint, and reads `decisions` for commands before the log."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def differences(environment: WorkerEnvironment, **how: bool) -> list[str]:
     return (await verify(environment.database_url, environment.log, **how)).differences
 
 
-async def test_a_checkpoint_is_gone_on_from(environment: WorkerEnvironment, log: CutLog) -> None:
+async def test_a_run_begins_at_the_checkpoint(environment: WorkerEnvironment, log: CutLog) -> None:
     findings = await verify(environment.database_url, log, checkpoint=True)
     assert (findings.differences, findings.commands, findings.bookings) == ([], 9, 3)
     assert findings.checkpoint_at is None
@@ -104,7 +104,7 @@ async def test_a_checkpoint_is_gone_on_from(environment: WorkerEnvironment, log:
 
 
 @pytest.mark.parametrize(
-    ("tampering", "told"),
+    ("tampering", "expected"),
     [
         ("UPDATE claims SET seat = 60 WHERE seat = 0", "seat 1 is not claimed"),
         ("UPDATE bookings SET status = 'confirmed' WHERE status = 'cancelled'", "is stored as"),
@@ -115,30 +115,30 @@ async def test_a_checkpoint_is_gone_on_from(environment: WorkerEnvironment, log:
         ("UPDATE show_states SET starts_ms = 2 WHERE show_id = 8", "starts_ms is 2"),
     ],
 )
-async def test_what_is_changed_after_a_checkpoint_is_told_without_deciding_anything_again(
-    environment: WorkerEnvironment, tampering: str, told: str
+async def test_changes_after_a_checkpoint_are_reported_without_a_replay(
+    environment: WorkerEnvironment, tampering: str, expected: str
 ) -> None:
     assert await differences(environment, checkpoint=True) == []
     await environment.db.execute(tampering)
     found = await verify(environment.database_url, environment.log)
     assert found.commands == 0
-    assert any(told in difference for difference in found.differences), found.differences
+    assert any(expected in difference for difference in found.differences), found.differences
 
 
-async def test_no_checkpoint_is_written_where_anything_differs(environment: WorkerEnvironment) -> None:
+async def test_no_checkpoint_is_written_with_differences(environment: WorkerEnvironment) -> None:
     await environment.db.execute("UPDATE bookings SET total = total + 1")
     assert await differences(environment, checkpoint=True)
     assert await environment.db.fetchval("SELECT count(*) FROM verify_checkpoints") == 0
 
 
-async def test_decisions_lost_since_the_checkpoint_are_no_way_on(environment: WorkerEnvironment) -> None:
+async def test_decisions_lost_since_the_checkpoint_are_an_error(environment: WorkerEnvironment) -> None:
     assert await differences(environment, checkpoint=True) == []
     await environment.db.execute("UPDATE partitions SET next_offset = 4 WHERE partition = 0")
     with pytest.raises(WrongLog, match="decided up to 4, but the checkpoint"):
         await verify(environment.database_url, environment.log)
 
 
-async def test_other_rules_count_after_a_checkpoint_and_not_before(
+async def test_other_rules_are_an_error_after_a_checkpoint_and_not_before(
     environment: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await differences(environment, checkpoint=True) == []
@@ -152,7 +152,7 @@ async def test_other_rules_count_after_a_checkpoint_and_not_before(
 
 
 @pytest.mark.parametrize("begin", [1, 5, 9])
-async def test_where_the_log_does_not_reach_back_the_commands_come_from_decisions(
+async def test_commands_before_the_log_are_read_from_decisions(
     environment: WorkerEnvironment, log: CutLog, begin: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replay, "_PAGE", 3)
@@ -164,7 +164,7 @@ async def test_where_the_log_does_not_reach_back_the_commands_come_from_decision
     assert await differences(environment) == ["0-7 is stored as accepted and decided again as malformed"]
 
 
-async def test_what_neither_the_log_nor_decisions_have_is_said(
+async def test_a_command_in_neither_log_nor_decisions_is_named(
     environment: WorkerEnvironment, log: CutLog
 ) -> None:
     log.begin = 5
@@ -175,12 +175,12 @@ async def test_what_neither_the_log_nor_decisions_have_is_said(
     assert await differences(environment) == [], "a checkpoint after it helps"
 
 
-async def test_a_decision_that_cannot_be_read_is_told(environment: WorkerEnvironment) -> None:
+async def test_an_unreadable_decision_is_reported(environment: WorkerEnvironment) -> None:
     await environment.db.execute("UPDATE decisions SET answer = 'x' WHERE log_offset = 1")
     assert any("0-1 has a decision that cannot be read" in one for one in await differences(environment))
 
 
-async def test_an_id_used_anew_after_two_days_leaves_earlier_repeats_in_order(
+async def test_a_reused_expired_id_does_not_affect_earlier_repeats(
     environment: WorkerEnvironment, log: CutLog
 ) -> None:
     first = environment.book(7, "10")
@@ -200,7 +200,7 @@ async def test_an_id_used_anew_after_two_days_leaves_earlier_repeats_in_order(
     assert await differences(environment) == []
 
 
-async def test_a_repeat_that_points_elsewhere_is_told(environment: WorkerEnvironment) -> None:
+async def test_a_repeat_with_another_first_position_is_reported(environment: WorkerEnvironment) -> None:
     booked = environment.book(7, "20")
     environment.put(booked)
     environment.put(booked)

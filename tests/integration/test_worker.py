@@ -1,4 +1,4 @@
-"""The seat worker on a real PostgreSQL: what it decides is stored, once, and every id gets one answer."""
+"""The seat worker on a real PostgreSQL: decisions are stored once, and each command id has one answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def environment(database_url: str) -> AsyncIterator[WorkerEnvironment]:
         yield environment
 
 
-async def test_a_booking_is_stored_as_it_was_decided(environment: WorkerEnvironment) -> None:
+async def test_a_booking_is_stored_as_decided(environment: WorkerEnvironment) -> None:
     async with environment.working():
         environment.put(environment.open_show(7))
         booked = environment.book(7, "3", "1")
@@ -57,7 +57,7 @@ async def test_a_seat_is_booked_cancelled_and_booked_many_times_within_one_batch
     assert commits == 1, "all of it was one batch"
 
 
-async def test_what_is_no_command_is_malformed_and_the_next_one_is_decided(
+async def test_a_malformed_record_does_not_stop_the_next_command(
     environment: WorkerEnvironment,
 ) -> None:
     rubbish = [
@@ -81,7 +81,7 @@ async def test_what_is_no_command_is_malformed_and_the_next_one_is_decided(
         )
 
 
-async def test_a_show_is_only_there_on_its_own_partition(environment: WorkerEnvironment) -> None:
+async def test_a_show_is_found_on_its_own_partition_only(environment: WorkerEnvironment) -> None:
     environment.put(environment.open_show(7), partition=0)
     async with environment.working():
         first = await environment.decision(environment.put(environment.book(7, "1"), partition=0))
@@ -105,7 +105,7 @@ async def test_the_same_id_gets_the_same_answer_within_a_batch_and_later(
         decisions = [await environment.decision(position) for position in positions]
         positions.append(environment.put(again))
         decisions.append(await environment.decision(positions[-1]))
-    async with environment.working():  # one that remembers nothing: the unique index tells it
+    async with environment.working():  # with empty memory: the unique index finds the repeats
         decisions.append(await environment.decision(environment.put(again)))
         decisions.append(await environment.decision(environment.put(other)))
     booked, same, reused, same_later, same_after_restart, reused_after_restart = decisions
@@ -119,7 +119,7 @@ async def test_the_same_id_gets_the_same_answer_within_a_batch_and_later(
     assert await environment.db.fetchval("SELECT count(*) FROM bookings") == 1
 
 
-async def test_an_id_counts_across_partitions(environment: WorkerEnvironment) -> None:
+async def test_command_ids_are_unique_across_partitions(environment: WorkerEnvironment) -> None:
     environment.put(environment.open_show(7), partition=0)
     environment.put(environment.open_show(8), partition=1)
     key = uuid4()
@@ -135,7 +135,7 @@ async def test_an_id_counts_across_partitions(environment: WorkerEnvironment) ->
     assert there.reason is Reason.KEY_REUSED
 
 
-async def test_more_old_ids_than_are_remembered_at_once_get_their_first_answers(
+async def test_more_old_ids_than_fit_into_memory_get_their_first_answers(
     environment: WorkerEnvironment,
 ) -> None:
     environment.put(environment.open_show(7))
@@ -154,7 +154,7 @@ async def test_more_old_ids_than_are_remembered_at_once_get_their_first_answers(
     assert [one.repeats for one in decisions] == [Position(0, 1), Position(0, 2)]
 
 
-async def test_log_time_never_runs_backwards_within_a_partition(environment: WorkerEnvironment) -> None:
+async def test_log_time_is_monotonic_within_a_partition(environment: WorkerEnvironment) -> None:
     environment.put(environment.open_show(7))
     async with environment.working():
         await environment.decision(environment.put(environment.book(7, "1")))
@@ -185,7 +185,7 @@ async def test_two_workers_share_the_partitions_and_hand_them_over(environment: 
     assert all(row["epoch"] > 1 for row in epochs)
 
 
-async def test_memory_forgets_the_shows_that_were_not_asked_for_the_longest(
+async def test_the_cache_evicts_the_least_recently_used_shows(
     environment: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[int] = []

@@ -1,4 +1,4 @@
-"""A seat worker whose commits are refused, lost or late: nothing is lost, repeated or told too soon."""
+"""A seat worker whose commits are refused, lost or late: nothing is lost, repeated or published too early."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_a_fenced_worker_writes_nothing(environment: WorkerEnvironment) ->
     assert await environment.db.fetchval("SELECT count(*) FROM claims") == 1
 
 
-async def test_a_command_on_which_the_rules_raise_is_an_internal_error_and_all_others_go_on(
+async def test_a_command_on_which_the_rules_raise_is_an_internal_error_and_the_others_are_decided(
     environment: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
@@ -78,7 +78,7 @@ async def test_a_command_on_which_the_rules_raise_is_an_internal_error_and_all_o
     ]
 
 
-async def test_a_command_whose_rows_postgresql_refuses_is_an_internal_error_and_all_others_go_on(
+async def test_a_command_whose_rows_postgresql_refuses_is_an_internal_error_and_the_others_are_decided(
     environment: WorkerEnvironment,
 ) -> None:
     await environment.db.execute("ALTER TABLE claims ADD CHECK (seat <> 12)")
@@ -97,7 +97,7 @@ async def test_a_command_whose_rows_postgresql_refuses_is_an_internal_error_and_
 
 
 class ShakyLedger(Ledger):
-    """Loses the connection at every other commit, before or after PostgreSQL has committed."""
+    """A ledger that loses the connection at every other commit, before or after PostgreSQL has committed."""
 
     commits = 0
 
@@ -110,7 +110,7 @@ class ShakyLedger(Ledger):
             raise OutcomeUnknown("cut off after")
 
 
-async def test_after_a_commit_of_unknown_outcome_the_next_offset_tells(
+async def test_a_commit_of_unknown_outcome_is_resolved_by_the_next_offset(
     environment: WorkerEnvironment,
 ) -> None:
     environment.put(environment.open_show(7))
@@ -122,7 +122,7 @@ async def test_after_a_commit_of_unknown_outcome_the_next_offset_tells(
 
 
 class TardyLedger(Ledger):
-    """Loses the connection at every other commit, which PostgreSQL finishes when the next try has begun."""
+    """A ledger that loses every other commit, which PostgreSQL finishes during the next attempt."""
 
     late: Batch | None = None
 
@@ -134,7 +134,7 @@ class TardyLedger(Ledger):
         await super().commit(batch)
 
 
-async def test_a_commit_that_went_on_after_its_connection_was_lost_is_not_taken_for_another_writers(
+async def test_a_commit_that_continues_after_its_connection_is_lost_does_not_fence_its_retry(
     environment: WorkerEnvironment,
 ) -> None:
     environment.put(environment.open_show(7))
@@ -146,7 +146,7 @@ async def test_a_commit_that_went_on_after_its_connection_was_lost_is_not_taken_
     assert await environment.db.fetchval("SELECT count(*) FROM claims") == 4
 
 
-async def test_everything_committed_is_published_again_from_where_it_was_not_marked(
+async def test_committed_decisions_are_republished_from_the_published_offset(
     environment: WorkerEnvironment,
 ) -> None:
     environment.put(environment.open_show(7))
@@ -184,7 +184,7 @@ async def test_nothing_is_published_before_its_commit(environment: WorkerEnviron
     assert len(environment.log.records(EVENTS_TOPIC, 0, 0, 100)) == 4
 
 
-async def test_a_batch_that_was_let_go_of_in_haste_is_decided_again_by_its_next_owner(
+async def test_a_batch_abandoned_in_a_forced_revoke_is_decided_again_by_the_next_owner(
     environment: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("seat_workers.worker._REVOKE_TIMEOUT_S", 0.2)
@@ -204,7 +204,9 @@ async def test_a_batch_that_was_let_go_of_in_haste_is_decided_again_by_its_next_
         booked = environment.book(7, "1")
         position = environment.put(booked)
         await asyncio.sleep(0.5)  # its commit hangs
-        async with environment.working():  # somebody comes: everything is given back, and given out anew
+        async with (
+            environment.working()
+        ):  # a second member joins: all partitions are revoked and assigned anew
             ledger.stuck = False
             decision = await environment.decision(position)
     assert decision.reason is None
@@ -212,7 +214,7 @@ async def test_a_batch_that_was_let_go_of_in_haste_is_decided_again_by_its_next_
     assert await environment.db.fetchval("SELECT booking_id FROM bookings") == booked.booking_id
 
 
-async def test_what_is_published_does_not_move_backwards_when_a_partition_comes_back(
+async def test_the_published_offset_is_monotonic_across_a_forced_revoke(
     environment: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("seat_workers.worker._REVOKE_TIMEOUT_S", 0.2)
@@ -237,10 +239,10 @@ async def test_what_is_published_does_not_move_backwards_when_a_partition_comes_
             await environment.decision(environment.put(environment.book(show, "1"), partition))
         async with (
             environment.working()
-        ):  # somebody comes, so both are let go of in haste, and has one of the two
+        ):  # a second member joins: both revokes are forced, and it gets one of the two
             for partition, show in shows.items():
                 await environment.decision(environment.put(environment.book(show, "2"), partition))
-        await asyncio.sleep(0.5)  # and leaves: both come back
+        await asyncio.sleep(0.5)  # it leaves: both come back
         assert stuck
         assert worker._published == {0: 3, 1: 3}
         go_on.set()
@@ -248,7 +250,7 @@ async def test_what_is_published_does_not_move_backwards_when_a_partition_comes_
         assert worker._published == {0: 3, 1: 3}
 
 
-async def test_fewer_commands_than_are_being_committed_wait_for_others_to_join_them(
+async def test_a_smaller_batch_waits_for_the_commit_in_flight(
     environment: WorkerEnvironment,
 ) -> None:
     sizes: list[int] = []

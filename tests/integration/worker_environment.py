@@ -1,4 +1,4 @@
-"""A seat worker on a log in memory with a real PostgreSQL, and what a test wants to know of it."""
+"""An environment for tests of seat workers: a log in memory and a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _numbers = itertools.count(1)
 
 
 class NoRedis:
-    """Redis as publishing needs it, for tests that do not look at replies."""
+    """A fake Redis that records messages, for the publisher."""
 
     def __init__(self) -> None:
         self.published: list[tuple[str, bytes]] = []
@@ -82,7 +82,7 @@ class WorkerEnvironment:
 
     @asynccontextmanager
     async def working(self, worker: SeatWorker | None = None) -> AsyncIterator[SeatWorker]:
-        """A worker at work; it has stopped in good order afterwards."""
+        """Runs a worker, and stops it in order afterwards."""
         worker = worker or self.worker()
         stop = asyncio.Event()
         reader = self.log.reader(COMMANDS_TOPIC, "workers", worker)
@@ -99,7 +99,7 @@ class WorkerEnvironment:
         return Position(partition, self.log.put(COMMANDS_TOPIC, partition, body))
 
     async def decision(self, position: Position, wait_s: float = 10) -> Decision:
-        """The decision at a position, waited for."""
+        """Waits for the decision at a position."""
         deadline = time.monotonic() + wait_s
         while time.monotonic() < deadline:
             answer = await self.db.fetchval(
@@ -140,7 +140,7 @@ class WorkerEnvironment:
 async def opened(
     database_url: str, *, partitions: int = 2, seats: int = 100
 ) -> AsyncIterator[WorkerEnvironment]:
-    """An environment by the clock on the wall, whose shows have so many seats."""
+    """Opens an environment with real time and shows of `seats` seats."""
     log = MemoryLog(lambda: int(time.time() * 1000))
     await log.create(partitions)
     environment = WorkerEnvironment(database_url, log)

@@ -1,4 +1,4 @@
-"""The commands of a recording: a crowd with a seed that asks for everything, right and wrong."""
+"""The commands of a recording: seeded random commands of all kinds, valid and invalid."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ MALFORMED = (
 
 
 class Crowd:
-    """Makes commands. It remembers what it asked for, not what became of it."""
+    """Makes commands. It remembers the commands, not their decisions."""
 
     def __init__(self, seed: int) -> None:
         self.now_ms = 0
@@ -66,7 +66,7 @@ class Crowd:
         self._asked: list[tuple[Planned, BookSeats | HoldSeats]] = []
         self._sent: list[tuple[Planned, Command]] = []
         self.live: list[tuple[int, UUID, int, tuple[str, ...]]] = []
-        """Held and confirmed bookings, as the recorder last read them: show, id, owner, seats."""
+        """Live bookings, as the recorder last read them: show, id, owner, seats."""
         self.held: list[tuple[int, UUID, int, tuple[str, ...]]] = []
         """Those of them that are held."""
         self._blocked: list[tuple[Planned, str]] = []
@@ -87,7 +87,7 @@ class Crowd:
         ]
 
     def some(self, count: int) -> list[Asked]:
-        """That many records, for all shows at once."""
+        """`count` random records, for all shows."""
         records = []
         for _ in range(count):
             dice = self._dice.random()
@@ -100,14 +100,14 @@ class Crowd:
         return records
 
     def open_all(self) -> list[Asked]:
-        """The openings, among them one of a layout that is not stored and one on a partition not its own."""
+        """Opens all shows, one with a layout that is not stored and one on a wrong partition."""
         opened = [self._record(show, self._open(show)) for show in SHOWS if show.show_id != 9]
         unknown = msgspec.structs.replace(self._open(SHOWS[0]), show_id=11, layout_digest="0" * 64)
         astray = (SHOWS[0].partition + 1, encode(self._open(SHOWS[0])))
         return [*opened, (0, encode(unknown)), astray]
 
     def many(self, show_id: int, count: int) -> list[Asked]:
-        """Bookings of one seat each, of nobody's: more than one command cancels."""
+        """`count` bookings of one seat each, without a customer: more than one command cancels."""
         show = next(show for show in SHOWS if show.show_id == show_id)
         return [
             self._record(show, self._seats(BookSeats, show, (str(n),), user_id=0))
@@ -115,12 +115,12 @@ class Crowd:
         ]
 
     def by_staff(self, kind: type[Any], show_id: int, **fields: Any) -> Asked:
-        """One command of staff's."""
+        """A staff command."""
         show = next(show for show in SHOWS if show.show_id == show_id)
         return self._record(show, kind(**self._staff(show), **fields))
 
     def odd(self) -> list[Asked]:
-        """What should not happen: a booking's id in two shows, fields of a later release, odd seats."""
+        """Unusual commands: one booking id in two shows, fields of a later release, invalid seats."""
         first, second, third = SHOWS[1], SHOWS[6], SHOWS[9]
         opened: list[Any] = [ReopenShow(**self._ids(show, STAFF), staff=True) for show in (first, second)]
         more = ChangeShow(**self._ids(first, STAFF), staff=True, seats_per_customer=100)
@@ -150,7 +150,7 @@ class Crowd:
         ]
 
     def poison(self) -> list[Asked]:
-        """Refused labels that look like events and hold a NUL: such a decision must stop nobody who adds up."""
+        """Refused labels that look like events and contain NUL. Reports must cope with such decisions."""
         labels = ('"BookingC\x00', "\\u0000", '"BookingC')
         command = self._seats(BookSeats, SHOWS[6], labels, user_id=4)
         return [
@@ -159,7 +159,7 @@ class Crowd:
         ]
 
     def keyed(self, rounds: str) -> list[Asked]:
-        """Requests under keys that come again: the same, another one, in another show on another partition."""
+        """Reused keys: with the same request, another one, and one for a show on another partition."""
         records = []
         for n in range(12):
             user_id, show = n + 1, SHOWS[(1, 2, 6, 9)[n % 4]]
@@ -243,7 +243,7 @@ class Crowd:
         return kind(**self._ids(show, self._user()), staff=self._dice.random() < 0.6, booking_id=booking_id)
 
     def _one_booking(self, show: Planned) -> tuple[Planned, UUID, int, tuple[str, ...]]:
-        """A booking that was there a moment ago, or one that was asked for."""
+        """A booking that was live recently, or one that was requested."""
         if self.live and self._dice.random() < 0.7:
             show_id, booking_id, owner_id, seats = self._dice.choice(self.live)
             return SHOWS[show_id - 1], booking_id, owner_id, seats
@@ -345,10 +345,10 @@ class Crowd:
         return fresh_command_id(self.now_ms, self._dice.getrandbits(80))
 
     def follow_up_id(self, now_ms: int) -> UUID:
-        """The id of a command that the worker asks for itself."""
+        """The id of a timer's command."""
         return fresh_command_id(now_ms, self._dice.getrandbits(80))
 
     def cancelled_show(self, show_id: int) -> Asked:
-        """Staff call a show off."""
+        """Staff cancel a show."""
         show = SHOWS[show_id - 1]
         return self._record(show, CancelShow(**self._ids(show, STAFF), staff=True))

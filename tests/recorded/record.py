@@ -60,7 +60,7 @@ SELECT table_name, column_name FROM information_schema.columns c JOIN informatio
 
 
 class NoRedis:
-    """Redis for a publisher that nobody hears."""
+    """A fake Redis for the publisher that drops all messages."""
 
     def pipeline(self, transaction: bool = True) -> NoRedis:
         return self
@@ -73,7 +73,7 @@ class NoRedis:
 
 
 class Recorder:
-    """One database on which a crowd, a seat worker and a notifier work by a clock set by hand."""
+    """A database with a seat worker and a notifier, whose clocks the recorder sets."""
 
     def __init__(self, database: Any, url: str, log: PostgresLog) -> None:
         self.crowd = Crowd(20310303)
@@ -103,18 +103,18 @@ class Recorder:
         self._running = asyncio.create_task(worker.run(reader, self._stop))
 
     async def stop(self) -> None:
-        """Stops the seat worker in good order."""
+        """Stops the seat worker in order."""
         self._stop.set()
         await self._running
         await self._ledger.close()
 
     async def set_log_time(self, now_ms: int) -> None:
-        """Sets the log's clock; the worker's stays."""
+        """Sets the log's clock, but not the worker's."""
         self.crowd.now_ms = now_ms
         await self._database.execute("UPDATE log_heads SET last_ms = $1", now_ms)
 
     async def set_time(self, now_ms: int) -> None:
-        """Sets both clocks, and waits for what comes due by it."""
+        """Sets both clocks, and waits for the timers that are due."""
         await self.set_log_time(now_ms)
         self._worker_ms = now_ms
         await self._settled()
@@ -129,7 +129,7 @@ class Recorder:
         self.crowd.held = [one for one, row in zip(live, rows, strict=True) if row["status"] == "held"]
 
     async def put_noted(self, asked: Asked) -> None:
-        """Appends staff's blocking of seats with a note, and puts that into the catalogue, as a gateway does."""
+        """Blocks seats with a note, which goes into the catalogue, as a gateway does."""
         command = decode_command(asked[1])
         pool = await postgres.create_pool(self._url, "gateway", min_size=1, max_size=1)
         request = ShowRequest(
@@ -162,7 +162,7 @@ class Recorder:
             await asyncio.sleep(0.02)
 
     async def send_letters(self, home: Path) -> None:
-        """Lets a notifier send what there is to send, into the embedded inbox."""
+        """Lets a notifier send all pending e-mails to the embedded inbox."""
         pool = await postgres.create_pool(self._url, "notifier", min_size=1, max_size=4)
         stop = asyncio.Event()
         settings = msgspec.structs.replace(
@@ -180,7 +180,7 @@ class Recorder:
             await pool.close()
 
     async def record_letters(self) -> None:
-        """Records the deliveries of what happened since, and sends none."""
+        """Records the deliveries of new events without sending them."""
         pool = await postgres.create_pool(self._url, "notifier", min_size=1, max_size=4)
         stop = asyncio.Event()
         intake = EventIntake(self._log, Deliveries(pool, "recorded"), lambda: None, Pace())
@@ -191,7 +191,7 @@ class Recorder:
         await pool.close()
 
     async def gather(self) -> None:
-        """Gathers the figures of the reports."""
+        """Collects the figures of the reports."""
         pool = await postgres.create_pool(self._url, "reports", min_size=1, max_size=1)
         await ReportFigures(pool, await read_zones(pool, "UTC")).catch_up()
         await pool.close()
@@ -228,8 +228,8 @@ async def _run(recorder: Recorder, database: Any, home: Path, url: str, log: Pos
     await recorder.send_letters(home)
     await recorder.gather()
     await recorder.stop()
-    verdict = await verify(url, log, checkpoint=True)
-    assert verdict.differences == [], verdict.differences[:5]
+    verified = await verify(url, log, checkpoint=True)
+    assert verified.differences == [], verified.differences[:5]
     await recorder.set_log_time(BEGAN_MS + 58 * HOUR_MS)  # ids of before count no more
     await recorder.start()
     await recorder.set_time(BEGAN_MS + 58 * HOUR_MS)
@@ -246,8 +246,8 @@ async def _run(recorder: Recorder, database: Any, home: Path, url: str, log: Pos
         "INSERT INTO letters_wanted (user_id, kind, data) VALUES (7, 'welcome', '{}'),"
         " (8, 'password_reset', '{\"token\": \"not taken yet\"}')"
     )
-    verdict = await verify(url, log, from_start=True)
-    assert verdict.differences == [], verdict.differences[:5]
+    verified = await verify(url, log, from_start=True)
+    assert verified.differences == [], verified.differences[:5]
     for table, column in await database.fetch(_MOMENTS):
         await database.execute(f"UPDATE {table} SET {column} = $1 WHERE {column} IS NOT NULL", BEGAN)
 

@@ -1,4 +1,4 @@
-"""A database as a file: every table as COPY text behind a header, compressed."""
+"""Recordings of a database: a compressed file with a header and each table as COPY text."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The first line of a recording. `migrations`: how many the release had."""
+    """The first line of a recording. `migrations`: the release's number of migrations."""
 
     release: str
     migrations: int
@@ -58,7 +58,7 @@ def header(path: Path) -> Header:
 
 
 async def save(database_url: str, path: Path, release: str) -> None:
-    """Writes all tables of a database, rows in the order of their keys."""
+    """Writes all tables of a database, rows ordered by key."""
     connection = await asyncpg.connect(database_url, server_settings=_SETTINGS)
     try:
         tables, texts = [], []
@@ -78,7 +78,7 @@ async def save(database_url: str, path: Path, release: str) -> None:
 
 
 async def restore(database_url: str, path: Path) -> None:
-    """Puts a recording into a database that has exactly the migrations of its release."""
+    """Loads a recording into a database with exactly the migrations of its release."""
     connection: Any = await asyncpg.connect(database_url, server_settings=_SETTINGS)
     try:
         with lzma.open(path) as file:

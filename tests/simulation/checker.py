@@ -103,16 +103,16 @@ def check_cache(instance: SimulatedInstance) -> Iterator[str]:
                     yield f"6. memory is a cache: {worker.name} has show {show_id}, which is not stored"
                 continue
             stored = {b.booking_id: b for b in instance.database.live_bookings([show_id])}
-            letters = dict.fromkeys(range(len(show.states)), "a")
+            states = dict.fromkeys(range(len(show.states)), "a")
             for (of_show, index), claim in instance.database.claims.items():
                 if of_show == show_id:
-                    letters[index] = claim.state
+                    states[index] = claim.state
             wrong = (
                 partition != row.partition
                 or (show.status, show.terms, show.version) != (row.status, row.terms, row.version)
                 or show.available != row.available
                 or show.bookings != stored
-                or show.states.decode() != "".join(letters.values())
+                or show.states.decode() != "".join(states.values())
             )
             if wrong:
                 yield f"6. memory is a cache: {worker.name} caches show {show_id} differently from what is stored"

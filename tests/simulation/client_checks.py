@@ -39,14 +39,14 @@ def check_responses(instance: SimulatedInstance) -> Iterator[str]:
     for position, decision in instance.observations.polls:
         row = instance.database.decisions.get(position)
         if row is None or decode_decision(row.answer) != decision:
-            yield f"client view: the fate of {position} was told as {decision}, which is not stored"
+            yield f"client view: the status of {position} was returned as {decision}, which is not stored"
 
 
 def _is_at(instance: SimulatedInstance, request: Request, position: Position) -> Iterator[str]:
     records = instance.log.records(COMMANDS_TOPIC, position.partition, 0, 10**6)
     command = command_of(records[position.offset].body) if position.offset < len(records) else None
     if command is None or command.command_id != request.command.command_id:
-        yield f"client view: {request.client} was told {position}, where another command stands"
+        yield f"client view: {request.client} got {position}, which is another command"
 
 
 def check_rejected_not_logged(instance: SimulatedInstance) -> Iterator[str]:
@@ -65,7 +65,7 @@ def check_rejected_not_logged(instance: SimulatedInstance) -> Iterator[str]:
         if isinstance(answer, Problem) and times[command_id] == 1:
             certain = answer.extra.get("outcome") != "unknown" and answer.status in (404, 429, 503)
             if certain and command_id in logged:
-                yield f"10. everything has a limit: {answer.code} was said of a command that is in the log"
+                yield f"10. everything has a limit: {answer.code} was returned for a command that is in the log"
     for gateway in instance.gateways:
         if gateway.admission._total or any(gateway.admission._shows.values()):
             yield f"10. everything has a limit: {gateway.name} counts commands that are decided as in flight"

@@ -25,7 +25,7 @@ async def check_truncated_log(instance: SimulatedInstance) -> list[str]:
         await asyncio.sleep(0.1)
     violations = []
     if not any(isinstance(error, WrongLog) for _, error in instance.observations.exits[ends:]):
-        violations.append(f"11. one log: without {lost.partition}-{lost.offset} a worker goes on")
+        violations.append(f"11. one log: without {lost.partition}-{lost.offset} a worker continues")
     if (instance.database.decisions, instance.database.claims) != before:
         violations.append("11. one log: a worker has written something about a log that is not its own")
     worker.kill()

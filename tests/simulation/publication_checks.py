@@ -33,9 +33,9 @@ def check_commit_before_publish(instance: SimulatedInstance) -> Iterator[str]:
         for position, answer in _told(instance, message.channel, message.body):
             known = committed.get(position)
             if known is None or known[0] > message.at:
-                yield f"3. commit, then publish: {message.part} tells {position} before its commit"
+                yield f"3. commit, then publish: {message.part} publishes {position} before its commit"
             elif answer is not None and answer != known[1]:
-                yield f"3. commit, then publish: {message.part} tells another answer at {position}"
+                yield f"3. commit, then publish: {message.part} publishes another answer at {position}"
 
 
 def _told(instance: SimulatedInstance, channel: str, body: bytes) -> Iterator[tuple[Position, bytes | None]]:
@@ -65,12 +65,12 @@ def check_events(instance: SimulatedInstance) -> Iterator[str]:
                 yield f"3. commit, then publish: the event {published.event_id} is not as it was decided"
     for event_id in wanted.keys() - seen:
         yield f"3. commit, then publish: the event {event_id} was never published"
-    letters = {
-        (letter.event_id, letter.kind) for one in wanted.values() if (letter := delivery_of(one)) is not None
+    emails = {
+        (email.event_id, email.kind) for one in wanted.values() if (email := delivery_of(one)) is not None
     }
-    if letters != instance.database.deliveries.keys():
-        odd = letters ^ instance.database.deliveries.keys()
-        yield f"3. commit, then publish: letters missing or too many: {sorted(odd)}"
+    if emails != instance.database.deliveries.keys():
+        odd = emails ^ instance.database.deliveries.keys()
+        yield f"3. commit, then publish: e-mails missing or too many: {sorted(odd)}"
 
 
 def check_seat_changes(instance: SimulatedInstance) -> Iterator[str]:
@@ -93,7 +93,7 @@ def check_seat_changes(instance: SimulatedInstance) -> Iterator[str]:
             ]
             true = {c.show_id: c.changes for c in seat_changes(between, {})}.get(change.show_id, {})
             if true != change.changes:
-                yield f"9. Redis may vanish: {message.part} tells {change}, true is {true}"
+                yield f"9. Redis may vanish: {message.part} publishes {change}, correct is {true}"
 
 
 NAMES = frozenset({"name", "username", "email", "phone", "address", "language", "password"})
@@ -119,11 +119,11 @@ def _named(where: str, body: bytes) -> Iterator[str]:
         match stack.pop():
             case dict() as fields:
                 if named := NAMES & fields.keys():
-                    yield f"12. nobody's name in the log: {where} has {sorted(named)}"
+                    yield f"12. no personal data in the log: {where} has {sorted(named)}"
                 stack += fields.values()
             case list() as items:
                 stack += items
             case str() as text if "@" in text:
-                yield f"12. nobody's name in the log: {where} says {text!r}"
+                yield f"12. no personal data in the log: {where} contains {text!r}"
             case _:
                 pass

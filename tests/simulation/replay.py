@@ -59,7 +59,7 @@ class SeatBook:
                 case BookingConfirmed(booking) | BookingHeld(booking):
                     state = "s" if isinstance(event, BookingConfirmed) else "h"
                     if booking.show_id in self.cancelled:
-                        yield f"1. one claim: {position} sells seats of a show that was called off"
+                        yield f"1. one claim: {position} sells seats of a cancelled show"
                     for label in booking.seats:
                         claim = self.claims.get((booking.show_id, label))
                         if claim not in (None, ("h", booking.booking_id)):

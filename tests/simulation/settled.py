@@ -24,7 +24,7 @@ def unsettled(instance: SimulatedInstance) -> str | None:
     for partition, show, due_ms in database.held(range(PARTITIONS)):
         return f"8. one rule for expiry: show {show} on {partition} has a hold since {due_ms}"
     for partition, show in database.cancelled(range(PARTITIONS)):
-        return f"8. one rule for expiry: show {show} on {partition} is called off and still has bookings"
+        return f"8. one rule for expiry: show {show} on {partition} is cancelled and still has bookings"
     for process in instance.processes:
         if not process.running:
             return f"11. one log, and no unexpected exit: {process.name} does not stay alive"

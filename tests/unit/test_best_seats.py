@@ -39,22 +39,22 @@ def chosen(states: str, quantity: int, section: str | None = None, adjacent: boo
         ("aaaaaaaa", 9, None),
     ],
 )
-def test_the_best_row_then_its_middle_and_no_seat_left_alone(
+def test_best_row_first_then_its_middle_without_single_seats_left(
     states: str, quantity: int, labels: list[str] | None
 ) -> None:
     assert chosen(states, quantity) == labels
 
 
-def test_an_aisle_parts_seats() -> None:
+def test_seats_across_an_aisle_are_not_adjacent() -> None:
     assert chosen("s" * 8 + "sssaasss" + "s" * 6, 2) is None
 
 
-def test_only_the_section_asked_for() -> None:
+def test_only_the_requested_section() -> None:
     assert chosen("", 2, "Circle") == ["C3", "C4"]
     assert chosen("", 2, "Balcony") is None
 
 
-def test_where_there_is_no_room_together_the_fewest_pieces() -> None:
+def test_a_split_group_gets_the_fewest_blocks() -> None:
     states = "aasaaasa" + "s" * 14
     assert chosen(states, 5) is None
     assert chosen(states, 5, adjacent=False) == ["A1", "A2", "A4", "A5", "A6"]
@@ -72,11 +72,11 @@ def _pieces(seats: list[int]) -> int:
 
 
 @given(st.text("as", min_size=22, max_size=22), st.integers(1, 10), st.booleans())
-def test_what_is_given_is_free_and_together_or_in_the_fewest_pieces(
+def test_chosen_seats_are_available_and_in_the_fewest_blocks(
     states: str, quantity: int, adjacent: bool
 ) -> None:
     seats = best_seats(states.encode(), CINEMA, quantity, None, adjacent)
-    free = [seat for seat, letter in enumerate(states) if letter == "a"]
+    free = [seat for seat, state in enumerate(states) if state == "a"]
     runs = sorted((len(run) for segment in _free_runs(states) for run in [segment]), reverse=True)
     fewest = next((n for n in range(1, len(runs) + 1) if sum(runs[:n]) >= quantity), None)
     if fewest is None or (adjacent and fewest > 1):
@@ -90,6 +90,4 @@ def test_what_is_given_is_free_and_together_or_in_the_fewest_pieces(
 
 def _free_runs(states: str) -> list[str]:
     segments = [states[start:end] for row in CINEMA.rows for start, end in row.segments]
-    return [
-        "".join(run) for segment in segments for letter, run in itertools.groupby(segment) if letter == "a"
-    ]
+    return ["".join(run) for segment in segments for state, run in itertools.groupby(segment) if state == "a"]

@@ -1,4 +1,4 @@
-"""Who asks for the same seats in the same moment may share a refusal, and nothing but a refusal."""
+"""Equal requests of one iteration of the event loop may share a refusal, and nothing but a refusal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BOOKED = Decision()
 
 
 class FakeCommands:
-    """Takes what is sent and answers it when told to."""
+    """Records the commands sent, and answers them when the test says so."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[BookSeats | HoldSeats, float, OnOutcome]] = []
@@ -48,15 +48,15 @@ class FakeCommands:
 
 
 class Fixture:
-    """Some customers of one gateway."""
+    """A coalescer with the requests of some customers and their outcomes."""
 
     def __init__(self) -> None:
         self.commands = FakeCommands()
         self.now_s = 1_000.0
-        self.together = RequestCoalescer(self.commands, clock=lambda: self.now_s)  # type: ignore[arg-type]
-        self.told: list[tuple[str, Outcome | BaseException]] = []
+        self.coalescer = RequestCoalescer(self.commands, clock=lambda: self.now_s)  # type: ignore[arg-type]
+        self.outcomes: list[tuple[str, Outcome | BaseException]] = []
 
-    def asks(self, who: str, *seats: str, show_id: int = 7, wait_s: float = 10, hold: bool = False) -> None:
+    def asks(self, name: str, *seats: str, show_id: int = 7, wait_s: float = 10, hold: bool = False) -> None:
         common: dict[str, Any] = {
             "command_id": uuid4(),
             "booking_id": uuid4(),
@@ -64,24 +64,24 @@ class Fixture:
             "seats": seats,
         }
         command = HoldSeats(hold_ms=60_000, **common) if hold else BookSeats(**common)
-        self.together.send(
-            command, wait_s=wait_s, on_outcome=lambda outcome: self.told.append((who, outcome))
+        self.coalescer.send(
+            command, wait_s=wait_s, on_outcome=lambda outcome: self.outcomes.append((name, outcome))
         )
 
     def decisions(self) -> dict[str, Decision]:
-        return {who: one.decision for who, one in self.told if isinstance(one, StoredDecision)}
+        return {name: one.decision for name, one in self.outcomes if isinstance(one, StoredDecision)}
 
 
-async def the_moment_is_over() -> None:
+async def iteration_ends() -> None:
     await asyncio.sleep(0)
 
 
-async def test_what_came_in_one_moment_shares_a_refusal() -> None:
+async def test_requests_of_one_iteration_share_a_refusal() -> None:
     fixture = Fixture()
-    for who in ("a", "b", "c"):
-        fixture.asks(who, "A1")
+    for name in ("a", "b", "c"):
+        fixture.asks(name, "A1")
     assert fixture.commands.sent == []
-    await the_moment_is_over()
+    await iteration_ends()
     assert fixture.commands.seats() == [("A1",)]
     assert fixture.commands.admitted == 3, "they count as under way, all of them"
     fixture.commands.answer(0, TAKEN)
@@ -89,20 +89,20 @@ async def test_what_came_in_one_moment_shares_a_refusal() -> None:
     assert fixture.commands.admitted == 0
 
 
-async def test_what_comes_later_is_sent_for_itself() -> None:
+async def test_a_later_request_is_sent_separately() -> None:
     fixture = Fixture()
     fixture.asks("a", "A1")
-    await the_moment_is_over()
+    await iteration_ends()
     fixture.asks("b", "A1")
-    await the_moment_is_over()
+    await iteration_ends()
     assert fixture.commands.seats() == [("A1",), ("A1",)]
 
 
-async def test_a_booking_is_nobody_elses() -> None:
+async def test_an_acceptance_is_not_shared() -> None:
     fixture = Fixture()
-    for who in ("a", "b", "c"):
-        fixture.asks(who, "A1")
-    await the_moment_is_over()
+    for name in ("a", "b", "c"):
+        fixture.asks(name, "A1")
+    await iteration_ends()
     fixture.commands.answer(0, BOOKED)
     assert fixture.decisions() == {"a": BOOKED}
     assert fixture.commands.seats() == [("A1",), ("A1",)], "the next one asks for itself"
@@ -112,17 +112,17 @@ async def test_a_booking_is_nobody_elses() -> None:
 
 
 @pytest.mark.parametrize("reason", Reason)
-async def test_only_a_reason_that_holds_for_everybody_is_shared(reason: Reason) -> None:
+async def test_only_reasons_independent_of_the_customer_are_shared(reason: Reason) -> None:
     fixture = Fixture()
     fixture.asks("a", "A1")
     fixture.asks("b", "A1")
-    await the_moment_is_over()
+    await iteration_ends()
     fixture.commands.answer(0, Decision(reason))
     assert ("b" in fixture.decisions()) == (reason in SHARED_REASONS)
     assert len(fixture.commands.sent) == (1 if reason in SHARED_REASONS else 2)
 
 
-async def test_only_the_same_wish_is_shared() -> None:
+async def test_only_equal_requests_are_coalesced() -> None:
     fixture = Fixture()
     fixture.asks("a", "A1", "A2")
     fixture.asks("the same set", "A2", "A1")
@@ -130,28 +130,28 @@ async def test_only_the_same_wish_is_shared() -> None:
     fixture.asks("another show", "A1", "A2", show_id=8)
     fixture.asks("a hold", "A1", "A2", hold=True)
     fixture.asks("who waits less", "A1", "A2", wait_s=1)
-    await the_moment_is_over()
+    await iteration_ends()
     assert len(fixture.commands.sent) == 5
     fixture.commands.answer(0, TAKEN)
     assert set(fixture.decisions()) == {"a", "the same set"}
 
 
-async def test_where_the_first_is_not_decided_each_is_sent_for_itself() -> None:
+async def test_after_an_undecided_first_request_each_is_sent() -> None:
     for outcome in (Pending(Position(0, 1)), Problem("log_unavailable", "Away.", retry_after_s=1)):
         fixture = Fixture()
-        for who in ("a", "b", "c"):
-            fixture.asks(who, "A1")
-        await the_moment_is_over()
+        for name in ("a", "b", "c"):
+            fixture.asks(name, "A1")
+        await iteration_ends()
         fixture.commands.sent[0][2](outcome)
-        assert fixture.told == [("a", outcome)]
+        assert fixture.outcomes == [("a", outcome)]
         assert [wait_s for _, wait_s, _ in fixture.commands.sent] == [10, 10, 10]
 
 
-async def test_nobody_waits_longer_for_having_been_behind_another() -> None:
+async def test_coalesced_requests_share_a_deadline() -> None:
     fixture = Fixture()
-    for who in ("a", "b", "c"):
-        fixture.asks(who, "A1", wait_s=10)
-    await the_moment_is_over()
+    for name in ("a", "b", "c"):
+        fixture.asks(name, "A1", wait_s=10)
+    await iteration_ends()
     fixture.now_s += 4
     fixture.commands.answer(0, BOOKED)
     fixture.now_s += 7
@@ -159,19 +159,19 @@ async def test_nobody_waits_longer_for_having_been_behind_another() -> None:
     assert [wait_s for _, wait_s, _ in fixture.commands.sent] == [10, 6, 0]
 
 
-async def test_after_a_refusal_of_ones_own_the_others_do_not_stand_in_line() -> None:
+async def test_after_a_customers_own_refusal_the_others_are_sent_at_once() -> None:
     fixture = Fixture()
-    for who in ("a", "b", "c", "d"):
-        fixture.asks(who, "A1")
-    await the_moment_is_over()
+    for name in ("a", "b", "c", "d"):
+        fixture.asks(name, "A1")
+    await iteration_ends()
     fixture.commands.answer(0, Decision(Reason.LIMIT_EXCEEDED))
     assert len(fixture.commands.sent) == 4
 
 
-async def test_who_asks_too_often_is_refused_and_not_counted() -> None:
+async def test_a_rate_limited_request_is_rejected_and_not_counted() -> None:
     fixture = Fixture()
     fixture.commands.refuses = True
     with pytest.raises(Problem):
         fixture.asks("a", "A1")
-    await the_moment_is_over()
+    await iteration_ends()
     assert (fixture.commands.sent, fixture.commands.admitted) == ([], 0)

@@ -1,4 +1,4 @@
-"""Letters and the messages made of them."""
+"""E-mails and the messages made of them."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def confirmation(title: str = "The Lighthouse at Noon", to: Recipient = ADA) -> 
 
 
 def sent(
-    letter: emails.Email, name: str = "Ada", attachment: message.Attachment | None = None
+    email_: emails.Email, name: str = "Ada", attachment: message.Attachment | None = None
 ) -> EmailMessage:
     raw = message.compose(
-        letter,
+        email_,
         sender=SENDER,
         to=message.mailbox(name, "ada@example.org"),
         message_id="<1@venue.example>",
@@ -63,10 +63,10 @@ def sent(
     return email.message_from_bytes(raw, policy=email.policy.default)
 
 
-def test_a_confirmation_says_what_was_booked_in_both_forms() -> None:
-    letter = confirmation()
-    assert letter.subject == "Your tickets: The Lighthouse at Noon, 21 Nov 2026, 19:30"
-    for form in (letter.text, letter.html):
+def test_a_confirmation_lists_the_booking_in_text_and_html() -> None:
+    email_ = confirmation()
+    assert email_.subject == "Your tickets: The Lighthouse at Noon, 21 Nov 2026, 19:30"
+    for form in (email_.text, email_.html):
         for said in (
             "Hello Ada Lovelace,",
             "The Lighthouse at Noon",
@@ -82,21 +82,21 @@ def test_a_confirmation_says_what_was_booked_in_both_forms() -> None:
             assert said in form
 
 
-def test_the_letter_of_a_show_that_was_called_off_says_so() -> None:
+def test_a_cancelled_show_has_an_e_mail_of_its_own() -> None:
     of_customer = emails.cancellation(BOOKING, a_show(), PLACES, ADA, SITE)
     of_venue = emails.cancellation(BOOKING, a_show(cancelled=True), PLACES, ADA, SITE)
     assert of_customer.subject.startswith("Cancelled: ")
     assert of_venue.subject.startswith("Called off: ")
 
 
-def test_a_welcome_names_the_user_name() -> None:
-    letter = emails.welcome(None, Recipient("ada@example.org", "ada", "", "en"), SITE)
-    assert "Hello,\n" in letter.text
-    assert "ada" in letter.text
-    assert f"{SITE}/" in letter.text
+def test_a_welcome_has_the_user_name() -> None:
+    email_ = emails.welcome(None, Recipient("ada@example.org", "ada", "", "en"), SITE)
+    assert "Hello,\n" in email_.text
+    assert "ada" in email_.text
+    assert f"{SITE}/" in email_.text
 
 
-def test_links_about_an_address_carry_their_token() -> None:
+def test_links_about_an_address_have_their_token() -> None:
     for made, path in (
         (emails.welcome("a/b", ADA, SITE), "confirm"),
         (emails.email_confirmation("a/b", ADA, SITE), "confirm"),
@@ -106,24 +106,24 @@ def test_links_about_an_address_carry_their_token() -> None:
         assert f"{SITE}/#/email/{path}/a%2Fb" in made.html
 
 
-def test_a_reset_link_carries_its_token_behind_the_hash() -> None:
-    letter = emails.password_reset("a/b+c=&", ADA, SITE)
-    assert f"{SITE}/#/reset/a%2Fb%2Bc%3D%26" in letter.text
-    assert f"{SITE}/#/reset/a%2Fb%2Bc%3D%26" in letter.html
+def test_a_reset_link_has_its_token_in_the_fragment() -> None:
+    email_ = emails.password_reset("a/b+c=&", ADA, SITE)
+    assert f"{SITE}/#/reset/a%2Fb%2Bc%3D%26" in email_.text
+    assert f"{SITE}/#/reset/a%2Fb%2Bc%3D%26" in email_.html
 
 
-def test_what_was_typed_is_never_markup() -> None:
-    letter = confirmation(
+def test_user_text_is_never_markup() -> None:
+    email_ = confirmation(
         "<script>alert(1)</script>{{ 7*7 }} {title}", Recipient("a@b.c", "a", "<b>Eve</b>", "en")
     )
-    assert "<script>" not in letter.html
-    assert "<b>Eve" not in letter.html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;{{ 7*7 }} {title}" in letter.html
-    assert "<script>alert(1)</script>{{ 7*7 }} {title}" in letter.text
+    assert "<script>" not in email_.html
+    assert "<b>Eve" not in email_.html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;{{ 7*7 }} {title}" in email_.html
+    assert "<script>alert(1)</script>{{ 7*7 }} {title}" in email_.text
 
 
 @pytest.mark.parametrize("ending", ["\r\n", "\n", "\r", "\u2028", "\x0b", "\x85"])
-def test_no_line_end_in_a_title_or_name_starts_a_header(ending: str) -> None:
+def test_line_ends_in_a_title_or_name_inject_no_header(ending: str) -> None:
     evil = f"Nice{ending}Bcc: eve@example.org{ending}{ending}body"
     got = sent(confirmation(evil), evil)
     assert "Bcc" not in got
@@ -131,7 +131,7 @@ def test_no_line_end_in_a_title_or_name_starts_a_header(ending: str) -> None:
     assert [address.addr_spec for address in got["To"].addresses] == ["ada@example.org"]
 
 
-def test_a_message_has_both_forms_the_ticket_and_its_headers() -> None:
+def test_a_message_has_text_html_attachment_and_headers() -> None:
     got = sent(
         confirmation("बर्फी"), "Ada", message.Attachment("ticket-1.pdf", "application/pdf", b"%PDF-\r\n\0")
     )
@@ -149,7 +149,7 @@ def test_a_message_has_both_forms_the_ticket_and_its_headers() -> None:
     assert pdf.get_content() == b"%PDF-\r\n\0"
 
 
-def test_a_message_id_belongs_to_the_delivery_and_not_to_the_attempt() -> None:
+def test_all_attempts_of_a_delivery_share_a_message_id() -> None:
     at = datetime(2026, 11, 20, tzinfo=UTC)
     first = message.message_id("3-18211-0", "booking_confirmed", at, "venue.example")
     assert first == message.message_id("3-18211-0", "booking_confirmed", at, "venue.example")
@@ -172,17 +172,17 @@ def test_a_message_id_belongs_to_the_delivery_and_not_to_the_attempt() -> None:
         "<a@b.c>, d@e.f",
     ],
 )
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_an_invalid_address_is_rejected(address: str) -> None:
     with pytest.raises(message.BadAddress):
         message.mailbox("Ada", address)
 
 
-def test_a_domain_of_another_script_goes_out_in_ascii() -> None:
+def test_a_non_ascii_domain_is_encoded() -> None:
     assert message.mailbox("", "ada@bücher.example").address == "ada@xn--bcher-kva.example"
 
 
 @pytest.mark.parametrize("language", sorted(EMAIL_WORDS.languages))
-def test_every_language_can_fill_in_every_text(language: str) -> None:
+def test_every_language_has_all_placeholders(language: str) -> None:
     words = email_words(language)
     about = {"title": "T", "day": "D", "hour": "H"}
     kinds = [getattr(words, field) for field in words.__struct_fields__]
@@ -193,11 +193,11 @@ def test_every_language_can_fill_in_every_text(language: str) -> None:
     assert words.footer.format(site="S") != words.footer
 
 
-def test_a_language_that_is_not_there_is_english() -> None:
+def test_an_unknown_language_falls_back_to_english() -> None:
     assert email_words("tlh") == email_words("en-GB")
 
 
-def test_an_event_calls_for_the_letter_it_is_about() -> None:
+def test_events_map_to_deliveries() -> None:
     confirmed = delivery_of(PublishedEvent("3-18211-0", 1, events.BookingConfirmed(BOOKING)))
     assert confirmed is not None
     assert (confirmed.event_id, confirmed.kind, confirmed.user_id) == ("3-18211-0", "booking_confirmed", 3)
@@ -205,7 +205,7 @@ def test_an_event_calls_for_the_letter_it_is_about() -> None:
     assert delivery_of(PublishedEvent("3-18211-0", 1, events.SeatsBlocked(7, ("C1",)))) is None
 
 
-def test_waiting_between_attempts_grows_to_an_hour() -> None:
+def test_backoff_grows_to_an_hour() -> None:
     delays = [retry_delay_s(attempts) for attempts in range(1, 100)]
     assert delays[:4] == [5, 10, 20, 40]
     assert delays == sorted(delays)
@@ -223,9 +223,7 @@ def test_waiting_between_attempts_grows_to_an_hour() -> None:
         ("smtps://u:p%40w@mail.example", "mail.example", 465, True, "off"),
     ],
 )
-def test_a_mail_server_url_says_where_and_how(
-    url: str, host: str, port: int, tls: bool, starttls: str
-) -> None:
+def test_a_mail_server_url_is_parsed(url: str, host: str, port: int, tls: bool, starttls: str) -> None:
     server = read_server(url)
     assert (server.host, server.port, server.tls, server.starttls) == (host, port, tls, starttls)
     assert server.password in (None, "p@w")
@@ -243,6 +241,6 @@ def test_a_mail_server_url_says_where_and_how(
         "smtp://u:p@mail.example?starttls=off",
     ],
 )
-def test_a_mail_server_url_that_is_wrong_or_unsafe_is_refused(url: str) -> None:
+def test_a_wrong_or_unsafe_mail_server_url_is_rejected(url: str) -> None:
     with pytest.raises(ValueError, match=r"wanted|option|clear"):
         read_server(url)

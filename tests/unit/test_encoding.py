@@ -1,4 +1,4 @@
-"""UTF-8 whatever the locale says: paths, children, and output that cannot be written as it is."""
+"""UTF-8 in every locale: paths, children, and output in other encodings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The events that live sockets are told: all, once, in order, and nothing is read for nobody."""
+"""The event stream: every event once and in order; without readers nothing is read."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class Fixture:
-    """A log with two partitions, and what a stream that reads it has told."""
+    """A log with two partitions, and the events that a stream has sent."""
 
     def __init__(self) -> None:
         self.log = MemoryLog(lambda: 0)
         self.stream = EventStream(self.log)
-        self.told: list[StreamEvent] = []
-        self.stream.subscribe(self.told.append)
+        self.received: list[StreamEvent] = []
+        self.stream.subscribe(self.received.append)
 
     def publish(self, event_id: str, event: Event | None = None) -> None:
         body = encode(PublishedEvent(event_id, 0, event or confirmed(7)))
         self.log.put(EVENTS_TOPIC, int(event_id[0]), body)
 
     async def ids(self, count: int) -> list[str]:
-        """The ids of what was told, once there are so many."""
-        await until(lambda: len(self.told) >= count)
-        return [decode_published_event(heard.body).event_id for heard in self.told]
+        """Returns the ids of the events sent, once there are at least `count`."""
+        await until(lambda: len(self.received) >= count)
+        return [decode_published_event(event.body).event_id for event in self.received]
 
 
 @pytest.fixture
@@ -60,39 +60,39 @@ async def fixture() -> AsyncIterator[Fixture]:
         await running
 
 
-async def test_all_that_is_published_after_a_follower_came_is_told(fixture: Fixture) -> None:
+async def test_a_reader_gets_every_event_published_after_it_began(fixture: Fixture) -> None:
     fixture.publish("0-1-0")
     async with fixture.stream.reading():
         fixture.publish("0-2-0")
         fixture.publish("0-2-1", SeatsBlocked(5, ("1",)))
         assert await fixture.ids(2) == ["0-2-0", "0-2-1"]
-        assert [(heard.show_id, heard.user_id) for heard in fixture.told] == [(3, 7), (5, None)]
+        assert [(event.show_id, event.user_id) for event in fixture.received] == [(3, 7), (5, None)]
         fixture.publish("1-9-0")
         assert await fixture.ids(3) == ["0-2-0", "0-2-1", "1-9-0"]
 
 
-async def test_what_is_published_again_is_told_once(fixture: Fixture) -> None:
+async def test_republished_events_are_sent_once(fixture: Fixture) -> None:
     async with fixture.stream.reading():
         for event_id in ("0-1-0", "0-1-1", "0-2-0", "0-1-0", "0-1-1", "0-2-0", "0-10-0"):
             fixture.publish(event_id)
         assert await fixture.ids(4) == ["0-1-0", "0-1-1", "0-2-0", "0-10-0"]
 
 
-async def test_what_cannot_be_read_is_passed_over(fixture: Fixture) -> None:
+async def test_invalid_records_are_skipped(fixture: Fixture) -> None:
     async with fixture.stream.reading():
         fixture.log.put(EVENTS_TOPIC, 0, b"{")
-        fixture.log.put(EVENTS_TOPIC, 0, b'{"event_id":"nonsense","at_ms":0,"event":{"type":"Unheard"}}')
+        fixture.log.put(EVENTS_TOPIC, 0, b'{"event_id":"nonsense","at_ms":0,"event":{"type":"Unevent"}}')
         fixture.log.put(
-            EVENTS_TOPIC, 0, b'{"event_id":"0-1-0","at_ms":0,"event":{"type":"Unheard","show_id":4}}'
+            EVENTS_TOPIC, 0, b'{"event_id":"0-1-0","at_ms":0,"event":{"type":"Unevent","show_id":4}}'
         )
         fixture.publish("0-2-0")
-        await until(lambda: len(fixture.told) >= 2)
-        assert [heard.show_id for heard in fixture.told] == [4, 3], (
+        await until(lambda: len(fixture.received) >= 2)
+        assert [event.show_id for event in fixture.received] == [4, 3], (
             "events of a kind to come are told as well"
         )
 
 
-async def test_nothing_is_read_for_nobody_and_a_pause_is_not_told_later(fixture: Fixture) -> None:
+async def test_without_readers_nothing_is_read_or_sent_later(fixture: Fixture) -> None:
     with (
         mock.patch("gateway.live.event_stream._LINGER_S", 0.0),
         mock.patch.object(fixture.log, "reader", wraps=fixture.log.reader) as reader,
@@ -110,7 +110,7 @@ async def test_nothing_is_read_for_nobody_and_a_pause_is_not_told_later(fixture:
         assert reader.call_count == 2
 
 
-async def test_a_log_that_is_away_for_a_while_costs_no_event(fixture: Fixture) -> None:
+async def test_no_event_is_lost_while_the_log_is_unavailable(fixture: Fixture) -> None:
     with mock.patch("gateway.live.event_stream._RETRY_S", 0.001):
         async with fixture.stream.reading():
             fixture.publish("0-1-0")
@@ -123,7 +123,7 @@ async def test_a_log_that_is_away_for_a_while_costs_no_event(fixture: Fixture) -
             assert await fixture.ids(3) == ["0-1-0", "0-2-0", "0-3-0"]
 
 
-async def test_a_follower_is_refused_while_the_end_of_the_log_is_not_known(fixture: Fixture) -> None:
+async def test_reading_fails_while_the_end_of_the_log_is_unknown(fixture: Fixture) -> None:
     away = LogUnavailable("away")
     with mock.patch.object(fixture.log, "bounds", side_effect=away), pytest.raises(LogUnavailable):
         async with fixture.stream.reading():

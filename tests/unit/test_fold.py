@@ -27,7 +27,7 @@ from schemas.wire import encode
 from seat_workers.fold import Claim, DecidedRecord, fold
 from seat_workers.show import step
 from seat_workers.show_state import Show
-from tests.unit.tables import Tables
+from tests.unit.tables_model import TablesModel
 
 SHOW = 7
 SEATING = Seating(numbered(6, Money(100, "EUR")))
@@ -76,10 +76,10 @@ def some_decisions(show: Show, seed: int, count: int) -> list[DecidedRecord]:
 
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 10**9), cuts=st.lists(st.integers(1, 25), min_size=1, max_size=12))
-def test_however_a_log_is_cut_into_batches_the_tables_are_the_same(seed: int, cuts: list[int]) -> None:
+def test_tables_do_not_depend_on_the_cut_into_batches(seed: int, cuts: list[int]) -> None:
     show = Show(SHOW, SEATING)
     decided = some_decisions(show, seed, sum(cuts))
-    one_by_one, in_batches = Tables(SHOW, SEATING), Tables(SHOW, SEATING)
+    one_by_one, in_batches = TablesModel(SHOW, SEATING), TablesModel(SHOW, SEATING)
     for one in decided:
         one_by_one.write([one])
     rest = decided
@@ -88,7 +88,7 @@ def test_however_a_log_is_cut_into_batches_the_tables_are_the_same(seed: int, cu
         rest = rest[cut:]
     assert in_batches.claims == one_by_one.claims
     assert in_batches.bookings == one_by_one.bookings
-    one_by_one.assert_say_the_same_as(show)
+    one_by_one.assert_equal_to(show)
 
 
 def test_a_seat_sold_freed_and_sold_again_is_one_claim_of_its_last_owner() -> None:

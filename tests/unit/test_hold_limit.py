@@ -1,4 +1,4 @@
-"""The tokens of holds: what costs one, what gives it back, and what gateways tell each other."""
+"""The limit of holds: what costs a token, what is refunded, and what gateways announce to each other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HERE = Position(0, 7)
 
 
 class Script:
-    """Redis that never answers in time: each gateway for itself."""
+    """A Redis script that always fails, so that the gateway counts alone."""
 
     def register_script(self, _: str) -> Any:
         async def run(keys: list[str], args: list[Any]) -> Any:
@@ -40,7 +40,7 @@ class Script:
 
 
 class Log:
-    """An appender whose answers the test gives."""
+    """An appender whose results the test sets."""
 
     def __init__(self) -> None:
         self.appended: list[asyncio.Future[int]] = []
@@ -65,7 +65,7 @@ class Pool:
 
 
 class Gateway:
-    """Commands as a gateway has them, without servers."""
+    """The command sender of a gateway, without servers."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -78,7 +78,7 @@ class Gateway:
         self.commands = CommandSender(
             self.pool, log, self.pending, self.admission, cast("Any", None), None, self.hold_limit
         )
-        self.told: list[Any] = []
+        self.outcomes: list[Any] = []
         self._number = 0
 
     def hold(self, key: str | None = None, show_id: int = 7, staff: bool = False) -> HoldSeats:
@@ -96,14 +96,14 @@ class Gateway:
 
     async def send(self, hold: HoldSeats) -> None:
         try:
-            self.commands.send(hold, wait_s=1.0, on_outcome=self.told.append)
+            self.commands.send(hold, wait_s=1.0, on_outcome=self.outcomes.append)
         except Problem as problem:
-            self.told.append(problem)
+            self.outcomes.append(problem)
         for _ in range(4):
             await asyncio.sleep(0)
 
     async def decide(self, decision: Decision) -> None:
-        """Decides all that is in the log and not decided."""
+        """Decides all undecided commands in the log."""
         for n, answer in enumerate(self.log.appended):
             if not answer.done():
                 answer.set_result(n)
@@ -117,7 +117,7 @@ class Gateway:
 
     @property
     def codes(self) -> list[str]:
-        return [told.code if isinstance(told, Problem) else "decided" for told in self.told]
+        return [outcome.code if isinstance(outcome, Problem) else "decided" for outcome in self.outcomes]
 
 
 @pytest.fixture
@@ -134,11 +134,11 @@ async def test_an_accepted_hold_costs_a_token_and_thirty_come_back_in_an_hour(ga
     await gateway.decide(ACCEPTED)
     assert sorted(gateway.codes) == ["decided"] * 30 + ["rate_limited"]
     assert gateway.left == 0
-    (problem,) = [told for told in gateway.told if isinstance(told, Problem)]
+    (problem,) = [outcome for outcome in gateway.outcomes if isinstance(outcome, Problem)]
     assert problem.retry_after_s == 120
     gateway.now_s += 119
     await gateway.send(gateway.hold())
-    assert gateway.told[-1].retry_after_s == 1
+    assert gateway.outcomes[-1].retry_after_s == 1
     gateway.now_s += 2
     await gateway.send(gateway.hold())
     assert len(gateway.log.appended) == 31
@@ -157,7 +157,7 @@ async def test_an_accepted_hold_costs_a_token_and_thirty_come_back_in_an_hour(ga
         Decision(Reason.SEAT_TAKEN, repeats=HERE),
     ],
 )
-async def test_what_took_no_seats_gives_its_token_back(gateway: Gateway, decision: Decision) -> None:
+async def test_a_hold_without_seats_is_refunded(gateway: Gateway, decision: Decision) -> None:
     for key in (None, "a"):
         for _ in range(40):
             await gateway.send(gateway.hold(key))
@@ -166,7 +166,7 @@ async def test_what_took_no_seats_gives_its_token_back(gateway: Gateway, decisio
     assert set(gateway.codes) == {"decided"}
 
 
-async def test_a_text_that_looks_like_a_repeat_is_none(gateway: Gateway) -> None:
+async def test_a_label_that_looks_like_the_field_repeats_is_not_a_repeat(gateway: Gateway) -> None:
     await gateway.send(gateway.hold())
     hold = gateway.hold()
     answer = encode({"events": [{"seats": ['"repeats":1', '\\"repeats":']}]})
@@ -174,18 +174,18 @@ async def test_a_text_that_looks_like_a_repeat_is_none(gateway: Gateway) -> None
     assert gateway.left == 29
 
 
-async def test_only_what_certainly_is_not_in_the_log_gives_its_token_back(gateway: Gateway) -> None:
+async def test_a_failed_append_is_refunded_only_when_certain(gateway: Gateway) -> None:
     for unknown, left in ((False, 30), (True, 29)):
         await gateway.send(gateway.hold())
         gateway.log.appended[-1].set_exception(LogUnavailable("gone", outcome_unknown=unknown))
         await asyncio.sleep(0)
         assert gateway.left == left
     await gateway.send(gateway.hold(show_id=99))
-    assert gateway.told[-1].code == "not_found"
+    assert gateway.outcomes[-1].code == "not_found"
     assert gateway.limits.holds.buckets.refilled("5.99", gateway.now_s).tokens == 30
 
 
-async def test_a_hold_for_which_there_is_no_room_costs_nothing(gateway: Gateway) -> None:
+async def test_a_hold_rejected_by_admission_control_costs_nothing(gateway: Gateway) -> None:
     gateway.commands._admission = AdmissionControl(0, 0, 0)
     for key in (None, "a"):
         await gateway.send(gateway.hold(key))
@@ -193,7 +193,7 @@ async def test_a_hold_for_which_there_is_no_room_costs_nothing(gateway: Gateway)
     assert gateway.left == 30
 
 
-async def test_a_hold_that_is_answered_by_another_ones_refusal_costs_nothing(gateway: Gateway) -> None:
+async def test_a_coalesced_hold_that_is_refused_costs_nothing(gateway: Gateway) -> None:
     hold = gateway.hold()
     gateway.commands.admit(hold)
     assert gateway.left == 29
@@ -209,7 +209,7 @@ async def test_a_repeat_is_sent_without_a_token_and_looked_up_only_then(gateway:
     await gateway.send(gateway.hold("first"))
     assert (gateway.pool.looked_up, len(gateway.log.appended)) == ([], 31), "it is not decided yet"
     await gateway.decide(ACCEPTED)
-    gateway.hold_limit.refund(gateway.hold())  # the repeat's, which the decision here did not say
+    gateway.hold_limit.refund(gateway.hold())  # the repeat's token, which this decision did not refund
     assert gateway.left == 0
     first = keyed_command_id(5, "first")
     gateway.pool.used.add(first)
@@ -232,7 +232,7 @@ async def test_staff_and_bookings_cost_nothing(gateway: Gateway) -> None:
     assert gateway.left == 30
 
 
-async def test_what_others_announce_lowers_and_never_raises(gateway: Gateway) -> None:
+async def test_announcements_of_other_gateways_lower_tokens_and_never_raise_them(gateway: Gateway) -> None:
     await gateway.send(gateway.hold())
     gateway.limits.apply_announcement(encode([("5.7", 12.0), ("6.7", 0.5)]))
     assert gateway.left == 11, "the token that was not reported yet still counts"
@@ -242,7 +242,7 @@ async def test_what_others_announce_lowers_and_never_raises(gateway: Gateway) ->
         gateway.limits.apply_announcement(b"{}")
 
 
-async def test_what_redis_could_not_be_told_is_told_later(gateway: Gateway) -> None:
+async def test_tokens_are_reported_later_after_redis_was_unavailable(gateway: Gateway) -> None:
     for _ in range(3):
         await gateway.send(gateway.hold())
     await gateway.limits.report_once()
@@ -285,7 +285,7 @@ async def test_rejections_are_counted_and_logged_at_most_every_ten_seconds() -> 
     assert {sample.labels["limit"]: sample.value for sample in samples} == {"holds": 6, "address": 1}
 
 
-async def test_refusals_that_cannot_be_written_are_kept(gateway: Gateway) -> None:
+async def test_rejections_are_kept_when_they_cannot_be_written(gateway: Gateway) -> None:
     written: list[Any] = []
 
     class Away:
@@ -306,6 +306,6 @@ async def test_refusals_that_cannot_be_written_are_kept(gateway: Gateway) -> Non
     assert written == [None, ([7], [5], [4])]
 
 
-def test_ids_of_keys_are_told_apart() -> None:
+def test_command_ids_with_and_without_a_key_are_distinguished() -> None:
     assert is_keyed(keyed_command_id(5, "a"))
     assert not is_keyed(fresh_command_id(2**48 - 1, 2**74 - 1))

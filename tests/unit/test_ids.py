@@ -27,13 +27,13 @@ def test_a_booking_id_carries_its_show_and_sorts_by_time(show_id: int, now_ms: i
     assert booking_id.int >> 80 == now_ms
 
 
-def test_other_uuids_are_no_booking_ids() -> None:
+def test_other_uuids_are_not_booking_ids() -> None:
     for other in (uuid4(), UUID(int=0), UUID(int=2**128 - 1)):
         with pytest.raises(ValueError, match="not a booking's id"):
             show_of_booking(other)
 
 
-def test_a_key_names_the_same_command_for_one_customer_only() -> None:
+def test_a_key_has_one_command_id_per_customer() -> None:
     assert keyed_command_id(1, "k") == keyed_command_id(1, "k")
     assert keyed_command_id(1, "k") != keyed_command_id(2, "k")
     assert keyed_command_id(1, "k") != keyed_command_id(1, "K")
@@ -42,7 +42,7 @@ def test_a_key_names_the_same_command_for_one_customer_only() -> None:
 
 
 @given(st.integers(0, 999_999), st.integers(0, 2**63 - 1))
-def test_a_position_is_read_as_it_is_written(partition: int, offset: int) -> None:
+def test_a_position_is_parsed_as_it_is_written(partition: int, offset: int) -> None:
     position = Position(partition, offset)
     assert parse_position(str(position)) == position
 
@@ -66,6 +66,6 @@ def test_a_position_is_read_as_it_is_written(partition: int, offset: int) -> Non
         "1e3-1",
     ],
 )
-def test_what_is_no_position_is_refused(text: str) -> None:
+def test_other_texts_are_not_positions(text: str) -> None:
     with pytest.raises(ValueError, match=r"position|offset"):
         parse_position(text)

@@ -1,4 +1,4 @@
-"""What a later release stores or sends: its fields are passed over, its tags stop nobody, its words are kept."""
+"""Data of a later release: additional fields are ignored, unknown events and reasons are kept."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ from schemas.wire import (
 )
 from seat_workers.batch import arguments
 from seat_workers.command_ids import FirstDecision, RecentCommandIds
-from seat_workers.decider import Decider, OwnedPartition, decoded
+from seat_workers.decider import Decider, OwnedPartition, decode_record
 from seat_workers.fold import DecidedRecord
 from seat_workers.publisher import UNKNOWN_VERSION, events_of, seat_changes
 from seat_workers.show_cache import ShowCache
@@ -117,7 +117,7 @@ EVENTS = [event_of(kind) for kind in get_args(events.Event)]
 
 
 def grown(value: Any) -> Any:
-    """JSON as a later release might write it: a field more in every object, whose keys are not data."""
+    """JSON as a later release might write it: with an additional field in every object that is no mapping."""
     if isinstance(value, dict):
         return {name: inner if name == "checked_in" else grown(inner) for name, inner in value.items()} | {
             "later": {"deep": [None, 1.5, "\x00"]}
@@ -133,19 +133,19 @@ def later(message: Any) -> bytes:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda one: type(one).__name__)
-def test_a_field_more_in_a_command_is_passed_over(command: Any) -> None:
+def test_an_additional_field_of_a_command_is_ignored(command: Any) -> None:
     assert decode_command(later(command)) == command
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda one: type(one).__name__)
-def test_a_field_more_in_an_event_and_its_decision_is_passed_over(event: Any) -> None:
+def test_an_additional_field_of_an_event_or_decision_is_ignored(event: Any) -> None:
     published = PublishedEvent("0-1-0", 5, event)
     assert decode_published_event(later(published)) == published
     decision = Decision(events=(event,), about_last=hasattr(event, "booking"), repeats=Position(1, 2))
     assert decode_decision(later(decision)) == decision
 
 
-def test_a_field_more_in_a_layout_is_passed_over() -> None:
+def test_an_additional_field_of_a_layout_is_ignored() -> None:
     body = later(LAYOUT)
     assert b'"later"' in body
     assert decode_layout(body) == LAYOUT
@@ -153,7 +153,7 @@ def test_a_field_more_in_a_layout_is_passed_over() -> None:
     assert EncodedLayout(body).sections == EncodedLayout(encode_layout(LAYOUT)).sections
 
 
-def test_a_value_more_in_a_reply_and_in_seat_changes_is_passed_over() -> None:
+def test_an_additional_value_of_a_reply_or_seat_changes_is_ignored() -> None:
     reply = Reply(4, Position(1, 2), msgspec.Raw(encode(Decision(Reason.SEAT_TAKEN, ("1",)))))
     [read] = decode_replies(b'[[4,[1,2,"later"],{"reason":"seat_taken","seats":["1"],"later":1},"later"]]')
     assert (read.request, read.position) == (reply.request, reply.position)
@@ -163,12 +163,12 @@ def test_a_value_more_in_a_reply_and_in_seat_changes_is_passed_over() -> None:
     assert command == COMMANDS[0]
 
 
-def test_a_field_more_in_a_checkpoint_is_passed_over() -> None:
+def test_an_additional_field_of_a_checkpoint_is_ignored() -> None:
     state = checkpoints._State(ShowStatus.CLOSED, TERMS, 4, [(BOOKING, 3)], [1, 2])
     assert checkpoints._decode(later(state)) == state
 
 
-def test_a_field_more_in_what_a_delivery_holds_is_passed_over() -> None:
+def test_an_additional_field_of_a_delivery_is_ignored() -> None:
     event = events.BookingConfirmed(BOOKING)
     assert composition._decode_event(later(event)) == event
     assert composition._decode_link(b'{"token":"t","expires_s":1800,"device":null}').token == "t"
@@ -185,7 +185,7 @@ def test_a_field_more_in_what_a_delivery_holds_is_passed_over() -> None:
         ("price", {}),
     ],
 )
-def test_a_body_of_a_client_stays_strict(path: str, inner: dict[str, Any]) -> None:
+def test_request_bodies_are_strict(path: str, inner: dict[str, Any]) -> None:
     body: dict[str, Any] = {
         "movie_id": 1,
         "screen_name": "S",
@@ -213,13 +213,13 @@ async def test_a_command_of_a_later_release_is_malformed_and_the_next_one_is_dec
     ledger = mock.Mock()
     decider = Decider(ShowCache(ledger), RecentCommandIds())
     records = [Record(0, 0, 5, body), Record(0, 1, 5, encode(commands.ExpireHolds(**ASKED)))]
-    read = [(record, decoded(record)) for record in records]
+    read = [(record, decode_record(record)) for record in records]
     batch = decider.decide(read, {0: OwnedPartition(1, 0, 0)}, {0: 0})
     assert [one.decision.reason for one in batch.decided] == [Reason.MALFORMED, Reason.NOT_FOUND]
     assert len(arguments(batch)) == 56
 
 
-def test_an_event_of_a_later_release_is_kept_as_it_stands_in_its_decision() -> None:
+def test_an_event_of_a_later_release_is_kept_undecoded() -> None:
     decision = decode_decision(DECIDED_LATER)
     assert [is_from_later_release(event) for event in decision.events] == [False, True]
     assert decision.booking == BOOKING
@@ -229,7 +229,7 @@ def test_an_event_of_a_later_release_is_kept_as_it_stands_in_its_decision() -> N
     assert {type(event).__name__ for event in EVENTS} == EVENT_TYPES
 
 
-def test_a_decision_that_is_none_is_refused_still() -> None:
+def test_an_invalid_decision_is_refused() -> None:
     for answer in (
         b'{"events":[{"type":"BookingHeld"}]}',
         b'{"events":[{}]}',
@@ -240,7 +240,7 @@ def test_a_decision_that_is_none_is_refused_still() -> None:
             decode_decision(answer)
 
 
-def test_a_decision_of_a_later_release_is_published_again_whole() -> None:
+def test_a_decision_of_a_later_release_is_republished_completely() -> None:
     one = DecidedRecord.stored(0, 5, 9, encode(COMMANDS[5]), DECIDED_LATER)
     bodies = [body for _, body in events_of([one])]
     assert [msgspec.json.decode(body)["event"]["type"] for body in bodies] == [
@@ -255,7 +255,7 @@ def test_a_decision_of_a_later_release_is_published_again_whole() -> None:
     assert [change.show_id for change in seat_changes([unknown], {})] == [3]
 
 
-def test_a_reason_of_a_later_release_is_repeated_and_told_under_its_own_code() -> None:
+def test_a_reason_of_a_later_release_is_returned_under_its_own_code() -> None:
     answer = b'{"reason":"companion_only","seats":["7"]}'
     assert encode(decode_decision(answer)) == answer
     command = COMMANDS[5]
@@ -269,7 +269,7 @@ def test_a_reason_of_a_later_release_is_repeated_and_told_under_its_own_code() -
         Reason(7)
 
 
-def test_the_notifier_passes_over_an_event_of_a_later_release() -> None:
+def test_the_notifier_skips_an_event_of_a_later_release() -> None:
     for body in (CHANGED_LATER, b'{"event_id":"0-1-0","at_ms":1,"event":{"type":"ShowMoved"}}', b"[" * 9_000):
         assert _read(Record(0, 1, 5, body)) is None
     known = PublishedEvent("0-1-0", 5, events.BookingConfirmed(BOOKING))
@@ -301,15 +301,15 @@ async def stream() -> AsyncIterator[tuple[MemoryLog, EventStream, asyncio.Task[N
         await running
 
 
-async def test_live_events_go_on_after_one_of_a_later_release(
+async def test_live_events_continue_after_one_of_a_later_release(
     stream: tuple[MemoryLog, EventStream, asyncio.Task[None]],
 ) -> None:
     log, made, running = stream
-    heard: list[StreamEvent] = []
+    received: list[StreamEvent] = []
     mine = CustomerSockets(mock.Mock(), mock.Mock(), mock.Mock(), made)
     socket = mock.Mock()
     mine._sockets[5].add(socket)
-    made.subscribe(heard.append)
+    made.subscribe(received.append)
     unreadable = encode(PublishedEvent("0-6-0", 9, events.BookingConfirmed(BOOKING))).replace(
         b'"status":"confirmed"', b'"status":"paid"'
     )
@@ -318,14 +318,14 @@ async def test_live_events_go_on_after_one_of_a_later_release(
         log.put(EVENTS_TOPIC, 0, unreadable)
         log.put(EVENTS_TOPIC, 0, encode(PublishedEvent("0-7-0", 9, events.BookingConfirmed(BOOKING))))
         async with asyncio.timeout(10):
-            while len(heard) < 3 and not running.done():  # noqa: ASYNC110
+            while len(received) < 3 and not running.done():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     assert not running.done()
-    assert [msgspec.json.decode(one.body)["event_id"] for one in heard] == ["0-5-1", "0-6-0", "0-7-0"]
+    assert [msgspec.json.decode(one.body)["event_id"] for one in received] == ["0-5-1", "0-6-0", "0-7-0"]
     assert socket.push.call_count == 1
 
 
-def test_a_letter_of_a_later_release_for_a_seat_makes_the_picture_be_read_again() -> None:
+def test_a_seat_state_of_a_later_release_reloads_the_seat_map_snapshot() -> None:
     picture = mock.Mock(spec=SeatMapSnapshot, version=4, listener=None, states=bytearray(b"aaaaa"))
     picture.layout = EncodedLayout(encode_layout(LAYOUT))
     assert SeatMapSnapshot.apply(picture, ShowSeatChanges(3, 4, 5, {"A1": "s"}))
@@ -334,7 +334,7 @@ def test_a_letter_of_a_later_release_for_a_seat_makes_the_picture_be_read_again(
 
 
 class Messages:
-    """Redis, as far as the replies read it: it gives these messages and then stays silent."""
+    """A fake subscription that yields these messages and then waits."""
 
     def __init__(self, *messages: tuple[str, bytes]) -> None:
         self._messages = messages
@@ -352,7 +352,7 @@ class Messages:
         await asyncio.get_running_loop().create_future()
 
 
-async def test_a_message_of_a_worker_that_cannot_be_read_is_passed_over() -> None:
+async def test_an_unreadable_message_of_a_worker_is_skipped() -> None:
     redis = Messages()
     seats = mock.Mock()
     seats.receive.side_effect = msgspec.ValidationError("a later release")

@@ -1,4 +1,4 @@
-"""Packed bookings are mappings like any other, in little memory."""
+"""Packed bookings behave like ordinary mappings and take little memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEPS = st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=200)
 
 
 @given(STEPS)
-def test_packed_keys_do_as_a_dictionary_does(steps: list[tuple[bool, int]]) -> None:
+def test_packed_keys_behave_like_a_dictionary(steps: list[tuple[bool, int]]) -> None:
     keys, plain = PackedKeys(), dict[int, int]()
     for add, n in steps:
         key = n << 90 | n  # far apart and close by in their low bits
@@ -41,7 +41,7 @@ def test_packed_keys_do_as_a_dictionary_does(steps: list[tuple[bool, int]]) -> N
 
 
 @given(STEPS)
-def test_live_bookings_do_as_a_dictionary_does(steps: list[tuple[bool, int]]) -> None:
+def test_live_bookings_behave_like_a_dictionary(steps: list[tuple[bool, int]]) -> None:
     seating = Seating(numbered(82, Money(100, "EUR")))
     live, plain = LiveBookings(7, seating), dict[UUID, Booking]()
     for n, (add, seat) in enumerate(steps):
@@ -66,11 +66,11 @@ def test_live_bookings_do_as_a_dictionary_does(steps: list[tuple[bool, int]]) ->
         assert live.smallest(3) == sorted(plain)[:3]
 
 
-CHUNKS = st.lists(st.tuples(st.integers(1, 3), st.sampled_from(["sold", "held", "let in"])), max_size=25)
+CHUNKS = st.lists(st.tuples(st.integers(1, 3), st.sampled_from(["sold", "held", "checked in"])), max_size=25)
 
 
 @given(CHUNKS, st.integers(0, 2**32).map(random.Random))
-def test_a_show_filled_at_once_is_as_one_that_was_booked_bit_by_bit(
+def test_a_filled_show_equals_one_that_was_booked_step_by_step(
     chunks: list[tuple[int, str]], rng: random.Random
 ) -> None:
     seating = Seating(numbered(82, Money(100, "EUR")))
@@ -90,7 +90,7 @@ def test_a_show_filled_at_once_is_as_one_that_was_booked_bit_by_bit(
                 currency="EUR",
                 created_ms=n,
                 expires_ms=1_000 + n if held else None,
-                checked_in=dict.fromkeys(labels[:2], 5_000 + n) if kind == "let in" else {},
+                checked_in=dict.fromkeys(labels[:2], 5_000 + n) if kind == "checked in" else {},
             )
         )
     one_by_one, at_once = Show(7, seating), Show(7, seating)
@@ -109,11 +109,11 @@ def test_a_show_filled_at_once_is_as_one_that_was_booked_bit_by_bit(
         at_once.claim(
             msgspec.structs.replace(booking, booking_id=UUID(int=rng.getrandbits(128)), checked_in={})
         )
-    assert not any(booking.checked_in for booking in at_once.bookings.values()), "who was let in is forgotten"
+    assert not any(booking.checked_in for booking in at_once.bookings.values()), "check-ins are dropped"
     assert len(at_once.bookings) == len(bookings)
 
 
-def test_filling_a_big_house_pauses_often() -> None:
+def test_filling_a_big_show_pauses_often() -> None:
     seating = Seating(numbered(20_000, Money(100, "EUR")))
     show = Show(7, seating)
     columns = BookingColumns(
@@ -133,7 +133,7 @@ def test_filling_a_big_house_pauses_often() -> None:
     assert len({show.bookings[UUID(int=n << 64)].seats for n in range(20_000)}) == 20_000
 
 
-def test_bookings_and_claims_that_do_not_fit_are_not_taken_for_a_show() -> None:
+def test_bookings_and_claims_that_differ_are_refused() -> None:
     numbers = array("q", [1])
     with pytest.raises(ValueError, match="aisle verify"):
         BookingColumns(
@@ -142,7 +142,7 @@ def test_bookings_and_claims_that_do_not_fit_are_not_taken_for_a_show() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3))))
-def test_seats_of_customers_are_counted_up_and_down(bookings: list[tuple[int, int]]) -> None:
+def test_seats_of_customers_are_counted(bookings: list[tuple[int, int]]) -> None:
     counts = SeatsOfCustomers()
     for user_id, seats in bookings:
         counts.add(user_id, seats)
@@ -152,7 +152,7 @@ def test_seats_of_customers_are_counted_up_and_down(bookings: list[tuple[int, in
     assert counts == {}
 
 
-def test_a_sold_out_house_takes_less_than_100_bytes_a_seat() -> None:
+def test_a_sold_out_show_takes_less_than_100_bytes_a_seat() -> None:
     seats, rng = 20_000, random.Random(1)
     seating = Seating(Layout((Section("", Money(1, "EUR"), tuple(Row(f"R{r}-", 100) for r in range(200))),)))
     live, customers = LiveBookings(7, seating), SeatsOfCustomers()
@@ -178,7 +178,7 @@ ROWS = st.builds(
 
 
 @given(st.lists(ROWS, min_size=1, max_size=5))
-def test_labels_and_indexes_go_over_into_each_other(rows: list[Row]) -> None:
+def test_labels_map_to_indexes_and_back(rows: list[Row]) -> None:
     layout = Layout((Section("", Money(1, "EUR"), tuple(rows)),))
     if any(problems(layout)):
         return

@@ -49,7 +49,7 @@ class SerialService:
         await asyncio.gather(*self._tasks)
 
 
-async def run(due: Schedule, service: SerialService, *, connections: int, measured_s: float) -> Tally:
+async def run(schedule: Schedule, service: SerialService, *, connections: int, measured_s: float) -> Tally:
     listening = await asyncio.start_server(service.serve, "127.0.0.1", 0)
     job = Job(
         host="127.0.0.1",
@@ -59,7 +59,7 @@ async def run(due: Schedule, service: SerialService, *, connections: int, measur
         connections=connections,
         warm_up_s=0.3,
         measured_s=measured_s,
-        due=due,
+        schedule=schedule,
     )
     messages: asyncio.Queue[Message] = asyncio.Queue()
     await generate(job, messages)

@@ -27,7 +27,7 @@ def chart(*values: Spread | None, lines: bool = False, logarithmic: bool = False
     return Chart(
         title="A & B",
         about="a second",
-        places=[str(number) for number in range(len(values))],
+        categories=[str(number) for number in range(len(values))],
         series=[Series("one", values)],
         lines=lines,
         logarithmic=logarithmic,

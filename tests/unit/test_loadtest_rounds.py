@@ -15,8 +15,11 @@ import pytest
 from rich.console import Console
 
 from loadtest.bench.emails import Emails
+from loadtest.bench.environment import CaseRun
+from loadtest.bench.generator.jobs import Overload, Tally
 from loadtest.bench.report import results as kept
-from loadtest.bench.report.results import Case, CheckResult, FullHome, Results
+from loadtest.bench.report.columns import Column
+from loadtest.bench.report.results import Case, CheckResult, FullHome, Results, summarise
 from loadtest.bench.report.table import print_results
 from loadtest.bench.rounds import Plan, run_benchmark
 from loadtest.bench.scenarios import Scenario, all_scenarios
@@ -272,3 +275,29 @@ def test_a_lost_booking_or_a_failed_verify_in_the_full_home_fails_the_run(
     output = io.StringIO()
     print_results(results, Console(file=output, width=100))
     assert "its output" in output.getvalue()
+
+
+def test_result_files_keep_the_names_of_their_fields() -> None:
+    overload = Overload(
+        due=9, baseline=None, rejected=None, no_retry_after=0, max_queued=3, recovered_after_s=0.5
+    )
+    tally = Tally(
+        seconds=1.0, statuses={}, latencies=None, each_second=(), cpu_s=0.0, all_statuses={201: 4}, examples={},
+        broken=0, unanswered=0, ran_out=False, overload=overload,
+    )  # fmt: skip
+    column = Column(case="open-loop", title="open loop", confirms=(201,))
+    runs = [CaseRun(column=column, tally=tally, cpu_us=None)]
+    results = Results(
+        at="2026-11-21T09:30:00Z", log="postgres", quick=True, warm_up_s=1, measured_s=1, gateways=1, workers=1,
+        cases=[summarise(column, runs)], answered=4, kafka_is_seen=False, runs=runs,
+        emails=Emails(booked=4, sent=1, pending=3, per_second=None, cpu_us=None), check=CheckResult(True, "ok"),
+    )  # fmt: skip
+    stored = msgspec.json.decode(msgspec.json.encode(results))
+    assert stored["letters"] == {"booked": 4, "sent": 1, "left": 3, "a_second": None, "cpu_us": None}
+    assert stored["verdict"] == {"well": True, "said": "ok"}
+    assert "a_second" in stored["cases"][0]
+    assert stored["runs"][0]["tally"]["ever"] == {"201": 4}
+    assert stored["runs"][0]["tally"]["overload"] == {
+        "due": 9, "calm": None, "turned_away": None, "no_retry_after": 0, "most_waiting": 3, "normal_after_s": 0.5,
+    }  # fmt: skip
+    assert stored["runs"][0]["tally"]["type"] == "Tally"

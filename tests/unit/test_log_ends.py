@@ -1,4 +1,4 @@
-"""Ends of the log: fresh for every question, cheap for positions that are known, one look-up at a time."""
+"""End offsets of the log: read anew for each question, kept for known positions, one read at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.ids import Position
 
 
 class SlowLog:
-    """A log whose look-ups end when the test lets them; each sees the end as of its beginning."""
+    """A log whose reads end when the test says so; each returns the end as of its beginning."""
 
     def __init__(self, end: int) -> None:
         self.end = end
@@ -39,7 +39,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_position_exists_below_the_end_and_not_at_it() -> None:
+async def test_a_position_exists_below_the_end_offset_and_not_at_it() -> None:
     log = SlowLog(5)
     ends = LogEnds(log)
     asked = [asyncio.create_task(ends.has(Position(*at))) for at in [(0, 0), (0, 4), (0, 5), (1, 0), (77, 0)]]
@@ -51,7 +51,7 @@ async def test_a_position_exists_below_the_end_and_not_at_it() -> None:
     assert log.begun == 1, "a position below an end that was seen needs no look-up"
 
 
-async def test_a_look_up_that_began_earlier_does_not_answer_a_later_question() -> None:
+async def test_a_read_that_began_earlier_does_not_answer_a_later_question() -> None:
     log = SlowLog(5)
     ends = LogEnds(log)
     early = asyncio.create_task(ends.has(Position(0, 5)))
@@ -68,7 +68,7 @@ async def test_a_look_up_that_began_earlier_does_not_answer_a_later_question() -
     assert await asyncio.gather(*late) == [True] * 20
 
 
-async def test_a_failed_look_up_fails_its_questions_and_the_next_one_asks_again() -> None:
+async def test_a_failed_read_fails_its_callers_and_is_repeated_for_the_next() -> None:
     log = SlowLog(1)
     ends = LogEnds(log)
     asked = [asyncio.create_task(ends.has(Position(0, 0))) for _ in range(3)]
@@ -92,7 +92,7 @@ async def test_an_appended_position_exists_while_the_log_does_not_answer() -> No
     assert log.begun == 0
 
 
-async def test_a_log_that_stays_silent_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_read_of_end_offsets_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.commands.log_ends._TIMEOUT_S", 0.01)
     with pytest.raises(LogUnavailable, match="gave no answer"):
         await LogEnds(SlowLog(0)).has(Position(0, 0))

@@ -1,4 +1,4 @@
-"""What the log in memory adds for simulations: a given clock, and failures on purpose."""
+"""The log in memory: its clock and fault injection for simulations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def log() -> MemoryLog:
     return log
 
 
-async def test_time_is_the_given_clock_held_back_where_it_runs_backwards() -> None:
+async def test_timestamps_follow_the_clock_and_never_decrease() -> None:
     times = iter([500, 700, 600, 800])
     log = MemoryLog(lambda: next(times))
     await log.create(1)
@@ -28,7 +28,7 @@ async def test_time_is_the_given_clock_held_back_where_it_runs_backwards() -> No
     assert [record.at_ms for record in await log.read(COMMANDS_TOPIC, 0, 0, 9)] == [500, 700, 700, 800]
 
 
-async def test_an_append_whose_answer_is_lost_has_been_taken(log: MemoryLog) -> None:
+async def test_an_append_with_a_lost_response_has_succeeded(log: MemoryLog) -> None:
     log.responses_lost = True
     with pytest.raises(LogUnavailable) as error:
         await log.appender(COMMANDS_TOPIC).append(0, b"taken")
@@ -36,7 +36,7 @@ async def test_an_append_whose_answer_is_lost_has_been_taken(log: MemoryLog) -> 
     assert [record.body for record in await log.read(COMMANDS_TOPIC, 0, 0, 9)] == [b"taken"]
 
 
-async def test_during_an_outage_nothing_is_taken_and_nothing_given(log: MemoryLog) -> None:
+async def test_appends_and_polls_fail_during_an_outage(log: MemoryLog) -> None:
     log.put(COMMANDS_TOPIC, 0, b"before")
     reader = log.reader(COMMANDS_TOPIC, "readers", Follower())
     log.outage = LogUnavailable("gone")
@@ -49,7 +49,7 @@ async def test_during_an_outage_nothing_is_taken_and_nothing_given(log: MemoryLo
     assert [record.body for record in given[0]] == [b"before"]
 
 
-async def test_the_partitions_of_a_reader_that_vanished_go_to_the_others_untold(log: MemoryLog) -> None:
+async def test_partitions_of_a_vanished_reader_are_reassigned_without_notice(log: MemoryLog) -> None:
     gone, left = Follower(), Follower()
     readers = [log.reader(COMMANDS_TOPIC, "readers", member) for member in (gone, left)]
     for _ in range(2):

@@ -66,7 +66,7 @@ async def test_slow_families_are_left_out(monkeypatch: pytest.MonkeyPatch) -> No
             yield gauge("a_gauge", "Now.", [], {(): 1})
             await asyncio.Event().wait()
 
-    monkeypatch.setattr("runtime.metrics._ASKED_FOR_S", 0.01)
+    monkeypatch.setattr("runtime.metrics._SCRAPE_S", 0.01)
     assert samples(await exposition(Slow(), "p"))[sample("a_gauge", process="p")] == 1
 
 

@@ -1,4 +1,4 @@
-"""Which migrations are outstanding, and what is refused."""
+"""Outstanding and invalid migrations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def applied(*migrations: Migration) -> list[tuple[int, str, str]]:
     return [(migration.number, migration.name, migration.checksum) for migration in migrations]
 
 
-def test_what_has_not_been_applied_is_outstanding_in_order() -> None:
+def test_files_that_are_not_applied_are_outstanding_in_order() -> None:
     assert outstanding([ONE, TWO, THREE], applied(ONE)) == [TWO, THREE]
     assert outstanding([ONE, TWO], applied(ONE, TWO)) == []
 

@@ -1,4 +1,4 @@
-"""Letters give way to others on the machine."""
+"""Pacing of the notifier while other processes are busy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Machine:
         return pace
 
 
-def test_others_that_keep_much_of_the_machine_busy_are_given_way_to() -> None:
+def test_the_machine_is_busy_above_the_share_of_other_processes() -> None:
     machine = Machine()
     pace = machine.pace()
     machine.goes_on(1, others=2 * BUSY - 0.1)
@@ -40,14 +40,14 @@ def test_others_that_keep_much_of_the_machine_busy_are_given_way_to() -> None:
     assert not pace.machine_busy()
 
 
-def test_its_own_work_does_not_count() -> None:
+def test_own_work_does_not_count() -> None:
     machine = Machine()
     pace = machine.pace()
     machine.goes_on(1, others=0.5, own=1.5)
     assert not pace.machine_busy()
 
 
-async def test_the_rest_is_nine_times_as_long_as_the_work_and_ends_with_a_stop() -> None:
+async def test_the_pause_is_nine_times_the_work_and_ends_with_a_stop() -> None:
     machine = Machine()
     pace, stop = machine.pace(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -61,13 +61,13 @@ async def test_the_rest_is_nine_times_as_long_as_the_work_and_ends_with_a_stop()
         machine.goes_on(60, others=2)
 
 
-async def test_a_machine_that_does_not_tell_is_never_busy() -> None:
+async def test_a_machine_without_counters_is_never_busy() -> None:
     def no_counters() -> Used:
         raise OSError
 
     assert not Pace(no_counters).machine_busy()
 
 
-def test_linux_tells() -> None:
+def test_linux_has_counters() -> None:
     total_s, worked_s = machine_used()
     assert 0 < worked_s < total_s

@@ -1,4 +1,4 @@
-"""Which passwords are taken, and how they are stored."""
+"""Password rules and hashing."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from gateway.http.problems import Problem
         "abababababab",
     ],
 )
-def test_the_commonest_passwords_are_refused(password: str) -> None:
+def test_common_passwords_are_rejected(password: str) -> None:
     assert weakness(password, "ada", "ada@example.com")
 
 
 @pytest.mark.parametrize("password", ["demopass1234", "correct horse 1", "пароль для Ады", "ñandú ñandú"])
-def test_other_passwords_are_fine(password: str) -> None:
+def test_other_passwords_are_accepted(password: str) -> None:
     assert weakness(password, "ada", "ada@example.com") is None
 
 
@@ -52,7 +52,7 @@ async def test_passwords_are_argon2id_of_the_agreed_cost_and_match_themselves_on
         passwords.close()
 
 
-async def test_hashing_yields_to_everything_else_and_is_one_at_a_time() -> None:
+async def test_hashing_has_the_lowest_priority_and_runs_one_at_a_time() -> None:
     passwords = Passwords()
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     running: list[int] = []
@@ -79,7 +79,7 @@ async def test_the_same_characters_match_however_they_were_composed() -> None:
         passwords.close()
 
 
-async def test_too_many_at_once_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_queue_is_rejected_with_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.accounts.passwords._MAX_PENDING", 2)
     passwords = Passwords()
     try:

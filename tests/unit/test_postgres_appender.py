@@ -40,7 +40,7 @@ class FakeConnection:
         return [7]
 
 
-async def test_a_connection_that_breaks_while_it_is_made_is_made_again(
+async def test_a_connection_that_breaks_while_opening_is_opened_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("runtime.log.postgres_appender.PAUSE_S", -PAUSE_S)

@@ -1,4 +1,4 @@
-"""What `make test` says about tests that cannot run on this machine."""
+"""The lines of `make test` about tests that cannot run on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCRIPT = Path(prerequisites.__file__)
 WANTED = [Prerequisite("these", ("one", "two"), "do this"), Prerequisite("those", ("three",), "do that")]
 
 
-def test_nothing_is_said_where_all_programs_are_there() -> None:
+def test_no_line_is_printed_with_all_programs_present() -> None:
     assert list(lacking(WANTED, which=lambda program: f"/bin/{program}")) == []
 
 
@@ -37,7 +37,7 @@ def test_maven_is_not_needed_once_kafka_is_fetched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ci", "status"), [("", 0), ("true", 1)])
-def test_without_java_it_is_said_and_fails_in_ci_alone(tmp_path: Path, ci: str, status: int) -> None:
+def test_missing_java_is_reported_and_fails_in_ci_only(tmp_path: Path, ci: str, status: int) -> None:
     done = subprocess.run(
         [sys.executable, "-I", "-S", SCRIPT],
         env={**os.environ, "PATH": os.fspath(tmp_path), "CI": ci},

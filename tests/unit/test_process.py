@@ -1,4 +1,4 @@
-"""The life of a service: what stops it, and what is said then."""
+"""The life of a service: its ends, and the log line of each."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_a_stop_leaves_side_tasks_to_be_ended_by_their_owner() -> None:
     task.cancel()
 
 
-def test_errors_that_an_operator_can_mend_are_one_line_and_others_are_not_known() -> None:
+def test_correctable_errors_are_one_line_and_others_are_unknown() -> None:
     assert known_reason(CannotStart("no disk")) == "no disk"
     assert known_reason(ExceptionGroup("", [WrongLog("another log")])) == "another log"
     in_use = OSError(errno.EADDRINUSE, "Address already in use")
@@ -110,7 +110,7 @@ def test_an_unexpected_error_has_its_traceback_in_the_log(tmp_path: Path) -> Non
     assert rest[-1] == "    KeyError: 'unexpected'"
 
 
-def test_coming_to_an_end_unasked_is_an_error(tmp_path: Path) -> None:
+def test_ending_without_a_stop_signal_is_an_error(tmp_path: Path) -> None:
     with service(tmp_path, "return") as process:
         _, log = process.communicate(timeout=20)
     assert process.returncode == 1
@@ -125,7 +125,7 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
     assert "AISLE_PORT='x'" in log
 
 
-def test_a_service_whose_supervisor_is_gone_does_not_start(tmp_path: Path) -> None:
+def test_a_service_of_a_dead_supervisor_does_not_start(tmp_path: Path) -> None:
     with service(tmp_path, "0", AISLE_SUPERVISED="1") as process:
         output, _ = process.communicate(timeout=20)
     assert (output, process.returncode) == ("", 1)

@@ -1,4 +1,4 @@
-"""Events as clients see them."""
+"""The public form of events."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def stored(status: str, at_ms: int = 1000, **terms: Any) -> bytes:
         ("cancelled", 6000, {}, "cancelled"),
     ],
 )
-def test_the_status_is_that_of_the_moment_of_the_event(
+def test_the_status_is_that_at_the_time_of_the_event(
     status: str, at_ms: int, terms: dict[str, int], shown: str
 ) -> None:
     body = stored(status, at_ms, **terms)
@@ -45,7 +45,7 @@ def test_the_status_is_that_of_the_moment_of_the_event(
     assert after == before, "nothing else changes, and fields of later releases stay"
 
 
-def test_events_of_bookings_and_seats_stay_as_they_are() -> None:
+def test_events_of_bookings_and_seats_are_unchanged() -> None:
     for event in (
         {"type": "BookingHeld", "booking": {"status": "held", "seats": ['"terms"']}},
         {"type": "SeatsBlocked", "show_id": 7, "seats": ["open", "terms"]},

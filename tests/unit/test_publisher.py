@@ -1,4 +1,4 @@
-"""What a seat worker tells gateways of its decisions."""
+"""Seat changes that a seat worker publishes to gateways."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def booking(show_id: int, *seats: str) -> Booking:
     return Booking(new_booking_id(show_id, 1, 1), show_id, 1, BookingStatus.CONFIRMED, seats, 0, "EUR", 0)
 
 
-def test_each_show_has_one_entry_with_the_latest_letter_of_each_seat() -> None:
-    told = seat_changes(
+def test_each_show_has_one_entry_with_the_latest_state_of_each_seat() -> None:
+    published = seat_changes(
         [
             decided(5, BookingHeld(booking(7, "1", "2"))),
             decided(6, BookingConfirmed(booking(8, "1"))),
@@ -43,23 +43,25 @@ def test_each_show_has_one_entry_with_the_latest_letter_of_each_seat() -> None:
         ],
         {7: 3, 8: 4},
     )
-    assert told == [
+    assert published == [
         ShowSeatChanges(7, 3, 8, {"1": "a", "2": "s"}),
         ShowSeatChanges(8, 4, 9, {"1": "s", "4": "b"}),
     ]
 
 
-def test_who_is_let_in_moves_the_version_and_no_seat() -> None:
-    told = seat_changes([decided(5, TicketCheckedIn(booking(7, "1"), "1"))], {7: 3})
-    assert told == [ShowSeatChanges(7, 3, 5, {})]
+def test_a_check_in_advances_the_version_and_changes_no_seat() -> None:
+    published = seat_changes([decided(5, TicketCheckedIn(booking(7, "1"), "1"))], {7: 3})
+    assert published == [ShowSeatChanges(7, 3, 5, {})]
 
 
 def test_a_show_whose_status_changed_is_loaded_again() -> None:
     closed = ShowClosed(7, ShowStatus.CLOSED, TERMS)
-    told = seat_changes([decided(5, BookingConfirmed(booking(7, "1"))), decided(6, closed)], {7: 3, 8: 1})
-    assert told == [ShowSeatChanges(7, UNKNOWN_VERSION, 6, {"1": "s"})]
+    published = seat_changes(
+        [decided(5, BookingConfirmed(booking(7, "1"))), decided(6, closed)], {7: 3, 8: 1}
+    )
+    assert published == [ShowSeatChanges(7, UNKNOWN_VERSION, 6, {"1": "s"})]
 
 
-def test_decisions_that_are_published_again_name_no_version_before() -> None:
-    told = seat_changes([decided(5, BookingConfirmed(booking(7, "1")))], {})
-    assert told == [ShowSeatChanges(7, UNKNOWN_VERSION, 5, {"1": "s"})]
+def test_republished_decisions_have_no_version_before() -> None:
+    published = seat_changes([decided(5, BookingConfirmed(booking(7, "1")))], {})
+    assert published == [ShowSeatChanges(7, UNKNOWN_VERSION, 5, {"1": "s"})]

@@ -1,4 +1,4 @@
-"""Who watches a show: what each of them is sent, in what order, and how often."""
+"""The broadcast of a show: the frames of each subscriber, their order and their number."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ FAR_MS = 2.0**52
 
 
 class FakeSubscriber:
-    """Keeps the frames it is sent."""
+    """A subscriber that keeps its frames."""
 
     def __init__(self) -> None:
         self.frames: list[bytes] = []
-        self._came = asyncio.Event()
+        self._arrived = asyncio.Event()
 
     def push(self, frame: bytes) -> None:
         self.frames.append(frame)
-        self._came.set()
+        self._arrived.set()
 
     @property
     def messages(self) -> list[Any]:
         return [json.loads(frame[2:]) for frame in self.frames]
 
     async def until(self, version: int) -> None:
-        """Waits until it has been told of this version."""
+        """Waits until this version has arrived."""
         async with asyncio.timeout(10):
             while self.messages[-1].get("version", 0) < version:
-                self._came.clear()
-                await self._came.wait()
+                self._arrived.clear()
+                await self._arrived.wait()
 
 
 class Fixture:
-    """A picture with its audience."""
+    """A snapshot with its broadcast."""
 
     def __init__(self) -> None:
         self.snapshot = SeatMapSnapshot(7, LAYOUT, 10, [], ShowTerms("open", int(FAR_MS) * 2))
         self.broadcast = SeatBroadcast(self.snapshot, 0)
         self.snapshot.listener = self.broadcast
 
-    def joined(self) -> FakeSubscriber:
+    def subscriber_added(self) -> FakeSubscriber:
         watcher = FakeSubscriber()
         self.broadcast.add(watcher, 0)
         return watcher
@@ -71,8 +71,8 @@ def changes(version: int, **letters: str) -> dict[str, Any]:
     return {"type": "changes", "version": version, "changes": told}
 
 
-async def test_the_first_change_goes_out_at_once_and_the_next_ones_together(fixture: Fixture) -> None:
-    watcher = fixture.joined()
+async def test_the_first_change_is_sent_at_once_and_the_next_ones_coalesced(fixture: Fixture) -> None:
+    watcher = fixture.subscriber_added()
     assert watcher.messages == [{"type": "seats", "version": 10, "states": "aaaaa"}]
     fixture.change(11, seat1="h")
     assert watcher.messages[1:] == [changes(11, seat1="h")]
@@ -83,8 +83,8 @@ async def test_the_first_change_goes_out_at_once_and_the_next_ones_together(fixt
     assert watcher.messages[2:] == [changes(14, seat1="s", seat2="a", seat3="s")]
 
 
-async def test_all_are_sent_the_very_same_bytes_a_few_hundred_at_a_time(fixture: Fixture) -> None:
-    listener = [fixture.joined() for _ in range(1_000)]
+async def test_all_subscribers_get_the_same_bytes_in_batches(fixture: Fixture) -> None:
+    listener = [fixture.subscriber_added() for _ in range(1_000)]
     fixture.change(11, seat1="s")
     told = sum(len(watcher.frames) == 2 for watcher in listener)
     assert 0 < told < len(listener), "the others have their turn in between"
@@ -93,13 +93,13 @@ async def test_all_are_sent_the_very_same_bytes_a_few_hundred_at_a_time(fixture:
     assert len({id(watcher.frames[1]) for watcher in listener}) == 1
 
 
-async def test_who_comes_in_between_has_the_seats_as_they_are_and_is_told_no_change_twice(
+async def test_a_late_subscriber_gets_current_seats_and_no_change_twice(
     fixture: Fixture,
 ) -> None:
-    first = fixture.joined()
+    first = fixture.subscriber_added()
     fixture.change(11, seat1="s")
     fixture.change(12, seat2="s")
-    late = fixture.joined()
+    late = fixture.subscriber_added()
     assert late.messages == [{"type": "seats", "version": 12, "states": "ssaaa"}]
     await first.until(12)
     fixture.change(13, seat3="s")
@@ -108,12 +108,12 @@ async def test_who_comes_in_between_has_the_seats_as_they_are_and_is_told_no_cha
     assert [message["version"] for message in first.messages] == [10, 11, 12, 13]
 
 
-async def test_while_many_are_being_told_what_is_new_waits_and_comes_in_order(
+async def test_changes_during_a_long_broadcast_are_sent_later_in_order(
     fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seat_broadcast, "_SENDS_PER_ITERATION", 1)
     monkeypatch.setattr(seat_broadcast, "COALESCE_S", 0.0)
-    listener = [fixture.joined() for _ in range(30)]
+    listener = [fixture.subscriber_added() for _ in range(30)]
     for version in range(11, 61):
         fixture.change(version, seat1="hs"[version % 2], seat2="sa"[version % 2])
         await asyncio.sleep(0)
@@ -124,20 +124,20 @@ async def test_while_many_are_being_told_what_is_new_waits_and_comes_in_order(
         assert watcher.messages[-1] == changes(60, seat1="h", seat2="s")
 
 
-async def test_a_status_is_told_once_and_to_who_comes_later(fixture: Fixture) -> None:
-    watcher = fixture.joined()
+async def test_a_status_is_sent_once_and_to_later_subscribers(fixture: Fixture) -> None:
+    watcher = fixture.subscriber_added()
     closed = msgspec.structs.replace(fixture.snapshot.terms, status="closed")
     fixture.snapshot.replace(11, [(0, ord("s"))], closed)
     assert watcher.messages[1:] == [{"type": "show", "status": "closed"}, changes(11, seat1="s")]
     fixture.broadcast.update_status(0)
     assert len(watcher.frames) == 3
-    assert [message["type"] for message in fixture.joined().messages] == ["seats", "show"]
+    assert [message["type"] for message in fixture.subscriber_added().messages] == ["seats", "show"]
     fixture.broadcast.update_status(FAR_MS * 2)
     assert watcher.messages[-1] == {"type": "show", "status": "past"}
 
 
-async def test_who_has_left_is_told_nothing_more(fixture: Fixture) -> None:
-    gone, there = fixture.joined(), fixture.joined()
+async def test_a_removed_subscriber_gets_nothing_more(fixture: Fixture) -> None:
+    gone, there = fixture.subscriber_added(), fixture.subscriber_added()
     fixture.broadcast.remove(gone)
     fixture.change(11, seat1="s")
     assert (len(gone.frames), len(there.frames), len(fixture.broadcast)) == (1, 2, 1)

@@ -1,4 +1,4 @@
-"""A gateway's pictures of seats: what they hear, what they miss, and when they ask PostgreSQL again."""
+"""The cache of seat-map snapshots: changes received, changes lost, and reads from PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LAYOUT = EncodedLayout(encode_layout(numbered(SEATS, Money(1000, "EUR"))))
 
 
 class FakeStore:
-    """What PostgreSQL has; counts how often it is asked, and answers late while `held`."""
+    """The stored seats; counts reads, and answers only while `go_on` is set."""
 
     def __init__(self) -> None:
         self.version = NOT_OPENED
@@ -36,7 +36,7 @@ class FakeStore:
         self.go_on.set()
 
     def book(self, version: int, *seats: int, letter: str = "s") -> ShowSeatChanges:
-        """Commits a change; gives what would be published of it."""
+        """Commits a change and returns the message that would be published."""
         change = ShowSeatChanges(SHOW, self.version, version, {str(seat): letter for seat in seats})
         self.version = version
         for seat in seats:
@@ -60,7 +60,7 @@ class FakeStore:
 
 
 class Clock:
-    """Time that passes only when told, but for a tick at each look."""
+    """A clock that the test advances; each call adds one microsecond."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -71,7 +71,7 @@ class Clock:
 
 
 class Fixture:
-    """Pictures with what is around them."""
+    """A cache with its store and its clock."""
 
     def __init__(self) -> None:
         self.stored = FakeStore()
@@ -88,8 +88,8 @@ class Fixture:
         return self.stored.letters.decode()
 
 
-class Heard:
-    """Watchers that replay what they are told."""
+class Replay:
+    """A listener that replays the changes it receives."""
 
     def __init__(self, snapshot: SeatMapSnapshot) -> None:
         self.states = dict(zip(LAYOUT.seating.labels, snapshot.states.decode(), strict=True))
@@ -107,40 +107,40 @@ async def fixture() -> Fixture:
 
 
 @pytest.fixture
-async def fed(fixture: Fixture) -> Fixture:
+async def subscribed(fixture: Fixture) -> Fixture:
     fixture.seat_maps.subscribed()
     fixture.stored.book(10, 1)
     assert await fixture.states() == fixture.true_states()
     return fixture
 
 
-async def test_a_picture_is_read_once_and_then_moves_on_by_what_is_published(fed: Fixture) -> None:
+async def test_a_snapshot_is_read_once_and_updated_by_published_changes(subscribed: Fixture) -> None:
     for version in range(11, 19):
-        fed.publish(fed.stored.book(version, version))
-        snapshot = fed.seat_maps.get_if_valid(SHOW)
+        subscribed.publish(subscribed.stored.book(version, version))
+        snapshot = subscribed.seat_maps.get_if_valid(SHOW)
         assert snapshot is not None
-        assert (snapshot.version, snapshot.states.decode()) == (version, fed.true_states())
-    assert fed.stored.reads == 1
+        assert (snapshot.version, snapshot.states.decode()) == (version, subscribed.true_states())
+    assert subscribed.stored.reads == 1
 
 
-async def test_after_a_gap_it_is_read_again_before_it_is_shown(fed: Fixture) -> None:
-    fed.stored.book(11, 2)  # never heard of
-    fed.publish(fed.stored.book(12, 3))
-    assert fed.seat_maps.get_if_valid(SHOW) is None
-    assert await fed.states() == fed.true_states()
-    assert fed.stored.reads == 2
+async def test_after_a_gap_the_snapshot_is_read_again_before_use(subscribed: Fixture) -> None:
+    subscribed.stored.book(11, 2)  # never replay of
+    subscribed.publish(subscribed.stored.book(12, 3))
+    assert subscribed.seat_maps.get_if_valid(SHOW) is None
+    assert await subscribed.states() == subscribed.true_states()
+    assert subscribed.stored.reads == 2
 
 
-async def test_an_unknown_version_before_means_reading_again(fed: Fixture) -> None:
-    change = fed.stored.book(11, 2)
-    fed.publish(ShowSeatChanges(SHOW, -1, 11, change.changes))
-    assert fed.seat_maps.get_if_valid(SHOW) is None
-    assert await fed.states() == fed.true_states()
-    fed.publish(ShowSeatChanges(SHOW, -1, 11, {"5": "s"}))
-    assert fed.seat_maps.get_if_valid(SHOW) is not None, "what it has already changes nothing"
+async def test_a_change_without_a_version_before_causes_a_read(subscribed: Fixture) -> None:
+    change = subscribed.stored.book(11, 2)
+    subscribed.publish(ShowSeatChanges(SHOW, -1, 11, change.changes))
+    assert subscribed.seat_maps.get_if_valid(SHOW) is None
+    assert await subscribed.states() == subscribed.true_states()
+    subscribed.publish(ShowSeatChanges(SHOW, -1, 11, {"5": "s"}))
+    assert subscribed.seat_maps.get_if_valid(SHOW) is not None, "what it has already changes nothing"
 
 
-async def test_what_is_heard_while_it_is_read_is_not_lost(fixture: Fixture) -> None:
+async def test_changes_received_during_a_read_are_applied(fixture: Fixture) -> None:
     fixture.seat_maps.subscribed()
     fixture.stored.book(10, 1)
     fixture.stored.go_on.clear()
@@ -153,7 +153,7 @@ async def test_what_is_heard_while_it_is_read_is_not_lost(fixture: Fixture) -> N
     assert fixture.stored.reads == 1
 
 
-async def test_a_gap_while_it_is_read_means_reading_again(fixture: Fixture) -> None:
+async def test_a_gap_during_a_read_causes_another_read(fixture: Fixture) -> None:
     fixture.seat_maps.subscribed()
     fixture.stored.go_on.clear()
     reading = asyncio.create_task(fixture.states())
@@ -166,7 +166,7 @@ async def test_a_gap_while_it_is_read_means_reading_again(fixture: Fixture) -> N
     assert await fixture.states() == fixture.true_states()
 
 
-async def test_many_who_ask_at_once_share_one_reading(fixture: Fixture) -> None:
+async def test_concurrent_callers_share_one_read(fixture: Fixture) -> None:
     fixture.stored.go_on.clear()
     asking = [asyncio.create_task(fixture.states()) for _ in range(50)]
     await fixture.stored.asked.wait()
@@ -175,7 +175,7 @@ async def test_many_who_ask_at_once_share_one_reading(fixture: Fixture) -> None:
     assert fixture.stored.reads == 1
 
 
-async def test_without_a_feed_a_picture_is_shown_for_a_quarter_of_a_second_at_most(fixture: Fixture) -> None:
+async def test_without_a_subscription_a_snapshot_is_valid_for_250_ms_at_most(fixture: Fixture) -> None:
     await fixture.states()
     fixture.stored.book(10, 1)
     fixture.clock.now += UNSUBSCRIBED_VALID_S - 0.01
@@ -186,80 +186,80 @@ async def test_without_a_feed_a_picture_is_shown_for_a_quarter_of_a_second_at_mo
 
 
 @pytest.mark.parametrize("what", ["invalidate", "subscribed", "unsubscribed"])
-async def test_what_makes_all_pictures_doubtful_has_them_compared_before_they_are_shown(
-    fed: Fixture, what: str
+async def test_after_an_invalidation_snapshots_are_compared_before_use(
+    subscribed: Fixture, what: str
 ) -> None:
-    fed.stored.book(11, 2)
-    getattr(fed.seat_maps, what)()
-    assert fed.seat_maps.get_if_valid(SHOW) is None
-    assert await fed.states() == fed.true_states()
+    subscribed.stored.book(11, 2)
+    getattr(subscribed.seat_maps, what)()
+    assert subscribed.seat_maps.get_if_valid(SHOW) is None
+    assert await subscribed.states() == subscribed.true_states()
 
 
-async def test_a_version_that_somebody_was_told_of_is_in_the_picture(fed: Fixture) -> None:
-    fed.stored.book(11, 2)
-    fed.seat_maps.require_version(SHOW, 10)
-    assert fed.seat_maps.get_if_valid(SHOW) is not None
-    fed.seat_maps.require_version(SHOW, 11)
-    assert fed.seat_maps.get_if_valid(SHOW) is None
-    assert (await fed.seat_maps.get(SHOW)).version == 11
+async def test_the_snapshot_has_every_version_sent_to_a_client(subscribed: Fixture) -> None:
+    subscribed.stored.book(11, 2)
+    subscribed.seat_maps.require_version(SHOW, 10)
+    assert subscribed.seat_maps.get_if_valid(SHOW) is not None
+    subscribed.seat_maps.require_version(SHOW, 11)
+    assert subscribed.seat_maps.get_if_valid(SHOW) is None
+    assert (await subscribed.seat_maps.get(SHOW)).version == 11
 
 
-async def test_a_reading_that_began_before_the_doubt_settles_nothing(fed: Fixture) -> None:
-    fed.seat_maps.invalidate()
-    fed.stored.go_on.clear()
-    fed.stored.asked.clear()
-    reading = asyncio.create_task(fed.states())
-    await fed.stored.asked.wait()
-    fed.stored.book(11, 2)
-    fed.seat_maps.invalidate()
-    fed.stored.go_on.set()
+async def test_a_read_that_began_before_the_invalidation_confirms_nothing(subscribed: Fixture) -> None:
+    subscribed.seat_maps.invalidate()
+    subscribed.stored.go_on.clear()
+    subscribed.stored.asked.clear()
+    reading = asyncio.create_task(subscribed.states())
+    await subscribed.stored.asked.wait()
+    subscribed.stored.book(11, 2)
+    subscribed.seat_maps.invalidate()
+    subscribed.stored.go_on.set()
     await reading
-    assert fed.seat_maps.get_if_valid(SHOW) is None
-    assert await fed.states() == fed.true_states()
+    assert subscribed.seat_maps.get_if_valid(SHOW) is None
+    assert await subscribed.states() == subscribed.true_states()
 
 
-async def test_what_the_feed_keeps_silent_about_is_found_by_comparing(fed: Fixture) -> None:
-    fed.stored.book(11, 2)
-    fed.clock.now += COMPARE_EVERY_S
-    await fed.seat_maps.compare()
-    assert fed.seat_maps.get_if_valid(SHOW) is not None, "it may be on its way"
-    fed.clock.now += COMPARE_EVERY_S
-    await fed.seat_maps.compare()
-    assert fed.seat_maps.get_if_valid(SHOW) is None
-    assert await fed.states() == fed.true_states()
+async def test_a_lost_change_is_found_by_the_comparison(subscribed: Fixture) -> None:
+    subscribed.stored.book(11, 2)
+    subscribed.clock.now += COMPARE_EVERY_S
+    await subscribed.seat_maps.compare()
+    assert subscribed.seat_maps.get_if_valid(SHOW) is not None, "it may be on its way"
+    subscribed.clock.now += COMPARE_EVERY_S
+    await subscribed.seat_maps.compare()
+    assert subscribed.seat_maps.get_if_valid(SHOW) is None
+    assert await subscribed.states() == subscribed.true_states()
 
 
-async def test_a_feed_that_is_late_is_waited_for_and_pictures_are_not_read_over_and_over(
-    fed: Fixture,
+async def test_late_changes_are_awaited_without_repeated_reads(
+    subscribed: Fixture,
 ) -> None:
-    late = [fed.stored.book(11, 2)]
+    late = [subscribed.stored.book(11, 2)]
     for version in range(12, 18):
-        fed.clock.now += COMPARE_EVERY_S
-        await fed.seat_maps.compare()
-        assert fed.seat_maps.get_if_valid(SHOW) is not None
-        late.append(fed.stored.book(version, version))
-        fed.publish(late.pop(0))
-    assert fed.stored.reads == 1
-    fed.clock.now += SUBSCRIBED_VALID_S
-    assert fed.seat_maps.get_if_valid(SHOW) is None, "but not for ever"
+        subscribed.clock.now += COMPARE_EVERY_S
+        await subscribed.seat_maps.compare()
+        assert subscribed.seat_maps.get_if_valid(SHOW) is not None
+        late.append(subscribed.stored.book(version, version))
+        subscribed.publish(late.pop(0))
+    assert subscribed.stored.reads == 1
+    subscribed.clock.now += SUBSCRIBED_VALID_S
+    assert subscribed.seat_maps.get_if_valid(SHOW) is None, "but not for ever"
 
 
-async def test_pictures_that_nobody_looks_at_are_not_compared(fed: Fixture) -> None:
-    fed.clock.now += cache.COMPARED_AFTER_USE_S + 1
-    await fed.seat_maps.compare()
-    assert fed.stored.versions_read == 0
-    snapshot = await fed.seat_maps.get(SHOW)
-    fed.seat_maps.set_listener(snapshot, Heard(snapshot))
-    fed.clock.now += cache.COMPARED_AFTER_USE_S + 1
-    await fed.seat_maps.compare()
-    assert fed.stored.versions_read == 1
+async def test_unused_snapshots_are_not_compared(subscribed: Fixture) -> None:
+    subscribed.clock.now += cache.COMPARED_AFTER_USE_S + 1
+    await subscribed.seat_maps.compare()
+    assert subscribed.stored.versions_read == 0
+    snapshot = await subscribed.seat_maps.get(SHOW)
+    subscribed.seat_maps.set_listener(snapshot, Replay(snapshot))
+    subscribed.clock.now += cache.COMPARED_AFTER_USE_S + 1
+    await subscribed.seat_maps.compare()
+    assert subscribed.stored.versions_read == 1
 
 
-async def test_watchers_are_told_everything_whatever_is_lost_on_the_way(fixture: Fixture) -> None:
+async def test_listeners_receive_all_changes_despite_lost_messages(fixture: Fixture) -> None:
     chance = random.Random(4)
     snapshot = await fixture.seat_maps.get(SHOW)
-    heard = Heard(snapshot)
-    fixture.seat_maps.set_listener(snapshot, heard)
+    replay = Replay(snapshot)
+    fixture.seat_maps.set_listener(snapshot, replay)
     for version in range(1, 2_000):
         change = fixture.stored.book(
             version, *chance.sample(range(1, SEATS + 1), chance.randint(0, 4)), letter=chance.choice("ahsb")
@@ -283,18 +283,18 @@ async def test_watchers_are_told_everything_whatever_is_lost_on_the_way(fixture:
         for _ in range(5):
             await asyncio.sleep(0)
     assert snapshot.version == fixture.stored.version
-    assert heard.replayed() == snapshot.states.decode() == fixture.true_states()
+    assert replay.replayed() == snapshot.states.decode() == fixture.true_states()
 
 
-async def test_a_state_that_was_restored_replaces_a_newer_one(fed: Fixture) -> None:
-    snapshot = await fed.seat_maps.get(SHOW)
-    heard = Heard(snapshot)
-    fed.seat_maps.set_listener(snapshot, heard)
-    fed.stored.book(3, 9)
-    fed.stored.letters[0] = ord("a")
-    await fed.seat_maps.compare()
-    assert await fed.states() == fed.true_states() == heard.replayed()
-    assert (await fed.seat_maps.get(SHOW)).version == 3
+async def test_a_restored_older_state_replaces_a_newer_one(subscribed: Fixture) -> None:
+    snapshot = await subscribed.seat_maps.get(SHOW)
+    replay = Replay(snapshot)
+    subscribed.seat_maps.set_listener(snapshot, replay)
+    subscribed.stored.book(3, 9)
+    subscribed.stored.letters[0] = ord("a")
+    await subscribed.seat_maps.compare()
+    assert await subscribed.states() == subscribed.true_states() == replay.replayed()
+    assert (await subscribed.seat_maps.get(SHOW)).version == 3
 
 
 async def test_an_unknown_show_is_not_found(fixture: Fixture) -> None:
@@ -303,7 +303,7 @@ async def test_an_unknown_show_is_not_found(fixture: Fixture) -> None:
     assert refused.value.code == "not_found"
 
 
-async def test_a_database_that_is_away_fails_those_who_ask_and_only_them(fixture: Fixture) -> None:
+async def test_an_unavailable_database_fails_the_current_callers_only(fixture: Fixture) -> None:
     async def away(*_: object) -> None:
         raise ConnectionRefusedError
 
@@ -315,20 +315,20 @@ async def test_a_database_that_is_away_fails_those_who_ask_and_only_them(fixture
     assert await fixture.states() == fixture.true_states()
 
 
-async def test_only_so_many_pictures_are_kept_and_watched_ones_stay(
+async def test_the_cache_is_bounded_and_keeps_snapshots_with_a_listener(
     fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "MAX_SEATS", 5 * SEATS)
     fixture.seat_maps.subscribed()
     watched = await fixture.seat_maps.get(1)
-    fixture.seat_maps.set_listener(watched, Heard(watched))
+    fixture.seat_maps.set_listener(watched, Replay(watched))
     for show_id in range(2, 100):
         await fixture.seat_maps.get(show_id)
     kept = [show_id for show_id in range(1, 100) if fixture.seat_maps.get_if_valid(show_id) is not None]
     assert kept == [1, 96, 97, 98, 99]
 
 
-def test_tag_and_body_are_those_of_the_version() -> None:
+def test_etag_and_body_belong_to_the_version() -> None:
     snapshot = SeatMapSnapshot(SHOW, LAYOUT, 10, [(0, ord("s"))], TERMS)
     assert snapshot.etag == b'"7.10"'
     assert snapshot.body() is snapshot.body()

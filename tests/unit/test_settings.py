@@ -1,4 +1,4 @@
-"""Settings: what is read, what is refused, and how a refusal names its setting."""
+"""Settings: valid values, invalid values, and errors that name the setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of bookings and holds, drawn from the table on top of seat_workers/show.py."""
+"""Tests of the rules of bookings and holds, derived from the table in seat_workers/show.py."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from schemas.events import BookingStatus, Decision, HoldExpired, Reason
 from seat_workers import show as rules
 from seat_workers.show import TRANSITIONS
 from seat_workers.show_state import Show
-from tests.unit.one_show import (
+from tests.unit.show_fixture import (
     ANN,
     BEN,
     STAFF,
@@ -43,11 +43,11 @@ TAKING: list[type[Any]] = [BookSeats, HoldSeats]
 
 
 def take(show: Show, kind: type[Any], *seats: str, **asked: Any) -> Decision:
-    """Books or holds, whichever `kind` says."""
+    """Books or holds, according to `kind`."""
     return book(show, *seats, **asked) if kind is BookSeats else hold(show, *seats, **asked)
 
 
-def test_the_table_on_top_of_the_rules_is_the_one_they_follow() -> None:
+def test_the_documented_table_equals_the_transitions() -> None:
     lines = [line.split() for line in (rules.__doc__ or "").splitlines() if line.startswith("    ")]
     names = {kind.__name__: kind for _, kind in TRANSITIONS}
     kinds = [names.get(word, ExpireHolds) for word in lines[0][3:7]] + [ExpireHolds]
@@ -63,7 +63,7 @@ def test_the_table_on_top_of_the_rules_is_the_one_they_follow() -> None:
     assert written == followed
 
 
-def test_the_table_says_what_becomes_of_every_booking_that_is_confirmed_or_cancelled() -> None:
+def test_the_table_covers_confirm_and_cancel_in_every_status() -> None:
     for status, kind in itertools.product([None, *BookingStatus], [ConfirmBooking, CancelBooking]):
         assert (status, kind) in TRANSITIONS
 
@@ -82,7 +82,7 @@ def test_a_booked_seat_is_sold_at_the_price_of_its_section() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"), [key for key in TRANSITIONS if key[1] in (ConfirmBooking, CancelBooking)]
 )
-def test_every_move_of_a_booking_is_as_the_table_says(
+def test_every_transition_of_a_booking_follows_the_table(
     status: BookingStatus | None, kind: type[Command]
 ) -> None:
     show = opened()
@@ -112,7 +112,7 @@ def test_a_seat_can_be_booked_cancelled_and_booked_again() -> None:
     assert show.seats_of_customer == {}
 
 
-def test_all_or_nothing_and_every_seat_at_fault_is_named() -> None:
+def test_booking_is_all_or_nothing_and_names_every_seat_at_fault() -> None:
     show = opened()
     book(show, "A1", "A3")
     decision = book(show, "A3", "A2", "A1", by=BEN)
@@ -130,13 +130,13 @@ FAULTS: list[tuple[Reason, Callable[[Show], Any], tuple[str, ...]]] = [
     (Reason.SEAT_BLOCKED, lambda show: None, ("B1", "B2")),
     (Reason.LIMIT_EXCEEDED, lambda show: ask(show, ChangeShow, by=STAFF, seats_per_customer=0), ()),
 ]
-"""What can be wrong with asking for seats at 100 ms, in the order of the API; how it comes about, and the seats
-at fault. A1 and A3 are taken, B1 and B2 are blocked."""
+"""Reasons to refuse a request for seats at 100 ms, in the order of the API, each with its cause and the seats at fault.
+A1 and A3 are taken, B1 and B2 are blocked."""
 
 
 @pytest.mark.parametrize("kind", TAKING)
 @pytest.mark.parametrize("first", range(len(FAULTS)))
-def test_of_several_reasons_the_first_in_the_order_of_the_api_is_given(kind: type[Any], first: int) -> None:
+def test_several_reasons_give_the_first_in_the_order_of_the_api(kind: type[Any], first: int) -> None:
     reason, _, at_fault = FAULTS[first]
     for also in range(first, len(FAULTS)):
         show = opened()
@@ -152,7 +152,7 @@ def test_of_several_reasons_the_first_in_the_order_of_the_api_is_given(kind: typ
         assert bytes(show.states) == before
 
 
-def test_a_refusal_says_when_sales_start_and_what_the_limit_is() -> None:
+def test_a_refusal_has_the_start_of_sales_or_the_limit() -> None:
     show = opened(seats_per_customer=1, sales_start_ms=100)
     assert book(show, "A1", at=99).limit == 100
     assert book(show, "A1", at=100).reason is None
@@ -160,14 +160,14 @@ def test_a_refusal_says_when_sales_start_and_what_the_limit_is() -> None:
     assert (refused.reason, refused.limit) == (Reason.LIMIT_EXCEEDED, 1)
 
 
-def test_sales_end_when_the_terms_say_so() -> None:
+def test_sales_end_at_the_time_of_the_terms() -> None:
     show = opened(sales_end_ms=500)
     assert book(show, "A1", at=499).reason is None
     assert book(show, "A2", at=500).reason is Reason.SHOW_CLOSED
 
 
 @pytest.mark.parametrize("kind", TAKING)
-def test_what_no_gateway_lets_through_is_refused_all_the_same(kind: type[Any]) -> None:
+def test_requests_that_gateways_reject_are_refused_too(kind: type[Any]) -> None:
     show = opened()
     assert take(show, kind).reason is Reason.VALIDATION
     assert take(show, kind, "A1", "A1").reason is Reason.VALIDATION
@@ -180,21 +180,21 @@ def test_what_no_gateway_lets_through_is_refused_all_the_same(kind: type[Any]) -
     assert again.reason is Reason.VALIDATION, "a booking's id is used once"
 
 
-def test_bookings_of_others_are_left_to_staff() -> None:
+def test_only_staff_can_cancel_bookings_of_others() -> None:
     show = opened()
     booking_id = id_of(book(show, "A1"))
     assert ask(show, CancelBooking, by=BEN, booking_id=booking_id).reason is Reason.NOT_YOURS
     assert ask(show, CancelBooking, by=STAFF, booking_id=booking_id).reason is None
 
 
-def test_after_the_start_only_staff_cancels() -> None:
+def test_after_the_start_only_staff_can_cancel() -> None:
     show = opened()
     booking_id = id_of(book(show, "A1"))
     assert ask(show, CancelBooking, at=STARTS_MS, booking_id=booking_id).reason is Reason.SHOW_STARTED
     assert ask(show, CancelBooking, by=STAFF, at=STARTS_MS, booking_id=booking_id).reason is None
 
 
-def test_a_hold_may_be_confirmed_after_the_start_for_as_long_as_it_lasts() -> None:
+def test_a_hold_can_be_confirmed_after_the_start_until_it_expires() -> None:
     show = opened()
     booking_id = id_of(hold(show, "A1", at=STARTS_MS - 1))
     confirmed = ask(show, ConfirmBooking, at=STARTS_MS, booking_id=booking_id)
@@ -202,7 +202,7 @@ def test_a_hold_may_be_confirmed_after_the_start_for_as_long_as_it_lasts() -> No
     assert confirmed.booking.status is BookingStatus.CONFIRMED
 
 
-def test_a_closed_show_still_lets_what_is_held_be_confirmed_and_what_is_booked_be_cancelled() -> None:
+def test_a_closed_show_still_allows_confirming_and_cancelling() -> None:
     show = opened()
     held, booked = id_of(hold(show, "A1")), id_of(book(show, "A2"))
     ask(show, CloseShow, by=STAFF)
@@ -210,7 +210,7 @@ def test_a_closed_show_still_lets_what_is_held_be_confirmed_and_what_is_booked_b
     assert ask(show, CancelBooking, booking_id=booked).reason is None
 
 
-def test_staff_can_book_for_a_customer_whose_limit_it_is() -> None:
+def test_a_booking_by_staff_counts_towards_the_customers_limit() -> None:
     show = opened(seats_per_customer=1)
     decision = ask(show, BookSeats, by=STAFF, booking_id=next(ids), seats=("A1",), customer_id=ANN)
     assert decision.booking is not None
@@ -230,7 +230,7 @@ def test_a_seat_freed_by_expiry_can_be_held_again() -> None:
     assert show.next_expiry_ms() == 10_000
 
 
-def test_a_refused_command_still_releases_what_has_run_out() -> None:
+def test_a_refused_command_still_expires_holds() -> None:
     show = opened()
     hold(show, "A1", hold_ms=1_000)
     decision = book(show, "X9", at=2_000)
@@ -239,7 +239,7 @@ def test_a_refused_command_still_releases_what_has_run_out() -> None:
     assert show.available == 20
 
 
-def test_a_confirmed_hold_does_not_run_out() -> None:
+def test_a_confirmed_hold_does_not_expire() -> None:
     show = opened()
     booking_id = id_of(hold(show, "A1", hold_ms=1_000))
     assert ask(show, ConfirmBooking, at=999, booking_id=booking_id).reason is None
@@ -248,14 +248,14 @@ def test_a_confirmed_hold_does_not_run_out() -> None:
     assert show.states[0] == ord("s")
 
 
-def test_seats_of_a_hold_count_towards_its_customers_limit_until_it_runs_out() -> None:
+def test_held_seats_count_towards_the_limit_until_they_expire() -> None:
     show = opened(seats_per_customer=2)
     hold(show, "A1", "A2", hold_ms=1_000)
     assert book(show, "A3", at=999).reason is Reason.LIMIT_EXCEEDED
     assert book(show, "A3", at=1_000).reason is None
 
 
-def test_holds_run_out_in_the_order_of_their_time() -> None:
+def test_holds_expire_in_order_of_time_then_id() -> None:
     show = opened()
     later, sooner, same = (
         id_of(hold(show, f"A{n}", hold_ms=ms)) for n, ms in ((1, 3_000), (2, 1_000), (3, 1_000))

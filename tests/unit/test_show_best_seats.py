@@ -1,4 +1,4 @@
-"""Asking a show for a number of seats instead of certain ones: refusals, limits and what is booked."""
+"""Tests of requests for the best available seats: refusals, limits and bookings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from schemas.commands import BlockSeats, CancelShow, ChangeShow, CloseShow
 from schemas.events import BookingStatus, Decision, Reason
 from seat_workers.show_state import Show
-from tests.unit.one_show import ANN, STAFF, ask, book, hold, opened
+from tests.unit.show_fixture import ANN, STAFF, ask, book, hold, opened
 
 BOTH: list[Callable[..., Decision]] = [book, hold]
 
@@ -28,7 +28,7 @@ def test_the_best_seats_are_taken_at_their_prices(take: Callable[..., Decision])
     assert (circle.seats, circle.total) == (("C6", "C7"), 1000)
 
 
-def test_more_than_one_row_has_is_split_only_when_that_is_allowed() -> None:
+def test_a_group_larger_than_a_row_is_split_only_if_allowed() -> None:
     show = opened()
     assert book(show, quantity=6, section="Stalls").reason is Reason.NOT_ENOUGH_SEATS
     decision = book(show, quantity=6, section="Stalls", adjacent=False)
@@ -47,12 +47,12 @@ FAULTS: list[tuple[Reason, Callable[[Show], Any], dict[str, Any]]] = [
     (Reason.NOT_ENOUGH_SEATS, lambda show: ask(show, BlockSeats, by=STAFF, seats=show.seating.labels), {}),
     (Reason.LIMIT_EXCEEDED, lambda show: ask(show, ChangeShow, by=STAFF, seats_per_customer=0), {}),
 ]
-"""What can be wrong with asking for a number of seats at 100 ms, first things first."""
+"""Reasons to refuse a request for best seats at 100 ms, in the order of the API."""
 
 
 @pytest.mark.parametrize("take", BOTH)
 @pytest.mark.parametrize("first", range(len(FAULTS)))
-def test_of_several_reasons_the_first_is_given(take: Callable[..., Decision], first: int) -> None:
+def test_several_reasons_give_the_first(take: Callable[..., Decision], first: int) -> None:
     for also in range(first, len(FAULTS)):
         show = opened()
         for fault in sorted({first, also}, reverse=True):
@@ -63,7 +63,7 @@ def test_of_several_reasons_the_first_is_given(take: Callable[..., Decision], fi
         assert refused.events == ()
 
 
-def test_seats_given_by_number_count_towards_the_limit_like_others() -> None:
+def test_best_seats_count_towards_the_limit() -> None:
     show = opened(seats_per_customer=3)
     assert book(show, quantity=2).reason is None
     refused = hold(show, quantity=2)

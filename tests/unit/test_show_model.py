@@ -1,7 +1,7 @@
-"""The rules of a show against an obvious, slow one: whatever is asked, in whatever order, they say the same.
+"""A comparison of the rules with a simple model: both give the same answers to random commands.
 
-Hypothesis makes up stories of a small hall and shortens the one that fails; its steps and answers can be read
-like a log. `pytest --hypothesis-profile=thorough` tells many more, `quick` fewer.
+Hypothesis generates sequences of commands for a small hall and shrinks a failing one; its steps and answers read like a
+log. `pytest --hypothesis-profile=thorough` runs many more, `quick` fewer.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ from seat_workers.decider import Decider, OwnedPartition
 from seat_workers.fold import DecidedRecord
 from seat_workers.show_cache import ShowCache
 from seat_workers.show_state import Show
-from tests.unit.answers import answer_of, in_words
-from tests.unit.plain_seats import PlainSeats
-from tests.unit.plain_show import Answer, PlainShow
-from tests.unit.tables import Tables
+from tests.unit.model_answers import answer_of, described
+from tests.unit.seats_model import SeatsModel
+from tests.unit.show_model import Answer, ShowModel
+from tests.unit.tables_model import TablesModel
 
 SHOW, PAGE = 7, 2
 DAY_MS = 86_400_000
-PEOPLE = {"ann": 1, "ben": 2, "staff": 3}
+USERS = {"ann": 1, "ben": 2, "staff": 3}
 SEATING = Seating(
     Layout(
         (
@@ -68,20 +68,20 @@ SEATING = Seating(
         )
     )
 )
-PLAIN = {
+MODEL_LAYOUT = {
     "Stalls": (1000, [["A1", "A2", "|", "A3", "A4", "A5"], ["B1", "B2", "B3", "B4"]]),
     "Circle": (500, [["C1", "C2", "C3", "C4", "C5", "C6"]]),
 }
 
-by = st.sampled_from(list(PEOPLE))
+by = st.sampled_from(list(USERS))
 labels = st.sampled_from([*SEATING.labels, "X9"])
-some_seats = st.lists(labels, min_size=1, max_size=3, unique=True)
+few_seats = st.lists(labels, min_size=1, max_size=3, unique=True)
 odd_seats = st.lists(labels, max_size=12)
 hold_s = st.sampled_from([1, 30, 300])
 
 
-class OneShowMemory:
-    """A worker's memory of the show, as the decider needs it."""
+class OneShowCache:
+    """A show cache with one show, as the decider needs it."""
 
     def __init__(self, show: Show) -> None:
         self.show = show
@@ -93,46 +93,46 @@ class OneShowMemory:
         """Keeps them: this cache has all bookings in memory."""
 
 
-class Stories(RuleBasedStateMachine):
-    """Everything that can happen to a show, to both of them."""
+class ShowComparison(RuleBasedStateMachine):
+    """Random commands for the rules and the model."""
 
     bookings = Bundle("bookings")
 
     def __init__(self) -> None:
         super().__init__()
-        self.memory = OneShowMemory(Show(SHOW, SEATING))
-        self.tables = Tables(SHOW, SEATING)
+        self.cache = OneShowCache(Show(SHOW, SEATING))
+        self.tables = TablesModel(SHOW, SEATING)
         self.unwritten: list[DecidedRecord] = []
         self.firsts: list[tuple[UUID, FirstDecision]] = []
-        self.start_deciding()
+        self.start_decider()
         self.owned = OwnedPartition(1, 0, 0)
-        self.given: tuple[str, ...] = ()
-        self.plain = PlainShow(PlainSeats(PLAIN), PAGE, lambda _: self.given)
+        self.chosen: tuple[str, ...] = ()
+        self.model = ShowModel(SeatsModel(MODEL_LAYOUT), PAGE, lambda _: self.chosen)
         self.answers: dict[UUID, tuple[int, Command, Answer]] = {}
-        self.asked: list[Command] = []
+        self.commands: list[Command] = []
         self.now_ms = 1_000
         self.last_ms = 0
         self.ids = 0
-        self.told = ""
+        self.description = ""
 
-    def start_deciding(self) -> None:
+    def start_decider(self) -> None:
         recent = RecentCommandIds()
         for command_id, first in self.firsts:
             recent.remember(command_id, first)
-        self.decider = Decider(cast(ShowCache, self.memory), recent)
+        self.decider = Decider(cast(ShowCache, self.cache), recent)
 
     def next_id(self) -> UUID:
         self.ids += 1
         return UUID(int=self.ids)
 
-    def ask(self, kind: type[Any], who: str, **fields: Any) -> Decision:
+    def send(self, kind: type[Any], who: str, **fields: Any) -> Decision:
         command: Command = kind(
-            command_id=self.next_id(), show_id=SHOW, user_id=PEOPLE[who], staff=who == "staff", **fields
+            command_id=self.next_id(), show_id=SHOW, user_id=USERS[who], staff=who == "staff", **fields
         )
         return self.put(command)
 
     def put(self, command: Command | None, clock_ms: int | None = None) -> Decision:
-        """Gives a record to both and compares what they say."""
+        """Gives a record to both and compares their answers."""
         body = b"garbage" if command is None else encode(command)
         at_ms = self.now_ms if clock_ms is None else clock_ms
         now_ms = self.last_ms = max(at_ms, self.last_ms)
@@ -141,14 +141,14 @@ class Stories(RuleBasedStateMachine):
         one = batch.decided[0]
         self.unwritten.append(one)
         decision = one.decision
-        self.given = decision.booking.seats if decision.booking else ()
+        self.chosen = decision.booking.seats if decision.booking else ()
         expected = Answer("malformed") if command is None else self.expected(command, now_ms)
-        self.told = f"  # at {now_ms} ms: {in_words(decision)}"
+        self.description = f"  # at {now_ms} ms: {described(decision)}"
         if (answer := answer_of(decision)) != expected:
-            note(f"{self.told}, and should be {expected}")
+            note(f"{self.description}, and should be {expected}")
         assert answer == expected
         if command is not None:
-            self.asked.append(command)
+            self.commands.append(command)
             if one.first:
                 self.firsts.append(
                     (command.command_id, FirstDecision(one.position, now_ms, body, one.answer))
@@ -160,7 +160,7 @@ class Stories(RuleBasedStateMachine):
         if command.command_id in self.answers and now_ms <= at_ms + ID_LIFETIME_MS:
             same = request_of(first) == request_of(command)
             return answer._replace(events=()) if same else Answer("key_reused")
-        answer = self.plain.ask(command, now_ms)
+        answer = self.model.ask(command, now_ms)
         self.answers[command.command_id] = (now_ms, command, answer)
         return answer
 
@@ -176,15 +176,15 @@ class Stories(RuleBasedStateMachine):
     )
     def open(self, sold: list[tuple[str, int | None]], limit: int, **times_ms: int | None) -> Any:
         layout = {"layout_id": 1, "layout_digest": "0" * 64}
-        self.ask(OpenShow, "staff", seats_per_customer=limit, **layout, **times_ms)
+        self.send(OpenShow, "staff", seats_per_customer=limit, **layout, **times_ms)
         taken = [self._take(who, hold_s, quantity=1 + n % 2) for n, (who, hold_s) in enumerate(sold)]
         return multiple(*(one for one in taken if isinstance(one, UUID)))
 
-    @rule(target=bookings, by=by, seats=some_seats)
+    @rule(target=bookings, by=by, seats=few_seats)
     def book(self, by: str, seats: list[str]) -> Any:
         return self._take(by, None, seats=tuple(seats))
 
-    @rule(target=bookings, by=by, seats=some_seats, hold_s=hold_s)
+    @rule(target=bookings, by=by, seats=few_seats, hold_s=hold_s)
     def hold(self, by: str, seats: list[str], hold_s: int) -> Any:
         return self._take(by, hold_s, seats=tuple(seats))
 
@@ -208,40 +208,40 @@ class Stories(RuleBasedStateMachine):
         owner=st.sampled_from([0, 1, 2]),
         again=st.booleans(),
     )
-    def take_oddly(
+    def take_with_odd_arguments(
         self, by: str, seats: list[str], n: int, section: str | None, owner: int, again: bool
     ) -> Any:
         customer_id = owner if by == "staff" else 0
         asked = {"seats": tuple(seats), "quantity": n, "section": section, "customer_id": customer_id}
-        if again and self.plain.bookings:
-            asked["booking_id"] = self.plain.bookings[0].booking_id
+        if again and self.model.bookings:
+            asked["booking_id"] = self.model.bookings[0].booking_id
         return self._take(by, None, **asked)
 
     def _take(self, by: str, hold_s: int | None, **asked: Any) -> Any:
         asked = {"booking_id": self.next_id()} | asked
         if hold_s is None:
-            decision = self.ask(BookSeats, by, **asked)
+            decision = self.send(BookSeats, by, **asked)
         else:
-            decision = self.ask(HoldSeats, by, hold_ms=hold_s * 1_000, **asked)
+            decision = self.send(HoldSeats, by, hold_ms=hold_s * 1_000, **asked)
         return decision.booking.booking_id if decision.booking else multiple()
 
     @rule(by=by, booking=bookings)
     def confirm(self, by: str, booking: UUID) -> None:
-        self.ask(ConfirmBooking, by, booking_id=booking)
+        self.send(ConfirmBooking, by, booking_id=booking)
 
     @rule(by=by, booking=bookings)
     def cancel(self, by: str, booking: UUID) -> None:
-        self.ask(CancelBooking, by, booking_id=booking)
+        self.send(CancelBooking, by, booking_id=booking)
 
-    @rule(booking=bookings, nth=st.integers(0, 2), at_the_door=st.sampled_from(["staff", "staff", "ann"]))
-    def check_in(self, booking: UUID, nth: int, at_the_door: str) -> None:
-        seats = next(one.seats for one in self.plain.bookings if one.booking_id == booking)
+    @rule(booking=bookings, nth=st.integers(0, 2), checked_in_by=st.sampled_from(["staff", "staff", "ann"]))
+    def check_in(self, booking: UUID, nth: int, checked_in_by: str) -> None:
+        seats = next(one.seats for one in self.model.bookings if one.booking_id == booking)
         seat = seats[nth] if nth < len(seats) else "X9"
-        self.ask(CheckIn, at_the_door, booking_id=booking, seat=seat)
+        self.send(CheckIn, checked_in_by, booking_id=booking, seat=seat)
 
-    @rule(by=st.sampled_from(["staff", "staff", "ann"]), seats=some_seats | odd_seats, block=st.booleans())
-    def withhold(self, by: str, seats: list[str], block: bool) -> None:
-        self.ask(BlockSeats if block else UnblockSeats, by, seats=tuple(seats))
+    @rule(by=st.sampled_from(["staff", "staff", "ann"]), seats=few_seats | odd_seats, block=st.booleans())
+    def block_or_unblock(self, by: str, seats: list[str], block: bool) -> None:
+        self.send(BlockSeats if block else UnblockSeats, by, seats=tuple(seats))
 
     @rule(
         by=st.sampled_from(["staff", "staff", "ben"]),
@@ -250,29 +250,29 @@ class Stories(RuleBasedStateMachine):
     )
     def change_times(self, by: str, terms: str, in_ms: int) -> None:
         if terms == "any time":
-            self.ask(ChangeShow, by, sales_start_ms=0, sales_end_ms=0, starts_ms=self.now_ms + DAY_MS)
+            self.send(ChangeShow, by, sales_start_ms=0, sales_end_ms=0, starts_ms=self.now_ms + DAY_MS)
         else:
-            self.ask(ChangeShow, by, **{terms: self.now_ms + in_ms})
+            self.send(ChangeShow, by, **{terms: self.now_ms + in_ms})
 
     @rule(limit=st.sampled_from([0, 2, 10, 20]))
     def change_limit(self, limit: int) -> None:
-        self.ask(ChangeShow, "staff", seats_per_customer=limit)
+        self.send(ChangeShow, "staff", seats_per_customer=limit)
 
     @rule(
         kind=st.sampled_from([ReopenShow, ReopenShow, CloseShow]),
         by=st.sampled_from(["staff", "staff", "ben"]),
     )
     def open_or_close(self, kind: type[Any], by: str) -> None:
-        self.ask(kind, by)
+        self.send(kind, by)
 
-    @precondition(lambda self: len(self.plain.live()) > 2 or self.plain.status == "cancelled")
+    @precondition(lambda self: len(self.model.live()) > 2 or self.model.status == "cancelled")
     @rule(by=st.sampled_from(["ann", "staff"]))
-    def call_off(self, by: str) -> None:
-        self.ask(CancelShow, by)
+    def cancel_show(self, by: str) -> None:
+        self.send(CancelShow, by)
 
-    @precondition(lambda self: self.plain.status == "cancelled")
+    @precondition(lambda self: self.model.status == "cancelled")
     @rule()
-    def empty_on(self) -> None:
+    def cancel_next_page(self) -> None:
         self.put(CancelShow(command_id=self.next_id(), show_id=SHOW, staff=True))
 
     @rule(
@@ -281,23 +281,23 @@ class Stories(RuleBasedStateMachine):
         )
     )
     def wait(self, until: str) -> None:
-        plain = self.plain
-        due = plain.next_expiry_ms() or 0
+        model = self.model
+        due = model.next_expiry_ms() or 0
         times = {
             "soon": self.now_ms + 700,
             "just before": due - 1,
             "the next hold": due,
-            "sales": plain.sales_start_ms or 0,
-            "their end": plain.sales_end_ms or 0,
-            "the start": plain.starts_ms if plain.starts_ms < DAY_MS else 0,
+            "sales": model.sales_start_ms or 0,
+            "their end": model.sales_end_ms or 0,
+            "the start": model.starts_ms if model.starts_ms < DAY_MS else 0,
             "2 days": self.now_ms + ID_LIFETIME_MS + self.now_ms % 2,
         }
         self.now_ms = max(self.now_ms, times[until])
 
-    @rule(what=st.sampled_from(["holds looked for", "clock set back", "garbage", "booking that never was"]))
-    def something_odd(self, what: str) -> None:
+    @rule(what=st.sampled_from(["holds expired", "clock set back", "garbage", "unknown booking"]))
+    def odd_command(self, what: str) -> None:
         match what:
-            case "holds looked for":
+            case "holds expired":
                 self.put(ExpireHolds(command_id=self.next_id(), show_id=SHOW, staff=True))
             case "clock set back":
                 self.put(CloseShow(command_id=self.next_id(), show_id=SHOW), clock_ms=self.now_ms // 2)
@@ -305,52 +305,52 @@ class Stories(RuleBasedStateMachine):
                 self.put(None)
             case _:
                 for kind in (ConfirmBooking, CancelBooking):
-                    self.ask(kind, "staff", booking_id=UUID(int=2**100))
+                    self.send(kind, "staff", booking_id=UUID(int=2**100))
 
     @rule(nth=st.integers(0, 10))
-    def ask_again(self, nth: int) -> None:
-        self.put(self.asked[-1 - nth % len(self.asked)])
+    def repeat(self, nth: int) -> None:
+        self.put(self.commands[-1 - nth % len(self.commands)])
 
     @rule(nth=st.integers(0, 10), by=by)
-    def use_an_id_for_something_else(self, nth: int, by: str) -> None:
-        before = self.asked[-1 - nth % len(self.asked)]
-        self.put(msgspec.structs.replace(before, user_id=PEOPLE[by]))
+    def reuse_an_id(self, nth: int, by: str) -> None:
+        before = self.commands[-1 - nth % len(self.commands)]
+        self.put(msgspec.structs.replace(before, user_id=USERS[by]))
 
     @rule()
     def commit(self) -> None:
         self.tables.write(self.unwritten)
         self.unwritten.clear()
-        self.tables.assert_say_the_same_as(self.memory.show)
+        self.tables.assert_equal_to(self.cache.show)
 
     @rule()
-    def start_another_worker(self) -> None:
+    def restart_worker(self) -> None:
         self.commit()
-        show = self.memory.show
+        show = self.cache.show
         assert show.status is not None
-        self.memory.show = self.tables.load(show.status, show.terms, show.version)
-        self.start_deciding()
+        self.cache.show = self.tables.load(show.status, show.terms, show.version)
+        self.start_decider()
 
     # --- what must be the same after each step ---
 
     @invariant()
-    def the_same_is_free(self) -> None:
-        note(self.told)
-        self.told = ""
-        show, plain = self.memory.show, self.plain
-        assert show.states.decode() == plain.letters()
-        assert show.available == plain.letters().count("a")
-        assert show.seats_of_customer == {n: plain.seats_of(n) for n in PEOPLE.values() if plain.seats_of(n)}
-        assert show.next_expiry_ms() == plain.next_expiry_ms()
-        assert (show.status and show.status.value) == plain.status
+    def same_state(self) -> None:
+        note(self.description)
+        self.description = ""
+        show, model = self.cache.show, self.model
+        assert show.states.decode() == model.states()
+        assert show.available == model.states().count("a")
+        assert show.seats_of_customer == {n: model.seats_of(n) for n in USERS.values() if model.seats_of(n)}
+        assert show.next_expiry_ms() == model.next_expiry_ms()
+        assert (show.status and show.status.value) == model.status
 
 
-def test_the_rules_say_what_an_obvious_slow_show_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rules_agree_with_a_simple_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "CANCELLED_PER_COMMAND", PAGE)
     chosen = hypothesis.settings()
     thorough = chosen.max_examples > 100
     quick = chosen.max_examples < 100
     run_state_machine_as_test(
-        Stories,
+        ShowComparison,
         settings=hypothesis.settings(
             max_examples=chosen.max_examples if thorough or quick else 700,
             stateful_step_count=60 if thorough else 40,

@@ -1,4 +1,4 @@
-"""The rules of what staff do to a show: withhold seats, change terms, close it, call it off, let people in."""
+"""Tests of the rules of staff commands: block seats, change terms, close and cancel the show, check in."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from schemas.events import (
 )
 from seat_workers import show as rules
 from seat_workers.show import TRANSITIONS
-from tests.unit.one_show import (
+from tests.unit.show_fixture import (
     ANN,
     BEN,
     STAFF,
@@ -55,14 +55,14 @@ STAFFS_OWN: list[tuple[type[Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "fields"), STAFFS_OWN)
-def test_what_is_for_staff_is_refused_to_customers(kind: type[Any], fields: dict[str, Any]) -> None:
+def test_staff_commands_are_refused_to_customers(kind: type[Any], fields: dict[str, Any]) -> None:
     show = opened()
     decision = ask(show, kind, by=ANN, **fields)
     assert (decision.reason, decision.events) == (Reason.NOT_YOURS, ())
     assert ask(unopened(), kind, by=STAFF, **fields).reason is Reason.NOT_FOUND
 
 
-def test_blocked_seats_are_withheld_and_come_back() -> None:
+def test_seats_can_be_blocked_and_unblocked() -> None:
     show = opened()
     book(show, "A1")
     refused = ask(show, BlockSeats, by=STAFF, seats=("A1", "A2"))
@@ -77,7 +77,7 @@ def test_blocked_seats_are_withheld_and_come_back() -> None:
     assert show.available == 18
 
 
-def test_any_number_of_seats_is_blocked_at_once() -> None:
+def test_all_seats_can_be_blocked_by_one_command() -> None:
     show = opened()
     labels = show.seating.labels
     assert ask(show, BlockSeats, by=STAFF, seats=labels).reason is None
@@ -86,7 +86,7 @@ def test_any_number_of_seats_is_blocked_at_once() -> None:
         assert ask(show, UnblockSeats, by=STAFF, seats=seats).reason is Reason.VALIDATION
 
 
-def test_terms_change_for_the_commands_after() -> None:
+def test_changed_terms_apply_to_later_commands() -> None:
     show = opened()
     ask(show, ChangeShow, by=STAFF, sales_start_ms=50, seats_per_customer=1)
     assert book(show, "A1", at=49).reason is Reason.NOT_ON_SALE
@@ -95,7 +95,7 @@ def test_terms_change_for_the_commands_after() -> None:
     assert show.status is ShowStatus.OPEN
 
 
-def test_a_show_called_off_is_closed_at_once_and_emptied_a_page_at_a_time(
+def test_a_cancelled_show_closes_at_once_and_cancels_bookings_in_pages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rules, "CANCELLED_PER_COMMAND", 2)
@@ -108,7 +108,7 @@ def test_a_show_called_off_is_closed_at_once_and_emptied_a_page_at_a_time(
     assert [type(event) for event in first.events] == [ShowCancelled, BookingCancelled, HoldReleased]
     assert (show.status, sorted(show.bookings)) == (ShowStatus.CANCELLED, made[2:])
     assert book(show, "C1").reason is Reason.SHOW_CANCELLED
-    assert ask(show, CancelShow, by=STAFF).reason is Reason.SHOW_CANCELLED, "whoever asks again"
+    assert ask(show, CancelShow, by=STAFF).reason is Reason.SHOW_CANCELLED, "a repeat by staff"
     second = ask(show, CancelShow, by=0, staff=True)
     assert [type(event) for event in second.events] == [BookingCancelled, BookingCancelled]
     assert [show.ended[booking_id].status.value for booking_id in made] == ["cancelled", "released"] + [
@@ -118,7 +118,7 @@ def test_a_show_called_off_is_closed_at_once_and_emptied_a_page_at_a_time(
     assert (show.available, len(show.bookings), show.seats_of_customer.get(ANN, 0)) == (19, 0, 0)
 
 
-def test_nothing_brings_a_show_back_that_was_called_off() -> None:
+def test_a_cancelled_show_cannot_be_reopened() -> None:
     show = opened()
     ask(show, CancelShow, by=STAFF)
     for kind in (ReopenShow, CloseShow, ChangeShow):
@@ -126,7 +126,7 @@ def test_nothing_brings_a_show_back_that_was_called_off() -> None:
     assert show.status is ShowStatus.CANCELLED
 
 
-def test_of_a_show_called_off_nothing_is_confirmed_or_let_in_and_its_bookings_can_be_given_back(
+def test_a_cancelled_show_allows_cancelling_but_no_confirming_and_no_check_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rules, "CANCELLED_PER_COMMAND", 0)
@@ -139,7 +139,7 @@ def test_of_a_show_called_off_nothing_is_confirmed_or_let_in_and_its_bookings_ca
         assert ask(show, CancelBooking, booking_id=booking_id).reason is None
 
 
-def test_everybody_is_let_in_once_seat_by_seat() -> None:
+def test_each_seat_is_checked_in_once() -> None:
     show = opened()
     booking_id = id_of(book(show, "A1", "A2"))
     let_in = ask(show, CheckIn, by=STAFF, at=70, booking_id=booking_id, seat="A1")
@@ -153,7 +153,7 @@ def test_everybody_is_let_in_once_seat_by_seat() -> None:
     assert (show.available, bytes(show.states[:3])) == (18, b"ssa")
 
 
-def test_a_seat_that_is_not_the_bookings_lets_nobody_in() -> None:
+def test_a_seat_of_another_booking_cannot_be_checked_in() -> None:
     show = opened()
     booking_id = id_of(book(show, "A1"))
     book(show, "A2", by=BEN)
@@ -163,7 +163,7 @@ def test_a_seat_that_is_not_the_bookings_lets_nobody_in() -> None:
 
 
 @pytest.mark.parametrize("status", [None, *BookingStatus])
-def test_only_a_confirmed_booking_lets_somebody_in(status: BookingStatus | None) -> None:
+def test_only_a_confirmed_booking_can_be_checked_in(status: BookingStatus | None) -> None:
     show = opened()
     booking_id = next(ids) if status is None else in_status(show, status)
     at = 6_000 if status is BookingStatus.EXPIRED else 0
@@ -177,7 +177,7 @@ def test_only_a_confirmed_booking_lets_somebody_in(status: BookingStatus | None)
             assert decision.reason is TRANSITIONS[status, ConfirmBooking]
 
 
-def test_a_booking_of_which_somebody_was_let_in_is_cancelled_by_staff_only() -> None:
+def test_only_staff_can_cancel_a_checked_in_booking() -> None:
     show = opened()
     booking_id = id_of(book(show, "A1", "A2"))
     ask(show, CheckIn, by=STAFF, at=70, booking_id=booking_id, seat="A2")

@@ -1,4 +1,4 @@
-"""How many live sockets there may be, and whose pages may open them."""
+"""Limits of live sockets, and the origins that may open them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.live.socket_limits import MAX_FROM_ADDRESS, MAX_OF_CUSTOMER, Socket
 
 
 def refused(limits: SocketLimits, address: str = "a") -> str | None:
-    """The code with which one more socket is refused, if it is."""
+    """Returns the code that rejects one more socket, or None."""
     try:
         with limits.from_address(address):
             return None
@@ -20,7 +20,7 @@ def refused(limits: SocketLimits, address: str = "a") -> str | None:
         return problem.code
 
 
-def test_an_address_has_twenty_sockets_and_room_again_when_one_closes() -> None:
+def test_an_address_has_twenty_sockets_and_another_when_one_closes() -> None:
     limits = SocketLimits(limited=True)
     with ExitStack() as rest, ExitStack() as one:
         one.enter_context(limits.from_address("a"))
@@ -32,7 +32,7 @@ def test_an_address_has_twenty_sockets_and_room_again_when_one_closes() -> None:
         assert refused(limits) is None
 
 
-def test_a_customer_has_five_sockets_whatever_becomes_of_them() -> None:
+def test_a_customer_has_five_sockets_and_failed_ones_are_released() -> None:
     limits = SocketLimits(limited=True)
     for _ in range(MAX_OF_CUSTOMER + 1):
         with pytest.raises(ZeroDivisionError), limits.of_customer(7):
@@ -47,7 +47,7 @@ def test_a_customer_has_five_sockets_whatever_becomes_of_them() -> None:
 
 
 @pytest.mark.parametrize("limited", [True, False])
-def test_the_bound_in_all_is_never_lifted(limited: bool) -> None:
+def test_the_total_limit_is_never_lifted(limited: bool) -> None:
     limits = SocketLimits(limited=limited, max_total=3)
     with ExitStack() as stack:
         for address in "abc":
@@ -78,7 +78,7 @@ ORIGINS = Origins("https://Tickets.Example:443/", ["http://partner.example:8080"
         b"https://here.example:81",
     ],
 )
-def test_own_and_listed_origins_and_the_host_itself_are_let_in(origin: bytes) -> None:
+def test_own_and_listed_origins_and_the_host_are_allowed(origin: bytes) -> None:
     ORIGINS.check({b"origin": origin, b"host": b"Here.example:81"})
 
 
@@ -99,12 +99,12 @@ def test_own_and_listed_origins_and_the_host_itself_are_let_in(origin: bytes) ->
         b"\xff",
     ],
 )
-def test_any_other_origin_is_refused(origin: bytes) -> None:
+def test_any_other_origin_is_rejected(origin: bytes) -> None:
     for headers in ({b"origin": origin, b"host": b"here.example:81"}, {b"origin": origin, b"host": b""}):
         with pytest.raises(Problem) as refusal:
             ORIGINS.check(headers)
         assert refusal.value.code == "forbidden"
 
 
-def test_who_sends_no_origin_is_no_browser() -> None:
+def test_a_request_without_an_origin_is_allowed() -> None:
     ORIGINS.check({b"host": b"here.example"})

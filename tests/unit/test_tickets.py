@@ -1,4 +1,4 @@
-"""Tickets: what is printed, whatever was typed."""
+"""Tickets: the printed content, for any input."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def pages(ticket: Ticket) -> list[str]:
     ]
 
 
-def test_every_seat_has_a_page_with_what_a_visitor_and_the_door_need() -> None:
+def test_every_seat_has_a_page_with_all_its_data() -> None:
     first, second = pages(a_ticket("C12", "C13"))
     for text in ("The Lighthouse at Noon", "21 November 2026", "19:30", "Central European Time", "Screen 3"):
         assert text in first
@@ -71,7 +71,7 @@ def test_every_seat_has_a_page_with_what_a_visitor_and_the_door_need() -> None:
     assert "C12" not in second
 
 
-def test_ten_seats_make_ten_pages() -> None:
+def test_ten_seats_have_ten_pages() -> None:
     assert len(pages(a_ticket(*[f"C{n}" for n in range(1, 11)]))) == 10
 
 
@@ -99,7 +99,7 @@ def test_another_token_gives_another_code() -> None:
         "",
     ],
 )
-def test_no_title_breaks_the_page_or_is_taken_for_markup(title: str) -> None:
+def test_a_title_is_never_markup_and_fits_the_page(title: str) -> None:
     (page,) = pages(a_ticket(title=title, holder=title))
     assert "C12" in page
     if title.startswith("#panic"):
@@ -129,7 +129,7 @@ def test_the_file_is_named_after_the_booking() -> None:
     assert file_name(ticket) == f"ticket-{str(ticket.booking_id)[-12:]}.pdf"
 
 
-def test_a_language_that_is_not_there_is_english() -> None:
+def test_an_unknown_language_falls_back_to_english() -> None:
     assert ticket_words("xx") == ticket_words("en") == ticket_words("EN-us")
 
 
@@ -163,7 +163,7 @@ def test_a_time_zone_is_named(zone: str, shown: str) -> None:
     assert formats.zone(datetime(2026, 11, 21, 18, 30, tzinfo=ZoneInfo(zone)), "en_GB") == shown
 
 
-def test_joiners_that_scripts_need_stay_in_a_line() -> None:
+def test_one_line_keeps_zero_width_joiners() -> None:
     assert formats.one_line("  क्\u200dष \n x\u202e ") == "क्\u200dष x"
 
 

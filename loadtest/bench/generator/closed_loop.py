@@ -36,7 +36,7 @@ class ClosedLoop:
         self.ran_out = False
         self.open: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._say: asyncio.Queue[Message]
+        self._messages: asyncio.Queue[Message]
         self._began = 0.0
         self._over = asyncio.Event()
         """No requests are left, and none is outstanding."""
@@ -59,7 +59,7 @@ class ClosedLoop:
     async def _run(self, messages: asyncio.Queue[Message]) -> Tally:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             connections = [await self._connect(number) for number in range(self.job.connections)]
-        self._say = messages
+        self._messages = messages
         self._start(connections)
         await self._wait(self.job.warm_up_s)
         messages.put_nowait(Started())
@@ -113,7 +113,7 @@ class ClosedLoop:
         """Counts one expected response."""
         self.done_at.append(now)
         if self.job.mark_every and not len(self.done_at) % self.job.mark_every:
-            self._say.put_nowait(Mark(len(self.done_at), now - self._began))
+            self._messages.put_nowait(Mark(len(self.done_at), now - self._began))
 
     def exhausted(self) -> None:
         """Records that no requests are left."""

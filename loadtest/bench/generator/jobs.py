@@ -32,7 +32,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     measured_s: float
     expected: tuple[int, ...] = (201,)
     """Statuses that count as success."""
-    due: Schedule | None = None
+    schedule: Schedule | None = None
     mark_every: int = 0
     """Number of successful requests from one Mark to the next; 0: no marks."""
 

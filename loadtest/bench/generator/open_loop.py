@@ -29,9 +29,9 @@ _RETRY_AFTER = b"\r\nretry-after:"
 class OpenLoop(ClosedLoop):
     """Sends due requests on idle connections; without one, a request is queued until a connection is free."""
 
-    def __init__(self, job: Job, due: Schedule) -> None:
+    def __init__(self, job: Job, schedule: Schedule) -> None:
         super().__init__(job)
-        self._schedule = due
+        self._schedule = schedule
         self._idle: list[Connection] = []
         self._queued: deque[float] = deque()
         self._max_queued = 0
@@ -47,15 +47,15 @@ class OpenLoop(ClosedLoop):
         self._due_in_load = 0
 
     def _start(self, connections: list[Connection]) -> None:
-        job, due = self.job, self._schedule
+        job, schedule = self.job, self._schedule
         self._idle += connections
         began = time.perf_counter()
         self._load_from = began + job.warm_up_s
         self._load_until = self._load_from + job.measured_s
         self._clock = chain(
-            _ticks(began, self._load_from, due.baseline_per_second),
-            _ticks(self._load_from, self._load_until, due.per_second),
-            _ticks(self._load_until, self._load_until + due.recovery_s, due.baseline_per_second),
+            _ticks(began, self._load_from, schedule.baseline_per_second),
+            _ticks(self._load_from, self._load_until, schedule.per_second),
+            _ticks(self._load_until, self._load_until + schedule.recovery_s, schedule.baseline_per_second),
         )
         self._next = next(self._clock, math.inf)
         self._tick()

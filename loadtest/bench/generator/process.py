@@ -22,7 +22,7 @@ from loadtest.bench.processes import end_with_parent
 
 async def generate(job: Job, messages: asyncio.Queue[Message]) -> None:
     """Runs one job and reports its progress as messages, the tally last."""
-    loop = ClosedLoop(job) if job.due is None else OpenLoop(job, job.due)
+    loop = ClosedLoop(job) if job.schedule is None else OpenLoop(job, job.schedule)
     try:
         messages.put_nowait(await loop.run(messages))
     except (OSError, TimeoutError) as error:

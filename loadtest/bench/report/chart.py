@@ -71,7 +71,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 
     title: str
     about: str
-    places: Sequence[str]
+    categories: Sequence[str]
     """The categories, from left to right."""
     series: Sequence[Series]
     lines: bool = False
@@ -99,7 +99,8 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
                 axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 axes.yaxis.set_minor_locator(NullLocator())
             self._draw(axes)
-            axes.set_xticks(range(len(self.places)), self.places)
+            axes.set_xticks(range(len(self.categories)), self.categories)
+            axes.set_xlim(-0.5, len(self.categories) - 0.5)
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
             if not self.logarithmic:
                 axes.set_ylim(bottom=0)
@@ -123,21 +124,22 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
         for number, one in enumerate(self.series):
             if not one.reference:
                 colour = next(colours)
-            seen = [(place, value) for place, value in enumerate(one.values) if value]
+            points = [(category, value) for category, value in enumerate(one.values) if value]
             if one.reference:
-                _draw_reference(axes, one.name, seen, colour)
+                _draw_reference(axes, one.name, points, colour)
+            elif len(self.categories) > _MOST_WHISKERS and self.lines:
+                _draw_band(axes, one.name, points, colour)
             elif self.lines:
-                band = len(self.places) > _MOST_WHISKERS
-                offset = (
-                    0.0 if band else (number - (len(self.series) - 1) / 2) * _LINE_OFFSET * len(self.places)
-                )
-                _draw_line(
-                    axes, one.name, [(place + offset, value) for place, value in seen], colour, band=band
-                )
+                distance = _LINE_OFFSET * len(self.categories)
+                _draw_line(axes, one.name, self._beside(number, points, distance), colour)
             else:
                 width = _GROUP_WIDTH / len(self.series)
-                offset = (number + 0.5) * width - _GROUP_WIDTH / 2
-                _draw_bars(axes, one.name, [(place + offset, value) for place, value in seen], colour, width)
+                _draw_bars(axes, one.name, self._beside(number, points, width), colour, width)
+
+    def _beside(self, number: int, points: Points, distance: float) -> Points:
+        """Moves the points of series `number`, so that all series of a category are side by side."""
+        offset = (number - (len(self.series) - 1) / 2) * distance
+        return [(at + offset, value) for at, value in points]
 
 
 Points = Sequence[tuple[float, Spread]]
@@ -150,20 +152,24 @@ def _draw_bars(axes: Axes, name: str, points: Points, colour: str, width: float)
         axes.annotate(
             _number(value.median), (at, value.high), (0, 4), textcoords="offset points", ha="center", fontsize=8.5
         )  # fmt: skip
-    axes.margins(x=0.02, y=0.1)
+    axes.margins(y=0.1)
 
 
-def _draw_line(axes: Axes, name: str, points: Points, colour: str, *, band: bool) -> None:
-    places = [at for at, _ in points]
+def _draw_line(axes: Axes, name: str, points: Points, colour: str) -> None:
+    _draw_whiskers(axes, points, colour)
     medians = [value.median for _, value in points]
-    if band:
-        lows, highs = ([value.low for _, value in points], [value.high for _, value in points])
-        axes.fill_between(places, lows, highs, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(places, medians, color=colour, linewidth=2, label=name)
-    else:
-        _draw_whiskers(axes, points, colour)
-        axes.plot(places, medians, color=colour, linewidth=2, marker="o", markersize=5.5, label=name)
-    axes.margins(x=0.04, y=0.1)
+    axes.plot(
+        [at for at, _ in points], medians, color=colour, linewidth=2, marker="o", markersize=5.5, label=name
+    )
+    axes.margins(y=0.1)
+
+
+def _draw_band(axes: Axes, name: str, points: Points, colour: str) -> None:
+    places = [at for at, _ in points]
+    lows, highs = [value.low for _, value in points], [value.high for _, value in points]
+    axes.fill_between(places, lows, highs, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(places, [value.median for _, value in points], color=colour, linewidth=2, label=name)
+    axes.margins(y=0.1)
 
 
 def _draw_reference(axes: Axes, name: str, points: Points, colour: str) -> None:

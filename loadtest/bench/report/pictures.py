@@ -30,7 +30,7 @@ def throughput(all_results: Sequence[Results]) -> Chart:
     return Chart(
         title="Confirmed bookings per second",
         about=f"one new seat each, 64 shows, closed loop; {_runs(all_results)}",
-        places=[_connections(n) for n in CONNECTIONS],
+        categories=[_connections(n) for n in CONNECTIONS],
         series=[
             Series(_log(results), [_rate(_case(results, name)) for name in wanted]) for results in all_results
         ],
@@ -43,7 +43,7 @@ def latency(all_results: Sequence[Results]) -> Chart:
     return Chart(
         title="Latency of a booking",
         about=f"milliseconds, by connections, closed loop; {_runs(all_results)}",
-        places=["p50", "p90", "p99", "p99.9"],
+        categories=["p50", "p90", "p99", "p99.9"],
         series=[
             Series(
                 f"{_log(results)}, {n}",
@@ -74,7 +74,7 @@ def storm(all_results: Sequence[Results]) -> Chart:
     return Chart(
         title="Above capacity: storm and open loop",
         about=f"per second: 256 connections on the same seats, and an open loop; {_runs(all_results)}",
-        places=["storm: responses", "storm, shared", "64 others: booked", "capacity", "at twice: booked"],
+        categories=["storm: responses", "storm, shared", "64 others: booked", "capacity", "at twice: booked"],
         series=[Series(_log(results), values(results)) for results in all_results],
     )
 
@@ -90,7 +90,7 @@ def filling(all_results: Sequence[Results]) -> Chart:
     return Chart(
         title="CPU per booking as a show fills",
         about=f"microseconds of all parts of the booking path, by share of seats sold; {_runs(all_results)}",
-        places=[f"{n}0 %" for n in range(1, max((len(cost) for _, cost in found), default=0) + 1)],
+        categories=[f"{n}0 %" for n in range(1, max((len(cost) for _, cost in found), default=0) + 1)],
         series=[Series(_log(results), cost) for results, cost in found],
         lines=True,
     )
@@ -119,7 +119,7 @@ def overload(all_results: Sequence[Results]) -> Chart:
     return Chart(
         title="Confirmed bookings at twice the capacity",
         about=f"per second, by the seconds of an open loop; {_runs(all_results)}",
-        places=[str(n) if n % 5 == 0 or length <= 10 else "" for n in range(1, length + 1)],
+        categories=[str(n) if n % 5 == 0 or length <= 10 else "" for n in range(1, length + 1)],
         series=series,
         lines=True,
     )

@@ -49,7 +49,7 @@ def _heading(results: Results) -> Text:
     if results.gateways and results.workers:
         text.append(
             f", gateways: {results.gateways}, seat workers: {results.workers}, partitions: {results.partitions}, "
-            f"at most {results.max_in_flight:,} undecided a gateway"
+            f"at most {results.max_in_flight:,} undecided requests per gateway"
         )
     if machine := results.machine:
         text.append(
@@ -60,7 +60,7 @@ def _heading(results: Results) -> Text:
     runs = max((case.runs for case in results.cases), default=0)
     text.append(
         f"\nmedian, lowest and highest of {runs} run{'s' if runs > 1 else ''} of {results.measured_s:g} s after "
-        f"{results.warm_up_s:g} s of warm-up, the cases in turn; everything on this machine, the generator too",
+        f"{results.warm_up_s:g} s of warm-up, cases alternate; all processes, also the generator, on this machine",
         style="not bold",
     )
     return text
@@ -102,7 +102,7 @@ def _cpu_rows(table: Table, cases: Sequence[Case]) -> None:
     if not any(case.cpu_us for case in cases):
         return
     table.add_section()
-    table.add_row("CPU for one, µs", style="bold")
+    table.add_row("CPU each, µs", style="bold")
     for part in (*PARTS, "generator"):
         if any(part in case.cpu_us for case in cases):
             shown = (case.cpu_us.get(part) for case in cases)
@@ -112,14 +112,14 @@ def _cpu_rows(table: Table, cases: Sequence[Case]) -> None:
     shares = (f"{of['generator'] / sum(of.values()):.0%}" if of else "" for of in medians)
     table.add_row("generator's share", *shares)
     costs = (f"{case.generator_us.median:,.1f}" if case.generator_us else "" for case in cases)
-    table.add_row("generator, a request", *costs)
+    table.add_row("generator, per request", *costs)
 
 
 def _memory_rows(table: Table, cases: Sequence[Case]) -> None:
     parts = [part for part in PARTS if any(part in case.memory_mib for case in cases)]
     if parts:
         table.add_section()
-        table.add_row("memory after it, MiB", style="bold")
+        table.add_row("memory afterwards, MiB", style="bold")
     for part in parts:
         shown = (case.memory_mib.get(part) for case in cases)
         table.add_row(f"  {part}", *(f"{of.median:,.0f}" if of else "" for of in shown))

@@ -45,7 +45,7 @@ class OpenLoop:
         capacity = closed.tally.expected / closed.tally.seconds
         if not capacity:
             raise SetupError("nothing was booked, so the capacity is unknown")
-        due = Schedule(
+        schedule = Schedule(
             per_second=TIMES * capacity, baseline_per_second=BASELINE * capacity, recovery_s=self.baseline_s
         )
         wanted = capacity * (TIMES * self.load_s + BASELINE * 2 * self.baseline_s)
@@ -57,7 +57,7 @@ class OpenLoop:
             connections=self.connections,
             warm_up_s=self.baseline_s,
             measured_s=self.load_s,
-            due=due,
+            schedule=schedule,
         )
         before, column = self.columns
         case_run = await environment.drive(column, job, environment.cpu)

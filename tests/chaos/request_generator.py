@@ -1,6 +1,6 @@
-"""What a client of a storm wants next: to book and hold, seats or a number of them, to confirm and to cancel.
+"""Generator of the requests of a client in a storm: book, hold, confirm and cancel.
 
-Without mercy: the same booking is confirmed and cancelled in the same moment, confirmed twice, cancelled twice.
+Includes conflicting concurrent requests: confirm and cancel of one booking, two confirms, two cancels.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from tests.chaos.history import Kind, Wish
+from tests.chaos.history import Kind, Request
 
 HOLD_S = 300
 BRIEF_HOLD_S = 30
-"""The shortest hold there is: it runs out while the storm goes on."""
+"""The shortest possible hold, which expires during the storm."""
 
 _NO_KEY = 0.05
 _MOVES: dict[str, dict[tuple[Kind, ...], int]] = {
@@ -25,7 +25,7 @@ _MOVES: dict[str, dict[tuple[Kind, ...], int]] = {
     "cancelled": {("cancel",): 1, ("confirm",): 1, (): 6},
     "released": {("cancel",): 1, ("confirm",): 1, (): 6},
 }
-"""What is done next to a booking in this status, all at the same time, and how often of all times."""
+"""Status → concurrent requests for a booking in this status, with their weights."""
 
 
 class _Mine(msgspec.Struct, frozen=True):
@@ -34,8 +34,8 @@ class _Mine(msgspec.Struct, frozen=True):
     status: str
 
 
-class Wishes:
-    """The wishes of one customer; the same seed wishes the same as long as it is granted the same."""
+class RequestGenerator:
+    """The requests of one customer: deterministic for the same seed and the same responses."""
 
     def __init__(
         self, user_id: int, shows: Sequence[tuple[int, int]], seed: str, brief_holds_until: float
@@ -47,13 +47,13 @@ class Wishes:
         self._made = 0
         self._mine: list[_Mine] = []
 
-    def next(self) -> list[Wish]:
-        """What is wished next: one thing or, of one booking, several at the same time."""
+    def next(self) -> list[Request]:
+        """Returns the next request, or several concurrent ones for one booking."""
         if self._mine and self.random.random() < 0.2 + 0.04 * len(self._mine):
             mine = self._mine.pop(self.random.randrange(len(self._mine)))
             moves = _MOVES[mine.status]
             (kinds,) = self.random.choices([*moves], [*moves.values()])
-            return [self._wish(mine.show_id, kind, booking_id=mine.booking_id) for kind in kinds]
+            return [self._request(mine.show_id, kind, booking_id=mine.booking_id) for kind in kinds]
         show_id, size = self.random.choice(self._shows)
         kind: Kind = self.random.choice(("book", "hold"))
         which: dict[str, Any] = {"hold_s": self._hold_s()} if kind == "hold" else {}
@@ -62,16 +62,16 @@ class Wishes:
         else:
             numbers = self.random.sample(range(1, size + 1), self.random.choice((1, 1, 2, 3)))
             which["seats"] = tuple(map(str, numbers))
-        return [self._wish(show_id, kind, **which)]
+        return [self._request(show_id, kind, **which)]
 
-    def granted(self, wish: Wish) -> None:
-        """A wish came true: its booking may be moved on."""
-        self._mine.append(_Mine(wish.show_id, wish.accepted["id"], wish.accepted["status"]))
+    def add_booking(self, request: Request) -> None:
+        """Adds the booking of an accepted request for further changes."""
+        self._mine.append(_Mine(request.show_id, request.accepted["id"], request.accepted["status"]))
 
-    def _wish(self, show_id: int, kind: Kind, **which: Any) -> Wish:
+    def _request(self, show_id: int, kind: Kind, **which: Any) -> Request:
         self._made += 1
-        key = None if self.random.random() < _NO_KEY else f"wish-{self._made}"
-        return Wish(user_id=self.user_id, show_id=show_id, kind=kind, key=key, **which)
+        key = None if self.random.random() < _NO_KEY else f"request-{self._made}"
+        return Request(user_id=self.user_id, show_id=show_id, kind=kind, key=key, **which)
 
     def _hold_s(self) -> int:
         brief = time.monotonic() < self._brief_holds_until and self.random.random() < 0.3

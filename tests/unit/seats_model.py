@@ -1,15 +1,15 @@
-"""The seats of a hall in the most obvious form, and whether a choice of the best of them is right."""
+"""A simple model of a hall's seats, which checks choices of the best ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 Row = list[str]
-"""Labels from one end to the other; "|" where there is an aisle."""
+"""Labels from one end to the other; "|" is an aisle."""
 
 
-class PlainSeats:
-    """`sections`: name → (price of a seat, rows from the best to the worst)."""
+class SeatsModel:
+    """The model. `sections`: name → (price of a seat, rows from the best to the worst)."""
 
     def __init__(self, sections: dict[str, tuple[int, list[Row]]]) -> None:
         self.sections = sections
@@ -18,16 +18,16 @@ class PlainSeats:
         }
         self.labels = list(self.price)
 
-    def enough(self, letters: str, quantity: int, section: str | None, adjacent: bool) -> bool:
-        """Whether there are that many to be had, in one block or, where that is allowed, in pieces."""
-        free, rows = self._free(letters), self._rows(section)
+    def enough(self, states: str, quantity: int, section: str | None, adjacent: bool) -> bool:
+        """Whether `quantity` seats are available, in one block or, if not `adjacent`, in several."""
+        free, rows = self._free(states), self._rows(section)
         return any(_blocks(rows, free, quantity)) or (
             not adjacent and sum(len(run) for row in rows for run in _runs(row, free)) >= quantity
         )
 
-    def check_choice(self, letters: str, quantity: int, section: str | None, chosen: list[str]) -> None:
-        """Asserts that `chosen` are the best `quantity` seats where there are enough."""
-        free, rows = self._free(letters), self._rows(section)
+    def check_choice(self, states: str, quantity: int, section: str | None, chosen: list[str]) -> None:
+        """Asserts that `chosen` are the best `quantity` available seats."""
+        free, rows = self._free(states), self._rows(section)
         blocks = list(_blocks(rows, free, quantity))
         if blocks:
             assert tuple(chosen) == min(blocks)[-1], f"the best together are {min(blocks)[-1]}, not {chosen}"
@@ -40,15 +40,15 @@ class PlainSeats:
         fewest = next(n for n in range(1, len(runs) + 1) if sum(runs[:n]) >= quantity)
         assert pieces == fewest, f"{chosen} are {pieces} pieces where {fewest} would do"
 
-    def _free(self, letters: str) -> set[str]:
-        return {label for label, letter in zip(self.labels, letters, strict=True) if letter == "a"}
+    def _free(self, states: str) -> set[str]:
+        return {label for label, state in zip(self.labels, states, strict=True) if state == "a"}
 
     def _rows(self, section: str | None) -> list[Row]:
         return [row for name, (_, rows) in self.sections.items() if section in (None, name) for row in rows]
 
 
 def _runs(row: Row, among: set[str]) -> Iterator[Row]:
-    """Seats side by side, none left out at either end."""
+    """The maximal runs of seats side by side."""
     run: Row = []
     for label in [*row, "|"]:
         if label in among:
@@ -62,7 +62,7 @@ def _runs(row: Row, among: set[str]) -> Iterator[Row]:
 def _blocks(
     rows: list[Row], free: set[str], quantity: int
 ) -> Iterator[tuple[int, int, int, int, tuple[str, ...]]]:
-    """Every way to sit together: seats left alone, row, distance from its middle, place, labels; least first."""
+    """All blocks, as (seats left alone, row, distance from its middle, place, labels); the least is the best."""
     for number, row in enumerate(rows):
         seats = [label for label in row if label != "|"]
         for run in _runs(row, free):

@@ -1,4 +1,4 @@
-"""One show in memory, and asking it for things: what the tests of the rules share."""
+"""A show in memory and functions that send it commands, shared by the tests of the rules."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ ids = (UUID(int=n) for n in itertools.count(1))
 
 
 def unopened() -> Show:
-    """The show as it is before the log has heard of it."""
+    """The show before its first command."""
     return Show(SHOW, Seating(LAYOUT))
 
 
 def opened(**terms: Any) -> Show:
-    """The show on sale; on other terms where they are given."""
+    """The show on sale, on default terms or given ones."""
     show = unopened()
     given: dict[str, Any] = {"starts_ms": STARTS_MS, "seats_per_customer": 10} | terms
     step(show, OpenShow(command_id=next(ids), show_id=SHOW, layout_id=1, layout_digest="0" * 64, **given), 0)
@@ -39,7 +39,7 @@ def opened(**terms: Any) -> Show:
 def ask(
     show: Show, kind: type[Any], *, by: int = ANN, at: int = 0, staff: bool = False, **fields: Any
 ) -> Decision:
-    """Any command, by one of the three people, at a time in ms."""
+    """Decides a command of type `kind` at log time `at`, in ms."""
     command: Command = kind(
         command_id=next(ids), show_id=SHOW, user_id=by, staff=staff or by == STAFF, **fields
     )
@@ -57,13 +57,13 @@ def hold(
 
 
 def id_of(decision: Decision) -> UUID:
-    """The id of the booking that a decision made or is about."""
+    """The id of a decision's booking."""
     assert decision.booking is not None
     return decision.booking.booking_id
 
 
 def in_status(show: Show, status: BookingStatus) -> UUID:
-    """A booking of seat A1 in this status, expired ones as of 6,000 ms."""
+    """Makes a booking of seat A1 in this status; an expired one is so from 6,000 ms on."""
     match status:
         case BookingStatus.CONFIRMED:
             return id_of(book(show, "A1"))

@@ -1,4 +1,4 @@
-"""Where a contract test's ledger writes: a real PostgreSQL, or the tables that the simulation has."""
+"""The backends of the ledger contract tests: a real PostgreSQL, and the tables of the simulation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DIGEST = layout_digest(BODY)
 
 
 class DirectLink:
-    """A way to the fake database without any delay. `cut`: the next commit is lost `before` or `after`."""
+    """A connection to the simulated tables without delays. `cut`: the next commit is lost `before` or `after`."""
 
     cut = ""
 
@@ -52,7 +52,7 @@ class DirectLink:
 
 
 class _CutCall:
-    """The prepared call of `commit_batch`, of which one is lost."""
+    """The prepared call of `commit_batch`; its next result is lost."""
 
     def __init__(self, call: Any, cut: str) -> None:
         self._call = call
@@ -64,8 +64,8 @@ class _CutCall:
         raise ConnectionResetError
 
 
-class Fake:
-    """The simulated tables."""
+class SimulatedBackend:
+    """The tables of the simulation."""
 
     def __init__(self) -> None:
         self._database = Database()
@@ -92,7 +92,7 @@ class Fake:
         pass
 
 
-class Real:
+class PostgresBackend:
     """A PostgreSQL with the migrations."""
 
     def __init__(self, database_url: str) -> None:
@@ -123,11 +123,11 @@ class Real:
         await self._db.close()
 
 
-Place = Fake | Real
+Backend = SimulatedBackend | PostgresBackend
 
 
 class Writer:
-    """Makes batches as a worker makes them, with a show that it keeps in memory."""
+    """Makes batches as a worker does, with a show in memory."""
 
     def __init__(self, partition: int = 0, show_id: int = 7, epoch: int = 1) -> None:
         self.partition = partition
@@ -151,7 +151,7 @@ class Writer:
         return made
 
     def batch(self, *commands: Command, at_ms: int = 1_000, published: int = 0) -> Batch:
-        """These commands as one batch, this writer's next."""
+        """The writer's next batch, of these commands."""
         return self.batch_of(self.decided(*commands, at_ms=at_ms), published=published)
 
     def batch_of(self, decided: list[DecidedRecord], *, published: int = 0) -> Batch:

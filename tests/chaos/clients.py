@@ -1,4 +1,4 @@
-"""All clients of a storm, and how each of them talks to Aisle: asks, repeats and writes down what was answered."""
+"""Clients of a storm: requests, retries and recorded responses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 
-from tests.chaos.history import Attempt, History, Wish
-from tests.chaos.wishes import Wishes
+from tests.chaos.history import Attempt, History, Request
+from tests.chaos.request_generator import RequestGenerator
 
 THINK_S = 0.12
-"""What a client waits between two wishes, on average."""
+"""Average pause of a client between two requests, in seconds."""
 
 _REPEATS = 4
 _SETTLE_S = 60.0
@@ -21,59 +21,63 @@ _PREFERENCES = ("wait=5", "wait=5", "wait=1", "respond-async", None)
 
 
 class Client:
-    """One customer with a connection of their own."""
+    """A customer with its own connection."""
 
-    def __init__(self, http: httpx.AsyncClient, wishes: Wishes, history: History) -> None:
+    def __init__(self, http: httpx.AsyncClient, generator: RequestGenerator, history: History) -> None:
         self._http = http
-        self._wishes = wishes
+        self._generator = generator
         self._history = history
-        self._random = wishes.random
+        self._random = generator.random
 
     async def live(self, stop: asyncio.Event) -> None:
-        """Wishes one thing after the other until `stop`."""
+        """Sends generated requests until `stop`."""
         while not stop.is_set():
-            wishes = self._wishes.next()
-            self._history.wishes += wishes
-            await asyncio.gather(*(self._pursue(wish) for wish in wishes))
+            requests = self._generator.next()
+            self._history.requests += requests
+            await asyncio.gather(*(self._pursue(request) for request in requests))
             await asyncio.sleep(self._random.expovariate(1 / THINK_S))
 
     async def settle(self) -> None:
-        """Sends what has no certain answer again until it has one, and asks for the fate of every 202."""
+        """Retries requests without an outcome, and polls the command of every 202."""
         deadline = time.monotonic() + _SETTLE_S
-        for wish in self._history.wishes:
-            if wish.user_id != self._wishes.user_id:
+        for request in self._history.requests:
+            if request.user_id != self._generator.user_id:
                 continue
-            for attempt in wish.attempts:
-                await self._ask_fate(attempt, deadline)
-            while wish.key is not None and not wish.outcomes and time.monotonic() < deadline:
-                attempt = await self._attempt(wish, None)
-                await self._ask_fate(attempt, deadline)
-                if not wish.outcomes:
+            for attempt in request.attempts:
+                await self._poll_command(attempt, deadline)
+            while request.key is not None and not request.outcomes and time.monotonic() < deadline:
+                attempt = await self._attempt(request, None)
+                await self._poll_command(attempt, deadline)
+                if not request.outcomes:
                     await asyncio.sleep(0.3)
 
-    async def _pursue(self, wish: Wish) -> None:
+    async def _pursue(self, request: Request) -> None:
         prefer = self._random.choice(_PREFERENCES)
-        if wish.key is not None and self._random.random() < 0.1:
-            await asyncio.gather(self._attempt(wish, prefer), self._attempt(wish, prefer))
+        if request.key is not None and self._random.random() < 0.1:
+            await asyncio.gather(self._attempt(request, prefer), self._attempt(request, prefer))
         else:
-            await self._attempt(wish, prefer)
+            await self._attempt(request, prefer)
         for _ in range(_REPEATS):
-            if wish.key is None or wish.attempts[-1].status not in (0, 503) or self._random.random() < 0.2:
+            if (
+                request.key is None
+                or request.attempts[-1].status not in (0, 503)
+                or self._random.random() < 0.2
+            ):
                 break
             await asyncio.sleep(0.2)
-            await self._attempt(wish, prefer)
-        if wish.key is not None and self._random.random() < 0.05:
-            await self._attempt(wish, None)
-        if wish.accepted is not None:
-            self._wishes.granted(wish)
+            await self._attempt(request, prefer)
+        if request.key is not None and self._random.random() < 0.05:
+            await self._attempt(request, None)
+        if request.accepted is not None:
+            self._generator.add_booking(request)
 
-    async def _attempt(self, wish: Wish, prefer: str | None) -> Attempt:
-        headers = {} if wish.key is None else {"Idempotency-Key": wish.key}
+    async def _attempt(self, request: Request, prefer: str | None) -> Attempt:
+        headers = {} if request.key is None else {"Idempotency-Key": request.key}
         if prefer is not None:
             headers["Prefer"] = prefer
         sent = time.monotonic()
         try:
-            answer = await self._http.post(wish.path, json=wish.request, headers=headers)
+            answer = await self._http.post(request.path, json=request.json, headers=headers)
         except httpx.TransportError as error:
             attempt = Attempt(sent=sent, ended=time.monotonic(), error=type(error).__name__)
         else:
@@ -86,12 +90,14 @@ class Client:
                 retry_after=answer.headers.get("retry-after", ""),
                 replayed=answer.headers.get("idempotency-replayed") == "true",
             )
-        wish.attempts.append(attempt)
+        request.attempts.append(attempt)
         return attempt
 
-    async def _ask_fate(self, attempt: Attempt, deadline: float) -> None:
-        """Asks what became of a 202 until it is known; of another answer, nothing."""
-        while attempt.status == 202 and (attempt.fate is None or attempt.fate.get("status") == "pending"):
+    async def _poll_command(self, attempt: Attempt, deadline: float) -> None:
+        """Polls the command of a 202 until it is decided; returns at once for other responses."""
+        while attempt.status == 202 and (
+            attempt.command is None or attempt.command.get("status") == "pending"
+        ):
             if time.monotonic() > deadline:
                 return
             try:
@@ -100,12 +106,12 @@ class Client:
                 await asyncio.sleep(0.2)
                 continue
             if answer.status_code == 200:
-                attempt.fate, attempt.fate_at = _json(answer), time.monotonic()
+                attempt.command, attempt.decided_at = _json(answer), time.monotonic()
             else:
                 await asyncio.sleep(0.2)
 
 
-class Crowd:
+class Clients:
     """All clients of a storm."""
 
     def __init__(
@@ -118,13 +124,13 @@ class Crowd:
         *,
         brief_holds_until: float = 0.0,
     ) -> None:
-        """`connect` makes the connection of a user; `shows`: the number of each and how many seats it has.
+        """`connect` makes the connection of a user; `shows`: id and number of seats of each.
 
         Until the monotonic time `brief_holds_until`, some holds are as short as there are.
         """
         self._connections = [connect(user_id) for user_id in users]
         self._clients = [
-            Client(http, Wishes(user_id, shows, f"{seed}/{user_id}", brief_holds_until), history)
+            Client(http, RequestGenerator(user_id, shows, f"{seed}/{user_id}", brief_holds_until), history)
             for user_id, http in zip(users, self._connections, strict=True)
         ]
         history.clock_s = time.time() - time.monotonic()
@@ -133,7 +139,7 @@ class Crowd:
         await asyncio.gather(*(client.live(stop) for client in self._clients))
 
     async def settle(self) -> None:
-        """Afterwards, when everything runs again: nothing stays uncertain that can be asked for."""
+        """Resolves all unknown outcomes once every part runs again."""
         await asyncio.gather(*(client.settle() for client in self._clients))
 
     async def leave(self) -> None:

@@ -1,4 +1,4 @@
-"""What PostgreSQL, the log and the seat maps have after a storm."""
+"""State of PostgreSQL, the log and the seat maps after a storm."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Claim(msgspec.Struct, frozen=True):
     """`h` held, `s` sold."""
 
 
-class Stored(msgspec.Struct, kw_only=True):
-    """All that there is of the shows of a storm."""
+class StoredState(msgspec.Struct, kw_only=True):
+    """The stored state of the shows of a storm."""
 
     bookings: dict[str, StoredBooking]
     claims: dict[int, dict[str, Claim]]

@@ -1,4 +1,4 @@
-"""What the rules answered, put as the obvious show puts it and in words."""
+"""Conversion of decisions to answers of the model, and to text."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, cast
 import msgspec
 
 from schemas.events import Booking, Decision, Event
-from tests.unit.plain_show import Answer
+from tests.unit.show_model import Answer
 
 
 def answer_of(decision: Decision) -> Answer:
-    """The decision as the obvious show would give it."""
+    """The decision as an answer of the model."""
     return Answer(
         reason=decision.reason and decision.reason.value,
         seats=decision.seats,
@@ -30,16 +30,16 @@ def _about(event: Event) -> Any:
 
 
 def _facts(booking: Booking) -> dict[str, Any]:
-    told = msgspec.structs.asdict(booking)
-    del told["show_id"], told["currency"]
-    return told | {"owner": told.pop("user_id"), "status": booking.status.value}
+    fields = msgspec.structs.asdict(booking)
+    del fields["show_id"], fields["currency"]
+    return fields | {"owner": fields.pop("user_id"), "status": booking.status.value}
 
 
-def in_words(decision: Decision) -> str:
-    """The decision for who reads a story."""
-    said = decision.reason.value if decision.reason else "accepted"
+def described(decision: Decision) -> str:
+    """The decision as text for a trace."""
+    outcome = decision.reason.value if decision.reason else "accepted"
     booking = decision.booking
-    words = [said, *decision.seats]
+    words = [outcome, *decision.seats]
     if booking is not None:
         words.append(f"booking {booking.booking_id.int} of {', '.join(booking.seats)} {booking.status.value}")
     words += [f"[{type(event).__name__}]" for event in decision.events]

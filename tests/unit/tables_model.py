@@ -1,4 +1,4 @@
-"""Claims and bookings as PostgreSQL would have them, as strict about counts as `commit_batch`."""
+"""A model of the tables of claims and bookings, as strict about counts as `commit_batch`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from seat_workers.fold import Claim, DecidedRecord, fold
 from seat_workers.show_state import BLOCKED, Show
 
 
-class Tables:
-    """What is stored of one show."""
+class TablesModel:
+    """The stored rows of one show."""
 
     def __init__(self, show_id: int, seating: Seating) -> None:
         self._show_id = show_id
@@ -35,8 +35,8 @@ class Tables:
             assert booking.booking_id in self.bookings
             self.bookings[booking.booking_id] = booking
 
-    def assert_say_the_same_as(self, show: Show) -> None:
-        """These tables hold what the show in memory does, and what it was."""
+    def assert_equal_to(self, show: Show) -> None:
+        """Asserts that the tables equal the show in memory."""
         assert self.bookings == {**show.ended, **show.bookings}
         states = bytearray(b"a" * len(self._seating))
         for seat, claim in self.claims.items():
@@ -46,7 +46,7 @@ class Tables:
         assert states == show.states
 
     def load(self, status: ShowStatus, terms: Terms, version: int) -> Show:
-        """The show as a worker that knows nothing finds it here, ended bookings included."""
+        """Loads the show from the tables, ended bookings included."""
         show = Show(self._show_id, self._seating)
         live = [booking for booking in self.bookings.values() if booking.status.live]
         blocked = [seat for seat, claim in self.claims.items() if ord(claim.state) == BLOCKED]

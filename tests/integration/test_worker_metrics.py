@@ -1,4 +1,4 @@
-"""What a seat worker tells of itself, from real batches on a real PostgreSQL."""
+"""Metrics of a seat worker, from batches on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from seat_workers.metrics import MeasuredLedger, MeasuredMember, WorkerMetrics
 from tests.integration.worker_environment import WorkerEnvironment
 
 
-async def told(measures: WorkerMetrics) -> dict[str, float]:
-    """Samples by name and labels, as `name value value`."""
-    text = (await exposition(measures, "w")).decode()
+async def samples(metrics: WorkerMetrics) -> dict[str, float]:
+    """Samples by name and label values, as `name value value`."""
+    text = (await exposition(metrics, "w")).decode()
     return {
         " ".join(
             [sample.name, *(value for name, value in sorted(sample.labels.items()) if name != "process")]
@@ -25,16 +25,16 @@ async def told(measures: WorkerMetrics) -> dict[str, float]:
     }
 
 
-async def test_commands_batches_and_partitions_are_told(database_url: str) -> None:
+async def test_metrics_of_commands_batches_and_partitions(database_url: str) -> None:
     log = MemoryLog(lambda: 1_800_000_000_000)
     await log.create(2)
     environment = WorkerEnvironment(database_url, log)
     await environment.open()
-    measures = WorkerMetrics(log)
-    worker = environment.worker(MeasuredLedger(environment.connect, measures))
-    measures.shows_in_memory = lambda: worker.shows_in_memory
+    metrics = WorkerMetrics(log)
+    worker = environment.worker(MeasuredLedger(environment.connect, metrics))
+    metrics.shows_in_memory = lambda: worker.shows_in_memory
     stop = asyncio.Event()
-    reader = log.reader(COMMANDS_TOPIC, "workers", MeasuredMember(worker, measures))
+    reader = log.reader(COMMANDS_TOPIC, "workers", MeasuredMember(worker, metrics))
     running = asyncio.create_task(worker.run(reader, stop))
     try:
         environment.put(environment.open_show(7))
@@ -42,8 +42,8 @@ async def test_commands_batches_and_partitions_are_told(database_url: str) -> No
         environment.put(environment.book(7, "2", user_id=2))
         environment.put(b"no command")
         await environment.decision(environment.put(environment.book(7, "3")))
-        # PostgreSQL shows a commit before the worker hears of it.
-        while (now := await told(measures))["aisle_batch_commands_sum"] < 5:
+        # PostgreSQL shows a commit before the worker notices.
+        while (now := await samples(metrics))["aisle_batch_commands_sum"] < 5:
             assert not running.done()
             await asyncio.sleep(0.01)
         assert now["aisle_commands_decided_total OpenShow accepted"] == 1
@@ -62,7 +62,7 @@ async def test_commands_batches_and_partitions_are_told(database_url: str) -> No
         stop.set()
         await running
     environment.put(environment.book(7, "4"))
-    gone = await told(measures)
+    gone = await samples(metrics)
     assert not any(name.startswith("aisle_partition") for name in gone), "the partitions were given back"
     await worker._ledger.close()
     await environment.db.close()

@@ -1,4 +1,4 @@
-"""One show, decided in the most obvious way: a list of bookings, searched from end to end at every question.
+"""A simple model of a show: a list of bookings, searched from end to end for every question.
 
 Written from the contract with clients, not from the writer's code, so that the two can be compared. Slow, and
 nothing is kept that could be worked out anew.
@@ -29,11 +29,11 @@ from schemas.commands import (
     ReopenShow,
     UnblockSeats,
 )
-from tests.unit.plain_seats import PlainSeats
+from tests.unit.seats_model import SeatsModel
 
 
-class PlainBooking(msgspec.Struct):
-    """A booking, whatever became of it."""
+class BookingModel(msgspec.Struct):
+    """A booking in any status."""
 
     booking_id: UUID
     owner: int
@@ -46,7 +46,7 @@ class PlainBooking(msgspec.Struct):
 
 
 class Answer(NamedTuple):
-    """What a command is told, and what happened: (kind of event, the booking or the seats it is about)."""
+    """The answer to a command, and its events as (type, booking or seats)."""
 
     reason: str | None = None
     seats: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Answer(NamedTuple):
 
 
 class Refused(Exception):
-    """Ends a command with its reason."""
+    """Ends a command with the reason of its refusal."""
 
     def __init__(self, reason: str, seats: Iterable[str] = (), limit: int | None = None) -> None:
         self.answer = Answer(reason, tuple(seats), limit)
@@ -67,14 +67,14 @@ def refuse_if(wrong: object, reason: str, seats: Iterable[str] = (), limit: int 
         raise Refused(reason, seats, limit)
 
 
-class PlainShow:
-    """The show. `page`: how many bookings one command cancels when it is called off.
+class ShowModel:
+    """The model. `page`: bookings that one command cancels when the show is cancelled.
 
     `choose` is asked which seats a request for a number of them gets; whether the choice is right is checked.
     """
 
     def __init__(
-        self, seats: PlainSeats, page: int, choose: Callable[[BookSeats | HoldSeats], tuple[str, ...]]
+        self, seats: SeatsModel, page: int, choose: Callable[[BookSeats | HoldSeats], tuple[str, ...]]
     ) -> None:
         self.seats = seats
         self.page = page
@@ -85,20 +85,20 @@ class PlainShow:
         self.sales_start_ms: int | None = None
         self.sales_end_ms: int | None = None
         self.blocked: set[str] = set()
-        self.bookings: list[PlainBooking] = []
+        self.bookings: list[BookingModel] = []
 
-    def live(self) -> list[PlainBooking]:
+    def live(self) -> list[BookingModel]:
         return [booking for booking in self.bookings if booking.status in ("held", "confirmed")]
 
-    def letter(self, label: str) -> str:
-        """Who has a seat: a, h, s or b."""
+    def state(self, label: str) -> str:
+        """The state of a seat: a, h, s or b."""
         for booking in self.live():
             if label in booking.seats:
                 return "h" if booking.status == "held" else "s"
         return "b" if label in self.blocked else "a"
 
-    def letters(self) -> str:
-        return "".join(self.letter(label) for label in self.seats.labels)
+    def states(self) -> str:
+        return "".join(self.state(label) for label in self.seats.labels)
 
     def seats_of(self, customer: int) -> int:
         return sum(len(booking.seats) for booking in self.live() if booking.owner == customer)
@@ -107,20 +107,20 @@ class PlainShow:
         return min((b.expires_ms for b in self.live() if b.expires_ms is not None), default=None)
 
     def ask(self, command: Command, now_ms: int) -> Answer:
-        """Takes a command with an id that is new."""
-        happened = self._run_out(now_ms)
+        """Decides and applies a command whose id is new."""
+        expired = self._expire(now_ms)
         try:
             answer = self._decide(command, now_ms)
         except Refused as refused:
             answer = refused.answer
-        return answer._replace(events=(*happened, *answer.events))
+        return answer._replace(events=(*expired, *answer.events))
 
-    def _run_out(self, now_ms: int) -> list[tuple[str, Any]]:
+    def _expire(self, now_ms: int) -> list[tuple[str, Any]]:
         out = [b for b in self.live() if b.expires_ms is not None and b.expires_ms <= now_ms]
         out.sort(key=lambda booking: (booking.expires_ms, booking.booking_id))
         return [self._move(booking, "expired", "HoldExpired") for booking in out]
 
-    def _move(self, booking: PlainBooking, status: str, event: str) -> tuple[str, Any]:
+    def _move(self, booking: BookingModel, status: str, event: str) -> tuple[str, Any]:
         booking.status, booking.expires_ms = status, None
         return event, facts(booking)
 
@@ -146,7 +146,7 @@ class PlainShow:
             case BlockSeats() | UnblockSeats():
                 return self._block(command)
             case CancelShow():
-                return self._call_off(by_itself=command.user_id == 0)
+                return self._cancel_show(by_timer=command.user_id == 0)
         refuse_if(self.status == "cancelled", "show_cancelled")
         match command:
             case CloseShow():
@@ -184,9 +184,9 @@ class PlainShow:
         refuse_if(self._find(command.booking_id), "validation")
         if command.quantity:
             seats = list(self.choose(command))
-            self.seats.check_choice(self.letters(), count, command.section, seats)
+            self.seats.check_choice(self.states(), count, command.section, seats)
         held = isinstance(command, HoldSeats)
-        booking = PlainBooking(
+        booking = BookingModel(
             booking_id=command.booking_id,
             owner=owner,
             seats=seats,
@@ -204,16 +204,16 @@ class PlainShow:
         refuse_if(command.seats, "validation")
         refuse_if(command.quantity > MAX_SEATS_PER_REQUEST, "too_many_seats")
         refuse_if(command.section not in (None, *self.seats.sections), "seat_unknown")
-        enough = self.seats.enough(self.letters(), command.quantity, command.section, command.adjacent)
+        enough = self.seats.enough(self.states(), command.quantity, command.section, command.adjacent)
         refuse_if(not enough, "not_enough_seats")
 
     def _available(self, labels: tuple[str, ...]) -> list[str]:
         refuse_if(not labels or len(set(labels)) < len(labels), "validation")
         refuse_if(len(labels) > MAX_SEATS_PER_REQUEST, "too_many_seats")
         seats = self._known(labels)
-        taken = [label for label in seats if self.letter(label) in "hs"]
+        taken = [label for label in seats if self.state(label) in "hs"]
         refuse_if(taken, "seat_taken", taken)
-        blocked = [label for label in seats if self.letter(label) == "b"]
+        blocked = [label for label in seats if self.state(label) == "b"]
         refuse_if(blocked, "seat_blocked", blocked)
         return seats
 
@@ -222,7 +222,7 @@ class PlainShow:
         refuse_if(unknown, "seat_unknown", unknown)
         return [label for label in self.seats.labels if label in labels]
 
-    def _find(self, booking_id: UUID) -> PlainBooking | None:
+    def _find(self, booking_id: UUID) -> BookingModel | None:
         return next((booking for booking in self.bookings if booking.booking_id == booking_id), None)
 
     def _confirm_or_cancel(self, command: ConfirmBooking | CancelBooking, now_ms: int) -> Answer:
@@ -232,21 +232,21 @@ class PlainShow:
         refuse_if(booking.owner != command.user_id and not command.staff, "not_yours")
         confirm = isinstance(command, ConfirmBooking)
         refuse_if(confirm and booking.status == "confirmed", "already_confirmed")
-        self._refuse_what_is_over(booking)
+        self._refuse_ended(booking)
         refuse_if(confirm and self.status == "cancelled", "show_cancelled")
         if not confirm:
             refuse_if(not command.staff and now_ms >= self.starts_ms, "show_started")
             refuse_if(not command.staff and booking.checked_in, "checked_in")
-            event = self._give_back(booking)
+            event = self._end_booking(booking)
             return Answer(booking=facts(booking), events=(event,))
         event = self._move(booking, "confirmed", "BookingConfirmed")
         return Answer(booking=facts(booking), events=(event,))
 
-    def _refuse_what_is_over(self, booking: PlainBooking) -> None:
+    def _refuse_ended(self, booking: BookingModel) -> None:
         refuse_if(booking.status in ("cancelled", "released"), "already_cancelled")
         refuse_if(booking.status == "expired", "hold_expired")
 
-    def _give_back(self, booking: PlainBooking) -> tuple[str, Any]:
+    def _end_booking(self, booking: BookingModel) -> tuple[str, Any]:
         if booking.status == "held":
             return self._move(booking, "released", "HoldReleased")
         return self._move(booking, "cancelled", "BookingCancelled")
@@ -256,7 +256,7 @@ class PlainShow:
         booking = self._find(command.booking_id)
         if booking is None:
             raise Refused("not_found")
-        self._refuse_what_is_over(booking)
+        self._refuse_ended(booking)
         refuse_if(booking.status == "held", "not_confirmed")
         refuse_if(self.status == "cancelled", "show_cancelled")
         refuse_if(command.seat not in booking.seats, "seat_unknown", [command.seat])
@@ -269,25 +269,25 @@ class PlainShow:
     def _block(self, command: BlockSeats | UnblockSeats) -> Answer:
         refuse_if(not command.seats or len(set(command.seats)) < len(command.seats), "validation")
         seats = self._known(command.seats)
-        taken = [label for label in seats if self.letter(label) in "hs"]
+        taken = [label for label in seats if self.state(label) in "hs"]
         refuse_if(taken, "seat_taken", taken)
         block = isinstance(command, BlockSeats)
-        moved = tuple(label for label in seats if (label in self.blocked) != block)
-        self.blocked.symmetric_difference_update(moved)
+        changed = tuple(label for label in seats if (label in self.blocked) != block)
+        self.blocked.symmetric_difference_update(changed)
         event = "SeatsBlocked" if block else "SeatsUnblocked"
-        return Answer(events=((event, moved),) if moved else ())
+        return Answer(events=((event, changed),) if changed else ())
 
-    def _call_off(self, by_itself: bool) -> Answer:
-        refuse_if(self.status == "cancelled" and not by_itself, "show_cancelled")
+    def _cancel_show(self, by_timer: bool) -> Answer:
+        refuse_if(self.status == "cancelled" and not by_timer, "show_cancelled")
         events: list[tuple[str, Any]] = []
         if self.status != "cancelled":
             self.status = "cancelled"
             events.append(("ShowCancelled", "cancelled"))
         page = sorted(self.live(), key=lambda booking: booking.booking_id)[: self.page]
-        return Answer(events=(*events, *(self._give_back(booking) for booking in page)))
+        return Answer(events=(*events, *(self._end_booking(booking) for booking in page)))
 
 
-def facts(booking: PlainBooking) -> dict[str, Any]:
-    """What is told of a booking, as it is now."""
-    told = msgspec.structs.asdict(booking)
-    return told | {"seats": tuple(booking.seats), "checked_in": dict(booking.checked_in)}
+def facts(booking: BookingModel) -> dict[str, Any]:
+    """The fields of a booking that answers and events have."""
+    fields = msgspec.structs.asdict(booking)
+    return fields | {"seats": tuple(booking.seats), "checked_in": dict(booking.checked_in)}

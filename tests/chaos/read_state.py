@@ -1,4 +1,4 @@
-"""Reads what PostgreSQL, the log and the seat maps have after a storm, for the checks."""
+"""Reads the state of PostgreSQL, the log and the seat maps after a storm."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtime.log import Log
 from runtime.log.opening import open_log
 from schemas.wire import EVENTS_TOPIC, decode_decision, decode_published_event
 from tests.chaos.chaos_instance import ChaosInstance
-from tests.chaos.facts import Claim, Stored, StoredBooking
+from tests.chaos.stored_state import Claim, StoredBooking, StoredState
 
 _DECIDED_S = 60.0
 _PAGE = 2_000
@@ -20,7 +20,7 @@ _PAGE = 2_000
 _RUNNING_OUT = """
     SELECT count(*) FROM bookings
      WHERE show_id = ANY ($1::int[]) AND status = 'held' AND expires_ms < 1000 * ($2 + 30)::bigint"""
-"""Holds that end before everything is read."""
+"""Number of holds that expire during the reading."""
 
 _BOOKINGS = """
     SELECT booking_id::text, show_id, user_id, status, seats FROM bookings WHERE show_id = ANY ($1::int[])"""
@@ -30,8 +30,8 @@ _CLAIMS = """
 _ANSWERS = "SELECT partition, log_offset, answer FROM decisions"
 
 
-async def read_stored(instance: ChaosInstance, shows: Sequence[tuple[int, int]]) -> Stored:
-    """What is there, once nothing is under way any more; over a minute later, what is there all the same."""
+async def read_stored(instance: ChaosInstance, shows: Sequence[tuple[int, int]]) -> StoredState:
+    """Returns the state once all commands are decided, at the latest after a minute."""
     log = await open_log(instance.kafka, instance.database_url)
     database = await asyncpg.connect(instance.database_url)
     try:
@@ -53,7 +53,7 @@ async def read_stored(instance: ChaosInstance, shows: Sequence[tuple[int, int]])
     finally:
         await database.close()
         await log.close()
-    return Stored(
+    return StoredState(
         bookings={booking.booking_id: booking for booking in bookings},
         claims=claims,
         maps={show_id: await _map(instance, show_id) for show_id in ids},
@@ -72,7 +72,7 @@ async def _until_holds_have_run_out(database: asyncpg.Connection, show_ids: list
 
 
 async def _published(log: Log, decided: set[str]) -> set[str]:
-    """The ids of all published events; those that are missing have a while to come."""
+    """Returns the ids of all published events, after waiting for missing ones."""
     deadline = time.monotonic() + _DECIDED_S
     found: set[str] = set()
     read_to: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""What a worker asks by itself: holds run out and cancelled shows are emptied, whoever dies in between."""
+"""Timers of a worker: holds expire and bookings of cancelled shows are cancelled, even after a crash."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def _asked(environment: WorkerEnvironment, kind: str) -> int:
     return count
 
 
-async def test_a_hold_runs_out_without_anybody_asking(environment: WorkerEnvironment) -> None:
+async def test_a_hold_expires_without_a_request(environment: WorkerEnvironment) -> None:
     async with environment.working():
         decision = await environment.decision(environment.put(_hold(environment, "1", "2")))
         assert decision.booking is not None
@@ -51,7 +51,7 @@ async def test_a_hold_runs_out_without_anybody_asking(environment: WorkerEnviron
     assert await environment.db.fetchval("SELECT available FROM show_states") == 100
 
 
-async def test_a_hold_runs_out_though_its_worker_has_died(environment: WorkerEnvironment) -> None:
+async def test_a_hold_expires_after_a_crash_of_its_worker(environment: WorkerEnvironment) -> None:
     async with environment.working():
         await environment.decision(environment.put(_hold(environment, "1")))
     assert await environment.db.fetchval("SELECT status FROM bookings") == "held"
@@ -59,7 +59,7 @@ async def test_a_hold_runs_out_though_its_worker_has_died(environment: WorkerEnv
         await _until(environment, "SELECT status FROM bookings", "expired")
 
 
-async def test_what_log_time_says_came_too_early_is_asked_again(environment: WorkerEnvironment) -> None:
+async def test_a_timer_that_fires_before_its_log_time_fires_again(environment: WorkerEnvironment) -> None:
     environment.clock_ms = lambda: int(time.time() * 1000) + 2_000  # type: ignore[method-assign]
     async with environment.working():
         await environment.decision(environment.put(_hold(environment, "1", hold_ms=1_500)))
@@ -70,7 +70,7 @@ async def test_what_log_time_says_came_too_early_is_asked_again(environment: Wor
     assert 2 <= asked <= 4
 
 
-async def test_a_cancelled_show_is_emptied_a_page_at_a_time(
+async def test_bookings_of_a_cancelled_show_are_cancelled_in_pages(
     environment: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(show, "CANCELLED_PER_COMMAND", 10)
@@ -92,7 +92,7 @@ async def test_a_cancelled_show_is_emptied_a_page_at_a_time(
     assert 4 <= pages <= 8
 
 
-async def test_a_cancelled_show_is_emptied_though_its_worker_has_died(
+async def test_bookings_of_a_cancelled_show_are_cancelled_after_a_crash(
     environment: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(show, "CANCELLED_PER_COMMAND", 3)
