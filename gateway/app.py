@@ -12,7 +12,7 @@ from gateway.accounts.logins import Logins
 from gateway.accounts.password_resets import PasswordResets
 from gateway.accounts.passwords import Passwords
 from gateway.accounts.users import Users
-from gateway.asgi import Front, ShortWay
+from gateway.asgi import Dispatcher, FastPath
 from gateway.auth.access_tokens import Tokens
 from gateway.auth.revocation import Revocations
 from gateway.catalogue.movies import Movies
@@ -32,7 +32,7 @@ from gateway.commands.pending import PendingRequests
 from gateway.commands.replies import ReplyListener
 from gateway.commands.sender import CommandSender
 from gateway.commands.stored_responses import StoredResponses
-from gateway.fast_routes import HotRoutes
+from gateway.fast_routes import FastRoutes
 from gateway.framework import build_framework
 from gateway.health import Health
 from gateway.http.client_address import ClientAddresses
@@ -79,7 +79,7 @@ class Gateway(NamedTuple):
     """The application and its background tasks."""
 
     app: App
-    short_way: ShortWay
+    fast_path: FastPath
     tasks: list[asyncio.Task[Any]]
     metrics: GatewayMetrics
     connections: Connections
@@ -102,7 +102,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = Fals
                 stop,
                 gateway.tasks,
                 gateway.end_waits,
-                gateway.short_way,
+                gateway.fast_path,
                 gateway.connections,
                 headers,
             )
@@ -208,7 +208,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             limits=socket_limits,
             rate=rate_limits.requests,
         )
-        hot = HotRoutes(
+        fast_routes = FastRoutes(
             tokens,
             commands,
             pool,
@@ -219,14 +219,14 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             FrontPage(response_cache, shows, embedded_inbox=settings.smtp_url is None),
         )
         addresses = ClientAddresses(settings.trusted_proxies)
-        app: App = Front(hot, live, framework, addresses, rate_limits.requests)
+        app: App = Dispatcher(fast_routes, live, framework, addresses, rate_limits.requests)
         if settings.cors_origins:
             app = Cors(app, settings.cors_origins)
         metrics = GatewayMetrics(pending, admission, rate_limits.rejections)
         open_files = OpenFiles(raise_limit(), reserved=_RESERVED_FILES)
         open_files.log_allowed()
-        short_way = ShortWay(
-            hot, addresses, rate_limits.requests, metrics, other_sites=bool(settings.cors_origins)
+        fast_path = FastPath(
+            fast_routes, addresses, rate_limits.requests, metrics, other_sites=bool(settings.cors_origins)
         )
         connections = Connections(addresses.connection_address if settings.rate_limits else uncounted)
         tasks = [
@@ -250,7 +250,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "cleanup", remove_expired(logins, stored_responses)),
             _start(stack, "open files", open_files.watch()),
         ]
-        yield Gateway(metrics.instrumented(app), short_way, tasks, metrics, connections, pending.time_out_all)
+        yield Gateway(metrics.instrumented(app), fast_path, tasks, metrics, connections, pending.time_out_all)
 
 
 def _start(

@@ -1,15 +1,15 @@
-"""What every request comes to first: the hot routes, then the framework; sockets go to the live routes.
+"""The dispatcher: every request goes to a fast route, a WebSocket or the framework.
 
-A hot route is reached in two ways, by the same handlers: by ASGI, as everything else, and for a whole request of a
-quiet connection the short way (server/http_protocol.py).
+A fast route is reached in two ways, with the same handlers: by ASGI, as everything else, and on the fast path, where
+a connection hands over a whole request (server/http_protocol.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import Any
 
-from gateway.fast_routes import HotRoute, HotRoutes
+from gateway.fast_routes import FastRoute, FastRoutes
 from gateway.http.client_address import ADDRESS_KEY, ClientAddresses
 from gateway.http.errors import problem_for, unknown_path
 from gateway.http.exchange import (
@@ -27,23 +27,28 @@ from gateway.http.problems import EncodedProblem, Problem
 from gateway.http.security_headers import with_policy
 from gateway.limits.rate_limits import RateLimit
 from gateway.live.routes import LiveRoutes, not_http
-from gateway.metrics import GatewayMetrics, route_of
+from gateway.metrics import LABEL_KEY, GatewayMetrics
 
 _PROBES = "/health/"
-# The framework's own OPTIONS names the methods of one handler; a method that it does not know, it tells all.
-_ASKED = {"HEAD": "GET", "OPTIONS": "TRACE"}
+# The framework's own OPTIONS names the methods of one handler. For an unknown method it names those of all.
+_FRAMEWORK_METHOD = {"HEAD": "GET", "OPTIONS": "TRACE"}
 _WITH_BODY = ("POST", "DELETE")
 
 
-class Front:
-    """The ASGI application. `limit` is how often an address may ask; probes always may."""
+class Dispatcher:
+    """The ASGI application. `limit` is the rate limit of an address; probes have none."""
 
     def __init__(
-        self, hot: HotRoutes, live: LiveRoutes, cold: App, addresses: ClientAddresses, limit: RateLimit
+        self,
+        fast_routes: FastRoutes,
+        live: LiveRoutes,
+        framework: App,
+        addresses: ClientAddresses,
+        limit: RateLimit,
     ) -> None:
-        self._hot = hot
+        self._fast_routes = fast_routes
         self._live = live
-        self._cold = cold
+        self._framework = framework
         self._client_address = addresses.client_address
         self._limit = limit
 
@@ -55,32 +60,34 @@ class Front:
             try:
                 await self._serve(scope, receive, send)
             except Problem as problem:
-                await _refuse(problem, scope, send)
+                await _send_problem(problem, scope, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises Problem where nothing has been answered yet."""
+        """Raises Problem where no response has begun."""
         path = scope["path"]
         scope[ADDRESS_KEY] = address = self._client_address(scope["client"], scope["headers"])
+        route = self._fast_routes.find(scope["method"], path)
+        if route is not None:
+            scope[LABEL_KEY] = route.label
         if not path.startswith(_PROBES):
             self._limit.spend(address)
-        route = self._hot.find(scope["method"], path)
         if route is not None:
-            await self._serve_hot(route, scope, receive, send)
+            await self._serve_fast_route(route, scope, receive, send)
         elif self._live.serves(path):
             raise not_http()
         elif "//" in path:
-            # The framework would pass over the empty part and answer for another address.
+            # The framework would ignore the empty part and serve another path.
             raise unknown_path()
         else:
-            await self._ask_framework(scope, receive, send)
+            await self._serve_framework(scope, receive, send)
 
-    async def _serve_hot(self, route: HotRoute, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_fast_route(self, route: FastRoute, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        told: asyncio.Future[tuple[int, list[Header], bytes]] = asyncio.get_running_loop().create_future()
+        response: asyncio.Future[tuple[int, list[Header], bytes]] = asyncio.get_running_loop().create_future()
 
-        def tell(status: int, headers: list[Header], body: bytes) -> None:
-            if not told.done():  # else the server has stopped waiting
-                told.set_result((status, headers, body))
+        def respond(status: int, headers: list[Header], body: bytes) -> None:
+            if not response.done():  # else the server has stopped waiting
+                response.set_result((status, headers, body))
 
         exchange = Exchange(
             method=scope["method"],
@@ -89,122 +96,120 @@ class Front:
             headers=headers,
             body=await read_body(headers, receive) if scope["method"] in _WITH_BODY else b"",
             client=scope["client"],
-            respond=tell,
+            respond=respond,
         )
-        self._hot.take(route, exchange)
-        await _send(send, *await told)
+        rejection = None if route.rejection is None else route.rejection()
+        if rejection is not None:
+            exchange.respond_encoded(rejection)
+        else:
+            self._fast_routes.handle(route, exchange)
+        await _send(send, *await response)
 
-    async def _ask_framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_framework(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
         request_id = request_id_of(given)
         method = scope["method"]
-        # uvicorn leaves the body of an answer to HEAD out by itself.
-        asked = {**scope, "aisle.request_id": request_id.decode(), "method": _ASKED.get(method, method)}
-        started = told_methods = False
+        # uvicorn leaves the body of a response to HEAD out by itself.
+        changed = {"aisle.request_id": request_id.decode(), "method": _FRAMEWORK_METHOD.get(method, method)}
+        started = methods_sent = False
 
-        async def answer(message: dict[str, Any]) -> None:
-            nonlocal started, told_methods
+        async def send_response(message: dict[str, Any]) -> None:
+            nonlocal started, methods_sent
             if message["type"] == "http.response.start":
                 started = True
                 if method == "OPTIONS" and message["status"] == 405:
-                    message["status"], told_methods = 204, True
+                    message["status"], methods_sent = 204, True
                     message["headers"] = [header for header in message["headers"] if header[0] == b"allow"]
                 message["headers"] = [*with_policy(message["headers"]), (b"x-request-id", request_id)]
-            elif told_methods:
+            elif methods_sent:
                 message["body"] = b""
             await send(message)
 
         try:
-            await self._cold(asked, receive, answer)
+            await self._framework({**scope, **changed}, receive, send_response)
         except Exception as error:
             problem = problem_for(error, request_id.decode(), method, scope["path"])
             if started:
                 raise
-            await _refuse(problem, scope, send)
+            await _send_problem(problem, scope, send)
 
 
-class _Taken(NamedTuple):
-    route: HotRoute
-    kind: str
-    """As what it is counted."""
+class FastPath:
+    """Runs fast routes for whole requests that come from the connections themselves.
 
-
-class ShortWay:
-    """Takes whole requests of hot routes from the connections themselves.
-
-    With `other_sites`, requests of browsers' pages go by ASGI, where their answers get the headers that allow it.
+    With `other_sites`, requests with an Origin go by ASGI, where responses get the CORS headers.
     """
 
     _METHODS = (b"GET", b"POST", b"DELETE")
-    _MAX_KNOWN = 10_000
-    _MAX_KNOWN_TARGET = 64
-    """Bytes: the longest target below a show is shorter, and an unknown one is any."""
+    _MAX_CACHED = 10_000
+    _MAX_CACHED_TARGET = 64
+    """Bytes: the longest target below a show is shorter, and an unknown one has any length."""
 
     def __init__(
         self,
-        hot: HotRoutes,
+        fast_routes: FastRoutes,
         addresses: ClientAddresses,
         limit: RateLimit,
         metrics: GatewayMetrics,
         *,
         other_sites: bool,
     ) -> None:
-        self._hot = hot
+        self._fast_routes = fast_routes
         self._client_address = addresses.client_address
         self._limit = limit
         self._metrics = metrics
         self._other_sites = other_sites
-        self._known: dict[tuple[bytes, bytes], _Taken] = {}
-        """Routes by method and target, of those that many ask for: what is below a show."""
+        self._cached: dict[tuple[bytes, bytes], FastRoute] = {}
+        """Routes by method and target, of targets below a show, which many clients request."""
 
-    def find(self, method: bytes, target: bytes, headers: Headers) -> _Taken | None:
-        """The hot route of a request; None where it has to go by ASGI."""
+    def find(self, method: bytes, target: bytes, headers: Headers) -> FastRoute | None:
+        """The fast route of a request; None where it has to go by ASGI."""
         if self._other_sites and b"origin" in headers:
             return None
-        taken = self._known.get((method, target))
-        if taken is None:
-            taken = self._look_for(method, target)
-        return taken
+        route = self._cached.get((method, target))
+        return self._find(method, target) if route is None else route
 
-    def _look_for(self, method: bytes, target: bytes) -> _Taken | None:
+    def _find(self, method: bytes, target: bytes) -> FastRoute | None:
         path = target.partition(b"?")[0]
         if method not in self._METHODS or not path.startswith(b"/api/") or not _is_plain(target):
             return None
-        route = self._hot.find(method.decode(), path.decode())
+        route = self._fast_routes.find(method.decode(), path.decode())
         if route is None:
             return None
-        taken = _Taken(route, route_of(method.decode(), path.decode()))
-        if len(target) <= self._MAX_KNOWN_TARGET and target.startswith(b"/api/shows/") and b"?" not in target:
-            if len(self._known) >= self._MAX_KNOWN:
-                self._known.clear()
-            self._known[method, target] = taken
-        return taken
+        if (
+            len(target) <= self._MAX_CACHED_TARGET
+            and target.startswith(b"/api/shows/")
+            and b"?" not in target
+        ):
+            if len(self._cached) >= self._MAX_CACHED:
+                self._cached.clear()
+            self._cached[method, target] = route
+        return route
 
-    def turned_away(self, taken: _Taken) -> EncodedProblem | None:
-        """Why nothing of this kind is taken now, whatever the request says."""
-        gate = taken.route.gate
-        refusal = None if gate is None else gate()
-        if refusal is not None:
-            self._metrics.request_rejected(taken.kind, refusal.status)
-        return refusal
+    def rejection(self, route: FastRoute) -> EncodedProblem | None:
+        """The problem that load shedding rejects the request with now, whatever it says; None admits it."""
+        rejection = None if route.rejection is None else route.rejection()
+        if rejection is not None:
+            self._metrics.request_rejected(route.label, rejection.status)
+        return rejection
 
-    def take(self, taken: _Taken, exchange: Exchange) -> None:
-        """Answers the request, now or later."""
+    def handle(self, route: FastRoute, exchange: Exchange) -> None:
+        """Responds to the request, now or later."""
         self._metrics.request_started()
         try:
             self._limit.spend(self._client_address(exchange.client, exchange.headers.items()))
         except Problem as problem:
             exchange.respond_problem(problem)
         else:
-            self._hot.take(taken.route, exchange)
+            self._fast_routes.handle(route, exchange)
 
-    def answered(self, taken: _Taken, status: int, took_s: float) -> None:
-        """Counts an answer."""
-        self._metrics.request_finished(taken.kind, status, took_s)
+    def finished(self, route: FastRoute, status: int, took_s: float) -> None:
+        """Counts a response."""
+        self._metrics.request_finished(route.label, status, took_s)
 
 
 def _is_plain(target: bytes) -> bool:
-    """Whether an address reads as it is written."""
+    """Whether a target needs no decoding."""
     return target.isascii() and b"%" not in target.partition(b"?")[0] and b"#" not in target
 
 
@@ -213,8 +218,8 @@ async def _send(send: Send, status: int, headers: list[Header], body: bytes) -> 
     await send({"type": "http.response.body", "body": body})
 
 
-async def _refuse(problem: Problem, scope: Scope, send: Send) -> None:
-    answers: list[tuple[int, list[Header], bytes]] = []
+async def _send_problem(problem: Problem, scope: Scope, send: Send) -> None:
+    responses: list[tuple[int, list[Header], bytes]] = []
     Exchange(
         method=scope["method"],
         path=scope["path"],
@@ -222,6 +227,6 @@ async def _refuse(problem: Problem, scope: Scope, send: Send) -> None:
         headers=dict(scope["headers"]),
         body=b"",
         client=scope["client"],
-        respond=lambda *answer: answers.append(answer),
+        respond=lambda *response: responses.append(response),
     ).respond_problem(problem)
-    await _send(send, *answers[0])
+    await _send(send, *responses[0])

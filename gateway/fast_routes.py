@@ -1,13 +1,13 @@
-"""The hot routes: found by their path before any framework is asked, each answered by a handler of its own.
+"""The fast routes: one table of paths, methods, handlers, metric labels and admission control.
 
-A handler is given a whole request. It answers at once, or keeps the exchange and answers later, or returns what is
-to be awaited until it has.
+A fast route is found by its path before the framework is asked. Its handler gets a whole request: it responds at
+once, keeps the exchange and responds later, or returns a coroutine that does. Other requests go to the framework.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -20,6 +20,7 @@ from gateway.catalogue.reading import CatalogueRoutes
 from gateway.commands.sender import CommandSender
 from gateway.http.errors import problem_for
 from gateway.http.exchange import Exchange
+from gateway.http.integers import read_integer
 from gateway.http.methods import method_not_allowed
 from gateway.http.negotiation import check_accept
 from gateway.http.problems import EncodedProblem
@@ -30,23 +31,46 @@ from gateway.tickets.routes import TicketRoutes
 from schemas.ids import MAX_SHOW_ID, MAX_USER_ID
 
 Handler = Callable[[Exchange], Coroutine[Any, Any, None] | None]
-_JSON_TOO = (b"*/*", b"application/json")
-_Methods = dict[str, Handler | None]
-"""None: the framework has a handler for it."""
+
+_ACCEPTS_JSON = (b"*/*", b"application/json")
+_UUID_LENGTH = 36
 
 
-class HotRoute(NamedTuple):
-    """What answers one method at one address."""
+class TableRow(NamedTuple):
+    """One method of one path. The handler takes the exchange, and the path's parameter by its name."""
+
+    method: str
+    path: str
+    """`/`, `/api/…` without a parameter, `/api/group/{parameter}` or `/api/group/{parameter}/action`."""
+    handler: Callable[..., Coroutine[Any, Any, None] | None]
+    label: str
+    """The route label of its metrics."""
+    json: bool = True
+    """Whether the response is JSON, which the client has to accept."""
+    admission: bool = False
+    """Whether load shedding may reject it before it is looked at. Its parameter is a show."""
+
+
+class FastRoute(NamedTuple):
+    """The handler of one request, with the parameter of its path."""
 
     handler: Handler
+    label: str
     json: bool
-    """Whether it answers in JSON, which a client has to accept."""
-    gate: Callable[[], EncodedProblem | None] | None = None
-    """Asked before a request is looked at: why it is turned away now, whatever it says."""
+    rejection: Callable[[], EncodedProblem | None] | None = None
+    """Returns the problem that load shedding rejects the request with now; None admits it."""
 
 
-class HotRoutes:
-    """Booking, cancelling, polling, seat maps, bookings and the catalogue, in front of the framework."""
+class _Path(NamedTuple):
+    """The methods of one path. Those of `framework` are on the same path, but not fast."""
+
+    parameter: str | None
+    rows: dict[str, TableRow]
+    framework: Sequence[str]
+
+
+class FastRoutes:
+    """Finds and runs the fast routes: bookings, seat maps, reads, catalogue, tickets and the front page."""
 
     def __init__(
         self,
@@ -59,66 +83,88 @@ class HotRoutes:
         revocations: Revocations,
         front_page: FrontPage,
     ) -> None:
-        self._front_page = front_page
+        bookings = BookingRoutes(tokens, commands)
+        reads = ReadRoutes(tokens, commands, pool, seat_maps)
+        seats = SeatMapRoutes(seat_maps)
+        table = (
+            TableRow("POST", "/api/shows/{show_id}/bookings", bookings.book, "book", admission=True),
+            TableRow("POST", "/api/shows/{show_id}/holds", bookings.hold, "hold", admission=True),
+            TableRow("POST", "/api/bookings/{booking_id}/confirm", bookings.confirm, "confirm"),
+            TableRow("POST", "/api/bookings/{booking_id}/cancel", bookings.cancel, "cancel"),
+            TableRow("GET", "/api/bookings/{booking_id}", reads.booking, "booking"),
+            TableRow("DELETE", "/api/bookings/{booking_id}", bookings.cancel, "cancel"),
+            TableRow("GET", "/api/bookings/{booking_id}/ticket.pdf", tickets.ticket, "ticket", json=False),
+            TableRow("GET", "/api/commands/{position_text}", reads.command_status, "poll"),
+            TableRow("GET", "/api/me/bookings", partial(reads.bookings_of, user_id=None), "bookings"),
+            TableRow("GET", "/api/users/{user_id}/bookings", reads.bookings_of, "bookings"),
+            TableRow("GET", "/api/shows/{show_id}/seats", seats.seats, "seat_map"),
+            TableRow("GET", "/api/shows/{number}", catalogue.show, "catalogue"),
+            TableRow("GET", "/api/shows", catalogue.shows, "catalogue"),
+            TableRow("GET", "/api/movies", catalogue.movies, "catalogue"),
+            TableRow("GET", "/api/movies/{number}", catalogue.movie, "catalogue"),
+            TableRow("GET", "/api/movies/{number}/shows", catalogue.shows_of_movie, "catalogue"),
+            TableRow("GET", "/", front_page, "page", json=False),
+        )
+        self._exact, self._with_parameter = _index(table)
+        self._overload_problem = commands.overload_problem
         self._revocations = revocations
-        self._catalogue = catalogue
-        self._tickets = tickets
-        self._bookings = BookingRoutes(tokens, commands)
-        self._refused_for_now = commands.overload_problem
-        self._looks = ReadRoutes(tokens, commands, pool, seat_maps)
-        self._seats = SeatMapRoutes(seat_maps)
         self._loop = asyncio.get_running_loop()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[None]] = set()
 
-    def find(self, method: str, path: str) -> HotRoute | None:
-        """The route of a request; None where the framework has to be asked, also for what is not done here.
+    def find(self, method: str, path: str) -> FastRoute | None:
+        """The route of a request; None where the framework answers.
 
-        What nobody but us answers, wrong methods and OPTIONS included, is a route.
+        On a path that only fast routes have, wrong methods and OPTIONS have a route as well.
         """
-        methods = self._methods_at(path)
-        if methods is None:
-            return None
+        value: Any = None
+        found = self._exact.get(path)
+        if found is None:
+            parts = path.split("/")
+            if len(parts) not in (4, 5) or parts[1] != "api" or parts[0]:
+                return None
+            found = self._with_parameter.get((parts[2], parts[4] if len(parts) == 5 else ""))
+            if found is None or (value := _PARAMETERS[found.parameter or ""](parts[3])) is None:
+                return None
         asked = "GET" if method == "HEAD" else method
-        handler = methods.get(asked)
-        if handler is not None:
-            return HotRoute(
-                handler, json=path != "/" and not path.endswith(".pdf"), gate=self._gate_of(handler)
-            )
-        if asked in methods:
-            return None
-        return HotRoute(partial(_tell_methods, methods), json=False)
+        row = found.rows.get(asked)
+        if row is None:
+            if asked in found.framework:
+                return None
+            first = next(iter(found.rows.values()))
+            methods = (*found.rows, *found.framework)
+            return FastRoute(partial(_respond_methods, methods), first.label, json=False)
+        handler = row.handler if found.parameter is None else partial(row.handler, **{found.parameter: value})
+        rejection = partial(self._overload_problem, value) if row.admission else None
+        return FastRoute(handler, row.label, row.json, rejection)
 
-    def take(self, route: HotRoute, exchange: Exchange) -> None:
-        """Answers the exchange by its route, now or later."""
-        if route.gate is not None and (refusal := route.gate()) is not None:
-            exchange.respond_encoded(refusal)
-            return
+    def handle(self, route: FastRoute, exchange: Exchange) -> None:
+        """Responds by the route, now or later. Raises nothing."""
         try:
             accept = exchange.headers.get(b"accept", b"*/*")
-            if accept not in _JSON_TOO and route.json:
+            if accept not in _ACCEPTS_JSON and route.json:
                 check_accept(accept.decode("latin-1"), "application/json")
             rest = route.handler(exchange)
         except RevocationsOutdated:
             rest = self._verify_again(route, exchange)
         except Exception as error:
-            refuse_for(error, exchange)
+            respond_error(error, exchange)
             return
         if rest is not None:
             task = self._loop.create_task(self._finish(rest, route, exchange))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
 
-    async def _finish(self, rest: Coroutine[Any, Any, None], route: HotRoute, exchange: Exchange) -> None:
+    async def _finish(self, rest: Coroutine[Any, Any, None], route: FastRoute, exchange: Exchange) -> None:
         try:
             try:
                 await rest
             except RevocationsOutdated:
                 await self._verify_again(route, exchange)
         except Exception as error:
-            refuse_for(error, exchange)
+            respond_error(error, exchange)
 
-    async def _verify_again(self, route: HotRoute, exchange: Exchange) -> None:
-        """Has the handler begin anew once revoked tokens are known; handlers verify the token before anything else."""
+    async def _verify_again(self, route: FastRoute, exchange: Exchange) -> None:
+        """Runs the handler anew once revoked tokens are known. Handlers verify the token before anything else."""
         while True:
             await self._revocations.ensure_fresh()
             try:
@@ -128,84 +174,59 @@ class HotRoutes:
             except RevocationsOutdated:
                 continue
 
-    def _gate_of(self, handler: Handler) -> Callable[[], EncodedProblem | None] | None:
-        """Wishes for seats are turned away while too many wait; whatever ends what was begun is not."""
-        if isinstance(handler, partial) and handler.func in (self._bookings.book, self._bookings.hold):
-            return partial(self._refused_for_now, handler.keywords["show_id"])
-        return None
 
-    def _methods_at(self, path: str) -> _Methods | None:
-        parts = path.split("/")
-        match parts:
-            case ["", ""]:
-                return {"GET": self._front_page}
-            case ["", "api", "shows", number, "bookings"]:
-                if (show_id := _number(number, MAX_SHOW_ID)) is not None:
-                    return {"POST": partial(self._bookings.book, show_id=show_id)}
-            case ["", "api", "shows", number, "holds"]:
-                if (show_id := _number(number, MAX_SHOW_ID)) is not None:
-                    return {"POST": partial(self._bookings.hold, show_id=show_id)}
-            case ["", "api", "shows", number, "seats"]:
-                if (show_id := _number(number, MAX_SHOW_ID)) is not None:
-                    return {"GET": partial(self._seats.seats, show_id=show_id)}
-            case ["", "api", "shows", number]:
-                show = partial(self._catalogue.show, number=number)
-                return {"GET": show, "PATCH": None}
-            case ["", "api", "shows"]:
-                return {"GET": self._catalogue.shows, "POST": None}
-            case ["", "api", "movies"]:
-                return {"GET": self._catalogue.movies, "POST": None}
-            case ["", "api", "movies", number]:
-                movie = partial(self._catalogue.movie, number=number)
-                return {"GET": movie, "PATCH": None, "DELETE": None}
-            case ["", "api", "movies", number, "shows"]:
-                return {"GET": partial(self._catalogue.shows_of_movie, number=number)}
-            case ["", "api", "bookings", text, "ticket.pdf"]:
-                if (booking_id := _uuid(text)) is not None:
-                    return {"GET": partial(self._tickets.ticket, booking_id=booking_id)}
-            case ["", "api", "bookings", text, "confirm"]:
-                if (booking_id := _uuid(text)) is not None:
-                    return {"POST": partial(self._bookings.confirm, booking_id=booking_id)}
-            case ["", "api", "bookings", text, "cancel"]:
-                if (booking_id := _uuid(text)) is not None:
-                    return {"POST": partial(self._bookings.cancel, booking_id=booking_id)}
-            case ["", "api", "bookings", text]:
-                if (booking_id := _uuid(text)) is not None:
-                    return {
-                        "GET": partial(self._looks.booking, booking_id=booking_id),
-                        "DELETE": partial(self._bookings.cancel, booking_id=booking_id),
-                    }
-            case ["", "api", "me", "bookings"]:
-                return {"GET": partial(self._looks.bookings_of, user_id=None)}
-            case ["", "api", "users", number, "bookings"]:
-                if (user_id := _number(number, MAX_USER_ID)) is not None:
-                    return {"GET": partial(self._looks.bookings_of, user_id=user_id)}
-            case ["", "api", "commands", position]:
-                return {"GET": partial(self._looks.command_status, position_text=position)}
-        return None
-
-
-def refuse_for(error: Exception, exchange: Exchange) -> None:
-    """Tells the client of an error."""
+def respond_error(error: Exception, exchange: Exchange) -> None:
+    """Responds with the problem of an error."""
     exchange.respond_problem(problem_for(error, exchange.request_id.decode(), exchange.method, exchange.path))
 
 
-def _tell_methods(methods: _Methods, exchange: Exchange) -> None:
+def _respond_methods(methods: Sequence[str], exchange: Exchange) -> None:
     if exchange.method != "OPTIONS":
         raise method_not_allowed(methods)
     exchange.respond_options(methods)
 
 
-def _number(text: str, largest: int) -> int | None:
-    if text.isascii() and text.isdigit() and len(text) <= 16 and 1 <= int(text) <= largest:
-        return int(text)
-    return None
+_FRAMEWORK_METHODS = {
+    "/api/shows": ("POST",),
+    "/api/shows/{number}": ("PATCH",),
+    "/api/movies": ("POST",),
+    "/api/movies/{number}": ("PATCH", "DELETE"),
+}
+"""Methods on paths of the table that the framework answers."""
+
+
+def _index(table: Sequence[TableRow]) -> tuple[dict[str, _Path], dict[tuple[str, str], _Path]]:
+    """The paths without a parameter, and those with one by their group and action."""
+    exact: dict[str, _Path] = {}
+    with_parameter: dict[tuple[str, str], _Path] = {}
+    for row in table:
+        framework = _FRAMEWORK_METHODS.get(row.path, ())
+        if "{" not in row.path:
+            path = exact.setdefault(row.path, _Path(None, {}, framework))
+        else:
+            _, api, group, parameter, *action = row.path.split("/")
+            assert api == "api", row.path
+            assert len(action) <= 1, row.path
+            made = _Path(parameter[1:-1], {}, framework)
+            path = with_parameter.setdefault((group, action[0] if action else ""), made)
+        path.rows[row.method] = row
+    return exact, with_parameter
 
 
 def _uuid(text: str) -> UUID | None:
-    if len(text) != 36:
+    if len(text) != _UUID_LENGTH:
         return None
     try:
         return UUID(text)
     except ValueError:
         return None
+
+
+_PARAMETERS: dict[str, Callable[[str], Any]] = {
+    "show_id": lambda text: read_integer(text, MAX_SHOW_ID),
+    "user_id": lambda text: read_integer(text, MAX_USER_ID),
+    "booking_id": _uuid,
+    "number": str,
+    "position_text": str,
+}
+"""Reads a parameter by its name; None: no such path. Handlers read a `number` themselves."""

@@ -16,35 +16,27 @@ from gateway.limits.rejections import Rejections
 from runtime.metrics import Histogram, counter, gauge, histogram
 
 _TIMES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_OF_SHOW = {"bookings": "book", "holds": "hold", "seats": "seat_map"}
-_OF_BOOKING = {"confirm": "confirm", "cancel": "cancel", "ticket.pdf": "ticket"}
-_OF_API = {
+_LABELS = {
     "bookings": "booking",
     "commands": "poll",
     "movies": "catalogue",
     "shows": "catalogue",
     "reports": "report",
     "checkin": "check_in",
+    **dict.fromkeys(("signup", "login", "logout", "token", "me", "email", "password", "users"), "account"),
 }
-_ACCOUNTS = frozenset({"signup", "login", "logout", "token", "me", "password", "users"})
+"""Route labels of the framework's calls, by the group after `/api/`."""
+
+LABEL_KEY = "aisle.route_label"
+"""Where the dispatcher stores the label of a fast route in the scope."""
 
 
-def route_of(method: str, path: str) -> str:
-    """The route label of a request: one of a fixed set of words, for any path."""
-    parts = path.split("/", 5)
+def framework_label(path: str) -> str:
+    """The route label of a request to the framework: one of a fixed set of words, for any path."""
+    parts = path.split("/", 3)
     if len(parts) < 3 or parts[1] != "api":
         return "probe" if len(parts) > 1 and parts[1] == "health" else "page"
-    group, last = parts[2], parts[-1]
-    if len(parts) == 5:
-        if group == "shows":
-            return _OF_SHOW.get(last, "catalogue")
-        if group == "bookings":
-            return _OF_BOOKING.get(last, "other")
-    if last == "bookings" and group in ("me", "users"):
-        return "bookings"
-    if group == "bookings" and method == "DELETE":
-        return "cancel"
-    return _OF_API.get(group) or ("account" if group in _ACCOUNTS else "other")
+    return _LABELS.get(parts[2], "other")
 
 
 class GatewayMetrics:
@@ -82,8 +74,8 @@ class GatewayMetrics:
             try:
                 await app(scope, receive, send_and_note)
             finally:
-                route = route_of(scope["method"], scope["path"])
-                self.request_finished(route, status, time.perf_counter() - began)
+                label = scope.get(LABEL_KEY) or framework_label(scope["path"])
+                self.request_finished(label, status, time.perf_counter() - began)
 
         return count
 
@@ -91,15 +83,15 @@ class GatewayMetrics:
         """Counts one more open request."""
         self._open += 1
 
-    def request_rejected(self, route: str, status: int) -> None:
+    def request_rejected(self, label: str, status: int) -> None:
         """Counts a request that admission control rejected before it was opened."""
-        self._requests[route, status] += 1
+        self._requests[label, status] += 1
 
-    def request_finished(self, route: str, status: int, took_s: float) -> None:
-        """Counts the response to an open request. `route` is a label of `route_of`."""
+    def request_finished(self, label: str, status: int, took_s: float) -> None:
+        """Counts the response to an open request. `label` is that of its route."""
         self._open -= 1
-        self._requests[route, status] += 1
-        self._seconds[route].observe(took_s)
+        self._requests[label, status] += 1
+        self._seconds[label].observe(took_s)
 
     async def _count_socket(self, app: App, scope: Any, receive: Any, send: Any) -> None:
         kind = {"shows": "show", "me": "me", "events": "events"}.get(

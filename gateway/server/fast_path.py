@@ -1,8 +1,8 @@
 """The fast path: whole requests of frequent routes go from the connection straight to their handlers.
 
 uvicorn makes a scope, a cycle, an event and a task of every request; that is twice what reading and writing it
-costs. A request that has come whole, on a connection that waits for nothing else, does without. Whatever is out of
-the ordinary (a body in pieces or chunks, `Expect`, pipelining, HTTP/1.0, …) goes by ASGI to the same handlers.
+costs. A request that has come whole, on a connection without other requests, does without. Anything unusual (a body in
+pieces or chunks, `Expect`, pipelining, HTTP/1.0, …) goes by ASGI to the same handlers.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ _BY_ASGI = frozenset((b"expect", b"upgrade", b"transfer-encoding", b"connection"
 """Requests with one of these, other than `Connection: keep-alive`, do not go the fast path."""
 
 
-class ShortWay(Protocol):
-    """Who answers whole requests of hot routes."""
+class FastPath(Protocol):
+    """Runs the routes of whole requests."""
 
     def find(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Any | None:
-        """The hot route of this request, to be given to `take`; None for any other request."""
+        """The fast route of this request, for `handle`; None for any other request."""
 
-    def turned_away(self, route: Any) -> EncodedProblem | None:
-        """What is answered to a request at once, without looking into it; None: it is to be taken."""
+    def rejection(self, route: Any) -> EncodedProblem | None:
+        """The problem that a request is rejected with before it is looked at; None admits it."""
 
-    def take(self, route: Any, exchange: Exchange) -> None:
-        """Answers the request, now or later. Raises nothing."""
+    def handle(self, route: Any, exchange: Exchange) -> None:
+        """Responds to the request, now or later. Raises nothing."""
 
-    def answered(self, route: Any, status: int, took_s: float) -> None:
-        """One more request has its answer."""
+    def finished(self, route: Any, status: int, took_s: float) -> None:
+        """Counts a response."""
 
 
 class FastRequest:
@@ -55,6 +55,6 @@ def may_take(fields: Mapping[bytes, bytes]) -> bool:
 
 
 def _keeps_alive(fields: Mapping[bytes, bytes]) -> bool:
-    """Whether of the unusual headers there is only one that says what is so anyway."""
+    """Whether the only unusual header is `Connection: keep-alive`, which is the default."""
     connection = fields.get(b"connection", b"").lower()
     return connection == b"keep-alive" and sum(name in fields for name in _BY_ASGI) == 1

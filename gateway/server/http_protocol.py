@@ -18,7 +18,7 @@ from gateway.http.problems import Problem
 from gateway.server.asgi_request import AsgiRequest
 from gateway.server.bounded_connection import BoundedConnection
 from gateway.server.connections import Connections
-from gateway.server.fast_path import FastRequest, ShortWay, may_take
+from gateway.server.fast_path import FastPath, FastRequest, may_take
 from gateway.server.request_bounds import Phase
 from gateway.server.request_head import check_head, check_host, head_size, problem_of
 from gateway.server.response_writer import Outbox, refusal_as_sent, whole_answer
@@ -31,12 +31,12 @@ class BoundedHttp(BoundedConnection):
     """One HTTP connection. `connections` knows of the others."""
 
     def __init__(
-        self, short_way: ShortWay, outbox: Outbox, connections: Connections, *args: Any, **named: Any
+        self, fast_path: FastPath, outbox: Outbox, connections: Connections, *args: Any, **named: Any
     ) -> None:
         super().__init__(outbox, connections, *args, **named)
         self.url = b""
         self.headers = []
-        self._short_way = short_way
+        self._fast_path = fast_path
         self._fast = FastRequest()
         self._fast_route: Any = None
         """The route of the request whose body is being read; None: it goes by ASGI."""
@@ -86,7 +86,7 @@ class BoundedHttp(BoundedConnection):
         if self._upgrades:
             return
         if bounds.unanswered == 1 and version == "1.1" and not self.flow.write_paused and may_take(fields):
-            self._fast_route = self._short_way.find(method, self.url, fields)
+            self._fast_route = self._fast_path.find(method, self.url, fields)
         if self._fast_route is None:
             self._start_by_asgi(version, method, b"")
         else:
@@ -138,15 +138,17 @@ class BoundedHttp(BoundedConnection):
     def _take(self) -> None:
         request, route = self._fast, self._fast_route
         self._fast_route = None
-        if (refusal := self._short_way.turned_away(route)) is not None and not self._all.draining:
+        # A stopping gateway rejects nothing: its last responses have to say that the connection closes.
+        rejection = None if self._all.draining else self._fast_path.rejection(route)
+        if rejection is not None:
             request_id = request_id_of(request.fields.get(b"x-request-id"))
             own = self.server_state.default_headers
-            self._outbox.add(self.transport, refusal_as_sent(refusal, own, request_id))
+            self._outbox.add(self.transport, refusal_as_sent(rejection, own, request_id))
             self._answered()
             return
         path, _, query = self.url.partition(b"?")
         request.route, request.began_s = route, time.perf_counter()
-        self._short_way.take(
+        self._fast_path.handle(
             route,
             Exchange(
                 method=self.parser.get_method().decode(),
@@ -155,17 +157,17 @@ class BoundedHttp(BoundedConnection):
                 headers=request.fields,
                 body=request.body,
                 client=self.client,
-                respond=self._tell,
+                respond=self._respond,
             ),
         )
 
-    def _tell(self, status: int, headers: list[Header], body: bytes) -> None:
+    def _respond(self, status: int, headers: list[Header], body: bytes) -> None:
         request = self._fast
         final = self._bounds.ends and self.is_final()
         if final:
             headers = [*headers, (b"connection", b"close")]
         answer = whole_answer(status, self.server_state.default_headers, headers, body)
-        self._short_way.answered(request.route, status, time.perf_counter() - request.began_s)
+        self._fast_path.finished(request.route, status, time.perf_counter() - request.began_s)
         if request.disconnected:
             return
         self._outbox.add(self.transport, answer)

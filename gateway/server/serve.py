@@ -13,7 +13,7 @@ import uvicorn
 
 from gateway.http.exchange import App
 from gateway.server.connections import Connections
-from gateway.server.fast_path import ShortWay
+from gateway.server.fast_path import FastPath
 from gateway.server.http_protocol import BoundedHttp
 from gateway.server.response_writer import Outbox
 from gateway.server.websocket_protocol import MAX_MESSAGE, PING_EVERY_S, PONG_WITHIN_S, BoundedWebSocket
@@ -36,7 +36,7 @@ async def serve_app(
     stop: asyncio.Event,
     tasks: Sequence[asyncio.Task[Any]],
     end_waits: Callable[[], None],
-    short_way: ShortWay,
+    fast_path: FastPath,
     connections: Connections,
     headers: Sequence[tuple[str, str]] = (),
 ) -> None:
@@ -53,7 +53,7 @@ async def serve_app(
         uvicorn.Config(
             app,
             loop="none",
-            http=partial(BoundedHttp, short_way, Outbox(), connections),  # type: ignore[arg-type]
+            http=partial(BoundedHttp, fast_path, Outbox(), connections),  # type: ignore[arg-type]
             ws=partial(BoundedWebSocket, connections),  # type: ignore[arg-type]
             ws_max_size=MAX_MESSAGE,
             ws_ping_interval=PING_EVERY_S,

@@ -50,13 +50,13 @@ class DoNothing:
     def find(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Any | None:
         return self
 
-    def turned_away(self, route: Any) -> None:
+    def rejection(self, route: Any) -> None:
         return None
 
-    def take(self, route: Any, exchange: Exchange) -> None:
+    def handle(self, route: Any, exchange: Exchange) -> None:
         exchange.respond(201, _BODY)
 
-    def answered(self, route: Any, status: int, took_s: float) -> None:
+    def finished(self, route: Any, status: int, took_s: float) -> None:
         pass
 
 

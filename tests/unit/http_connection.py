@@ -112,17 +112,17 @@ class Application:
     def find(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Any | None:
         return self if self.fast else None
 
-    def turned_away(self, route: Any) -> None:
+    def rejection(self, route: Any) -> None:
         return None
 
-    def take(self, route: Any, exchange: Exchange) -> None:
+    def handle(self, route: Any, exchange: Exchange) -> None:
         self.asked.append((exchange.method, exchange._body))
         if self.wait_s:
             asyncio.get_running_loop().call_later(self.wait_s, exchange.respond, 200, self.body)
         else:
             exchange.respond(200, self.body)
 
-    def answered(self, route: Any, status: int, took_s: float) -> None:
+    def finished(self, route: Any, status: int, took_s: float) -> None:
         pass
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
