@@ -28,7 +28,7 @@ _LABELS = {
 """Route labels of the framework's calls, by the group after `/api/`."""
 
 LABEL_KEY = "aisle.route_label"
-"""Where the dispatcher stores the label of a fast route in the scope."""
+"""Key of the scope under which the dispatcher stores the label of a fast route."""
 
 
 def framework_label(path: str) -> str:

@@ -25,7 +25,7 @@ ROLES = ("customer", "staff", "admin")
 
 _MAX_REMEMBERED_BYTES = 32 * 1024 * 1024
 _ENTRY_BYTES = 600
-"""What a remembered token costs beside its own bytes."""
+"""Bytes of a cache entry beside the token itself."""
 _MAX_HEADER = 4096
 """Bytes of an Authorization header, blanks included."""
 _BEARER = b"Bearer "

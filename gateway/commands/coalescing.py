@@ -44,7 +44,7 @@ class _Request(NamedTuple):
 
 
 _RequestKey = tuple[type, int, tuple[str, ...], float]
-"""What equal requests share: the kind of command, the show, the sorted seats, and the wait in seconds."""
+"""Key of equal requests: the kind of command, the show, the sorted seats, and the wait in seconds."""
 
 
 class RequestCoalescer:

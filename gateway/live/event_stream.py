@@ -24,7 +24,7 @@ MAX_RECORDS = 100
 _POLL_S = 0.1
 _RETRY_S = 0.5
 _LINGER_S = 30.0
-"""How long reading goes on without readers, because joining a consumer group again takes Kafka seconds."""
+"""Time for which reading continues without readers, because joining a consumer group again takes Kafka seconds."""
 
 _log = structlog.get_logger()
 

@@ -25,11 +25,11 @@ from schemas.wire import ShowSeatChanges, decode_seat_changes
 
 COMPARE_EVERY_S = 0.1
 UNSUBSCRIBED_VALID_S = 0.25
-"""How long a snapshot is valid after PostgreSQL confirmed it, while no changes are received."""
+"""Validity of a snapshot after PostgreSQL confirmed it, while no changes are received."""
 SUBSCRIBED_VALID_S = 1.0
 """The same while changes are received; also how late a change may be while others arrive."""
 COMPARED_AFTER_USE_S = 5.0
-"""How long a snapshot is compared after its last use."""
+"""Time for which a snapshot is compared after its last use."""
 MAX_SNAPSHOTS = 1_000
 MAX_SEATS = 2_000_000
 """Bound on the seats of all snapshots. Snapshots with a listener are kept regardless of it."""

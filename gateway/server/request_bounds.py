@@ -35,7 +35,7 @@ HEAD_S = 20.0
 REQUEST_S = 60.0
 KEEP_ALIVE_S = 75.0
 DRAIN_GRACE_S = 2.0
-"""How long a stopping gateway still reads an idle connection: a request may be on its way to it."""
+"""Time for which a stopping gateway still reads an idle connection: a request may be on its way to it."""
 LINGER_S = 2.0
 """Lingering close: after the final response, or an early one, input is drained until none comes for this long."""
 LINGER_MAX_S = 20.0

@@ -62,7 +62,7 @@ _FULL_BYTES = 64 * 1024
 class Outbox:
     """Answers that leave together, once all that came in together has been looked at.
 
-    A write to a socket wakes whoever reads from it. Where that is on this machine, as a proxy is, it is done with
+    A write to a socket wakes its reader. Where that is on this machine, as a proxy is, it is done with
     one answer before the next one is made, and is woken again for each; that costs both sides more than all else
     that is done for an answer.
     """
@@ -86,6 +86,6 @@ class Outbox:
         waiting, self._waiting = self._waiting, []
         self._bytes = 0
         for transport, answer in waiting:
-            # Whoever has gone since gets nothing, and must not cost the others their answers: uvloop would raise.
+            # A client that has gone gets nothing, and must not cost others their responses: uvloop would raise.
             if not transport.is_closing():
                 transport.write(answer)

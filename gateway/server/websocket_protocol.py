@@ -1,7 +1,7 @@
 """WebSockets whose memory is bounded on both sides, and that end when their client does not help.
 
 uvicorn's protocol waits for a client to read before it closes; one that never reads would be kept for ever.
-Here whoever does not read is let go of, and a frame that was encoded once can be written to many sockets.
+Here a client that does not read is disconnected, and a frame that was encoded once can be written to many sockets.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_UNSENT = 256 * 1024
 PING_EVERY_S = 20.0
 PONG_WITHIN_S = 20.0
 CONNECTION = "aisle.connection"
-"""Where an ASGI scope has its BoundedWebSocket."""
+"""Key of an ASGI scope under which it has its BoundedWebSocket."""
 
 _MAX_FRAGMENTS = 1_024
 _PIECE = 2_048

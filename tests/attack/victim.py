@@ -16,12 +16,12 @@ from tests.integration.gateway_server import KEYS
 
 MB = 1024 * 1024
 GROWTH = 50 * MB
-"""How much more memory an attack may cost at any moment."""
+"""Memory that an attack may add at any moment."""
 GIVEN_BACK = 20 * MB
-"""How much more may be left a minute after the attackers have gone."""
+"""Memory that may be left a minute after the attackers have gone."""
 GIVEN_BACK_S = 60.0
 P99_S = 0.1
-"""What an honest client should not wait for longer, on a machine that has nothing else to do."""
+"""Longest latency of an honest client, on an otherwise idle machine."""
 
 SETTINGS = {
     "AISLE_JWT_KEYS": KEYS,

@@ -1,4 +1,4 @@
-"""What a client may do to a connection, by hand on a socket: each gets its answers, in order, and nothing stalls."""
+"""Raw HTTP on a socket: each client gets its responses, in order, and nothing stalls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused of movies, shows, layouts and queries, and that every field at fault is named."""
+"""Movies, shows, layouts and queries that are invalid: each is refused with every field at fault named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a WebSocket may send: past its bounds it is closed, and the gateway answers others as before."""
+"""Bounds of a WebSocket: past them it is closed, and the gateway serves others as before."""
 
 from __future__ import annotations
 

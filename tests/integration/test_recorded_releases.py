@@ -1,4 +1,4 @@
-"""What each release stored stays readable, verifies clean and is decided to the very same decisions."""
+"""Data of earlier releases stay readable, verify clean and are decided to the very same decisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What staff do to a show, over HTTP, with a real database, log and seat worker."""
+"""Staff commands on a show, over HTTP, with a real database, log and seat worker."""
 
 from __future__ import annotations
 

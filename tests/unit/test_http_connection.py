@@ -1,4 +1,4 @@
-"""What one HTTP connection makes of its input, on both ways of serving, without a socket."""
+"""One HTTP connection without a socket: its responses to all kinds of input, on both ways of serving."""
 
 from __future__ import annotations
 

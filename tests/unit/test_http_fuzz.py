@@ -47,7 +47,7 @@ steps = st.lists(
     ),
     max_size=25,
 )
-"""What a client does, and once the gateway: it drains."""
+"""Actions of a client, and once of the gateway: it drains."""
 
 
 class Responses:

@@ -1,4 +1,4 @@
-"""Who may import whom: the walls of the house."""
+"""The allowed imports between packages, and between the folders of the gateway."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (MessageAccumulator, "fail_all", ["self", "exception"]),
     (aiokafka.admin.AIOKafkaAdminClient, "_send_request", ["self", "request", "node_id"]),
 ]  # fmt: skip
-"""What is called or overridden, and its parameters."""
+"""Functions that are called or overridden, and their parameters."""
 
 ATTRIBUTES = {
     uvicorn_private.HttpToolsProtocol: {
@@ -95,7 +95,7 @@ ATTRIBUTES = {
         "pending_ping_payload", "queue", "read_paused", "response", "scope", "transport", "writable",
     },
 }  # fmt: skip
-"""What is read or set of an instance."""
+"""Attributes that are read or set on an instance."""
 
 
 @pytest.mark.parametrize("package", HOLDERS)
