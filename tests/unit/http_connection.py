@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
 from typing import Any, cast
 
+import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
@@ -189,3 +190,26 @@ def on_virtual_time(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     finally:
         loop.close()
     assert not errors, errors
+
+
+GET = b"GET /api/shows/1/seats HTTP/1.1\r\nHost: aisle\r\n\r\n"
+POST = b"POST /api/shows/1/bookings HTTP/1.1\r\nHost: aisle\r\nContent-Length: 2\r\n\r\n{}"
+CHUNKED = b"POST /api/shows/1/bookings HTTP/1.1\r\nHost: aisle\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+Story = Callable[[Connection, Application], Awaitable[None]]
+
+both_ways = pytest.mark.parametrize("fast", [True, False], ids=["fast", "asgi"])
+
+
+def run(story: Story, *, fast: bool, wait_s: float = 0.0, size: int = 10) -> None:
+    async def told() -> None:
+        application = Application(fast=fast, wait_s=wait_s, size=size)
+        await story(Connection(application), application)
+
+    on_virtual_time(told)
+
+
+def statuses(connection: Connection) -> list[int]:
+    """The statuses of all responses. Bodies here have no line ends."""
+    sent = connection.transport.sent.split(b"HTTP/1.1 ")[1:]
+    return [int(response[:3]) for response in sent]
