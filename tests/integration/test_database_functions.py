@@ -22,7 +22,7 @@ from schemas.commands import BookSeats, OpenShow
 from schemas.ids import new_booking_id
 from schemas.layout import Money, encode_layout, layout_digest, numbered
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC, decode_decision, encode
-from seat_workers import ledger
+from seat_workers import ledger, queries
 from seat_workers.publisher import Publisher
 from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
@@ -55,8 +55,8 @@ async def test_processes_of_the_release_before_go_on_by_the_names_without_a_vers
     database: asyncpg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name in (
-        (ledger, "_COMMIT"),
-        (ledger, "_COMMIT_FORGETTING"),
+        (queries, "COMMIT"),
+        (queries, "COMMIT_DELETING_EXPIRED_IDS"),
         (postgres_appender, "APPEND"),
         (figures, "_GATHER_SQL"),
         (movies, "_LIST_SQL"),
