@@ -58,7 +58,7 @@ async def test_processes_of_the_release_before_go_on_by_the_names_without_a_vers
         (queries, "COMMIT"),
         (queries, "COMMIT_DELETING_EXPIRED_IDS"),
         (postgres_appender, "APPEND"),
-        (figures, "_GATHER_SQL"),
+        (figures, "_AGGREGATE_SQL"),
         (movies, "_LIST_SQL"),
     ):
         text: str = getattr(module, name)
