@@ -28,7 +28,7 @@ GET /api/reports/cancellations · GET /api/reports/customers
 GET / · GET /docs · GET /openapi.json · GET /inbox · GET /health/live · GET /health/ready
 """
 ELSEWHERE = {
-    "length_required": "tests/e2e/test_raw_http.py",
+    "length_required": "tests/e2e/raw_requests.py",
     "request_timeout": "tests/integration/test_slow_requests.py",
     "rate_limited": "tests/integration/test_limited_requests.py",
     "overloaded": "tests/integration/test_unavailable.py",
