@@ -28,7 +28,7 @@ from aisle_client.models import (
     HoldRequest,
     ListMyBookingsStatus,
     LoginBody,
-    Money,
+    MoneyBody,
     NewShowBody,
     ProblemBody,
     SignupBody,
@@ -61,7 +61,7 @@ def main(url: str, staff_token: str, name: str) -> dict[str, Any]:
         screen_name="Generated",
         starts_at=datetime(2099, 1, 1, 20, tzinfo=UTC),
         total_seats=20,
-        price=Money(amount=1250, currency="EUR"),
+        price=MoneyBody(amount=1250, currency="EUR"),
     )
     show = create_show.sync(client=staff, body=wanted, idempotency_key=f"show-{name}")
     facts["show"] = [named(show), named(show.starts_at), show.status.value, show.sales_end_at]

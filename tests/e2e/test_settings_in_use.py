@@ -36,6 +36,7 @@ async def test_every_part_works_with_several_hosts_a_valkey_url_and_a_sender_wit
     ):
         hosts = f"127.0.0.1:{free_port()},127.0.0.1:{primary}"
         settings = {
+            "AISLE_SAMPLE_DATA": "on",
             "AISLE_DATABASE_URL": f"postgresql+asyncpg://aisle:p%23w@{hosts}/{name}?target_session_attrs=read-write",
             "AISLE_REDIS_URL": f"valkey://127.0.0.1:{cache}/3",
             "AISLE_MAIL_FROM": f"{NAME} <tickets@müller.example>",
