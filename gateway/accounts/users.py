@@ -77,6 +77,8 @@ WITH ended AS (DELETE FROM logins WHERE user_id = $1), links AS (DELETE FROM pas
 UPDATE users SET password_hash = $2, {_TOKENS_END} WHERE user_id = $1 AND active
 """
 """Sets a password, ends every login, invalidates the reset links and withdraws a pending change of the address."""
+# Hashing takes a while: the password may have changed since it was verified.
+_PASSWORD_HASH_SQL = "SELECT password_hash FROM users WHERE user_id = $1 AND active"
 _DELETE_SQL = f"""
 WITH ended AS (DELETE FROM logins WHERE user_id = $1), links AS (DELETE FROM password_resets WHERE user_id = $1),
 confirmations AS (DELETE FROM email_confirmations WHERE user_id = $1),
@@ -193,9 +195,12 @@ class Users:
 
     async def forget_me(self, user_id: int, password: str) -> None:
         """Deletes name, e-mail address and logins. Bookings stay, without a name. Raises Problem."""
-        await self._verify_password(await self._row(user_id), password)
+        row = await self._row(user_id)
+        await self._verify_password(row, password)
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(LOCK_SQL, user_id)
+            if await connection.fetchval(_PASSWORD_HASH_SQL, user_id) != row["password_hash"]:
+                raise wrong_credentials()
             await connection.execute(_DELETE_SQL, user_id)
         await self._revocations.refresh()
 
