@@ -13,8 +13,9 @@ from typing import Any, cast
 from litestar import Request
 from litestar.di import NamedDependency
 
-from gateway.accounts.names import normal_name
+from gateway.accounts.names import mailbox, normal_name
 from gateway.http.client_address import ADDRESS_KEY
+from gateway.http.problems import Problem
 from gateway.limits.rate_limits import RateLimits
 
 
@@ -25,6 +26,10 @@ class AccountLimits:
         self._limits = limits
         self._address = address
 
+    async def count_email(self, kind: str, email: str) -> None:
+        """Counts one request that sends an e-mail to this address. Raises Problem `rate_limited`."""
+        await self.count(kind, mailbox(email))
+
     async def count(self, kind: str, account: str) -> None:
         """Counts one attempt of this kind with this account. Raises Problem `rate_limited`."""
         await self._limits.take(
@@ -33,13 +38,21 @@ class AccountLimits:
 
     @contextlib.asynccontextmanager
     async def attempt(self, kind: str, account: str) -> AsyncIterator[None]:
-        """Counts one password attempt, which the block verifies, unless the block succeeds.
+        """Counts one password attempt, which the block verifies, unless the block succeeds or is overloaded.
 
         `kind` separates callers: anonymous attempts must not use up the limit of the account's owner. Raises Problem
         `rate_limited`.
         """
         await self.count(kind, account)
-        yield
+        try:
+            yield
+        except Problem as problem:
+            if problem.code == "overloaded":  # nothing was verified
+                await self._refund(kind, account)
+            raise
+        await self._refund(kind, account)
+
+    async def _refund(self, kind: str, account: str) -> None:
         await self._limits.refund(
             (self._limits.accounts, self._address), (self._limits.logins, _key(kind, account))
         )

@@ -14,3 +14,9 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 def normal_name(name: str) -> str:
     """The form in which a user name or an e-mail address is compared."""
     return name.translate(_LOWER)
+
+
+def mailbox(email: str) -> str:
+    """The address without a tag: many servers deliver `ada+anything@…` to `ada@…`. For rate limits only."""
+    local, at, domain = email.rpartition("@")
+    return (local.partition("+")[0] or local) + at + domain

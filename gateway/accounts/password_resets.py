@@ -16,11 +16,12 @@ LINK_LIFETIME_S = 1800
 _MAX_LINKS = 5
 
 # One statement whether or not the account exists, and in both cases a write to the log on disk, so that both take the
-# same time.
+# same time. The lock waits for a change of the address or password that is in progress: it ends links to the old one.
 _REQUEST_SQL = """
 WITH account AS (
     SELECT user_id FROM users u WHERE active AND lower(email) = $1
        AND (SELECT count(*) FROM password_resets r WHERE r.user_id = u.user_id AND r.expires_at > now()) < $5
+       FOR SHARE
 ), link AS (
     INSERT INTO password_resets (token_hash, user_id, expires_at)
     SELECT $2, user_id, now() + make_interval(secs => $4) FROM account

@@ -47,7 +47,7 @@ async def sign_up(
     account_limits: NamedDependency[AccountLimits],
 ) -> Response[UserBody]:
     """Create an account. A welcome e-mail is sent, with a link that confirms the address."""
-    await account_limits.count("signup", data.email)
+    await account_limits.count_email("signup", data.email)
     user = await users.sign_up(data)
     return Response(user, status_code=201, headers={"Location": f"/api/users/{user.id}"})
 
@@ -114,7 +114,7 @@ async def change_me(
     old one gets a link that undoes the change for 7 days.
     """
     if data.email is not msgspec.UNSET:
-        await account_limits.count("signup", data.email)
+        await account_limits.count_email("signup", data.email)
         await account_limits.count("email", str(caller.user_id))
     if data.old_password is msgspec.UNSET:
         return await users.change_me(caller.user_id, data)
@@ -147,7 +147,7 @@ async def forgot_password(
     account_limits: NamedDependency[AccountLimits],
 ) -> Response[None]:
     """Ask for a one-time link by e-mail. The response is the same whether or not the account exists."""
-    await account_limits.count("link", data.email)
+    await account_limits.count_email("link", data.email)
     await password_resets.request(data.email)
     return Response(None, status_code=202, media_type="text/plain")
 

@@ -66,11 +66,19 @@ UPDATE users SET name = coalesce($2, name), language = coalesce($3, language)
 """
 # Later than before even if the clock goes back.
 _TOKENS_END = "tokens_from = greatest(clock_timestamp(), tokens_from + interval '1 microsecond')"
+# Somebody who knew the old password may have requested it.
+_CHANGE_ENDS = """
+change AS (DELETE FROM email_confirmations c USING users u
+            WHERE c.user_id = $1 AND u.user_id = $1 AND lower(c.email) <> lower(u.email))
+"""
 PASSWORD_SQL = f"""
-WITH ended AS (DELETE FROM logins WHERE user_id = $1), links AS (DELETE FROM password_resets WHERE user_id = $1)
+WITH ended AS (DELETE FROM logins WHERE user_id = $1), links AS (DELETE FROM password_resets WHERE user_id = $1),
+{_CHANGE_ENDS}
 UPDATE users SET password_hash = $2, {_TOKENS_END} WHERE user_id = $1 AND active
 """
-"""Sets a password, ends every login and invalidates the reset links."""
+"""Sets a password, ends every login, invalidates the reset links and withdraws a pending change of the address."""
+# Hashing takes a while: the password may have changed since it was verified.
+_PASSWORD_HASH_SQL = "SELECT password_hash FROM users WHERE user_id = $1 AND active"
 _DELETE_SQL = f"""
 WITH ended AS (DELETE FROM logins WHERE user_id = $1), links AS (DELETE FROM password_resets WHERE user_id = $1),
 confirmations AS (DELETE FROM email_confirmations WHERE user_id = $1),
@@ -85,7 +93,8 @@ UPDATE users SET role = coalesce($2, role), active = coalesce($3, active)
  WHERE user_id = $1 AND username IS NOT NULL RETURNING {_COLUMNS}
 """
 _END_LOGINS_SQL = f"""
-WITH ended AS (DELETE FROM logins WHERE user_id = $1)
+WITH ended AS (DELETE FROM logins WHERE user_id = $1),
+{_CHANGE_ENDS}
 UPDATE users SET {_TOKENS_END} WHERE user_id = $1
 """
 _LIST_SQL = f"""
@@ -186,9 +195,12 @@ class Users:
 
     async def forget_me(self, user_id: int, password: str) -> None:
         """Deletes name, e-mail address and logins. Bookings stay, without a name. Raises Problem."""
-        await self._verify_password(await self._row(user_id), password)
+        row = await self._row(user_id)
+        await self._verify_password(row, password)
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(LOCK_SQL, user_id)
+            if await connection.fetchval(_PASSWORD_HASH_SQL, user_id) != row["password_hash"]:
+                raise wrong_credentials()
             await connection.execute(_DELETE_SQL, user_id)
         await self._revocations.refresh()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import ipaddress
+import re
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
@@ -40,7 +41,9 @@ _BODY_CSP = (
     "sandbox allow-popups allow-popups-to-escape-sandbox"
 )
 _OWN_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-_PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+_PROXY_HEADER = re.compile(
+    r"forwarded|via|x-(forwarded|real|client|original|envoy|cluster|amzn)-.*|cf-.*|(true-)?client-ip|fastly-.*"
+)
 _PRIVATE = {"Cache-Control": "no-store"}
 
 _templates = jinja2.Environment(
@@ -76,7 +79,8 @@ class FromThisMachine:
         if (
             address is None
             or not address.is_loopback
-            or any(name in connection.headers for name in _PROXY_HEADERS)
+            or any(_PROXY_HEADER.fullmatch(name) for name in connection.headers)
+            or connection.scope["http_version"] == "1.0"  # as nginx does by default, without a header
             or any(address in network for network in self._trusted)
             or _host(connection.headers.get("host", "")) not in self._hosts
         ):

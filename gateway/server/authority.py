@@ -1,4 +1,4 @@
-"""PURE: host and port of a request, as its Host header or an absolute target has them (RFC 9110, 7.2)."""
+"""PURE: host and port of a request, as its Host header or an absolute target has them; the target's path and query."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 
+_ORIGIN = re.compile(rb"[A-Za-z]+://[^/?#]*")
+"""Scheme and authority of an absolute target."""
 _MAX_BYTES = 264
 """A name has at most 255 bytes, a port five digits."""
 _MAX_PORT = 65_535
@@ -44,3 +46,11 @@ def is_target(target: bytes, method: bytes) -> bool:
     if not separator or scheme.lower() not in (b"http", b"https"):
         return False
     return is_authority(re.split(rb"[/?#]", rest, maxsplit=1)[0])
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Path and query of a target that `is_target` accepts. A fragment is dropped. Raises nothing."""
+    if not target.startswith(b"/") and (origin := _ORIGIN.match(target)):
+        target = target[origin.end() :]
+    path, _, query = target.partition(b"#")[0].partition(b"?")
+    return path or b"/", query

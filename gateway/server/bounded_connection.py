@@ -10,13 +10,12 @@ from typing import Any
 
 import httptools
 
-from gateway.http.exchange import request_id_of
 from gateway.http.problems import Problem
 from gateway.server.asgi_request import AsgiRequest, HeldFlow, ResponseTransport
 from gateway.server.connections import Connections, Lease
 from gateway.server.request_bounds import FEW_HEADS, MAX_PIECE, Due, Phase, Refusal, RequestBounds
 from gateway.server.request_head import not_http, problem_of, too_many_connections
-from gateway.server.response_writer import Outbox, whole_answer
+from gateway.server.response_writer import Outbox, final_problem
 from gateway.server.uvicorn_private import HttpToolsProtocol
 
 _BODY, _BETWEEN = Phase.BODY, Phase.BETWEEN
@@ -222,19 +221,8 @@ class BoundedConnection(HttpToolsProtocol):
             return
         if self._refusal is not None:
             self._outbox.empty()
-            self.transport.write(self._final_refusal(self._refusal))
+            self.transport.write(final_problem(self._refusal, self.server_state.default_headers))
         self.close_after_response()
-
-    def _final_refusal(self, refusal: Problem) -> bytes:
-        body = refusal.body()
-        headers = [
-            *refusal.headers(),
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", request_id_of(None)),
-            (b"cache-control", b"no-store"),
-            (b"connection", b"close"),
-        ]
-        return whole_answer(refusal.status, self.server_state.default_headers, headers, body)
 
     def end_of_response(self) -> None:
         if self._answering is not None and self._answering.response_complete:

@@ -11,16 +11,15 @@ import time
 from typing import Any
 from urllib.parse import unquote
 
-import httptools
-
 from gateway.http.exchange import Exchange, Header, request_id_of
 from gateway.http.problems import Problem
 from gateway.server.asgi_request import AsgiRequest
+from gateway.server.authority import split_target
 from gateway.server.bounded_connection import BoundedConnection
 from gateway.server.connections import Connections
 from gateway.server.fast_path import FastPath, FastRequest, may_take
 from gateway.server.request_bounds import Phase
-from gateway.server.request_head import check_head, check_host, head_size, problem_of
+from gateway.server.request_head import check_handshake, check_head, check_host, head_size, problem_of
 from gateway.server.response_writer import Outbox, refusal_as_sent, whole_answer
 from gateway.server.uvicorn_private import HIGH_WATER_LIMIT
 
@@ -81,11 +80,14 @@ class BoundedHttp(BoundedConnection):
         if b"upgrade" in fields and self.parser.should_upgrade() and self._should_upgrade():
             if bounds.unanswered:
                 raise Problem("validation", "Open a WebSocket on a connection of its own.")
+            check_handshake(fields)
             self._upgrades = True
         bounds.headers()
         if self._upgrades:
             return
-        if bounds.unanswered == 1 and version == "1.1" and not self.flow.write_paused and may_take(fields):
+        fast = bounds.unanswered == 1 and version == "1.1" and not self.flow.write_paused
+        # A header on several lines, as proxies add X-Forwarded-For, is one value by ASGI alone.
+        if fast and len(fields) == len(headers) and may_take(fields):
             self._fast_route = self._fast_path.find(method, self.url, fields)
         if self._fast_route is None:
             self._start_by_asgi(version, method, b"")
@@ -183,8 +185,7 @@ class BoundedHttp(BoundedConnection):
     # --- requests by ASGI ---
 
     def _start_by_asgi(self, version: str, method: bytes, body: bytes) -> None:
-        target = httptools.parse_url(self.url)
-        raw_path = target.path or b"/"
+        raw_path, query = split_target(self.url)
         path = raw_path.decode("ascii")
         scope: Any = {
             "type": "http",
@@ -197,7 +198,7 @@ class BoundedHttp(BoundedConnection):
             "root_path": self.root_path,
             "path": unquote(path) if "%" in path else path,
             "raw_path": raw_path,
-            "query_string": target.query or b"",
+            "query_string": query,
             "headers": self.headers,
             "state": self.app_state.copy(),
         }

@@ -50,6 +50,12 @@ def check_head(
             raise Problem("validation", f"Send {', '.join(repeated)} once.")
 
 
+def check_handshake(fields: Mapping[bytes, bytes]) -> None:
+    """Passes the head of a WebSocket handshake, which has no body. Raises Problem `validation`."""
+    if b"transfer-encoding" in fields or fields.get(b"content-length", b"0").strip(b"0"):
+        raise Problem("validation", "The handshake of a WebSocket has no body.")
+
+
 def head_size(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> int:
     """Bytes of a head, without blanks that a parser has taken away."""
     return len(target) + sum(len(name) + len(value) + _LINE_BYTES for name, value in headers)

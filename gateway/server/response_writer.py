@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from functools import lru_cache
 
-from gateway.http.exchange import NO_STORE, Header
-from gateway.http.problems import EncodedProblem
+from gateway.http.exchange import NO_STORE, Header, request_id_of
+from gateway.http.problems import EncodedProblem, Problem
 from gateway.server.uvicorn_private import STATUS_LINE
 
 
@@ -47,6 +47,19 @@ def refusal_as_sent(refusal: EncodedProblem, servers: list[Header], request_id: 
         request_id,
         refusal.body,
     )
+
+
+def final_problem(problem: Problem, servers: list[Header]) -> bytes:
+    """The response that a connection ends with because of a problem."""
+    body = problem.body()
+    headers = [
+        *problem.headers(),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id_of(None)),
+        (b"cache-control", b"no-store"),
+        (b"connection", b"close"),
+    ]
+    return whole_answer(problem.status, servers, headers, body)
 
 
 @lru_cache(maxsize=16)

@@ -11,10 +11,13 @@ import logging
 import socket
 from typing import Any, cast
 
+from websockets.exceptions import HeaderLineTooLong, TooManyHeaders
 from websockets.http11 import Request
 from websockets.protocol import State
 
+from gateway.http.problems import Problem
 from gateway.server.connections import Connections, Lease
+from gateway.server.response_writer import final_problem
 from gateway.server.uvicorn_private import WebSocketsSansIOProtocol
 
 MAX_MESSAGE = 64 * 1024
@@ -98,6 +101,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
                 break
             start, self._read = self._read, min(self._read + _PIECE, len(unread))
             super().data_received(unread[start : self._read])
+            if self.conn.handshake_exc is not None and not self.handshake_initiated:
+                self._refuse_handshake(self.conn.handshake_exc)
         if self.transport.is_closing():
             self._unread, self._read = b"", 0
         elif self._read < len(unread):
@@ -107,6 +112,17 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         elif not self.read_paused:
             self._unread, self._read = b"", 0
             self.transport.resume_reading()
+
+    def _refuse_handshake(self, error: Exception) -> None:
+        """Responds to a handshake that the parser does not accept, of which uvicorn does not notice."""
+        self.handshake_initiated = self.close_sent = True
+        if isinstance(error, HeaderLineTooLong | TooManyHeaders):
+            problem = Problem("headers_too_large", f"The handshake of a WebSocket: {error}.")
+        else:
+            problem = Problem("validation", "This is not the handshake of a WebSocket: check its headers.")
+        self.transport.write(final_problem(problem, self.default_headers))
+        self.transport.close()
+        self.abort_soon()
 
     async def receive(self) -> Any:
         message = await self.queue.get()

@@ -79,7 +79,7 @@ class TicketRoutes:
         if not_modified(exchange.headers.get(b"if-none-match"), etag):
             exchange.respond_cacheable(304, b"", headers)
             return
-        pdf = await self._renderer.render(ticket)
+        pdf = await self._renderer.render(ticket, etag, caller.user_id)
         headers.append((b"content-disposition", _attached(file_name(ticket))))
         exchange.respond_cacheable(200, pdf, headers, media_type.encode())
 

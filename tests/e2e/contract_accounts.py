@@ -78,7 +78,11 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     [token] = set(re.findall(r"#/email/undo/([\w-]+)", notice["text"]))
     assert (await nobody("POST /api/email/undo", json={"token": token})).status_code == 204
     await nobody.refused("POST /api/email/undo", 400, "validation", json={"token": token})
-    assert (await grace("GET /api/me")).status_code == 401
+
+    async def logged_out() -> bool:
+        return (await grace("GET /api/me")).status_code == 401
+
+    await everywhere(logged_out, "an undone change of the address ends every login")
     for address in ("grace@example.com", "unknown@example.com"):
         told = await nobody("POST /api/password/forgot", json={"email": address})
         assert (told.status_code, told.content) == (202, b"")

@@ -218,6 +218,11 @@ REFUSED: dict[str, tuple[int, str, Made]] = {
 }
 FINE: dict[str, Made] = {
     "an absolute address": lambda c: c.request("GET", f"http://aisle{c.show}"),
+    "an absolute address without port": lambda c: c.request("GET", f"http://aisle:{c.show}"),
+    "an absolute address of a rare name": lambda c: c.request("GET", f"http://a~i_s%6Ce{c.show}"),
+    "an absolute address after a request": lambda c: (
+        c.request("GET", "/") + c.request("GET", f"http://[::1]:{c.show}")
+    ),
     "a body on GET, hot": lambda c: c.request("GET", c.show, "Content-Length: 2", body=b"{}"),
     "a body on GET, cold": lambda c: c.request("GET", "/health/live", "Content-Length: 2", body=b"{}"),
     "empty lines before": lambda c: b"\r\n\r\n" + c.request("GET", c.show),

@@ -44,6 +44,34 @@ async def test_what_is_not_right_is_told_so(customer: Customer, status: int, cod
     assert live.status == 200
 
 
+HANDSHAKE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status", "code"),
+    [
+        ([f"X-{number}: a" for number in range(200)], b"", 431, "headers_too_large"),
+        (["X: " + "a" * 9000], b"", 431, "headers_too_large"),
+        (["Content-Length: 5"], b"hello", 400, "validation"),
+        ([CHUNKED], b"0\r\n\r\n", 400, "validation"),
+    ],
+    ids=["many headers", "a long header", "a body", "chunks"],
+)
+async def test_a_refused_handshake_ends_the_connection(
+    customer: Customer, headers: list[str], body: bytes, status: int, code: str
+) -> None:
+    async with customer.connect() as wire:
+        wire.writer.write(customer.request("GET", f"{customer.show}/live", *HANDSHAKE, *headers, body=body))
+        answer = await wire.answer()
+        assert (answer.status, answer.code) == (status, code)
+        assert await wire.closed()
+
+
 @pytest.mark.parametrize("made", FINE.values(), ids=FINE)
 async def test_what_is_unusual_but_right_is_answered(customer: Customer, made: Made) -> None:
     assert (await customer.sends(made(customer))).status == 200

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
+from gateway.accounts import passwords
 from gateway.accounts.names import normal_name
 from runtime.settings import Settings
 from tests.integration.accounts import bearer, log_in, sign_up
@@ -68,6 +69,33 @@ async def test_new_addresses_are_counted_like_sign_ups(client: httpx.AsyncClient
         (await client.patch("/api/me", json=change, headers=headers)).status_code for change in changes
     ]
     assert statuses == [200] * 10 + [429] * 2
+
+
+async def test_tags_of_an_address_share_its_limit(client: httpx.AsyncClient) -> None:
+    emails = [f"ada+{n}@example.com" for n in range(12)]
+    statuses = [
+        (
+            await client.post(
+                "/api/signup", json={"username": f"ada{n}", "email": email, "password": PASSWORD}
+            )
+        ).status_code
+        for n, email in enumerate(emails)
+    ]
+    assert statuses == [201] * 10 + [429] * 2
+    other = {"username": "charles", "email": "charles+a@example.com", "password": PASSWORD}
+    assert (await client.post("/api/signup", json=other)).status_code == 201
+
+
+async def test_an_attempt_in_a_full_queue_is_not_counted(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sign_up(client)
+    monkeypatch.setattr(passwords, "_MAX_PENDING", 0)
+    for _ in range(12):
+        answer = await client.post("/api/login", json={"username": "ada", "password": PASSWORD})
+        assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+    monkeypatch.undo()
+    await log_in(client)
 
 
 @pytest.mark.parametrize(

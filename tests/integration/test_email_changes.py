@@ -172,3 +172,55 @@ async def test_a_deleted_account_leaves_no_address_behind(server: Server, client
     for table in ("email_confirmations", "email_undos"):
         assert not await server.sql(f"SELECT FROM {table}")
     await sign_up(client)
+
+
+@pytest.mark.parametrize("how", ["change", "reset"])
+async def test_a_new_password_withdraws_a_pending_change(
+    server: Server, client: httpx.AsyncClient, how: str
+) -> None:
+    await sign_up(client)
+    welcome = await last_token(server, "welcome")
+    access = (await log_in(client))["access"]
+    await ask(client, "thief@example.com", access)
+    if how == "change":
+        new = {"password": "another one of 21", "old_password": PASSWORD}
+        assert (await client.patch("/api/me", json=new, headers=bearer(access))).status_code == 200
+    else:
+        await client.post("/api/password/forgot", json={"email": ADA["email"]})
+        new = {"password": "another one of 21", "token": await last_token(server, "password_reset")}
+        assert (await client.post("/api/password/reset", json=new)).status_code == 204
+    assert (await use(client, "confirm", await last_token(server, "email_confirmation"))).status_code == 400
+    assert (await use(client, "confirm", welcome)).status_code == 400, "it was replaced by the later link"
+
+
+async def test_a_new_password_keeps_the_link_that_confirms_the_address(
+    server: Server, client: httpx.AsyncClient
+) -> None:
+    await sign_up(client)
+    headers = bearer((await log_in(client))["access"])
+    new = {"password": "another one of 21", "old_password": PASSWORD}
+    assert (await client.patch("/api/me", json=new, headers=headers)).status_code == 200
+    assert (await use(client, "confirm", await last_token(server, "welcome"))).status_code == 204
+
+
+async def test_a_password_and_an_address_can_change_together(
+    server: Server, client: httpx.AsyncClient
+) -> None:
+    await sign_up(client)
+    headers = bearer((await log_in(client))["access"])
+    new = NEW | {"password": "another one of 21"}
+    assert (await client.patch("/api/me", json=new, headers=headers)).status_code == 200
+    assert (await use(client, "confirm", await last_token(server, "email_confirmation"))).status_code == 204
+    await log_in(client, NEW["email"], "another one of 21")
+
+
+async def test_an_account_that_was_deactivated_has_no_pending_change(
+    server: Server, client: httpx.AsyncClient
+) -> None:
+    user = await sign_up(client)
+    await ask(client, "thief@example.com", (await log_in(client))["access"])
+    admin = bearer(server.token(999, role="admin"))
+    for active in (False, True):
+        answer = await client.patch(f"/api/users/{user['id']}", json={"active": active}, headers=admin)
+        assert answer.status_code == 200, answer.text
+    assert (await use(client, "confirm", await last_token(server, "email_confirmation"))).status_code == 400

@@ -143,6 +143,19 @@ async def test_clients_behind_a_trusted_proxy_are_limited_separately(serve: Serv
             assert (response.status_code == 429) is limited
 
 
+async def test_each_proxy_may_add_a_line_of_its_own(serve: Serve) -> None:
+    trusted = (ipaddress.ip_network("127.0.0.0/8"),)
+    async with (
+        serve(rate_limit_address=1, trusted_proxies=trusted) as server,
+        server.client() as client,
+    ):
+        for path in ("/api/movies", "/api/shows/1/seats", "/"):
+            for n in range(10):
+                lines = [("X-Forwarded-For", f"198.51.100.{n}"), ("X-Forwarded-For", "127.0.0.9")]
+                response = await client.get(path, headers=lines)
+                assert response.status_code != 429, f"client {n} of {path}"
+
+
 async def test_limits_can_be_disabled(serve: Serve) -> None:
     async with serve(rate_limits=False, rate_limit_address=1) as server, server.client() as client:
         assert {(await wrong(client)).status_code for _ in range(12)} == {401}

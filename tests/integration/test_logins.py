@@ -186,6 +186,49 @@ async def test_a_login_by_the_old_password_does_not_outlive_a_change_on_its_way(
     assert not await server.sql("SELECT FROM logins")
 
 
+async def test_a_reset_link_waits_for_a_change_of_the_address(
+    server: Server, client: httpx.AsyncClient
+) -> None:
+    user = await sign_up(client)
+    changer = await asyncpg.connect(server.settings.database_url)
+    change = changer.transaction()
+    await change.start()
+    await changer.execute("SELECT FROM users WHERE user_id = $1 FOR NO KEY UPDATE", user["id"])
+    asking = asyncio.create_task(client.post("/api/password/forgot", json={"email": ADA["email"]}))
+    while not await server.sql("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+        assert not asking.done()
+        await asyncio.sleep(0.02)
+    await changer.execute("UPDATE users SET email = 'other@example.com' WHERE user_id = $1", user["id"])
+    await change.commit()
+    await changer.close()
+    assert (await asking).status_code == 202
+    assert not await server.sql("SELECT FROM password_resets")
+    assert not await server.sql("SELECT FROM letters_wanted WHERE kind = 'password_reset'")
+
+
+async def test_an_account_is_not_deleted_by_a_password_that_changes_meanwhile(
+    server: Server, client: httpx.AsyncClient
+) -> None:
+    user = await sign_up(client)
+    headers = bearer((await log_in(client))["access"])
+    changer = await asyncpg.connect(server.settings.database_url)
+    change = changer.transaction()
+    await change.start()
+    await changer.execute("SELECT FROM users WHERE user_id = $1 FOR NO KEY UPDATE", user["id"])
+    deleting = asyncio.create_task(
+        client.request("DELETE", "/api/me", json={"password": PASSWORD}, headers=headers)
+    )
+    while not await server.sql("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+        assert not deleting.done()
+        await asyncio.sleep(0.02)
+    await changer.execute("UPDATE users SET password_hash = 'another' WHERE user_id = $1", user["id"])
+    await change.commit()
+    await changer.close()
+    answer = await deleting
+    assert (answer.status_code, answer.json()["code"]) == (401, "bad_credentials")
+    assert await server.sql("SELECT FROM users WHERE user_id = $1 AND active", user["id"])
+
+
 async def test_of_concurrent_password_changes_one_succeeds(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     headers = bearer((await log_in(client))["access"])

@@ -202,6 +202,11 @@ async def test_an_invalid_query_is_rejected(post: InboxFixture, query: str) -> N
         ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}, 403),
         ("127.0.0.1", {"Forwarded": "for=192.0.2.7"}, 403),
         ("127.0.0.1", {"Via": "1.1 proxy"}, 403),
+        ("127.0.0.1", {"X-Forwarded-Server": "front"}, 403),
+        ("127.0.0.1", {"X-Original-Host": "tickets.example"}, 403),
+        ("127.0.0.1", {"CF-Connecting-IP": "192.0.2.7"}, 403),
+        ("127.0.0.1", {"True-Client-IP": "192.0.2.7"}, 403),
+        ("127.0.0.1", {"X-Request-Id": "a1", "Viable": "yes"}, 200),
         ("127.0.0.9", {}, 403),
         ("127.0.0.1", {"Host": "localhost:8400"}, 200),
         ("::1", {"Host": "[::1]:8400"}, 200),
@@ -222,6 +227,15 @@ async def test_the_inbox_serves_only_this_machine(
 ) -> None:
     async with post.client(address) as client:
         assert (await client.get("/inbox", headers=headers)).status_code == status
+
+
+async def test_a_proxy_without_headers_is_known_by_its_version(post: InboxFixture) -> None:
+    async def by_http_1_0(scope: Any, receive: Any, send: Any) -> None:
+        await post.app(scope | {"http_version": "1.0"}, receive, send)
+
+    transport = httpx.ASGITransport(by_http_1_0, client=("127.0.0.1", 5))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+        assert (await client.get("/inbox")).status_code == 403
 
 
 async def test_an_unused_inbox_is_empty(tmp_path: Path) -> None:

@@ -142,8 +142,8 @@ async def test_a_full_ticket_queue_does_not_block_other_requests(
 
     monkeypatch.setattr(ticket_printing, "MAX_PENDING", 2)
     monkeypatch.setattr(ticket_printing, "render_ticket", slowly)
-    booking = await booked(customer, show, "A1")
-    waiting = [asyncio.create_task(customer.get(f"{booking}/ticket.pdf")) for _ in range(3)]
+    bookings = [await booked(customer, show, seat) for seat in ("A1", "A3", "A4")]
+    waiting = [asyncio.create_task(customer.get(f"{booking}/ticket.pdf")) for booking in bookings]
     try:
         done, pending = await asyncio.wait(waiting, timeout=30, return_when=asyncio.FIRST_COMPLETED)
         (refused,) = [task.result() for task in done]
@@ -153,3 +153,38 @@ async def test_a_full_ticket_queue_does_not_block_other_requests(
     finally:
         go_on.set()
     assert [(await task).status_code for task in pending] == [200, 200]
+
+
+@pytest.mark.parametrize(("of_account", "status"), [(10, [200] * 3), (2, [200, 200, 429])])
+async def test_one_customer_leaves_room_in_the_ticket_queue(
+    server: Server,
+    customer: httpx.AsyncClient,
+    show: str,
+    monkeypatch: pytest.MonkeyPatch,
+    of_account: int,
+    status: list[int],
+) -> None:
+    go_on = threading.Event()
+    rendered = []
+
+    def slowly(ticket: Ticket) -> bytes:
+        assert go_on.wait(30)
+        rendered.append(ticket)
+        return render_ticket(ticket)
+
+    monkeypatch.setattr(ticket_printing, "MAX_PENDING", 4)
+    monkeypatch.setattr(ticket_printing, "MAX_PENDING_OF_ACCOUNT", of_account)
+    monkeypatch.setattr(ticket_printing, "render_ticket", slowly)
+    bookings = [await booked(customer, show, seat) for seat in ("A1", "A2", "A3")]
+    async with server.client(2) as other:
+        of_other = await booked(other, show, "A4")
+        requests = [customer.get(f"{booking}/ticket.pdf") for booking in bookings for _ in range(5)]
+        tasks = [asyncio.create_task(request) for request in [*requests, other.get(f"{of_other}/ticket.pdf")]]
+        try:
+            await asyncio.wait(tasks, timeout=0.5)
+        finally:
+            go_on.set()
+        answers = [(await task).status_code for task in tasks]
+    assert answers[-1] == 200, "another customer"
+    assert sorted(answers[:-1]) == sorted(status * 5)
+    assert len(rendered) == status.count(200) + 1, "the same ticket is rendered once"
