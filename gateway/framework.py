@@ -12,6 +12,7 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from gateway.accounts.attempts import provide_account_limits
 from gateway.accounts.email_changes import EmailChanges
+from gateway.accounts.hash_turns import HashTurns
 from gateway.accounts.logins import Logins
 from gateway.accounts.password_resets import PasswordResets
 from gateway.accounts.routes import account_routes
@@ -73,6 +74,7 @@ def build_framework(
     provided = {
         "tokens": tokens,
         "rate_limits": rate_limits,
+        "hash_turns": HashTurns(),
         "users": users,
         "logins": logins,
         "password_resets": password_resets,

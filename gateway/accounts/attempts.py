@@ -13,6 +13,7 @@ from typing import Any, cast
 from litestar import Request
 from litestar.di import NamedDependency
 
+from gateway.accounts.hash_turns import HashTurns
 from gateway.accounts.names import mailbox, normal_name
 from gateway.http.client_address import ADDRESS_KEY
 from gateway.http.problems import Problem
@@ -22,8 +23,9 @@ from gateway.limits.rate_limits import RateLimits
 class AccountLimits:
     """Rate limits for one request that hashes a password or sends an e-mail."""
 
-    def __init__(self, limits: RateLimits, address: str) -> None:
+    def __init__(self, limits: RateLimits, turns: HashTurns, address: str) -> None:
         self._limits = limits
+        self._turns = turns
         self._address = address
 
     async def count_email(self, kind: str, email: str) -> None:
@@ -45,7 +47,8 @@ class AccountLimits:
         """
         await self.count(kind, account)
         try:
-            yield
+            async with self._turns.of(self._address):
+                yield
         except Problem as problem:
             if problem.code == "overloaded":  # nothing was verified
                 await self._refund(kind, account)
@@ -59,11 +62,13 @@ class AccountLimits:
 
 
 def provide_account_limits(
-    request: Request[Any, Any, Any], rate_limits: NamedDependency[RateLimits]
+    request: Request[Any, Any, Any],
+    rate_limits: NamedDependency[RateLimits],
+    hash_turns: NamedDependency[HashTurns],
 ) -> AccountLimits:
     """The rate limits for the client of a request."""
     scope = cast("dict[str, Any]", request.scope)
-    return AccountLimits(rate_limits, scope[ADDRESS_KEY])
+    return AccountLimits(rate_limits, hash_turns, scope[ADDRESS_KEY])
 
 
 def _key(kind: str, account: str) -> str:
