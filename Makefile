@@ -75,7 +75,7 @@ unit: dev  ## tests without servers
 
 quick: lint types  ## before each commit: lint, types and the unit tests but the slow ones, on two cores
 	@$(BIN)/python -m pytest --quiet tests/unit -m "not slow" --hypothesis-profile=quick --numprocesses=2 \
-	  -p no:schemathesis -p no:faker -p no:locust $(ARGS)
+	  -p no:schemathesis -p no:faker -p no:locust --ignore-glob='*/test_loadtest_*' $(ARGS)
 
 integration: dev  ## tests of single parts on real servers
 	@$(BIN)/python -m pytest --quiet tests/integration $(ARGS)
