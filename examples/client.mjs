@@ -129,6 +129,16 @@ export class Aisle {
     return this.#decide(`/api/bookings/${bookingId}/confirm`, key);
   }
 
+  /** A hold that lasts longer: by its own length from now, at most until 30 minutes after it was made. */
+  extend(bookingId, key) {
+    return this.#decide(`/api/bookings/${bookingId}/extend`, key);
+  }
+
+  /** The same booking with other seats, as many; refused, it keeps its own. */
+  changeSeats(bookingId, key, seats) {
+    return this.#decide(`/api/bookings/${bookingId}/seats`, key, { seats });
+  }
+
   cancel(bookingId, key) {
     return this.#decide(`/api/bookings/${bookingId}/cancel`, key);
   }
@@ -139,10 +149,13 @@ export class Aisle {
 
   /** The booking as decided. Throws Refused for a no, Undecided when neither is known after GIVE_UP_MS. */
   async #decide(path, key, body) {
+    const deadline = Date.now() + GIVE_UP_MS;
     const headers = { "Idempotency-Key": key, Prefer: "wait=10" };
     let answer = await this.#send(path, { method: "POST", headers, body });
-    while (answer.status === "pending") // a 202: it will be decided, whatever crashes
+    while (answer.status === "pending") { // a 202: it will be decided, whatever crashes
+      if (Date.now() > deadline) throw new Undecided(`${path}: ${answer.command} is pending`);
       answer = await this.#send(`/api/commands/${answer.command}`, { headers: { Prefer: "wait=10" } });
+    }
     if (answer.status === "refused") throw new Refused(answer.problem.status, answer.problem);
     return answer.booking ?? answer;
   }

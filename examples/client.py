@@ -36,13 +36,17 @@ TRY_AGAIN = (429, 500, 502, 503, 504)  # with the same key: nothing happens twic
 
 
 class Refused(Exception):
-    """An answer that stays as it is. `code` is stable, `detail` is for people, `seats` are the seats at fault."""
+    """An answer that stays as it is. `code` is stable, `detail` is for people, `seats` are the seats at fault.
+
+    `yours` are the customer's own bookings that are in the way: confirm, change or cancel one of them.
+    """
 
     def __init__(self, status: int, problem: Json, retry_after_s: float = 0) -> None:
         super().__init__(f"{status} {problem.get('code')}: {problem.get('detail')}")
         self.status, self.retry_after_s = status, retry_after_s
         self.code: str = problem.get("code", "")
         self.seats: list[str] = problem.get("seats", [])
+        self.yours: list[Json] = problem.get("yours", [])
 
 
 class Undecided(Exception):
@@ -113,7 +117,7 @@ class SeatMap:
 
 
 class Aisle:
-    """What a customer can do: `async with Aisle(url, username, password) as aisle`."""
+    """The calls of a customer: `async with Aisle(url, username, password) as aisle`."""
 
     def __init__(self, url: str, username: str, password: str) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT)
@@ -133,6 +137,14 @@ class Aisle:
     async def confirm(self, booking_id: str, key: str) -> Json:
         return await self._decide(f"/api/bookings/{booking_id}/confirm", key)
 
+    async def extend(self, booking_id: str, key: str) -> Json:
+        """A hold that lasts longer: by its own length from now, at most until 30 minutes after it was made."""
+        return await self._decide(f"/api/bookings/{booking_id}/extend", key)
+
+    async def change_seats(self, booking_id: str, key: str, seats: list[str]) -> Json:
+        """The same booking with other seats, as many; refused, it keeps its own."""
+        return await self._decide(f"/api/bookings/{booking_id}/seats", key, {"seats": seats})
+
     async def cancel(self, booking_id: str, key: str) -> Json:
         return await self._decide(f"/api/bookings/{booking_id}/cancel", key)
 
@@ -141,8 +153,11 @@ class Aisle:
 
     async def _decide(self, path: str, key: str, body: Json | None = None) -> Json:
         """The booking as decided. Raises Refused for a no, Undecided when neither is known after GIVE_UP_S."""
+        deadline = time.monotonic() + GIVE_UP_S
         answer = await self._send("POST", path, body, {"Idempotency-Key": key, "Prefer": "wait=10"})
         while answer.get("status") == "pending":  # a 202: it will be decided, whatever crashes
+            if time.monotonic() > deadline:
+                raise Undecided(f"{path}: {answer['command']} is pending")
             path = f"/api/commands/{answer['command']}"
             answer = await self._send("GET", path, headers={"Prefer": "wait=10"})
         if answer["status"] == "refused":

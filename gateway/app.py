@@ -11,10 +11,13 @@ from gateway.accounts.email_changes import EmailChanges
 from gateway.accounts.logins import Logins
 from gateway.accounts.password_resets import PasswordResets
 from gateway.accounts.passwords import Passwords
+from gateway.accounts.session_cookies import SessionCookies
 from gateway.accounts.users import Users
 from gateway.asgi import Dispatcher, FastPath
 from gateway.auth.access_tokens import Tokens
 from gateway.auth.revocation import Revocations
+from gateway.bookings.remarks import Remarks
+from gateway.bookings.seat_requests import SeatRequests
 from gateway.catalogue.movies import Movies
 from gateway.catalogue.reading import CatalogueRoutes
 from gateway.catalogue.response_cache import ResponseCache
@@ -32,12 +35,14 @@ from gateway.commands.pending import PendingRequests
 from gateway.commands.replies import ReplyListener
 from gateway.commands.sender import CommandSender
 from gateway.commands.stored_responses import StoredResponses
+from gateway.commands.tracing import RequestTracing
 from gateway.fast_routes import FastRoutes
 from gateway.framework import build_framework
 from gateway.health import Health
 from gateway.http.client_address import ClientAddresses
 from gateway.http.cors import Cors
 from gateway.http.exchange import App
+from gateway.http.origins import Origins
 from gateway.http.security_headers import headers_for
 from gateway.inbox.routes import FromThisMachine, inbox_routes
 from gateway.limits.admission import AdmissionControl
@@ -45,7 +50,6 @@ from gateway.limits.rate_limits import RateLimits
 from gateway.live.customer_sockets import CustomerSockets
 from gateway.live.event_stream import EventStream
 from gateway.live.logins import SocketLogins
-from gateway.live.origins import Origins
 from gateway.live.routes import LiveRoutes
 from gateway.live.seat_map_sockets import SeatMapSockets
 from gateway.live.socket_limits import SocketLimits
@@ -54,11 +58,15 @@ from gateway.metrics import GatewayMetrics
 from gateway.reports.figures import ReportFigures
 from gateway.reports.query import ReportReader
 from gateway.seat_maps.cache import SeatMapCache
+from gateway.seat_maps.labels import SeatLabels
 from gateway.seat_maps.store import SeatMapStore
 from gateway.server.connections import Connections, uncounted
 from gateway.server.freed_memory import give_back_memory
 from gateway.server.serve import listener_for, serve_app
-from gateway.site.pages import FrontPage
+from gateway.site.assets import load_assets
+from gateway.site.error_pages import ErrorPages
+from gateway.site.rendering import Renderer
+from gateway.site.routes import SiteParts, site_routes
 from gateway.tickets.renderer import TicketRenderer
 from gateway.tickets.routes import TicketRoutes
 from runtime import postgres, redis
@@ -67,6 +75,7 @@ from runtime.metrics_server import serve_metrics
 from runtime.open_files import OpenFiles, raise_limit
 from runtime.process import settle_gc
 from runtime.settings import SettingError, Settings
+from runtime.tracing import open_tracing
 from schemas.wire import COMMANDS_TOPIC
 
 SERVICE = "gateway"
@@ -82,9 +91,10 @@ class Gateway(NamedTuple):
     fast_path: FastPath
     tasks: list[asyncio.Task[Any]]
     metrics: GatewayMetrics
+    pools: dict[str, postgres.Pool]
     connections: Connections
-    end_waits: Callable[[], None]
-    """Answers every request that waits for a decision with 202, when shutdown leaves no more time to wait."""
+    time_out_pending: Callable[[], None]
+    """Answers every pending request with 202, when shutdown leaves no more time to wait."""
 
 
 async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = False) -> None:
@@ -92,7 +102,9 @@ async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = Fals
     with listener_for(settings) as listener:
         async with (
             open_gateway(settings) as gateway,
-            serve_metrics(settings, SERVICE, gateway.metrics) if metrics else contextlib.nullcontext(),
+            serve_metrics(settings, SERVICE, gateway.metrics, gateway.pools)
+            if metrics
+            else contextlib.nullcontext(),
         ):
             settle_gc()
             headers = headers_for(settings.public_url, settings.cors_origins)
@@ -101,7 +113,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, metrics: bool = Fals
                 listener,
                 stop,
                 gateway.tasks,
-                gateway.end_waits,
+                gateway.time_out_pending,
                 gateway.fast_path,
                 gateway.connections,
                 headers,
@@ -116,6 +128,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             "AISLE_DATABASE_URL and AISLE_REDIS_URL: a gateway needs both; 'aisle up' sets them"
         )
     async with contextlib.AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(open_tracing(settings, SERVICE))
+        tracing = None if opened is None else RequestTracing(opened, settings.trace_ratio)
         log = await open_log(settings.kafka, settings.database_url)
         stack.push_async_callback(log.close)
         pool = await postgres.create_pool(
@@ -149,16 +163,28 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         rate_limits = RateLimits(redis_client, settings)
         hold_limit = HoldLimit(rate_limits.holds, pool)
         commands = CommandSender(
-            pool, appender, pending, admission, LogEnds(log), rate_limits.commands, hold_limit
+            pool, appender, pending, admission, LogEnds(log), rate_limits.commands, hold_limit, tracing
         )
+        remarks, seat_labels = Remarks(pool), SeatLabels(seat_maps)
+        seat_requests = SeatRequests(pool, commands, remarks, seat_labels)
+        stack.push_async_callback(seat_requests.close)
         partitions = sorted(await log.bounds(COMMANDS_TOPIC))
         logins = Logins(pool)
-        show_maker = ShowMaker(pool, commands, appender, partitions, zones, settings.currency)
+        origins = Origins(settings.public_url, settings.cors_origins)
+        show_maker = ShowMaker(
+            pool,
+            commands,
+            appender,
+            partitions,
+            zones,
+            settings.currency,
+            carry_catalogue=log.outlives_database,
+        )
         movies, shows = Movies(pool, zones), Shows(pool, zones)
         stored_responses = StoredResponses(pool)
         response_cache = ResponseCache(pool, commands.answered_offsets)
         await response_cache.refresh()
-        show_changes = ShowChanges(commands, ShowRequests(pool), shows, response_cache, zones)
+        show_changes = ShowChanges(commands, ShowRequests(pool), shows, response_cache, zones, seat_labels)
         stack.push_async_callback(show_changes.close)
         reports_pool = await postgres.create_pool(
             settings.database_url,
@@ -169,10 +195,12 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         )
         stack.push_async_callback(reports_pool.close)
         figures = ReportFigures(reports_pool, zones)
+        assets = load_assets()
+        renderer = Renderer(assets, {"inbox": settings.smtp_url is None}, ("gateway.inbox",))
         inbox = []
         if settings.smtp_url is None:
             inbox = inbox_routes(
-                settings.home, FromThisMachine(settings.public_url, settings.trusted_proxies)
+                settings.home, FromThisMachine(settings.public_url, settings.trusted_proxies), renderer
             )
         ticket_renderer = TicketRenderer()
         stack.callback(ticket_renderer.close)
@@ -182,6 +210,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             rate_limits=rate_limits,
             users=Users(pool, passwords, revocations),
             logins=logins,
+            session_cookies=SessionCookies(settings.public_url),
+            origins=origins,
             password_resets=PasswordResets(pool, passwords, revocations),
             email_changes=EmailChanges(pool, revocations),
             movies=movies,
@@ -194,6 +224,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             reports=ReportReader(reports_pool, figures),
             stored_responses=stored_responses,
             health=Health(pool, log),
+            renderer=renderer,
             more_routes=inbox,
         )
         socket_logins = SocketLogins(tokens, revocations)
@@ -202,27 +233,42 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         live_seats = SeatMapSockets(seat_maps)
         live = LiveRoutes(
             show=live_seats.serve,
-            mine=CustomerSockets(socket_logins, socket_limits, commands, events),
+            mine=CustomerSockets(socket_logins, socket_limits, commands, seat_requests, events),
             events=StaffSockets(socket_logins, socket_limits, commands, events),
-            origins=Origins(settings.public_url, settings.cors_origins),
+            origins=origins,
             limits=socket_limits,
             rate=rate_limits.requests,
+        )
+        site = site_routes(
+            SiteParts(
+                assets=assets,
+                renderer=renderer,
+                response_cache=response_cache,
+                movies=movies,
+                shows=shows,
+                seat_maps=seat_maps,
+                zones=zones,
+                public_url=settings.public_url,
+            )
         )
         fast_routes = FastRoutes(
             tokens,
             commands,
+            seat_requests,
             pool,
             CatalogueRoutes(response_cache, movies, shows),
-            TicketRoutes(tokens, pool, ticket_renderer, settings.timezone),
+            TicketRoutes(tokens, pool, ticket_renderer, settings.timezone, settings.public_url),
             seat_maps,
             revocations,
-            FrontPage(response_cache, shows, embedded_inbox=settings.smtp_url is None),
+            site,
+            tracing,
         )
         addresses = ClientAddresses(settings.trusted_proxies)
         app: App = Dispatcher(fast_routes, live, framework, addresses, rate_limits.requests)
+        app = ErrorPages(app, renderer)
         if settings.cors_origins:
             app = Cors(app, settings.cors_origins)
-        metrics = GatewayMetrics(pending, admission, rate_limits.rejections)
+        metrics = GatewayMetrics(pending, admission, commands.decision_s, rate_limits.rejections)
         open_files = OpenFiles(raise_limit(), reserved=_RESERVED_FILES)
         open_files.log_allowed()
         fast_path = FastPath(
@@ -240,17 +286,20 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             _start(stack, "time zones", zones.watch()),
             _start(stack, "show changes", show_changes.watch()),
             _start(stack, "rate limits", rate_limits.report()),
-            _start(stack, "announced limits", rate_limits.listen()),
+            _start(stack, "strict limits", rate_limits.fetch()),
             _start(stack, "hold rejections", hold_limit.run()),
             _start(stack, "seat maps", seat_maps.run()),
             _start(stack, "live seats", live_seats.run()),
             _start(stack, "live events", events.run()),
             _start(stack, "live logins", socket_logins.watch()),
             _start(stack, "report figures", figures.run()),
-            _start(stack, "cleanup", remove_expired(logins, stored_responses)),
+            _start(stack, "cleanup", remove_expired(logins, stored_responses, remarks)),
             _start(stack, "open files", open_files.watch()),
         ]
-        yield Gateway(metrics.instrumented(app), fast_path, tasks, metrics, connections, pending.time_out_all)
+        pools = {"main": pool, "revocations": revocations_pool, "reports": reports_pool}
+        yield Gateway(
+            metrics.instrumented(app), fast_path, tasks, metrics, pools, connections, pending.time_out_all
+        )
 
 
 def _start(

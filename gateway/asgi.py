@@ -7,8 +7,10 @@ a connection hands over a whole request (server/http_protocol.py).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
+from gateway.catalogue.large_bodies import AT_END
 from gateway.fast_routes import FastRoute, FastRoutes
 from gateway.http.client_address import ADDRESS_KEY, ClientAddresses
 from gateway.http.errors import problem_for, unknown_path
@@ -63,7 +65,7 @@ class Dispatcher:
                 await _send_problem(problem, scope, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises Problem where no response has begun."""
+        """Serves an HTTP request. Raises Problem if no response has begun."""
         path = scope["path"]
         scope[ADDRESS_KEY] = address = self._client_address(scope["client"], scope["headers"])
         route = self._fast_routes.find(scope["method"], path)
@@ -86,7 +88,7 @@ class Dispatcher:
         response: asyncio.Future[tuple[int, list[Header], bytes]] = asyncio.get_running_loop().create_future()
 
         def respond(status: int, headers: list[Header], body: bytes) -> None:
-            if not response.done():  # else the server has stopped waiting
+            if not response.done():  # otherwise the server no longer waits, and has cancelled it
                 response.set_result((status, headers, body))
 
         exchange = Exchange(
@@ -110,7 +112,12 @@ class Dispatcher:
         request_id = request_id_of(given)
         method = scope["method"]
         # uvicorn leaves the body of a response to HEAD out by itself.
-        changed = {"aisle.request_id": request_id.decode(), "method": _FRAMEWORK_METHOD.get(method, method)}
+        at_end = contextlib.ExitStack()
+        changed = {
+            "aisle.request_id": request_id.decode(),
+            "method": _FRAMEWORK_METHOD.get(method, method),
+            AT_END: at_end,
+        }
         started = methods_sent = False
 
         async def send_response(message: dict[str, Any]) -> None:
@@ -126,7 +133,8 @@ class Dispatcher:
             await send(message)
 
         try:
-            await self._framework({**scope, **changed}, receive, send_response)
+            with at_end:
+                await self._framework({**scope, **changed}, receive, send_response)
         except Exception as error:
             problem = problem_for(error, request_id.decode(), method, scope["path"])
             if started:
@@ -143,7 +151,7 @@ class FastPath:
     _METHODS = (b"GET", b"POST", b"DELETE")
     _MAX_CACHED = 10_000
     _MAX_CACHED_TARGET = 64
-    """Bytes: the longest target below a show is shorter, and an unknown one has any length."""
+    """Bytes. Every target below a show is shorter; an unknown target may have any length."""
 
     def __init__(
         self,
@@ -187,7 +195,7 @@ class FastPath:
         return route
 
     def rejection(self, route: FastRoute) -> EncodedProblem | None:
-        """The problem that load shedding rejects the request with now, whatever it says; None admits it."""
+        """The problem with which load shedding rejects the request now, whatever its content; None admits it."""
         rejection = None if route.rejection is None else route.rejection()
         if rejection is not None:
             self._metrics.request_rejected(route.label, rejection.status)

@@ -1,6 +1,6 @@
 """The fast routes: one table of paths, methods, handlers, metric labels and admission control.
 
-A fast route is found by its path before the framework is asked. Its handler gets a whole request: it responds at
+A fast route is found by its path before the framework is tried. Its handler gets a whole request: it responds at
 once, keeps the exchange and responds later, or returns a coroutine that does. Other requests go to the framework.
 """
 
@@ -16,8 +16,10 @@ from gateway.auth.access_tokens import Tokens
 from gateway.auth.revocation import Revocations, RevocationsOutdated
 from gateway.bookings.reads import ReadRoutes
 from gateway.bookings.routes import BookingRoutes
+from gateway.bookings.seat_requests import SeatRequests
 from gateway.catalogue.reading import CatalogueRoutes
 from gateway.commands.sender import CommandSender
+from gateway.commands.tracing import RequestTracing
 from gateway.http.errors import problem_for
 from gateway.http.exchange import Exchange
 from gateway.http.integers import read_integer
@@ -26,7 +28,7 @@ from gateway.http.negotiation import check_accept
 from gateway.http.problems import EncodedProblem
 from gateway.seat_maps.cache import SeatMapCache
 from gateway.seat_maps.routes import SeatMapRoutes
-from gateway.site.pages import FrontPage
+from gateway.site.routes import Site
 from gateway.tickets.routes import TicketRoutes
 from schemas.ids import MAX_SHOW_ID, MAX_USER_ID
 
@@ -41,14 +43,14 @@ class TableRow(NamedTuple):
 
     method: str
     path: str
-    """`/`, `/api/…` without a parameter, `/api/group/{parameter}` or `/api/group/{parameter}/action`."""
+    """`/api/…` without a parameter, `/api/group/{parameter}` or `/api/group/{parameter}/action`."""
     handler: Callable[..., Coroutine[Any, Any, None] | None]
     label: str
     """The route label of its metrics."""
     json: bool = True
     """Whether the response is JSON, which the client has to accept."""
     admission: bool = False
-    """Whether load shedding may reject it before it is looked at. Its parameter is a show."""
+    """Whether load shedding may reject it before it is parsed. Its parameter is a show."""
 
 
 class FastRoute(NamedTuple):
@@ -58,7 +60,7 @@ class FastRoute(NamedTuple):
     label: str
     json: bool
     rejection: Callable[[], EncodedProblem | None] | None = None
-    """Returns the problem that load shedding rejects the request with now; None admits it."""
+    """Returns the problem with which load shedding rejects the request now; None admits it."""
 
 
 class _Path(NamedTuple):
@@ -70,30 +72,39 @@ class _Path(NamedTuple):
 
 
 class FastRoutes:
-    """Finds and runs the fast routes: bookings, seat maps, reads, catalogue, tickets and the front page."""
+    """Finds and runs the fast routes: bookings, seat maps, reads, catalogue, tickets and the site's pages."""
 
     def __init__(
         self,
         tokens: Tokens,
         commands: CommandSender,
+        seat_requests: SeatRequests,
         pool: Any,
         catalogue: CatalogueRoutes,
         tickets: TicketRoutes,
         seat_maps: SeatMapCache,
         revocations: Revocations,
-        front_page: FrontPage,
+        site: Site,
+        tracing: RequestTracing | None = None,
     ) -> None:
-        bookings = BookingRoutes(tokens, commands)
-        reads = ReadRoutes(tokens, commands, pool, seat_maps)
+        bookings = BookingRoutes(tokens, commands, seat_requests, tracing)
+        reads = ReadRoutes(tokens, commands, pool, seat_requests.remarks, seat_maps)
         seats = SeatMapRoutes(seat_maps)
         table = (
             TableRow("POST", "/api/shows/{show_id}/bookings", bookings.book, "book", admission=True),
             TableRow("POST", "/api/shows/{show_id}/holds", bookings.hold, "hold", admission=True),
             TableRow("POST", "/api/bookings/{booking_id}/confirm", bookings.confirm, "confirm"),
             TableRow("POST", "/api/bookings/{booking_id}/cancel", bookings.cancel, "cancel"),
+            TableRow("POST", "/api/bookings/{booking_id}/extend", bookings.extend, "extend"),
+            TableRow("POST", "/api/bookings/{booking_id}/seats", bookings.change_seats, "change_seats"),
+            TableRow("POST", "/api/bookings/{booking_id}/swap", bookings.swap, "swap"),
             TableRow("GET", "/api/bookings/{booking_id}", reads.booking, "booking"),
             TableRow("DELETE", "/api/bookings/{booking_id}", bookings.cancel, "cancel"),
             TableRow("GET", "/api/bookings/{booking_id}/ticket.pdf", tickets.ticket, "ticket", json=False),
+            TableRow("GET", "/api/bookings/{booking_id}/ticket.svg", tickets.code, "ticket", json=False),
+            TableRow(
+                "GET", "/api/bookings/{booking_id}/calendar.ics", tickets.calendar, "ticket", json=False
+            ),
             TableRow("GET", "/api/commands/{position_text}", reads.command_status, "poll"),
             TableRow("GET", "/api/me/bookings", partial(reads.bookings_of, user_id=None), "bookings"),
             TableRow("GET", "/api/users/{user_id}/bookings", reads.bookings_of, "bookings"),
@@ -103,9 +114,9 @@ class FastRoutes:
             TableRow("GET", "/api/movies", catalogue.movies, "catalogue"),
             TableRow("GET", "/api/movies/{number}", catalogue.movie, "catalogue"),
             TableRow("GET", "/api/movies/{number}/shows", catalogue.shows_of_movie, "catalogue"),
-            TableRow("GET", "/", front_page, "page", json=False),
         )
         self._exact, self._with_parameter = _index(table)
+        self._site = site
         self._overload_problem = commands.overload_problem
         self._revocations = revocations
         self._loop = asyncio.get_running_loop()
@@ -121,14 +132,14 @@ class FastRoutes:
         if found is None:
             parts = path.split("/")
             if len(parts) not in (4, 5) or parts[1] != "api" or parts[0]:
-                return None
+                return self._find_page(method, path)
             found = self._with_parameter.get((parts[2], parts[4] if len(parts) == 5 else ""))
             if found is None or (value := _PARAMETERS[found.parameter or ""](parts[3])) is None:
                 return None
-        asked = "GET" if method == "HEAD" else method
-        row = found.rows.get(asked)
+        effective = "GET" if method == "HEAD" else method
+        row = found.rows.get(effective)
         if row is None:
-            if asked in found.framework:
+            if effective in found.framework:
                 return None
             first = next(iter(found.rows.values()))
             methods = (*found.rows, *found.framework)
@@ -136,6 +147,13 @@ class FastRoutes:
         handler = row.handler if found.parameter is None else partial(row.handler, **{found.parameter: value})
         rejection = partial(self._overload_problem, value) if row.admission else None
         return FastRoute(handler, row.label, row.json, rejection)
+
+    def _find_page(self, method: str, path: str) -> FastRoute | None:
+        found = self._site.find(path)
+        if found is None:
+            return None
+        handler = found.handler if method in ("GET", "HEAD") else partial(_respond_methods, ("GET",))
+        return FastRoute(handler, found.label, json=False)
 
     def handle(self, route: FastRoute, exchange: Exchange) -> None:
         """Responds by the route, now or later. Raises nothing."""

@@ -16,10 +16,12 @@ from gateway.accounts.hash_turns import HashTurns
 from gateway.accounts.logins import Logins
 from gateway.accounts.password_resets import PasswordResets
 from gateway.accounts.routes import account_routes
+from gateway.accounts.session_cookies import COOKIE, SessionCookies
 from gateway.accounts.users import Users
 from gateway.auth.access_tokens import Tokens
 from gateway.auth.guards import provide_caller
 from gateway.auth.revocation import Revocations
+from gateway.catalogue.large_bodies import LargeBodies
 from gateway.catalogue.movies import Movies
 from gateway.catalogue.response_cache import ResponseCache
 from gateway.catalogue.routes import catalogue_routes
@@ -32,12 +34,13 @@ from gateway.commands.stored_responses import StoredResponses
 from gateway.health import Health, health_routes
 from gateway.http.errors import handle_exception
 from gateway.http.framework_requests import JsonBody, JsonRequest, provide_request_headers
+from gateway.http.origins import Origins
 from gateway.limits.rate_limits import RateLimits
 from gateway.openapi.document import OpenApiDocument, docs_routes, document_only
 from gateway.reports.query import ReportReader
 from gateway.reports.routes import report_routes
-from gateway.site.pages import site_routes
 from gateway.site.problem_pages import problem_page_routes
+from gateway.site.rendering import Renderer
 
 _ABOUT = """
 Seat reservations that sell every seat exactly once.
@@ -56,6 +59,8 @@ def build_framework(
     rate_limits: RateLimits,
     users: Users,
     logins: Logins,
+    session_cookies: SessionCookies,
+    origins: Origins,
     password_resets: PasswordResets,
     email_changes: EmailChanges,
     movies: Movies,
@@ -68,6 +73,7 @@ def build_framework(
     reports: ReportReader,
     stored_responses: StoredResponses,
     health: Health,
+    renderer: Renderer,
     more_routes: list[Any],
 ) -> Litestar:
     """Builds the Litestar application. `more_routes` are optional routes, such as the inbox."""
@@ -77,6 +83,7 @@ def build_framework(
         "hash_turns": HashTurns(),
         "users": users,
         "logins": logins,
+        "session_cookies": session_cookies,
         "password_resets": password_resets,
         "email_changes": email_changes,
         "movies": movies,
@@ -89,6 +96,7 @@ def build_framework(
         "reports": reports,
         "stored_responses": stored_responses,
         "health": health,
+        "renderer": renderer,
     }
     dependencies: dict[str, Any] = {
         name: Provide(_constant(value), sync_to_thread=False) for name, value in provided.items()
@@ -103,7 +111,6 @@ def build_framework(
             report_routes(),
             health_routes(),
             *docs_routes(),
-            *site_routes(),
             *problem_page_routes(),
             *more_routes,
         ],
@@ -120,6 +127,7 @@ def build_framework(
             components=Components(
                 security_schemes={
                     "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                    "session": SecurityScheme(type="apiKey", name=COOKIE, security_scheme_in="cookie"),
                 }
             ),
             openapi_router=Router(
@@ -133,7 +141,14 @@ def build_framework(
             render_plugins=[OpenApiDocument()],
             use_handler_docstrings=True,
         ),
-        state=State({"tokens": tokens, "revocations": revocations}),
+        state=State(
+            {
+                "tokens": tokens,
+                "revocations": revocations,
+                "origins": origins,
+                "large_bodies": LargeBodies(),
+            }
+        ),
         logging_config=None,
         debug=False,
     )

@@ -26,6 +26,8 @@ _OPENING_GRACE_S = 30.0
 """Seconds for which a new show may be unopened without making a gateway unready."""
 _STUCK_AFTER_S = 10.0
 """Seconds without a decision after which a partition with undecided commands counts as stuck."""
+_NEW_PARTITION_GRACE_S = 10.0
+"""Seconds for which an added partition may be without a seat worker; until one has it, it gets no shows."""
 
 _OPENING_SQL = """
 SELECT count(*) FROM shows s
@@ -57,6 +59,7 @@ class Health:
         self._checked_at = float("-inf")
         self._last: Sequence[str] = ()
         self._behind: dict[int, tuple[int, float]] = {}
+        self._unassigned: dict[int, float] = {}
         self._checking = asyncio.Lock()
 
     async def missing(self) -> Sequence[str]:
@@ -84,13 +87,25 @@ class Health:
             return [f"the log: {str(error) or type(error).__name__}"]
         next_offsets = {row["partition"]: row["next_offset"] for row in rows if row["epoch"] > 0}
         missing = []
-        if unassigned := sorted(set(bounds) - set(next_offsets)):
+        if unassigned := self._never_assigned(set(bounds) - set(next_offsets)):
             missing.append(f"a seat worker for the partitions {', '.join(map(str, unassigned))}")
         if stuck := self._stuck({partition: end for partition, (_, end) in bounds.items()}, next_offsets):
-            missing.append(f"decisions on the partitions {', '.join(map(str, stuck))}")
+            missing.append(
+                f"decisions of the seat worker of the partitions {', '.join(map(str, stuck))}:"
+                f" none for {_STUCK_AFTER_S:.0f} s; it is stopped, or Kafka or the database does not answer it"
+            )
         if opening:
             missing.append(f"the opening of {opening} shows")
         return missing
+
+    def _never_assigned(self, partitions: set[int]) -> list[int]:
+        """Those partitions without a seat worker that make a gateway unready: added ones after a while."""
+        now_s = time.monotonic()
+        self._unassigned = {partition: self._unassigned.get(partition, now_s) for partition in partitions}
+        grace_s = _NEW_PARTITION_GRACE_S if self._was_ready else 0.0
+        return sorted(
+            partition for partition, since_s in self._unassigned.items() if now_s - since_s >= grace_s
+        )
 
     def _stuck(self, ends: dict[int, int], next_offsets: dict[int, int]) -> list[int]:
         """Partitions with undecided commands and no decision for _STUCK_AFTER_S."""

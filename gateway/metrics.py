@@ -13,9 +13,8 @@ from gateway.commands.pending import PendingRequests
 from gateway.http.exchange import App
 from gateway.limits.admission import AdmissionControl
 from gateway.limits.rejections import Rejections
-from runtime.metrics import Histogram, counter, gauge, histogram
+from runtime.metrics import LATENCY_BUCKETS_S, Histogram, counter, gauge, histogram
 
-_TIMES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LABELS = {
     "bookings": "booking",
     "commands": "poll",
@@ -23,7 +22,9 @@ _LABELS = {
     "shows": "catalogue",
     "reports": "report",
     "checkin": "check_in",
-    **dict.fromkeys(("signup", "login", "logout", "token", "me", "email", "password", "users"), "account"),
+    **dict.fromkeys(
+        ("signup", "login", "logout", "session", "token", "me", "email", "password", "users"), "account"
+    ),
 }
 """Route labels of the framework's calls, by the group after `/api/`."""
 
@@ -43,13 +44,18 @@ class GatewayMetrics:
     """Counters of one gateway since its start."""
 
     def __init__(
-        self, pending: PendingRequests, admission: AdmissionControl, rejections: Rejections | None = None
+        self,
+        pending: PendingRequests,
+        admission: AdmissionControl,
+        decision_s: Histogram,
+        rejections: Rejections | None = None,
     ) -> None:
+        self._decision_s = decision_s
         self._rejections = rejections
         self._pending = pending
         self._admission = admission
         self._requests: defaultdict[tuple[str, int], int] = defaultdict(int)
-        self._seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(_TIMES_S))
+        self._seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(LATENCY_BUCKETS_S))
         self._open = 0
         self._sockets: defaultdict[tuple[str, ...], int] = defaultdict(int)
 
@@ -135,6 +141,12 @@ class GatewayMetrics:
             "Decisions that arrived, over Redis or looked up in the database.",
             ["path"],
             {("redis",): self._pending.received, ("looked_up",): self._pending.looked_up},
+        )
+        yield histogram(
+            "aisle_decision_seconds",
+            "Seconds from the append of a command to the arrival of its decision at the gateway.",
+            [],
+            {(): self._decision_s},
         )
         if self._rejections is not None:
             yield counter(

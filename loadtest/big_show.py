@@ -62,7 +62,9 @@ async def fill(connection: asyncpg.Connection, dice: random.Random) -> None:
     columns = "booking_id show_id user_id status seats total currency created_ms partition log_offset"
     await connection.copy_records_to_table("bookings", records=bookings, columns=columns.split())
     claims = [(SHOW, seat, b"s", booking_id) for seat, booking_id in zip(seats, ids, strict=True)]
-    await connection.copy_records_to_table("claims", records=claims)
+    await connection.copy_records_to_table(
+        "claims", records=claims, columns=["show_id", "seat", "state", "booking_id"]
+    )
     await connection.execute("ANALYZE")
 
 

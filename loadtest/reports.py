@@ -60,7 +60,7 @@ SELECT s.show_id, s.partition, 'open', 0, 5000 - coalesce(sum(m.seats) FILTER (W
 
 
 def main(bookings: int = 1_000_000) -> None:
-    """Fills a database, gathers the figures and reads every report several times."""
+    """Fills a database, aggregates the figures and reads every report several times."""
     with tempfile.TemporaryDirectory(prefix="aisle-reports-") as home:
         server = EmbeddedPostgres(Path(home))
         with run_servers(server):

@@ -50,10 +50,11 @@ class Outgoing(msgspec.Struct, frozen=True):
 class Composer:
     """Composes messages, one at a time, in a thread of its own, since rendering a PDF would block the event loop."""
 
-    def __init__(self, facts: Facts, sender: Mailbox, public_url: str) -> None:
+    def __init__(self, facts: Facts, sender: Mailbox, public_url: str, log_identity: str) -> None:
         self._facts = facts
         self._sender = sender
         self._public_url = public_url
+        self._log_identity = log_identity
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="composer")
 
     async def compose(self, delivery: Delivery) -> Outgoing:
@@ -134,12 +135,16 @@ class Composer:
                 sender=self._sender,
                 to=to,
                 message_id=message.message_id(
-                    delivery.event_id, delivery.kind, delivery.created_at, self._sender.domain
+                    delivery.event_id, delivery.kind, self._origin(delivery), self._sender.domain
                 ),
                 date=datetime.now(UTC),
                 attachment=attachment,
             ),
         )
+
+    def _origin(self, delivery: Delivery) -> str:
+        """The log of an event; the time of a requested message, which no log has."""
+        return self._log_identity if delivery.is_of_log else delivery.created_at.isoformat()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 
+from runtime.outdated_plans import retry_outdated_plans
 from runtime.postgres import Pool
 
 CONSUMER = "notifier"
@@ -50,6 +51,11 @@ class Delivery(msgspec.Struct, frozen=True):
     attempts: int
     created_at: datetime
     age_s: float
+
+    @property
+    def is_of_log(self) -> bool:
+        """Whether it comes from an event of the log, not from a requested message."""
+        return not self.event_id.startswith("letter-")
 
 
 def retry_delay_s(attempts: int) -> int:
@@ -148,6 +154,7 @@ class Deliveries:
         """The next offset of each of these partitions that has been read before."""
         return dict(await self._pool.fetch(_OFFSETS, CONSUMER, partitions))
 
+    @retry_outdated_plans
     async def record(self, new: Sequence[NewDelivery], next_offsets: Mapping[int, int]) -> None:
         """Records deliveries and moves the consumer offsets in one transaction."""
         async with self._pool.acquire() as connection, connection.transaction():

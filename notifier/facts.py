@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from runtime.postgres import Pool
+from runtime.shared_reads import SharedReads
 from schemas.layout import decode_layout
 from schemas.zones import zone_of
 from tickets.places import PlacesCache, SeatPlaces
@@ -58,7 +59,7 @@ class Facts:
     def __init__(self, pool: Pool, timezone: str) -> None:
         self._pool = pool
         self._timezone = timezone
-        self._places = PlacesCache(self._read_places)
+        self._places = PlacesCache(SharedReads(self._read_places))
 
     async def recipient(self, user_id: int) -> Recipient | None:
         """The owner of an account; None for an account that was deleted or never existed."""

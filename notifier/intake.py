@@ -15,6 +15,7 @@ from runtime.log import Log, LogUnavailable, Record
 from runtime.polling import OutageLog
 from runtime.postgres import DATABASE_ERRORS
 from schemas.events import BookingCancelled, BookingConfirmed, PublishedEvent
+from schemas.trace_context import trace_of, with_trace
 from schemas.wire import EVENTS_TOPIC, decode_published_event, encode
 
 MAX_RECORDS = 200
@@ -61,7 +62,7 @@ class EventIntake:
         if len(known) == len(partitions):
             return known
         bounds = await self._log.bounds(EVENTS_TOPIC)
-        return {partition: known.get(partition, bounds[partition][0]) for partition in partitions}
+        return {partition: known.get(partition, bounds.get(partition, (0, 0))[0]) for partition in partitions}
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         """Does nothing: no state is kept between two polls."""
@@ -96,7 +97,7 @@ class EventIntake:
 
 def _read(record: Record) -> NewDelivery | None:
     try:
-        return delivery_of(decode_published_event(record.body))
+        delivery = delivery_of(decode_published_event(record.body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         _log.error(
             "unreadable_event_skipped",
@@ -105,6 +106,10 @@ def _read(record: Record) -> NewDelivery | None:
             error=str(error),
         )
         return None
+    trace = trace_of(record.body)
+    if delivery is None or trace is None:
+        return delivery
+    return msgspec.structs.replace(delivery, payload=with_trace(delivery.payload, trace))
 
 
 class RequestedIntake:

@@ -65,12 +65,13 @@ def parse_mailbox(text: str) -> Mailbox:
     return mailbox(name, address)
 
 
-def message_id(event_id: str, kind: str, created_at: datetime, domain: str) -> str:
+def message_id(event_id: str, kind: str, origin: str, domain: str) -> str:
     """The Message-ID of a delivery. All attempts share it, so that a repeat can be recognised.
 
-    It depends on the time of the delivery, since a new installation counts its events from the start again.
+    `origin` tells installations apart, since a new one counts its events from the start again. It is the same after
+    the database was restored from a backup.
     """
-    seed = f"{event_id}\0{kind}\0{created_at.isoformat()}".encode()
+    seed = f"{event_id}\0{kind}\0{origin}".encode()
     return (
         f"<{kind.replace('_', '-')}.{event_id}.{hashlib.blake2b(seed, digest_size=9).hexdigest()}@{domain}>"
     )

@@ -11,7 +11,7 @@ from notifier.deliveries import Deliveries, Delivery
 from runtime.metrics import counter, gauge
 from runtime.postgres import DATABASE_ERRORS
 
-_OUTCOMES = ("sent", "put_off", "failed", "skipped")
+_OUTCOMES = ("sent", "deferred", "failed", "skipped")
 
 
 class MeasuredDeliveries(Deliveries):
@@ -35,24 +35,24 @@ class MeasuredDeliveries(Deliveries):
 
     async def defer(self, delivery: Delivery, error: str) -> bool:
         again = await super().defer(delivery, error)
-        self._outcomes["put_off",] += again
+        self._outcomes["deferred",] += again
         return again
 
     async def metrics(self) -> AsyncIterator[Metric]:
         """The current metric families. Those of the backlog are missing while the database is unavailable."""
-        yield counter("aisle_letters", "E-mails by outcome.", ["outcome"], self._outcomes)
+        yield counter("aisle_emails", "E-mails by outcome.", ["outcome"], self._outcomes)
         try:
             backlog = await self.backlog()
         except DATABASE_ERRORS:
             return
         yield gauge(
-            "aisle_letters_waiting",
+            "aisle_emails_waiting",
             "E-mails of all notifiers that are still to be sent; an estimate where there are over 10,000.",
             [],
             {(): backlog.waiting},
         )
         yield gauge(
-            "aisle_letters_oldest_seconds",
+            "aisle_emails_oldest_age_seconds",
             "Age of the oldest e-mail that is still to be sent; 0 where there is none.",
             [],
             {(): backlog.oldest_s},

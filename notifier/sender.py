@@ -15,6 +15,8 @@ from notifier.pace import Pace
 from runtime.polling import poll
 from runtime.postgres import DATABASE_ERRORS
 from runtime.retries import Backoff
+from runtime.tracing import Tracing
+from schemas.trace_context import trace_of
 
 BATCH = 10
 POLL_S = 1.0
@@ -33,7 +35,15 @@ class Sender:
     30 s. A failure of one message defers that message alone.
     """
 
-    def __init__(self, deliveries: Deliveries, composer: Composer, mailer: Mailer, pace: Pace) -> None:
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        composer: Composer,
+        mailer: Mailer,
+        pace: Pace,
+        tracing: Tracing | None = None,
+    ) -> None:
+        self._tracing = tracing
         self._deliveries = deliveries
         self._pace = pace
         self._composer = composer
@@ -87,6 +97,25 @@ class Sender:
                 self._leased = set()
 
     async def _send(self, delivery: Delivery) -> None:
+        trace = None if self._tracing is None else trace_of(delivery.payload)
+        if self._tracing is None or trace is None:
+            await self._send_untraced(delivery)
+            return
+        about: dict[str, str | int | float] = {
+            "aisle.email": delivery.kind,
+            "aisle.event_id": delivery.event_id,
+            "aisle.attempts": delivery.attempts,
+        }
+        span = self._tracing.start("send e-mail", "CONSUMER", trace, about)
+        try:
+            await self._send_untraced(delivery)
+        except Exception as error:
+            self._tracing.fail(span, type(error).__name__)
+            raise
+        finally:
+            span.end()
+
+    async def _send_untraced(self, delivery: Delivery) -> None:
         log = _log.bind(delivery=delivery.delivery_id, event_id=delivery.event_id, kind=delivery.kind)
         try:
             outgoing = await self._composer.compose(delivery)

@@ -25,7 +25,10 @@ from runtime.metrics_server import serve_metrics
 from runtime.polling import poll
 from runtime.postgres import Pool
 from runtime.process import run_until
+from runtime.service_manager import READY
+from runtime.service_manager import notify as notify_manager
 from runtime.settings import SettingError, Settings
+from runtime.tracing import open_tracing
 
 SERVICE = "notifier"
 STOP_S = 20.0
@@ -49,10 +52,14 @@ async def notify(
     else:
         server = _mail_server(settings.smtp_url)
     deliveries = MeasuredDeliveries(pool, f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
-    composer = Composer(Facts(pool, settings.timezone), sender_mailbox, settings.public_url)
+    composer = Composer(
+        Facts(pool, settings.timezone), sender_mailbox, settings.public_url, str(await log.identity())
+    )
     mailer = Mailer(server, sender_mailbox)
     pace = Pace()
-    sender = Sender(deliveries, composer, mailer, pace)
+    stack = contextlib.AsyncExitStack()
+    tracing = await stack.enter_async_context(open_tracing(settings, SERVICE))
+    sender = Sender(deliveries, composer, mailer, pace, tracing)
     tasks = [
         asyncio.create_task(EventIntake(log, deliveries, sender.wake, pace).run(stop), name="events"),
         asyncio.create_task(RequestedIntake(deliveries, sender.wake).run(stop), name="requested e-mails"),
@@ -60,9 +67,12 @@ async def notify(
         asyncio.create_task(_log_backlog(deliveries), name="backlog"),
     ]
     _log.info("notifier_started", server=f"{server.host}:{server.port}", embedded=inbox is not None)
-    metrics_server = serve_metrics(settings, SERVICE, deliveries) if metrics else contextlib.nullcontext()
+    metrics_server = (
+        serve_metrics(settings, SERVICE, deliveries, {"main": pool}) if metrics else contextlib.nullcontext()
+    )
     try:
         async with metrics_server:
+            notify_manager(READY)
             await run_until(stop, *tasks)
     finally:
         stop.set()
@@ -75,6 +85,7 @@ async def notify(
         composer.close()
         if inbox is not None:
             await inbox.close()
+        await stack.aclose()
 
 
 def _mail_from(settings: Settings) -> Mailbox:

@@ -16,19 +16,19 @@ def home(public_url: str) -> str:
 
 def booking(public_url: str, booking_id: UUID) -> str:
     """The page of one booking."""
-    return f"{public_url}/#/bookings/{booking_id}"
+    return f"{public_url}/bookings/{booking_id}"
 
 
 def password_reset(public_url: str, token: str) -> str:
     """The page that sets a new password with a one-time token."""
-    return f"{public_url}/#/reset/{quote(token, safe='')}"
+    return f"{public_url}/password/reset#{quote(token, safe='')}"
 
 
 def email_confirmation(public_url: str, token: str) -> str:
     """The page that confirms an e-mail address with a one-time token."""
-    return f"{public_url}/#/email/confirm/{quote(token, safe='')}"
+    return f"{public_url}/email/confirm#{quote(token, safe='')}"
 
 
 def email_undo(public_url: str, token: str) -> str:
     """The page that undoes a change of the e-mail address with a one-time token."""
-    return f"{public_url}/#/email/undo/{quote(token, safe='')}"
+    return f"{public_url}/email/undo#{quote(token, safe='')}"

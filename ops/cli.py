@@ -15,8 +15,13 @@ import asyncpg
 import msgspec
 import typer
 
+from ops import partition_commands, process_commands
+from ops.command_line import command_settings as _settings
 from ops.database import database
 from ops.encoding import use_utf8
+from ops.migrate_command import migrate
+from ops.prune_command import prune
+from ops.top.cli import top
 from runtime.process import known_reason
 from runtime.settings import SECRET, Settings, read_settings
 from runtime.telemetry import configure_logs
@@ -31,20 +36,17 @@ app = typer.Typer(
 
 users_app = typer.Typer(help="Accounts.", no_args_is_help=True)
 app.add_typer(users_app, name="users")
+process_commands.add_to(app)
+partition_commands.add_to(app)
+for command in (migrate, prune, top):
+    app.command()(command)
 
-_INTERNAL = ("listen_fd", "supervisor", "process")
+_INTERNAL = ("listen_fd", "handover_fd", "predecessor_fd", "supervisor", "process")
 
 _FILE_ERRORS = frozenset(
     {
-        errno.EACCES,
-        errno.EPERM,
-        errno.EROFS,
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.ENOTDIR,
-        errno.ENAMETOOLONG,
-        errno.ELOOP,
-        errno.EMFILE,
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR),
+        *(errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE),
     }
 )
 """Errors of a folder or a file, which its user can correct."""
@@ -78,42 +80,12 @@ def _file_reason(error: OSError) -> str | None:
     return f"{os.fsdecode(error.filename)}: {error.strerror}"
 
 
-def _settings(*, log_level: str | None = "warning") -> Settings:
-    settings = read_settings(os.environ)
-    configure_logs("aisle", log_level or settings.log_level)
-    return settings
-
-
 @app.command()
 def up() -> None:
     """Run everything on this machine in the foreground: servers, gateways, seat workers, notifier."""
     from ops.local.up import up as run
 
     run(_settings(log_level=None))
-
-
-@app.command()
-def migrate() -> None:
-    """Bring the database's tables up to date; make the log of a new database and, without sample data, its admin."""
-    from ops.first_start import start_empty
-    from ops.local.credentials import first_admin
-    from ops.logs import bound_log
-    from ops.migrations import migrate as apply
-
-    settings = _settings()
-
-    async def bring_up(url: str) -> tuple[list[str], str | None]:
-        applied = await apply(url)
-        async with bound_log(settings, url, create=True):
-            if settings.sample_data:
-                return applied, None
-            return applied, (await start_empty(url, settings)).passwords.get("admin")
-
-    with database(settings, "migrate", create=True) as url:
-        applied, password = asyncio.run(bring_up(url))
-    print("\n".join(applied) if applied else "The tables are up to date.")
-    if password is not None:
-        print(f"admin / {first_admin(settings, password)}")
 
 
 @app.command()
@@ -126,13 +98,13 @@ def sample_data() -> None:
 
     settings = _settings()
 
-    async def put_in(url: str) -> SampleData:
+    async def load_into(url: str) -> SampleData:
         await apply(url)
         async with bound_log(settings, url, create=True) as log:
             return await load(url, log, settings=settings)
 
     with database(settings, "sample-data", create=True) as url:
-        made = asyncio.run(put_in(url))
+        made = asyncio.run(load_into(url))
     if made.sample_data:
         print("The sample data is loaded.")
     else:
@@ -157,12 +129,12 @@ def verify(
 
     settings = _settings()
 
-    async def look(url: str) -> Findings:
+    async def compare_with_log(url: str) -> Findings:
         async with bound_log(settings, url, create=False) as log:
             return await compare(url, log, from_start=from_start, checkpoint=checkpoint)
 
     with database(settings, "verify") as url:
-        findings = asyncio.run(look(url))
+        findings = asyncio.run(compare_with_log(url))
     for difference in findings.differences:
         print(difference)
     if findings.differences:
@@ -191,13 +163,13 @@ def explain(
     except ValueError as error:
         sys.exit(f"aisle: {error}")
 
-    async def look(url: str) -> list[str]:
+    async def explain_position(url: str) -> list[str]:
         async with bound_log(settings, url, create=False) as log:
             return await look_up(url, log, wanted)
 
     with database(settings, "explain") as url:
         try:
-            lines = asyncio.run(look(url))
+            lines = asyncio.run(explain_position(url))
         except NoSuchPosition as error:
             sys.exit(f"aisle: {error}")
     print("\n".join(lines))
@@ -229,6 +201,32 @@ def rebuild(
 
 
 @app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="New folder for the backup.")],
+) -> None:
+    """Back up the database and the keys of the home into a new folder, while Aisle sells."""
+    from ops.backup.dump import back_up
+    from ops.backup.report import backup_lines
+
+    settings = _settings()
+    with database(settings, "backup") as url:
+        manifest = back_up(url, settings.home, folder)
+    print("\n".join(backup_lines(manifest, folder)))
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="Folder of a backup.")],
+) -> None:
+    """Restore a backup into a new home or an empty database; on Kafka also what the log has since."""
+    from ops.backup.report import restore_lines
+    from ops.backup.restore import restore as run
+
+    settings = _settings()
+    print("\n".join(restore_lines(run(settings, folder), settings)))
+
+
+@app.command()
 def kafka(port: Annotated[int, typer.Option(min=1, max=65534, help="Port to listen on.")] = 9092) -> None:
     """Run a single Kafka node for trials, in the foreground. Needs Java and Maven."""
     from ops.kafka.node import run
@@ -254,6 +252,72 @@ def psql(context: typer.Context) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in psql is psql's
         status = child.wait()
     sys.exit(status)
+
+
+@app.command()
+def crowd(
+    show: Annotated[int, typer.Option(min=1, help="Id of the show.")],
+    people: Annotated[int, typer.Option(min=1, max=20_000, help="Number of customers.")] = 200,
+    duration: Annotated[str, typer.Option("--for", help="How long, such as 60s or 2m.")] = "60s",
+    url: Annotated[str, typer.Option(help="Address of another Aisle than that of this home.")] = "",
+    tokens: Annotated[
+        Path | None, typer.Option(help="With --url: file with access tokens of customers, one per line.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the choices; random by default.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON: a line each second, then the result.")
+    ] = False,
+) -> None:
+    """Send invented customers to a show, who compete for its seats. Exit status 1 if a seat was sold twice."""
+    from secrets import randbelow
+
+    from ops.crowd.command import crowd_elsewhere, crowd_here, own_url, summary
+    from ops.crowd.durations import read_duration
+    from ops.crowd.run import Crowd
+    from runtime.addresses.web_address import read_public_url
+
+    if bool(url) != (tokens is not None):
+        raise typer.BadParameter("--url and --tokens go together")
+    try:
+        for_s = read_duration(duration)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--for") from None
+    try:
+        address = read_public_url(url) if url else ""
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}", param_hint="--url") from None
+    settings = _settings()
+    wanted = Crowd(
+        url=address.rstrip("/") or own_url(settings),
+        show_id=show,
+        people=people,
+        for_s=for_s,
+        seed=randbelow(10**9) if seed is None else seed,
+    )
+    if tokens is not None:
+        result = crowd_elsewhere(wanted, tokens, as_json=as_json)
+    else:
+        result = crowd_here(settings, wanted, as_json=as_json)
+    print(msgspec.json.encode(result).decode() if as_json else summary(result))
+    sys.exit(1 if result.violations else 0)
+
+
+@app.command()
+def demo(
+    people: Annotated[int, typer.Option(min=1, max=20_000, help="Customers of each wave.")] = 350,
+    wave: Annotated[str, typer.Option(help="How long a wave lasts, such as 60s or 2m.")] = "60s",
+) -> None:
+    """Run Aisle on a home of its own, .aisle-demo, with a crowd that fills the theatre, until Ctrl-C."""
+    from ops.crowd.demo import demo as run
+    from ops.crowd.demo import demo_environment
+    from ops.crowd.durations import read_duration
+
+    try:
+        wave_s = read_duration(wave)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--wave") from None
+    configure_logs("aisle", "warning")
+    sys.exit(0 if run(read_settings(demo_environment()), people=people, wave_s=wave_s) else 1)
 
 
 @users_app.command("create")
@@ -315,8 +379,7 @@ def settings() -> None:
     found = _settings()
     for field in msgspec.structs.fields(Settings):
         if field.name not in _INTERNAL:
-            name = f"AISLE_{field.name.upper()}"
-            print(f"{name}={_shown(name, getattr(found, field.name))}")
+            print(f"{field.encode_name}={_shown(field.encode_name, getattr(found, field.name))}")
 
 
 def _shown(name: str, value: object) -> str:

@@ -13,11 +13,15 @@ from importlib.resources.abc import Traversable
 
 import asyncpg
 import msgspec
+import structlog
 
+from ops.retention.parts import remove_constraints_of_killed_run
 from runtime import postgres
 from runtime.process import CannotStart
+from runtime.retries import Retry, retry
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql\Z")
+_CONTRACT = re.compile(r"-- contract: (\d{4})\n")
 
 _LOCK = 0x6169736C65  # "aisle"
 
@@ -26,10 +30,21 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     number     integer     PRIMARY KEY,
     name       text        NOT NULL,
     checksum   text        NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now()
+    applied_at timestamptz NOT NULL DEFAULT now(),
+    contract   integer     NOT NULL DEFAULT 0
 )"""
+# Once, where an earlier release made the table: it would wait for a backup that reads it.
+_HAS_CONTRACT = """
+SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'schema_migrations'::regclass AND attname = 'contract')"""
+_ADD_CONTRACT = "ALTER TABLE schema_migrations ADD COLUMN contract integer NOT NULL DEFAULT 0"
 _APPLIED = "SELECT number, name, checksum FROM schema_migrations ORDER BY number"
-_RECORD = "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)"
+_RECORD = "INSERT INTO schema_migrations (number, name, checksum, contract) VALUES ($1, $2, $3, $4)"
+
+_LOCK_RETRY_S = 0.5
+_LOCKED_S = 60.0
+"""Seconds for which a migration that sets a `lock_timeout` is repeated while a table is in use."""
+
+_log = structlog.get_logger()
 
 
 class WrongMigration(CannotStart):
@@ -46,6 +61,12 @@ class Migration(msgspec.Struct, frozen=True):
     @property
     def checksum(self) -> str:
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def contract(self) -> int:
+        """The migration that a release needs to run beside this one: its first line, `-- contract: 0019`. 0: none."""
+        match = _CONTRACT.match(self.sql)
+        return int(match[1]) if match else 0
 
 
 def read_migrations(folder: Traversable | None = None) -> list[Migration]:
@@ -97,20 +118,43 @@ async def migrate(url: str, migrations: Sequence[Migration] | None = None) -> li
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         await connection.execute(_CREATE)
+        if not await connection.fetchval(_HAS_CONTRACT):
+            await connection.execute(_ADD_CONTRACT)
         applied = [tuple(row) for row in await connection.fetch(_APPLIED)]
         names = []
         for migration in outstanding(migrations, applied):
             await _apply(connection, migration)
             names.append(migration.name)
+        await remove_constraints_of_killed_run(connection)
         return names
     finally:
         await connection.close()  # releases the lock
 
 
 async def _apply(connection: postgres.Connection, migration: Migration) -> None:
-    try:
+    def log_retry(failed: Retry) -> None:
+        _log.info("migration_waits_for_a_table", migration=migration.name, attempt=failed.attempt)
+
+    async def attempt() -> None:
         async with connection.transaction():
             await connection.execute(migration.sql)
-            await connection.execute(_RECORD, migration.number, migration.name, migration.checksum)
+            await connection.execute(
+                _RECORD, migration.number, migration.name, migration.checksum, migration.contract
+            )
+
+    try:
+        await retry(
+            attempt,
+            asyncpg.LockNotAvailableError,
+            first_s=_LOCK_RETRY_S,
+            longest_s=_LOCK_RETRY_S,
+            give_up_s=_LOCKED_S,
+            on_retry=log_retry,
+        )
+    except asyncpg.LockNotAvailableError:
+        raise WrongMigration(
+            f"{migration.name}: a long query keeps a table for itself, such as that of `aisle verify`; nothing was"
+            " changed: run `aisle migrate` again when it is done"
+        ) from None
     except asyncpg.PostgresError as error:
         raise WrongMigration(f"{migration.name}: {error}") from error

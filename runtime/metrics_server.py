@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from runtime.metrics import CONTENT_TYPE, MetricsSource, exposition, gauge, joined
+from runtime.postgres import Pool
 from runtime.process import CannotStart
+from runtime.process_metrics import ProcessMetrics
 from runtime.settings import Settings
 
 Collect = Callable[[], Awaitable[bytes]]
@@ -22,35 +24,47 @@ _MAX_CONNECTIONS = 20
 _MAX_HEAD = 8 * 1024
 _TIMEOUT_S = 5.0
 _CHILD_S = 3.0
+_PREDECESSOR_EVERY_S = 0.1
 
 
 @contextlib.asynccontextmanager
-async def serve_metrics(settings: Settings, service: str, source: MetricsSource) -> AsyncIterator[None]:
-    """Serves the metrics of this process within the block. Raises CannotStart for a port that is in use."""
+async def serve_metrics(
+    settings: Settings, service: str, source: MetricsSource, pools: Mapping[str, Pool] | None = None
+) -> AsyncIterator[None]:
+    """Serves the metrics of this process within the block: those of `source`, of its `pools` by their names, and those
+    that every process has. Raises CannotStart for a port that is in use."""
     process = settings.process or service
+    metrics = ProcessMetrics(source, pools or {})
 
     async def collect() -> bytes:
-        return await exposition(source, process)
+        return await exposition(metrics, process)
 
-    if settings.supervisor is None:
-        async with _serving(settings, collect):
-            yield
-        return
-    server = await asyncio.start_unix_server(_child_handler(collect), _socket(settings.supervisor, process))
+    metrics.start()
     try:
-        yield
+        if settings.supervisor is None:
+            async with _serving(settings, collect):
+                yield
+            return
+        serving = asyncio.create_task(_serve_supervisor(collect, _socket(settings.supervisor, process)))
+        await asyncio.sleep(0)  # so that it listens, if it can
+        try:
+            yield
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
     finally:
-        server.close()
+        metrics.stop()
 
 
 @contextlib.asynccontextmanager
 async def serve_child_metrics(
-    settings: Settings, supervisor: int, processes: Sequence[str]
+    settings: Settings, supervisor: int, children: Callable[[], Sequence[str]]
 ) -> AsyncIterator[None]:
-    """Serves the metrics of all these children of the process `supervisor` within the block."""
+    """Serves the metrics of the children that the process `supervisor` has at the time, within the block."""
 
     async def collect() -> bytes:
-        texts = await asyncio.gather(*(_scrape_child(supervisor, process) for process in processes))
+        processes = children()
+        texts = await asyncio.gather(*(scrape_child(supervisor, process) for process in processes))
         answering: dict[tuple[str, ...], float] = {
             (process,): text is not None for process, text in zip(processes, texts, strict=True)
         }
@@ -90,7 +104,24 @@ def _child_handler(
     return answer
 
 
-async def _scrape_child(supervisor: int, process: str) -> bytes | None:
+async def _serve_supervisor(collect: Collect, address: str) -> None:
+    """Serves the supervisor until it is cancelled. A successor waits until its predecessor of the same name ends."""
+    while True:
+        try:
+            server = await asyncio.start_unix_server(_child_handler(collect), address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            await asyncio.sleep(_PREDECESSOR_EVERY_S)
+        else:
+            break
+    try:
+        await asyncio.Event().wait()
+    finally:
+        server.close()
+
+
+async def scrape_child(supervisor: int, process: str) -> bytes | None:
     """Returns the exposition of a child; None when it does not respond."""
     try:
         async with asyncio.timeout(_CHILD_S):

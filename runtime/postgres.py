@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 
 from runtime.addresses.database_url import one_url_per_host, redacted
+from runtime.pooler import PoolerError, check_session, explain_refusal
 from runtime.retries import Retry, retry
 
 T = TypeVar("T")
@@ -89,16 +90,17 @@ _last_host: dict[str, int] = {}
 async def open_connection(url: str, *, timeout: float = 60.0, **options: Any) -> Connection:
     """Opens a connection, as `asyncpg.connect` does, to the first suitable host of the URL.
 
-    asyncpg has one timeout for all hosts together: one that is switched off would use up all of it.
+    asyncpg has one timeout for all hosts together: one that is switched off would use up all of it. Raises
+    DatabaseUnavailable for a connection pooler that shares sessions.
     """
     urls = one_url_per_host(url)
     if len(urls) == 1:
-        return await asyncpg.connect(url, timeout=timeout, **options)
+        return await _open_one(url, timeout, options)
     first = _last_host.get(url, 0)
     problem: Exception | None = None
     for index in (first, *(n for n in range(len(urls)) if n != first)):
         try:
-            connection = await asyncpg.connect(urls[index], timeout=timeout / len(urls), **options)
+            connection = await _open_one(urls[index], timeout / len(urls), options)
         except (*_NOT_YET, asyncpg.PostgresConnectionError) as error:
             # The error of a host that does not answer is more useful than the one of a standby.
             if problem is None or not isinstance(error, asyncpg.TargetServerAttributeNotMatched):
@@ -108,6 +110,34 @@ async def open_connection(url: str, *, timeout: float = 60.0, **options: Any) ->
         return connection
     assert problem is not None
     raise problem
+
+
+_checked: set[str] = set()
+"""URLs whose first connection had a session of its own."""
+
+
+async def _open_one(url: str, timeout: float, options: dict[str, Any]) -> Connection:
+    async def attempt() -> Connection:
+        return await asyncpg.connect(url, timeout=timeout, **options)
+
+    try:
+        connection = await attempt()
+    except asyncpg.ProtocolViolationError as error:
+        if (reason := explain_refusal(error)) is None:
+            raise
+        raise DatabaseUnavailable(f"{redacted(url)} {reason}") from None
+    if url not in _checked:
+        try:
+            asked = options.get("server_settings", {})
+            await check_session(connection, "jit" if "jit" in asked else None, attempt)
+        except PoolerError as error:
+            connection.terminate()
+            raise DatabaseUnavailable(f"{redacted(url)} {error}") from None
+        except BaseException:
+            connection.terminate()
+            raise
+        _checked.add(url)
+    return connection
 
 
 async def _open(pool: Pool) -> Pool:

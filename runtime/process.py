@@ -94,8 +94,11 @@ def known_reason(error: BaseException) -> str | None:
 def group_instance(settings: Settings) -> str | None:
     """Returns a name that this process shares with its predecessors and successors, and with no other process.
 
-    None without a supervisor, which ensures that one of them runs at a time.
+    It is AISLE_GROUP_INSTANCE, where the operator ensures that one of that name runs at a time; else the
+    supervisor ensures it. None without both.
     """
+    if settings.group_instance is not None:
+        return settings.group_instance
     if settings.supervisor is None or settings.process is None:
         return None
     from runtime.processes import start_ticks  # only here: a service without a group instance needs no psutil

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 CONNECT_S = 1.0
 """Timeout for connecting."""
@@ -14,6 +17,36 @@ MAX_CONNECTIONS = 8
 
 RESPONSE_S = 2.0
 """Timeout for a response."""
+
+
+class _OnUvloop:
+    """What a connection lacks on uvloop, which raises RuntimeError for a write after the server has reset it."""
+
+    async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            await super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
+        except RuntimeError as error:
+            await self.disconnect(nowait=True)  # type: ignore[attr-defined]
+            raise RedisConnectionError(f"the connection was reset: {error}") from error
+
+
+class _TcpConnection(_OnUvloop, Connection):
+    pass
+
+
+class _TlsConnection(_OnUvloop, SSLConnection):
+    pass
+
+
+class _SocketConnection(_OnUvloop, UnixDomainSocketConnection):
+    pass
+
+
+_CONNECTIONS = {
+    Connection: _TcpConnection,
+    SSLConnection: _TlsConnection,
+    UnixDomainSocketConnection: _SocketConnection,
+}
 
 
 def connect(url: str) -> Redis:
@@ -31,4 +64,5 @@ def connect(url: str) -> Redis:
         retry=Retry(NoBackoff(), 0),
         protocol=2,
     )
+    pool.connection_class = _CONNECTIONS[pool.connection_class]
     return Redis.from_pool(pool)

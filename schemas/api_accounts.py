@@ -56,6 +56,15 @@ class TokensBody(msgspec.Struct, frozen=True):
     token_type: Literal["Bearer"] = "Bearer"
 
 
+class SessionBody(msgspec.Struct, frozen=True):
+    """The access token of a browser's session; the refresh token is the cookie `aisle_refresh`."""
+
+    access: str
+    expires_in: int
+    """Seconds until the access token expires."""
+    token_type: Literal["Bearer"] = "Bearer"
+
+
 class UserBody(msgspec.Struct, frozen=True):
     """An account as its owner and admins see it. Names of a deleted account are null."""
 

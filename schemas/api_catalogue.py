@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.commands import BlockCode
 from schemas.formats import Timestamp
-from schemas.ids import MAX_SHOW_ID
+from schemas.ids import MAX_PARTITIONS, MAX_SHOW_ID
 from schemas.languages import folded_language
-from schemas.layout import MAX_SEATS, Label, Layout, Money, Row, Section
+from schemas.layout import MAX_SEATS, Layout, Money, RequestedLabel, Row, SeatPrice, Section, Stage
 from schemas.text import LINE, LINK, NOT_BLANK, PROSE
 
 MAX_SEARCH = 100
@@ -93,21 +94,55 @@ class MoneyBody(Money, frozen=True, forbid_unknown_fields=True):
     """An amount in minor units (cents) of an ISO 4217 currency."""
 
 
+class SeatPriceBody(SeatPrice, frozen=True, forbid_unknown_fields=True):
+    """The price of single seats of a row, which wins over the price of the section."""
+
+    seats: Annotated[tuple[RequestedLabel, ...], msgspec.Meta(min_length=1)]
+    price: MoneyBody
+
+
 class RowBody(Row, frozen=True, forbid_unknown_fields=True):
-    """A row of seats. `seats` is their number (labels are then row name + 1, 2, …) or the labels themselves."""
+    """A row of seats. `seats` is their number (labels are then row name + 1, 2, …) or the labels themselves.
+
+    On the map x grows to the right and y downwards, in widths of a seat. `x` and `y`: the middle of the first seat.
+    `angle`: the direction of the row there, in degrees clockwise, 0 to the right. `curve`: the radius of the arc on
+    which the seats are, 0 for a straight row; positive: the centre of the circle is to the left of somebody who walks
+    from the first seat to the last. `pitch`: the distance between neighbouring seats, 1 if left out; an aisle takes as
+    much once more.
+    """
+
+    seats: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS)] | tuple[RequestedLabel, ...]
+    prices: tuple[SeatPriceBody, ...] = ()
+    """Prices of single seats, which win over the price of the section."""
 
 
 class SectionBody(Section, frozen=True, forbid_unknown_fields=True):
-    """Rows that share a name and a price, best row first."""
+    """Rows that share a name and a price, best row first.
+
+    `label`: the pattern of the labels, where `seats` is a number, such as `{row}-{seat}`. `level`: the floor.
+    """
 
     price: MoneyBody
     rows: tuple[RowBody, ...]
 
 
+class StageBody(Stage, frozen=True, forbid_unknown_fields=True):
+    """The stage or screen on the map: a rectangle, by its upper left corner."""
+
+
 class LayoutBody(Layout, frozen=True, forbid_unknown_fields=True):
-    """The whole seating of a screen, in layout order. Unlike a stored layout it has no unknown fields."""
+    """The whole seating of a screen, in layout order. Unlike a stored layout it has no unknown fields.
+
+    `label`: the pattern of the labels in sections that have none, `{row}{seat}` if left out. `accessible`, `companions`
+    and `restricted_view`: labels of the seats for wheelchair users and for their companions, and of those from which
+    not all can be seen.
+    """
 
     sections: tuple[SectionBody, ...]
+    stage: StageBody | None = None
+    accessible: tuple[RequestedLabel, ...] = ()
+    companions: tuple[RequestedLabel, ...] = ()
+    restricted_view: tuple[RequestedLabel, ...] = ()
 
 
 class NewShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -125,12 +160,14 @@ class NewShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     sales_end_at: Instant | None = None
     timezone: TimezoneName | None = None
     """Time zone for e-mails, tickets and days in filters, such as Europe/Berlin."""
+    partition: Annotated[int, msgspec.Meta(ge=0, lt=MAX_PARTITIONS)] | None = None
+    """The partition of the log, such as a reserved one; chosen if left out."""
     past: bool = False
     """True allows a start in the past, to import old data."""
 
 
 class ChangeShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is left out stays; null takes a sales time away. Movie, seats and prices never change."""
+    """Fields that are left out do not change; null removes a sales time. Movie, seats and prices never change."""
 
     screen_name: ScreenName | msgspec.UnsetType = msgspec.UNSET
     starts_at: Instant | msgspec.UnsetType = msgspec.UNSET
@@ -145,8 +182,17 @@ class ChangeShowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 class WithheldSeatsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seats to withhold from sale, or to put back on sale, any number; `note` is a remark for staff."""
 
-    seats: Annotated[tuple[Label, ...], msgspec.Meta(min_length=1, max_length=MAX_SEATS)]
+    seats: Annotated[tuple[RequestedLabel, ...], msgspec.Meta(min_length=1, max_length=MAX_SEATS)]
     note: Note = ""
+
+
+class BlockSeatsBody(WithheldSeatsBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Seats to withhold from sale: for what, and until when they are withheld."""
+
+    code: BlockCode | None = None
+    """What they are withheld for, such as `press`: a word, never a name."""
+    release_at: Instant | None = None
+    """When they become available by themselves; null: never."""
 
 
 class SeatsNoteBody(msgspec.Struct, frozen=True):
@@ -158,6 +204,10 @@ class SeatsNoteBody(msgspec.Struct, frozen=True):
     note: str
     user_id: int
     at: Timestamp
+    code: str | None
+    """With `block`: what the seats are withheld for."""
+    release_at: Timestamp | None
+    """With `block`: when they become available by themselves."""
 
 
 class SeatsNotesPage(msgspec.Struct, frozen=True):
@@ -168,7 +218,7 @@ class SeatsNotesPage(msgspec.Struct, frozen=True):
 
 
 class PriceBody(msgspec.Struct, frozen=True):
-    """The price of a seat of a section. A numbered layout has one section without a name."""
+    """A price of seats of a section. A numbered layout has one section without a name."""
 
     section: str
     price: Money
@@ -187,7 +237,8 @@ class ShowBody(msgspec.Struct, frozen=True):
     available_seats: int
     seats_per_customer: int
     prices: list[PriceBody]
-    """The price of each section. In lists, if there are more than 20, the first section of each price, at most 20."""
+    """The price of each section and then the prices of single seats in it, each once. In lists, if there are more than
+    20, the first section of each price, at most 20."""
     sales_start_at: Timestamp | None
     sales_end_at: Timestamp | None
 

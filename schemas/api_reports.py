@@ -2,7 +2,8 @@
 
 `bookings`, `seats` and `gross` are of the bookings confirmed in the period, `cancelled_bookings`,
 `cancelled_seats` and `cancelled` of those cancelled in it, whenever they were confirmed; `net` and `net_seats`
-are the difference. So the figures of a day do not change once it is over. Days are those of each show's time
+are the difference. Confirmed bookings that get other seats move `seats` and `gross` by the difference, on the
+day of the change. So the figures of a day do not change once it is over. Days are those of each show's time
 zone. Different currencies are never added up: each has rows of its own.
 """
 
@@ -18,7 +19,8 @@ By = Literal["day", "movie", "show", "screen"]
 
 
 class SumBody(msgspec.Struct, frozen=True):
-    """A sum in minor units (cents) of an ISO 4217 currency. Below zero where more was given back than sold."""
+    """A sum in minor units (cents) of an ISO 4217 currency. Negative where cancellations exceed sales, or bookings
+    got cheaper seats."""
 
     amount: int
     currency: str
@@ -30,6 +32,7 @@ class SalesFigures(msgspec.Struct, frozen=True, kw_only=True):
     bookings: int
     """Confirmed in the period."""
     seats: int
+    """Of the bookings confirmed in the period, and the differences of those that got other seats in it, as `gross`."""
     gross: SumBody
     cancelled_bookings: int
     """Cancelled in the period, whenever they were confirmed."""
@@ -139,15 +142,16 @@ class OccupancyPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_on
 
 
 class CustomerRowBody(SalesFigures, frozen=True, kw_only=True):
-    """Sales to one customer."""
+    """Sales to one customer, or to all walk-ins."""
 
-    user_id: int
+    user_id: int | None
+    """Null for walk-ins: one row for all that staff sold without a customer."""
     username: str | None
-    """Null if the account was deleted."""
+    """Null if the account was deleted, and for walk-ins."""
     first_day: Day
     """Day of their first booking ever."""
     new: bool
-    """Whether `first_day` is in the period."""
+    """Whether `first_day` is in the period. False for walk-ins."""
 
 
 class CustomersPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True):
@@ -156,7 +160,7 @@ class CustomersPage(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_on
     from_: Day | None
     to: Day | None
     customers: int
-    """Number of customers with a booking confirmed in the period."""
+    """Number of customers with a booking confirmed in the period. Walk-ins do not count."""
     new: int
     """Of these: with their first booking."""
     returning: int
@@ -182,11 +186,12 @@ class HoldFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HoldRowBody(HoldFigures, frozen=True, kw_only=True):
-    """The holds of one customer in a show."""
+    """The holds of one customer in a show, or those of staff for walk-ins."""
 
-    user_id: int
+    user_id: int | None
+    """Null for walk-ins."""
     username: str | None
-    """Null if the account was deleted."""
+    """Null if the account was deleted, and for walk-ins."""
 
 
 class HoldsPage(msgspec.Struct, frozen=True, kw_only=True):

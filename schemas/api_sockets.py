@@ -44,9 +44,9 @@ class HoldMessage(HoldRequest, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class MoveMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """POST /api/bookings/{id}/confirm and …/cancel"""
+    """POST /api/bookings/{id}/confirm, …/cancel and …/extend"""
 
-    type: Literal["confirm", "cancel"]
+    type: Literal["confirm", "cancel", "extend"]
     ref: Ref
     booking_id: UUID
     key: Key | None = None

@@ -6,15 +6,23 @@ answered `malformed`. Commands carry ids, never names, so that an account can be
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 
+from schemas.catalogue_rows import CatalogueRows
 from schemas.ids import ShowId, UserId
+from schemas.layout import Money
 
 TimeMs = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 SeatCount = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+BlockCode = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.\-]{1,32}$(?!\n)")]
+"""The code of a block, such as `press`. It is short and has no blanks, so that nobody writes names into it."""
+MAX_SEATS_PER_REQUEST = 10
+MAX_SEATS_OF_STAFF = 100
+MAX_HOLD_MS = 30 * 24 * 3600 * 1000
+"""The longest hold, of staff: 30 days."""
 
 
 class ReplyTo(msgspec.Struct, frozen=True, array_like=True):
@@ -44,6 +52,10 @@ class OpenShow(CommandBase, frozen=True):
     seats_per_customer: SeatCount
     sales_start_ms: TimeMs | None = None
     sales_end_ms: TimeMs | None = None
+    payment: Literal["none", "required"] = "none"
+    """Whether customers have to pay before a booking is confirmed."""
+    catalogue: CatalogueRows | None = None
+    """The show in the catalogue, where the log can outlive the database. Deciding ignores it."""
 
 
 class ChangeShow(CommandBase, frozen=True):
@@ -78,10 +90,31 @@ class SeatsCommand(CommandBase, frozen=True):
     adjacent: bool = True
     customer_id: UserId = 0
     """The customer for whom staff book. 0, or a sender who is not staff: the sender."""
+    walk_in: bool = False
+    """Staff sell to somebody without an account: the booking has no owner, and no customer's limit applies."""
+    lift_limit: bool = False
+    """Staff: the limit of seats per customer does not apply."""
+    max_seats: SeatCount = MAX_SEATS_PER_REQUEST
+    """The most seats of one request: MAX_SEATS_OF_STAFF for staff."""
+    kind: Literal["accessible"] | None = None
+    """With `quantity`: accessible seats with companion seats beside them. None: ordinary seats only."""
+    max_price: Money | None = None
+    """With `quantity`: only seats of at most this price."""
+    paid: bool = False
+    """Staff: the booking is paid for. How it was paid is stored beside the log."""
+    noted: bool = False
+    """Staff: a note on the booking is stored beside the log, which carries no text of people."""
+    yours: bool = False
+    """Whether a refusal names the owner's live bookings that are in the way. False in records of the first release."""
+    sharing: tuple[UserId, ...] = ()
+    """With `yours`: customers with an equal request, who get the same refusal if none of their seats is in the way."""
 
     @property
     def owner_id(self) -> int:
-        return self.customer_id if self.customer_id and self.staff else self.user_id
+        """The owner of the booking; 0 for none."""
+        if not self.staff:
+            return self.user_id
+        return 0 if self.walk_in else self.customer_id or self.user_id
 
 
 class BookSeats(SeatsCommand, frozen=True):
@@ -91,7 +124,7 @@ class BookSeats(SeatsCommand, frozen=True):
 class HoldSeats(SeatsCommand, frozen=True, kw_only=True):
     """Holds seats, all or nothing. The hold expires unless it is confirmed within `hold_ms` of log time."""
 
-    hold_ms: Annotated[int, msgspec.Meta(ge=1_000, le=3_600_000)]
+    hold_ms: Annotated[int, msgspec.Meta(ge=1_000, le=MAX_HOLD_MS)]
 
 
 class ConfirmBooking(CommandBase, frozen=True):
@@ -106,10 +139,35 @@ class CancelBooking(CommandBase, frozen=True):
     booking_id: UUID
 
 
+class ExtendHold(CommandBase, frozen=True):
+    """Extends a hold by its own length from now, up to 30 minutes after it was made."""
+
+    booking_id: UUID
+
+
+class ChangeSeats(CommandBase, frozen=True):
+    """Gives a live booking other seats, all or nothing: as many as before, or any number for staff."""
+
+    booking_id: UUID
+    seats: tuple[str, ...]
+    max_seats: SeatCount = MAX_SEATS_PER_REQUEST
+
+
+class SwapSeats(CommandBase, frozen=True):
+    """Exchanges the seats of two live bookings of a show. Staff only."""
+
+    booking_id: UUID
+    with_booking_id: UUID
+
+
 class BlockSeats(CommandBase, frozen=True):
-    """Blocks available seats from sale."""
+    """Blocks available seats from sale. Seats that are blocked already get the code and the time, if one is given."""
 
     seats: tuple[str, ...]
+    code: BlockCode | None = None
+    """What the seats are blocked for."""
+    release_ms: TimeMs | None = None
+    """Log time at which the seats become available by themselves; None: never."""
 
 
 class UnblockSeats(CommandBase, frozen=True):
@@ -139,6 +197,9 @@ Command = (
     | HoldSeats
     | ConfirmBooking
     | CancelBooking
+    | ExtendHold
+    | ChangeSeats
+    | SwapSeats
     | BlockSeats
     | UnblockSeats
     | CheckIn
@@ -149,14 +210,24 @@ Command = (
 def request_of(command: Command) -> Command:
     """The command without the fields that differ between attempts of one request, and with sorted seats.
 
-    Two commands with one id are the same request exactly if these are equal; otherwise the key was reused.
+    Two commands with one id are the same request exactly if these are equal; otherwise the key was reused. Fields that
+    follow from the others are left out as well: gateways of an earlier release do not set them.
     """
     match command:
         case BookSeats() | HoldSeats():
             return msgspec.structs.replace(
-                command, booking_id=_NO_ID, reply_to=None, seats=tuple(sorted(command.seats))
+                command,
+                booking_id=_NO_ID,
+                reply_to=None,
+                seats=tuple(sorted(command.seats)),
+                walk_in=False,
+                max_seats=MAX_SEATS_PER_REQUEST,
+                yours=False,
+                sharing=(),
             )
-        case BlockSeats() | UnblockSeats():
+        case OpenShow():
+            return msgspec.structs.replace(command, reply_to=None, catalogue=None)
+        case ChangeSeats() | BlockSeats() | UnblockSeats():
             return msgspec.structs.replace(command, reply_to=None, seats=tuple(sorted(command.seats)))
         case _:
             return msgspec.structs.replace(command, reply_to=None)

@@ -8,14 +8,19 @@ can be repeated from a stored decision.
 from __future__ import annotations
 
 import enum
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from schemas.ids import Position
 
-RULES = 1
-"""The version of the rules of `decide`; stored with each decision."""
+RULES = 2
+"""The version of the rules of `decide`; stored with each decision.
+
+Rules only grow: what a command of an earlier version says is decided as it was then. 2 adds extending holds, changing
+and swapping seats, kinds of seats, walk-ins, releases of blocks and payment as a term.
+"""
 
 
 class Reason(enum.Enum):
@@ -30,13 +35,17 @@ class Reason(enum.Enum):
     SEAT_UNKNOWN = "seat_unknown"
     SEAT_TAKEN = "seat_taken"
     SEAT_BLOCKED = "seat_blocked"
+    COMPANION_ONLY = "companion_only"
     LIMIT_EXCEEDED = "limit_exceeded"
+    PAYMENT_REQUIRED = "payment_required"
+    PRICE_DIFFERS = "price_differs"
     NOT_ENOUGH_SEATS = "not_enough_seats"
     TOO_MANY_SEATS = "too_many_seats"
     ALREADY_CANCELLED = "already_cancelled"
     ALREADY_CONFIRMED = "already_confirmed"
     ALREADY_OPEN = "already_open"
     HOLD_EXPIRED = "hold_expired"
+    HOLD_LIMIT = "hold_limit"
     NOT_CONFIRMED = "not_confirmed"
     ALREADY_USED = "already_used"
     CHECKED_IN = "checked_in"
@@ -103,6 +112,15 @@ class Booking(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_ms: int | None = None
     checked_in: dict[str, int] = {}
     """Seat → time of its check-in, in Unix milliseconds of log time."""
+    hold_ms: int | None = None
+    """Length of the hold, where it was extended. Otherwise it follows from the times."""
+    paid: bool = False
+    """Whether staff were paid for it."""
+
+    @property
+    def owned(self) -> bool:
+        """Whether a customer owns it; staff sold it to a walk-in otherwise."""
+        return self.user_id != 0
 
 
 class _BookingEvent(msgspec.Struct, frozen=True, tag_field="type", tag=True):
@@ -129,13 +147,35 @@ class HoldExpired(_BookingEvent, frozen=True):
     """A hold expired."""
 
 
-class _SeatsEvent(msgspec.Struct, frozen=True, tag_field="type", tag=True):
+class HoldExtended(_BookingEvent, frozen=True):
+    """A hold lasts longer, until `booking.expires_ms`."""
+
+
+class BookingChanged(_BookingEvent, frozen=True):
+    """A live booking has other seats. Its old seats that it does not have any more are available."""
+
+    old_seats: tuple[str, ...]
+    old_total: int
+
+
+class SeatsSwapped(msgspec.Struct, frozen=True, tag_field="type", tag=True):
+    """Two live bookings have exchanged their seats. The old seats and total of each are the new ones of the other."""
+
+    booking: Booking
+    other: Booking
+
+
+class _SeatsEvent(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag=True):
     show_id: int
     seats: tuple[str, ...]
 
 
 class SeatsBlocked(_SeatsEvent, frozen=True):
     """Seats were blocked."""
+
+    code: str | None = None
+    release_ms: int | None = None
+    """Log time at which they become available by themselves, Unix milliseconds."""
 
 
 class SeatsUnblocked(_SeatsEvent, frozen=True):
@@ -151,6 +191,7 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     seats_per_customer: int
     sales_start_ms: int | None = None
     sales_end_ms: int | None = None
+    payment: Literal["none", "required"] = "none"
 
 
 class _ShowEvent(msgspec.Struct, frozen=True, tag_field="type", tag=True):
@@ -186,7 +227,15 @@ class TicketCheckedIn(msgspec.Struct, frozen=True, tag_field="type", tag=True):
     seat: str
 
 
-BookingEvent = BookingConfirmed | BookingHeld | BookingCancelled | HoldReleased | HoldExpired
+BookingEvent = (
+    BookingConfirmed
+    | BookingHeld
+    | BookingCancelled
+    | HoldReleased
+    | HoldExpired
+    | HoldExtended
+    | BookingChanged
+)
 SeatsEvent = SeatsBlocked | SeatsUnblocked
 ShowEvent = ShowOpened | ShowChanged | ShowClosed | ShowReopened | ShowCancelled
 Event = (
@@ -195,6 +244,9 @@ Event = (
     | BookingCancelled
     | HoldReleased
     | HoldExpired
+    | HoldExtended
+    | BookingChanged
+    | SeatsSwapped
     | SeatsBlocked
     | SeatsUnblocked
     | ShowOpened
@@ -213,7 +265,8 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     seats: tuple[str, ...] = ()
     """The seats that caused the refusal, in layout order if they are seats of the show."""
     limit: int | None = None
-    """With `limit_exceeded`: the seats a customer may have. With `not_on_sale`: the start of sales in Unix ms. With
+    """With `limit_exceeded`: the seats a customer may have. With `too_many_seats`: those of a request. With
+    `validation`: the number of seats that the booking has. With `not_on_sale`: the start of sales in Unix ms. With
     `already_used`: the time of the check-in in Unix ms."""
     events: tuple[Event, ...] = ()
     """The events in order. Expired holds come first, even if the command is refused. An event with a tag of a later
@@ -224,6 +277,10 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     """The booking of the command, if no event has it."""
     repeats: Position | None = None
     """The position of the first decision on this command id, if this one repeats it."""
+    yours: tuple[Booking, ...] = ()
+    """With `seat_taken` and `limit_exceeded`: live bookings of the owner that are in the way, at most ten."""
+    unshared: tuple[int, ...] = ()
+    """Customers of `SeatsCommand.sharing` who have one of these seats themselves: this refusal is not theirs."""
 
     @property
     def booking(self) -> Booking | None:

@@ -17,6 +17,7 @@ from uuid import UUID, SafeUUID
 import msgspec
 
 MAX_SHOW_ID = 2**31 - 1
+MAX_PARTITIONS = 4096
 MAX_USER_ID = 2**53 - 1
 MAX_OFFSET = 2**63 - 1
 

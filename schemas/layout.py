@@ -1,6 +1,7 @@
-"""Seating layouts: sections, rows, labels and prices, and the mapping between labels and seat indexes.
+"""Seating layouts: sections, rows, labels, prices, kinds of seats, and where the rows stand on the map.
 
 The structs are the stored forms: unknown fields, as from a later release, are ignored. Request bodies have strict ones.
+Fields that are left out are not stored, so that a layout keeps its digest when later releases add fields.
 
 A stored layout never changes. Shows refer to it by id and digest, and inside the writer a seat is its index in layout
 order.
@@ -9,28 +10,35 @@ order.
 from __future__ import annotations
 
 import hashlib
-import re
-from bisect import bisect_right
-from collections.abc import Iterator
-from itertools import pairwise
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 
-from schemas.currencies import CURRENCY_WANTED, is_currency
+from schemas.seat_labels import DEFAULT_PATTERN, MAX_LABEL, MAX_REQUESTED_LABEL, LabelPattern, read_pattern
+from schemas.text import LINE
 
 MAX_SEATS = 100_000
-MAX_LABEL = 16
 MAX_PRICE = 10**9
-_DIGITS = "0123456789"
-_LOOKUP_CACHE_SIZE = 512
-_MAX_DIGITS = len(str(MAX_SEATS))
+MAX_EXTENT = 1_000_000
+"""Bound of coordinates and lengths, in widths of a seat."""
 
 Name = Annotated[str, msgspec.Meta(max_length=60)]
+Caption = Annotated[str, msgspec.Meta(max_length=60, pattern=LINE)]
 Label = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LABEL)]
-
-_VISIBLE = r"[^\s\x00-\x1f\x7f\ud800-\udfff]"
-_LABEL = re.compile(rf"{_VISIBLE}(?:[^\x00-\x1f\x7f\ud800-\udfff]*{_VISIBLE})?\Z")
+RequestedLabel = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REQUESTED_LABEL)]
+"""A label as clients write it: it may be shorter in NFC."""
+PatternText = Annotated[str, msgspec.Meta(max_length=60)]
+Coordinate = (
+    Annotated[int, msgspec.Meta(ge=-MAX_EXTENT, le=MAX_EXTENT)]
+    | Annotated[float, msgspec.Meta(ge=-MAX_EXTENT, le=MAX_EXTENT)]
+)
+"""Numbers of the map are given back as they were: 1 stays 1, and 1.0 stays 1.0."""
+Length = (
+    Annotated[int, msgspec.Meta(gt=0, le=MAX_EXTENT)] | Annotated[float, msgspec.Meta(gt=0, le=MAX_EXTENT)]
+)
+Angle = Annotated[int, msgspec.Meta(ge=-360, le=360)] | Annotated[float, msgspec.Meta(ge=-360, le=360)]
+Level = Annotated[int, msgspec.Meta(ge=-100, le=100)] | Caption
+"""A number or a name of a floor."""
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -40,35 +48,88 @@ class Money(msgspec.Struct, frozen=True):
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 
 
+class SeatPrice(msgspec.Struct, frozen=True):
+    """The price of single seats of a row, which wins over the price of the section."""
+
+    seats: Annotated[tuple[Label, ...], msgspec.Meta(min_length=1)]
+    price: Money
+
+
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A row of seats. `seats` is their number (labels are then row name + 1, 2, …) or their labels."""
+    """A row of seats. `seats` is their number (labels are then made by a pattern) or their labels.
+
+    On the map x grows to the right and y downwards, in widths of a seat; the stage is usually at the top. An aisle
+    is as wide as the distance between two seats.
+    """
 
     name: Name
     seats: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS)] | tuple[Label, ...]
     aisles_after: tuple[Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS)], ...] = ()
     """Positions of aisles: the number of seats before each, counted from the start of the row."""
+    x: Coordinate | None = None
+    """Where the middle of the first seat is on the map."""
+    y: Coordinate | None = None
+    angle: Angle | None = None
+    """Direction of the row at its first seat: degrees clockwise, 0 to the right."""
+    curve: Coordinate | None = None
+    """Radius of the arc on which the seats are, 0 for a straight row. Positive: the centre of the circle is to the left
+    of somebody who walks from the first seat to the last, so that the ends are nearer to a stage at the top."""
+    pitch: Length | None = None
+    """Distance between the middles of neighbouring seats, 1 if left out."""
+    prices: tuple[SeatPrice, ...] = ()
+    """Prices of single seats."""
 
-    def labels(self) -> tuple[str, ...]:
+    def labels(self, pattern: LabelPattern = DEFAULT_PATTERN) -> tuple[str, ...]:
+        """The labels of the seats. `pattern`: that of the section, see `Layout.pattern_of`."""
         if isinstance(self.seats, int):
-            return tuple(f"{self.name}{number}" for number in range(1, self.seats + 1))
+            before, after = pattern.affixes(self.name)
+            return tuple([f"{before}{number}{after}" for number in range(1, self.seats + 1)])
         return self.seats
 
     def __len__(self) -> int:
         return self.seats if isinstance(self.seats, int) else len(self.seats)
 
 
-class Section(msgspec.Struct, frozen=True):
+class Section(msgspec.Struct, frozen=True, omit_defaults=True):
     """Rows that share a name and a price, best row first."""
 
     name: Name
     price: Money
     rows: tuple[Row, ...]
+    level: Level | None = None
+    """The floor of the section, a number or a name."""
+    label: PatternText | None = None
+    """Pattern of the labels, such as `{row}-{seat}`, in rows whose `seats` is a number; wins over the layout's."""
 
 
-class Layout(msgspec.Struct, frozen=True):
+class Stage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The stage or screen on the map: a rectangle, by its upper left corner."""
+
+    x: Coordinate
+    y: Coordinate
+    width: Length
+    height: Length
+    label: Caption | None = None
+
+
+class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
     """The whole seating of a screen, in layout order."""
 
     sections: tuple[Section, ...]
+    stage: Stage | None = None
+    accessible: tuple[Label, ...] = ()
+    """Labels of the seats for wheelchair users."""
+    companions: tuple[Label, ...] = ()
+    """Labels of the seats for their companions."""
+    restricted_view: tuple[Label, ...] = ()
+    """Labels of the seats with a restricted view."""
+    label: PatternText | None = None
+    """Pattern of the labels in sections without one: `{row}{seat}` if left out."""
+
+    def pattern_of(self, section: Section) -> LabelPattern:
+        """The pattern of a section's labels. Raises ValueError for an invalid one, which no stored layout has."""
+        text = self.label if section.label is None else section.label
+        return DEFAULT_PATTERN if text is None else read_pattern(text)
 
 
 def numbered(total_seats: int, price: Money) -> Layout:
@@ -88,176 +149,3 @@ def encode_layout(layout: Layout) -> bytes:
 def layout_digest(body: bytes) -> str:
     """The identity of a layout's contents: SHA-256 in hex over its stored form."""
     return hashlib.sha256(body).hexdigest()
-
-
-def problems(layout: Layout) -> Iterator[tuple[str, str]]:
-    """The faults of a layout, as (field, message); none for a usable one."""
-    if not layout.sections:
-        yield "sections", "a layout needs at least one section"
-    total = 0
-    seen: set[str] = set()
-    names: set[str] = set()
-    currency: str | None = None
-    for s, section in enumerate(layout.sections):
-        at = f"sections[{s}]"
-        if section.name in names:
-            yield f"{at}.name", f"there is another section {section.name!r}"
-        names.add(section.name)
-        if "\0" in section.name:
-            yield f"{at}.name", "NUL is not allowed"
-        currency = currency or section.price.currency
-        if section.price.currency != currency:
-            yield f"{at}.price.currency", f"one layout has one currency; the first section has {currency}"
-        if not is_currency(section.price.currency):
-            yield f"{at}.price.currency", CURRENCY_WANTED
-        if section.price.amount > MAX_PRICE:
-            yield f"{at}.price.amount", f"at most {MAX_PRICE}"
-        if not section.rows:
-            yield f"{at}.rows", "a section needs at least one row"
-        for r, row in enumerate(section.rows):
-            total += len(row)
-            if total > MAX_SEATS:
-                yield f"{at}.rows[{r}]", f"at most {MAX_SEATS} seats in a layout"
-                return
-            yield from _row_problems(f"{at}.rows[{r}]", row, seen)
-
-
-def _row_problems(at: str, row: Row, seen: set[str]) -> Iterator[tuple[str, str]]:
-    if not len(row):
-        yield f"{at}.seats", "a row needs at least one seat"
-    for label in row.labels():
-        if len(label) > MAX_LABEL or not _LABEL.match(label):
-            yield f"{at}.seats", f"{label[:40]!r} is not a label: 1 to {MAX_LABEL} visible characters"
-            break
-        if label in seen:
-            yield f"{at}.seats", f"there is another seat {label!r}"
-            break
-        seen.add(label)
-    if any(after >= len(row) for after in row.aisles_after):
-        yield f"{at}.aisles_after", "an aisle lies between two seats: every number is below the row's seats"
-
-
-class RowSpan(NamedTuple):
-    """The seat indexes of a row. `segments`: (start, end) of the seats between its aisles."""
-
-    section: str
-    start: int
-    end: int
-    segments: tuple[tuple[int, int], ...]
-
-
-class Seating:
-    """A layout indexed for the writer: label ↔ index, price of a seat. Shared by all shows that use it.
-
-    Labels of the form row name + number are computed, not stored: 100,000 seats take no more memory than the list of
-    rows.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "_ends",
-        "_has_digit_names",
-        "_listed",
-        "_lookups",
-        "_numbered",
-        "_rows",
-        "currency",
-        "layout",
-        "prices",
-        "rows",
-    )
-
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
-        self.currency = layout.sections[0].price.currency
-        self.prices: list[tuple[int, int]] = []
-        """Per section: the index after its last seat, and the price of a seat in minor units."""
-        self.rows: list[RowSpan] = []
-        self._rows: list[Row] = []
-        self._ends: list[int] = []
-        self._numbered: dict[str, tuple[int, int]] = {}
-        """Row name → index of its first seat and number of seats, for rows with computed labels."""
-        self._has_digit_names = False
-        """Whether a row's name ends in a digit, so that the start of the seat number is ambiguous."""
-        self._listed: dict[str, int] = {}
-        """Label → index, for labels that the layout lists."""
-        self._lookups: dict[str, int] = {}
-        """Cache of recent look-ups: a command's seats are looked up several times."""
-        start = 0
-        for section in layout.sections:
-            for row in section.rows:
-                end = start + len(row)
-                cuts = sorted({start, *(start + after for after in row.aisles_after), end})
-                self.rows.append(RowSpan(section.name, start, end, tuple(pairwise(cuts))))
-                self._rows.append(row)
-                self._ends.append(end)
-                if isinstance(row.seats, int):
-                    self._numbered[row.name] = (start, row.seats)
-                    self._has_digit_names |= row.name[-1:] in _DIGITS and row.name != ""
-                else:
-                    self._listed.update(zip(row.seats, range(start, end), strict=True))
-                start = end
-            self.prices.append((start, section.price.amount))
-
-    def __len__(self) -> int:
-        return self._ends[-1]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """All labels, in layout order; computed at each access."""
-        return tuple(label for row in self._rows for label in row.labels())
-
-    @property
-    def sections(self) -> set[str]:
-        """The names of the sections."""
-        return {section.name for section in self.layout.sections}
-
-    def label(self, seat: int) -> str:
-        """The label of a seat."""
-        at = bisect_right(self._ends, seat)
-        row, start = self._rows[at], self.rows[at].start
-        return f"{row.name}{seat - start + 1}" if isinstance(row.seats, int) else row.seats[seat - start]
-
-    def find(self, label: str) -> int:
-        """The index of a label, or -1 if there is no such seat."""
-        seat = self._lookups.get(label)
-        if seat is None:
-            if len(self._lookups) >= _LOOKUP_CACHE_SIZE:
-                self._lookups.clear()
-            seat = self._lookups[label] = self._look_up(label)
-        return seat
-
-    def _look_up(self, label: str) -> int:
-        name = label.rstrip(_DIGITS)
-        row = self._numbered.get(name)
-        if row is not None:
-            number = label[len(name) :]
-            if number and number[0] != "0" and len(number) <= _MAX_DIGITS and int(number) <= row[1]:
-                return row[0] + int(number) - 1
-        return (
-            self._listed.get(label, -1) if not self._has_digit_names else self._find_among_digit_names(label)
-        )
-
-    def _find_among_digit_names(self, label: str) -> int:
-        """Looks a label up among rows whose names end in digits: tries each digit as the start of the number."""
-        for split in range(len(label) - 1, max(0, len(label) - 1 - _MAX_DIGITS), -1):
-            if label[split] not in _DIGITS:
-                break
-            row = self._numbered.get(label[:split])
-            if row is not None and label[split] != "0" and int(label[split:]) <= row[1]:
-                return row[0] + int(label[split:]) - 1
-        return self._listed.get(label, -1)
-
-    def index(self, label: str) -> int:
-        """The index of a label. Raises KeyError if there is no such seat."""
-        seat = self.find(label)
-        if seat < 0:
-            raise KeyError(label)
-        return seat
-
-    def price_of(self, seat: int) -> int:
-        """The price of one seat, in minor units."""
-        for end, amount in self.prices:
-            if seat < end:
-                return amount
-        raise IndexError(seat)

@@ -49,6 +49,8 @@ class _LaterDecision(msgspec.Struct):
     about_last: bool = False
     booking: Booking | None = None
     repeats: Position | None = None
+    yours: tuple[Booking, ...] = ()
+    unshared: tuple[int, ...] = ()
 
 
 class _EventHead(msgspec.Struct):
@@ -81,7 +83,17 @@ def _decode_with_later_events(answer: bytes | memoryview | msgspec.Raw) -> Decis
     if about_last and events and isinstance(events[-1], msgspec.Raw):
         about_last = False
         booking = _booking(_decode_head(events[-1]).booking)
-    return Decision(later.reason, later.seats, later.limit, tuple(events), about_last, booking, later.repeats)
+    return Decision(
+        later.reason,
+        later.seats,
+        later.limit,
+        tuple(events),
+        about_last,
+        booking,
+        later.repeats,
+        later.yours,
+        later.unshared,
+    )
 
 
 def _booking(body: msgspec.Raw) -> Booking | None:

@@ -13,10 +13,14 @@ from typing import Any
 from uuid import UUID
 
 from runtime import postgres, redis
+from runtime.handover import Handover
+from runtime.log import Appender
 from runtime.log.opening import bind_log, check_bounds, open_log
 from runtime.metrics_server import serve_metrics
 from runtime.process import group_instance, run_service, settle_gc
+from runtime.service_manager import READY, notify
 from runtime.settings import SettingError, Settings
+from runtime.tracing import Tracing, open_tracing
 from schemas.ids import fresh_command_id
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 from seat_workers.metrics import MeasuredLedger, MeasuredMember, WorkerMetrics
@@ -35,6 +39,7 @@ async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False
     if settings.database_url is None or settings.redis_url is None:
         raise SettingError("AISLE_DATABASE_URL and AISLE_REDIS_URL are needed; `aisle up` sets them itself")
     database_url = settings.database_url
+    handover = Handover(settings)
 
     async def connect(name: str) -> Any:
         return await postgres.connect(database_url, name)
@@ -43,8 +48,10 @@ async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False
     events = log.appender(EVENTS_TOPIC)
     commands = log.appender(COMMANDS_TOPIC)
     worker_metrics = WorkerMetrics(log)
-    ledger = MeasuredLedger(connect, worker_metrics)
     redis_client = redis.connect(settings.redis_url)
+    stack = contextlib.AsyncExitStack()
+    tracing = await stack.enter_async_context(open_tracing(settings, SERVICE))
+    ledger, publisher = _ledger_and_publisher(tracing, connect, worker_metrics, redis_client, events)
     try:
         connection = await connect("seat worker, start")
         try:
@@ -52,23 +59,46 @@ async def work(settings: Settings, stop: asyncio.Event, *, metrics: bool = False
             check_bounds(dict(await connection.fetch(_NEXT_OFFSETS)), await log.bounds(COMMANDS_TOPIC))
         finally:
             await connection.close()
-        name = f"{socket.gethostname()}:{os.getpid()}"
+        name = f"{settings.process or SERVICE} {socket.gethostname()}:{os.getpid()}"
         timers = Timers(ledger, commands, _clock_ms, _new_id)
-        worker = SeatWorker(ledger, Publisher(redis_client, events), timers, name)
+        worker = SeatWorker(ledger, publisher, timers, name)
         worker_metrics.shows_in_memory = lambda: worker.shows_in_memory
+        worker_metrics.batches_ahead = lambda: worker.batches_ahead
         metrics_server = (
             serve_metrics(settings, SERVICE, worker_metrics) if metrics else contextlib.nullcontext()
         )
         async with metrics_server:
             settle_gc()
             member = MeasuredMember(worker, worker_metrics)
-            await worker.run(log.reader(COMMANDS_TOPIC, GROUP, member), stop)
+            reader = log.reader(COMMANDS_TOPIC, GROUP, member)
+            await asyncio.gather(ledger.prepare(), reader.prepare())
+            await handover.wait_for_predecessor(stop)
+            await worker.run(
+                reader,
+                stop,
+                on_ready=partial(notify, READY),
+                has_successor=handover.has_successor,
+            )
+            handover.release()
     finally:
         await commands.close()
         await events.close()
         await ledger.close()
         await redis_client.aclose()
         await log.close()
+        await stack.aclose()
+
+
+def _ledger_and_publisher(
+    tracing: Tracing | None, connect: Any, metrics: WorkerMetrics, redis_client: Any, events: Appender
+) -> tuple[MeasuredLedger, Publisher]:
+    """The ledger and the publisher: with spans where tracing is on, which costs nothing where it is off."""
+    if tracing is None:
+        return MeasuredLedger(connect, metrics), Publisher(redis_client, events)
+    from seat_workers.tracing import TracedLedger, TracedPublisher
+
+    ledger = TracedLedger(tracing, connect, metrics)
+    return ledger, TracedPublisher(tracing, ledger, redis_client, events)
 
 
 def _clock_ms() -> int:

@@ -1,4 +1,4 @@
-"""A batch: everything that is committed at once, and its form as arguments of `commit_batch_v1`."""
+"""A batch: everything that is committed at once, and its form as arguments of `commit_batch_v2`."""
 
 from __future__ import annotations
 
@@ -58,14 +58,21 @@ def transposed(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any]]
     return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
+def _columns(rows: Sequence[Sequence[Any]], width: int) -> Sequence[Sequence[Any] | None]:
+    """The columns of the rows; None for each when there are no rows, which is cheaper to send than empty arrays."""
+    return list(zip(*rows, strict=True)) if rows else [None] * width
+
+
 def arguments(batch: Batch) -> list[Any]:
-    """The arguments of `commit_batch_v1`, in its order: one array per column."""
+    """The arguments of `commit_batch_v2`, in its order: one array per column."""
     net = batch.net
     opened = [show for show in batch.shows if show.show_id in net.opened]
     changed = [show for show in batch.shows if show.show_id not in net.opened]
     terms_changed = [show for show in changed if show.show_id in net.terms_changed]
-    # New bookings are inserted without check-ins; those of the same batch are written right after, as changes.
-    checked_in = [row for row in net.new_bookings if row[0].checked_in]
+    # Check-ins and extended holds of new bookings are not inserted but written right after, as changes.
+    later = [row for row in net.new_bookings if row[0].checked_in or row[0].hold_ms is not None]
+    changed_bookings = [booking for booking, _ in (*net.changed_bookings, *later)]
+    moved = [booking if booking.booking_id.int in net.moved else None for booking in changed_bookings]
     return [
         *transposed(
             [
@@ -89,9 +96,11 @@ def arguments(batch: Batch) -> list[Any]:
             6,
         ),
         RULES,
-        *transposed(net.freed, 2),
-        *transposed([(show, seat, c.state, c.booking_id) for show, seat, c in net.claims], 4),
-        *transposed(
+        *_columns(net.freed, 2),
+        *_columns([(show, seat, c.state, c.booking_id) for show, seat, c in net.claims], 4),
+        _sparse([c.code for _, _, c in net.claims]),
+        _sparse([c.release_ms for _, _, c in net.claims]),
+        *_columns(
             [
                 (
                     b.booking_id,
@@ -110,17 +119,26 @@ def arguments(batch: Batch) -> list[Any]:
             ],
             11,
         ),
-        *transposed(
+        _sparse([b.paid or None for b, _ in net.new_bookings]),
+        *_columns(
             [
                 (b.booking_id, b.status.value, b.expires_ms, _checked_in(b), at.partition, at.offset)
-                for b, at in (*net.changed_bookings, *checked_in)
+                for b, at in (*net.changed_bookings, *later)
             ],
             6,
         ),
-        *transposed([_opened_row(show) for show in opened], 11),
-        *transposed([(show.show_id, show.version, show.available) for show in changed], 3),
-        *transposed([_terms_row(show) for show in terms_changed], 6),
+        _sparse([b.hold_ms for b in changed_bookings]),
+        _sparse([b and "\x1f".join(b.seats) for b in moved]),
+        _sparse([b and b.total for b in moved]),
+        *_columns([_opened_row(show) for show in opened], 12),
+        *_columns([(show.show_id, show.version, show.available) for show in changed], 3),
+        *_columns([_terms_row(show) for show in terms_changed], 6),
     ]
+
+
+def _sparse(column: Sequence[Any]) -> Sequence[Any] | None:
+    """The column; None if all of its values are."""
+    return None if column.count(None) == len(column) else column
 
 
 def _checked_in(booking: Booking) -> str | None:
@@ -141,6 +159,7 @@ def _opened_row(show: ShowRow) -> tuple[Any, ...]:
         t.seats_per_customer,
         t.sales_start_ms,
         t.sales_end_ms,
+        t.payment,
     )
 
 

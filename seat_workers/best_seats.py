@@ -10,19 +10,36 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Literal
 
-from schemas.layout import RowSpan, Seating
+from schemas.seating import RowSpan, Seating
+from seat_workers.accessible_seats import RESERVED_RUN, accessible_seats
 
 
 def best_seats(
-    states: bytes | bytearray, seating: Seating, quantity: int, section: str | None, adjacent: bool
+    states: bytes | bytearray,
+    seating: Seating,
+    quantity: int,
+    section: str | None,
+    adjacent: bool,
+    *,
+    kind: Literal["accessible"] | None = None,
+    max_price: int | None = None,
 ) -> list[int] | None:
     """Indexes of `quantity` available seats, in layout order; None when there are not enough.
 
     `states`: a letter per seat, `a` for available. With `adjacent` false, a group that fits into no row is split into
-    as few blocks as possible: the longest runs are taken until the rest fits.
+    as few blocks as possible: the longest runs are taken until the rest fits. `kind` "accessible": accessible and
+    companion seats, see accessible_seats.py; otherwise neither of them. `max_price`: only seats of at most this price,
+    in minor units.
     """
     rows = [row for row in seating.rows if section is None or row.section == section]
+    if max_price is not None:
+        states = _without_dearer_seats(states, seating, max_price)
+    if kind == "accessible":
+        return accessible_seats(states, seating, rows, quantity, adjacent)
+    if seating.kinds is not None:
+        states = _without_reserved_seats(states, seating.kinds)
     seats = _best_block(states, rows, quantity)
     if seats is not None or adjacent:
         return seats
@@ -37,6 +54,23 @@ def best_seats(
         quantity -= end - start
         seats = _best_block(left, rows, quantity)
     return sorted(chosen + seats)
+
+
+def _without_dearer_seats(states: bytes | bytearray, seating: Seating, max_price: int) -> bytearray:
+    left, start = bytearray(states), 0
+    for end, amount in seating.prices:
+        if amount > max_price:
+            left[start:end] = b"-" * (end - start)
+        start = end
+    return left
+
+
+def _without_reserved_seats(states: bytes | bytearray, kinds: bytes) -> bytearray:
+    left = bytearray(states)
+    for run in RESERVED_RUN.finditer(kinds):
+        start, end = run.span()
+        left[start:end] = b"-" * (end - start)
+    return left
 
 
 def _best_block(states: bytes | bytearray, rows: Iterable[RowSpan], quantity: int) -> list[int] | None:

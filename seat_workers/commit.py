@@ -29,7 +29,7 @@ async def commit_with_retries(ledger: Ledger, batch: Batch) -> None:
             await ledger.commit(batch)
             return
         except Fenced:
-            # An earlier attempt may have committed after its connection was lost: then it is what fences this one.
+            # An earlier attempt may have committed after its connection was lost, and then fences this one.
             if outcome_was_unknown and await _was_committed(ledger, batch):
                 return
             raise

@@ -16,13 +16,17 @@ from schemas.commands import Command, ConfirmBooking
 from schemas.events import (
     Booking,
     BookingCancelled,
+    BookingChanged,
     BookingConfirmed,
     BookingHeld,
+    BookingStatus,
     Decision,
     HoldExpired,
+    HoldExtended,
     HoldReleased,
     Reason,
     SeatsBlocked,
+    SeatsSwapped,
     SeatsUnblocked,
     ShowCancelled,
     ShowChanged,
@@ -32,8 +36,8 @@ from schemas.events import (
     TicketCheckedIn,
 )
 from schemas.ids import Position
-from schemas.layout import Seating
 from schemas.seat_states import BLOCKED, HELD, SOLD
+from schemas.seating import Seating
 from schemas.wire import decode_command, decode_decision
 
 
@@ -67,6 +71,10 @@ class Claim(msgspec.Struct, frozen=True):
 
     state: str
     booking_id: UUID | None
+    code: str | None = None
+    """What a blocked seat is blocked for."""
+    release_ms: int | None = None
+    """Log time at which a blocked seat becomes available by itself, Unix milliseconds."""
 
 
 class NetChanges(msgspec.Struct):
@@ -77,6 +85,8 @@ class NetChanges(msgspec.Struct):
     claims: list[tuple[int, int, Claim]]
     new_bookings: list[tuple[Booking, Position]]
     changed_bookings: list[tuple[Booking, Position]]
+    moved: set[int]
+    """Bookings whose seats the batch changes, by the numbers of their ids."""
     opened: set[int]
     """Shows that the batch opens: their row is new."""
     terms_changed: set[int]
@@ -94,30 +104,56 @@ def fold(batch: Iterable[DecidedRecord], seatings: Mapping[int, Seating]) -> Net
     bookings: dict[int, tuple[Booking, Position]] = {}
     """Keys are the ids' numbers, which hash and sort faster."""
     new: set[int] = set()
+    moved: set[int] = set()
     opened: set[int] = set()
     terms_changed: set[int] = set()
+
+    def set_claims(show_id: int, labels: Iterable[str], claim: Claim | None, *, before: bool) -> None:
+        """Notes the claim of seats after an event. `before`: they had one until then."""
+        index = seatings[show_id].index
+        for label in labels:
+            seat = show_id, index(label)
+            if before and seat not in seats_now:
+                had_claim.add(seat)
+            seats_now[seat] = claim
 
     for decided in batch:
         for event in decided.decision.events:
             match event:
                 case BookingConfirmed(booking) | BookingHeld(booking):
                     state = SOLD if isinstance(event, BookingConfirmed) else HELD
-                    claim: Claim | None = Claim(state, booking.booking_id)
                     before = isinstance(decided.command, ConfirmBooking)
+                    set_claims(
+                        booking.show_id, booking.seats, Claim(state, booking.booking_id), before=before
+                    )
+                    number = booking.booking_id.int
+                    if not before:
+                        new.add(number)
+                    bookings[number] = (booking, decided.position)
                 case BookingCancelled(booking) | HoldReleased(booking) | HoldExpired(booking):
-                    claim, before = None, True
-                case SeatsBlocked(show_id, seats) | SeatsUnblocked(show_id, seats):
-                    before = isinstance(event, SeatsUnblocked)
-                    index = seatings[show_id].index
-                    for label in seats:
-                        seat = show_id, index(label)
-                        if before and seat not in seats_now:
-                            had_claim.add(seat)
-                        seats_now[seat] = None if before else Claim(BLOCKED, None)
-                    continue
+                    set_claims(booking.show_id, booking.seats, None, before=True)
+                    bookings[booking.booking_id.int] = (booking, decided.position)
+                case TicketCheckedIn(booking) | HoldExtended(booking):
+                    bookings[booking.booking_id.int] = (booking, decided.position)
+                case BookingChanged(booking, old_seats):
+                    kept = set(booking.seats).intersection(old_seats)
+                    freed = [label for label in old_seats if label not in kept]
+                    taken = [label for label in booking.seats if label not in kept]
+                    set_claims(booking.show_id, freed, None, before=True)
+                    set_claims(booking.show_id, taken, _claim_of(booking), before=False)
+                    moved.add(booking.booking_id.int)
+                    bookings[booking.booking_id.int] = (booking, decided.position)
+                case SeatsSwapped(one, other):
+                    for booking in (one, other):
+                        set_claims(booking.show_id, booking.seats, _claim_of(booking), before=True)
+                        moved.add(booking.booking_id.int)
+                        bookings[booking.booking_id.int] = (booking, decided.position)
+                case SeatsBlocked(show_id, seats, code, release_ms):
+                    set_claims(show_id, seats, Claim(BLOCKED, None, code, release_ms), before=False)
+                case SeatsUnblocked(show_id, seats):
+                    set_claims(show_id, seats, None, before=True)
                 case ShowOpened(show_id):
                     opened.add(show_id)
-                    continue
                 case (
                     ShowChanged(show_id)
                     | ShowClosed(show_id)
@@ -125,20 +161,6 @@ def fold(batch: Iterable[DecidedRecord], seatings: Mapping[int, Seating]) -> Net
                     | ShowCancelled(show_id)
                 ):
                     terms_changed.add(show_id)
-                    continue
-                case TicketCheckedIn(booking):
-                    bookings[booking.booking_id.int] = (booking, decided.position)
-                    continue
-            index = seatings[booking.show_id].index
-            for label in booking.seats:
-                seat = booking.show_id, index(label)
-                if before and seat not in seats_now:
-                    had_claim.add(seat)
-                seats_now[seat] = claim
-            number = booking.booking_id.int
-            if not before:
-                new.add(number)
-            bookings[number] = (booking, decided.position)
 
     rows = [(number in new, bookings[number]) for number in sorted(bookings)]
     return NetChanges(
@@ -146,6 +168,12 @@ def fold(batch: Iterable[DecidedRecord], seatings: Mapping[int, Seating]) -> Net
         claims=[(*seat, claim) for seat in sorted(seats_now) if (claim := seats_now[seat]) is not None],
         new_bookings=[row for is_new, row in rows if is_new],
         changed_bookings=[row for is_new, row in rows if not is_new],
+        moved=moved,
         opened=opened,
         terms_changed=terms_changed,
     )
+
+
+def _claim_of(booking: Booking) -> Claim:
+    """The claim of a live booking on each of its seats."""
+    return Claim(HELD if booking.status is BookingStatus.HELD else SOLD, booking.booking_id)

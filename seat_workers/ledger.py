@@ -1,6 +1,6 @@
 """The writers' ledger in PostgreSQL: takes partitions, loads shows, commits a batch in one round trip.
 
-A commit is one call of the function `commit_batch_v1`, so one transaction without client round trips inside: it writes
+A commit is one call of the function `commit_batch_v2`, so one transaction without client round trips inside: it writes
 everything or raises. A writer whose partition was taken by another has an old epoch and writes nothing. If the
 connection is lost during a commit, `next_offset` shows afterwards whether it succeeded.
 """
@@ -8,9 +8,10 @@ connection is lost during a commit, `next_offset` shows afterwards whether it su
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -19,11 +20,12 @@ import msgspec
 from runtime.postgres import UNAVAILABLE
 from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.ids import Position
-from schemas.layout import Seating, decode_layout
+from schemas.layout import decode_layout
+from schemas.seating import Seating
 from seat_workers import queries
 from seat_workers.batch import Batch, arguments, transposed
 from seat_workers.command_ids import FirstDecision
-from seat_workers.compact.stored_show import BookingColumns, StoredShow, received_numbers
+from seat_workers.compact.stored_show import BlockedColumns, BookingColumns, StoredShow
 
 
 class Refused(Exception):
@@ -96,6 +98,12 @@ class Ledger:
             self._connections[use] = connection
         return connection
 
+    async def prepare(self) -> None:
+        """Connects, so that taking partitions and the first commit are quick. Failures are left to these."""
+        with contextlib.suppress(*UNAVAILABLE, asyncpg.PostgresError):
+            for use in ("read", "commit"):
+                await self._connection(use)
+
     async def close(self) -> None:
         for connection in list(self._connections.values()):
             try:
@@ -121,7 +129,7 @@ class Ledger:
         return {row["partition"]: _partition_state(row) for row in rows}
 
     async def mark_published(self, advances: Mapping[int, tuple[int, int]]) -> None:
-        """Stores partition → (epoch, published offset) without a commit, when partitions are given up.
+        """Stores partition → (epoch, published offset) without a commit, when partitions are revoked.
 
         Does nothing without an open connection: the only effect is that the next owner publishes again.
         """
@@ -157,8 +165,8 @@ class Ledger:
     ) -> tuple[list[tuple[int, int, int]], list[tuple[int, int]]]:
         """The shows on these partitions that need a timer.
 
-        Shows with holds, as (partition, show, first expiry in Unix ms), and cancelled shows that still have bookings,
-        as (partition, show).
+        Shows with holds or with blocks that end, as (partition, show, first expiry or release in Unix ms), and
+        cancelled shows that still have bookings, as (partition, show).
         """
         connection = await self._connection("read")
         held = [tuple(row) for row in await connection.fetch(queries.SHOWS_WITH_HOLDS, partitions)]
@@ -256,6 +264,7 @@ def _stored_show(row: Any) -> StoredShow:
             seats_per_customer=row["seats_per_customer"],
             sales_start_ms=row["sales_start_ms"],
             sales_end_ms=row["sales_end_ms"],
+            payment=_PAYMENTS[row["payment"]],
         ),
         version=row["version"],
         available=row["available"],
@@ -267,16 +276,23 @@ def _stored_show(row: Any) -> StoredShow:
             sizes=row["sizes"] or b"",
             seats=row["claimed"] or b"",
             check_ins=row["check_ins"] or (),
+            extended_ids=row["extended_ids"] or b"",
+            hold_ms=row["hold_ms"] or b"",
+            paid_ids=row["paid_ids"] or b"",
         ),
-        blocked=received_numbers("I", row["blocked"] or b""),
+        blocked=BlockedColumns.received(row["blocked"] or b"", row["releases"] or b"", row["codes"] or ()),
     )
 
 
+_PAYMENTS: dict[str, Literal["none", "required"]] = {"none": "none", "required": "required"}
+"""The values of `Terms.payment`. Encoders omit a default only if it is the same object."""
 _STATUSES = {status.value: status for status in BookingStatus}
 
 
 def _booking(row: Any) -> Booking:
-    booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, checked_in = row
+    booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, checked_in = row[
+        :10
+    ]
     return Booking(
         UUID(int=booking_id.int),
         show_id,
@@ -288,4 +304,6 @@ def _booking(row: Any) -> Booking:
         created_ms,
         expires_ms,
         msgspec.json.decode(checked_in) if checked_in else {},
+        row["hold_ms"],
+        row["paid"],
     )

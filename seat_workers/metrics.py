@@ -27,6 +27,7 @@ class WorkerMetrics:
     def __init__(self, log: Log) -> None:
         self._log = log
         self.shows_in_memory: Callable[[], int] = lambda: 0
+        self.batches_ahead: Callable[[], int] = lambda: 0
         self.next_offsets: dict[int, int] = {}
         """Partition → its first offset without a decision, for the assigned partitions."""
         self.epochs: dict[int, int] = {}
@@ -68,6 +69,12 @@ class WorkerMetrics:
             "Commits that failed and were retried or decided again.",
             [],
             {(): self._refused},
+        )
+        yield counter(
+            "aisle_batches_decided_ahead",
+            "Batches decided while the one before was being committed.",
+            [],
+            {(): self.batches_ahead()},
         )
         yield gauge("aisle_shows_in_memory", "Shows loaded.", [], {(): self.shows_in_memory()})
         assigned = {str(partition): partition for partition in sorted(self.next_offsets)}

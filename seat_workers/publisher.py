@@ -16,18 +16,24 @@ import msgspec
 import redis.exceptions
 import structlog
 
+from runtime.backends import Backend
 from runtime.log import Appender, LogUnavailable
 from runtime.retries import Backoff
 from schemas.commands import ReplyTo
 from schemas.events import (
+    Booking,
     BookingCancelled,
+    BookingChanged,
     BookingConfirmed,
     BookingHeld,
+    BookingStatus,
     Event,
     HoldExpired,
+    HoldExtended,
     HoldReleased,
     PublishedEvent,
     SeatsBlocked,
+    SeatsSwapped,
     SeatsUnblocked,
     ShowEvent,
     TicketCheckedIn,
@@ -58,6 +64,7 @@ class Publisher:
         self._redis = redis_client
         self._events = events
         self._redis_retry_at_s = 0.0
+        self._server = Backend("redis", "publish")
 
     async def publish(self, decided: list[DecidedRecord], versions_before: Mapping[int, int]) -> None:
         """Publishes committed decisions; returns when the log has their events.
@@ -69,7 +76,7 @@ class Publisher:
         messages += [(replies_channel(gateway), encode(replies)) for gateway, replies in replies_of(decided)]
         if messages:
             await self._notify_gateways(messages)
-        events = events_of(decided)
+        events = self.events_of(decided)
         backoff = Backoff(0.1, 5.0)
         while events:
             try:
@@ -79,6 +86,10 @@ class Publisher:
                 retry_s = backoff.next_s()
                 log.warning("events_append_failed", error=str(error), retry_s=retry_s)
                 await asyncio.sleep(retry_s)
+
+    def events_of(self, decided: Iterable[DecidedRecord]) -> list[tuple[int, bytes]]:
+        """The events of these decisions as records."""
+        return events_of(decided)
 
     async def _notify_gateways(self, messages: list[tuple[str, bytes]]) -> None:
         loop = asyncio.get_running_loop()
@@ -92,7 +103,10 @@ class Publisher:
                 await pipeline.execute()
         except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
             self._redis_retry_at_s = loop.time() + _REDIS_RETRY_S
+            self._server.failed()
             log.warning("redis_publish_failed", error=str(error))
+        else:
+            self._server.works()
 
 
 def seat_changes(
@@ -111,10 +125,13 @@ def seat_changes(
             if state is not None:
                 show_id, seats = _seats(event)
                 changes[show_id].update(dict.fromkeys(seats, state))
+            elif isinstance(event, BookingChanged | SeatsSwapped):
+                show_id = event.booking.show_id
+                changes[show_id].update(_states_after_move(event))
             elif isinstance(event, ShowEvent):
                 show_id = event.show_id
                 before[show_id] = UNKNOWN_VERSION
-            elif isinstance(event, TicketCheckedIn):
+            elif isinstance(event, TicketCheckedIn | HoldExtended):
                 show_id = event.booking.show_id  # the version changes, the seats do not
             elif one.command is not None:  # an event of a later release, published again
                 show_id = one.command.show_id
@@ -140,6 +157,19 @@ def _state_after(event: Event) -> str | None:
             return AVAILABLE
         case _:
             return None
+
+
+def _states_after_move(event: BookingChanged | SeatsSwapped) -> dict[str, str]:
+    """The states of all seats that a change or swap touches."""
+    if isinstance(event, BookingChanged):
+        states = dict.fromkeys(event.old_seats, AVAILABLE)
+        moved: tuple[Booking, ...] = (event.booking,)
+    else:
+        states = {}
+        moved = (event.booking, event.other)
+    for booking in moved:
+        states.update(dict.fromkeys(booking.seats, HELD if booking.status is BookingStatus.HELD else SOLD))
+    return states
 
 
 def _seats(event: Any) -> tuple[int, tuple[str, ...]]:

@@ -23,7 +23,7 @@ SHOW_SIZES = """
      WHERE s.show_id = ANY ($1::int[]) AND s.partition = ANY ($2::int[])"""
 SHOWS = """
     SELECT s.show_id, s.partition, s.status, s.version, s.available, s.layout_id, s.layout_digest, s.starts_ms,
-           s.seats_per_customer, s.sales_start_ms, s.sales_end_ms, b.*, c.*
+           s.seats_per_customer, s.sales_start_ms, s.sales_end_ms, s.payment, b.*, c.*
       FROM show_states s
      CROSS JOIN LATERAL (
            SELECT string_agg(uuid_send(booking_id), ''::bytea ORDER BY booking_id) AS ids,
@@ -31,24 +31,34 @@ SHOWS = """
                   string_agg(int8send(created_ms), ''::bytea ORDER BY booking_id) AS created_ms,
                   string_agg(int8send(coalesce(expires_ms, 0)), ''::bytea ORDER BY booking_id) AS expires_ms,
                   string_agg(int4send(cardinality(seats)), ''::bytea ORDER BY booking_id) AS sizes,
-                  array_agg(checked_in) FILTER (WHERE checked_in IS NOT NULL) AS check_ins
+                  array_agg(checked_in) FILTER (WHERE checked_in IS NOT NULL) AS check_ins,
+                  string_agg(uuid_send(booking_id), ''::bytea ORDER BY booking_id)
+                  FILTER (WHERE hold_ms IS NOT NULL) AS extended_ids,
+                  string_agg(int8send(hold_ms), ''::bytea ORDER BY booking_id)
+                  FILTER (WHERE hold_ms IS NOT NULL) AS hold_ms,
+                  string_agg(uuid_send(booking_id), ''::bytea ORDER BY booking_id) FILTER (WHERE paid) AS paid_ids
              FROM bookings
             WHERE booking_id IN (SELECT booking_id FROM claims WHERE show_id = s.show_id AND state <> 'b')
               AND status IN ('held', 'confirmed')) b
      CROSS JOIN LATERAL (
            SELECT string_agg(int4send(seat), ''::bytea ORDER BY booking_id, seat)
                   FILTER (WHERE state <> 'b') AS claimed,
-                  string_agg(int4send(seat), ''::bytea) FILTER (WHERE state = 'b') AS blocked
+                  string_agg(int4send(seat), ''::bytea ORDER BY seat) FILTER (WHERE state = 'b') AS blocked,
+                  string_agg(int8send(coalesce(release_ms, 0)), ''::bytea ORDER BY seat)
+                  FILTER (WHERE state = 'b') AS releases,
+                  array_agg(code ORDER BY seat) FILTER (WHERE state = 'b') AS codes
              FROM claims WHERE show_id = s.show_id) c
      WHERE s.show_id = ANY ($1::int[]) AND s.partition = ANY ($2::int[])"""
 _BOOKING_COLUMNS = (
-    "booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, checked_in"
+    "booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, checked_in,"
+    " hold_ms, paid"
 )
 BOOKINGS = f"SELECT {_BOOKING_COLUMNS} FROM bookings WHERE booking_id = ANY ($1::uuid[])"
 SHOWS_WITH_HOLDS = """
-    SELECT s.partition, c.show_id, min(b.expires_ms) AS due_ms
-      FROM claims c JOIN bookings b USING (booking_id) JOIN show_states s ON s.show_id = c.show_id
-     WHERE c.state = 'h' AND s.partition = ANY ($1::int[]) GROUP BY s.partition, c.show_id"""
+    SELECT s.partition, c.show_id, min(coalesce(b.expires_ms, c.release_ms)) AS due_ms
+      FROM claims c LEFT JOIN bookings b USING (booking_id) JOIN show_states s ON s.show_id = c.show_id
+     WHERE (c.state = 'h' OR c.release_ms IS NOT NULL) AND coalesce(b.expires_ms, c.release_ms) IS NOT NULL
+       AND s.partition = ANY ($1::int[]) GROUP BY s.partition, c.show_id"""
 CANCELLED_SHOWS_WITH_BOOKINGS = """
     SELECT s.partition, s.show_id FROM show_states s
      WHERE s.status = 'cancelled' AND s.partition = ANY ($1::int[])
@@ -56,15 +66,15 @@ CANCELLED_SHOWS_WITH_BOOKINGS = """
 LAYOUTS = "SELECT digest, body FROM layouts WHERE digest = ANY ($1::text[])"
 FIRST_DECISIONS = """
     SELECT i.command_id, d.partition, d.log_offset, d.at_ms, d.command, d.answer
-      FROM command_ids i JOIN decisions d USING (partition, log_offset)
+      FROM command_ids i JOIN decisions d USING (partition, log_offset, at_ms)
      WHERE i.command_id = ANY ($1::uuid[])"""
 DECISIONS = """
     SELECT log_offset, at_ms, command, answer FROM decisions
      WHERE partition = $1 AND log_offset >= $2 AND log_offset < $3 ORDER BY log_offset LIMIT $4"""
-COMMIT = "SELECT commit_batch_v1(" + ", ".join(f"${n}" for n in range(1, 57)) + ")"
+COMMIT = "SELECT commit_batch_v2(" + ", ".join(f"${n}" for n in range(1, 64)) + ")"
 COMMIT_DELETING_EXPIRED_IDS = f"""
     WITH forgotten AS (
-        DELETE FROM command_ids i USING unnest($57::uuid[], $58::bigint[]) u (command_id, counts_from_ms)
+        DELETE FROM command_ids i USING unnest($64::uuid[], $65::bigint[]) u (command_id, counts_from_ms)
          WHERE i.command_id = u.command_id AND i.at_ms < u.counts_from_ms RETURNING i.command_id)
     {COMMIT} FROM (SELECT count(*) FROM forgotten)"""
 """Deletes expired ids, then commits, in one statement: counting the deleted rows makes the call wait for them, and a

@@ -13,9 +13,19 @@ from collections.abc import Collection, Container, Iterable
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from schemas.commands import CancelBooking, CheckIn, Command, ConfirmBooking, OpenShow
+from runtime.log import WrongLog
+from schemas.commands import (
+    CancelBooking,
+    ChangeSeats,
+    CheckIn,
+    Command,
+    ConfirmBooking,
+    ExtendHold,
+    OpenShow,
+    SwapSeats,
+)
 from schemas.events import Booking
-from schemas.layout import Seating
+from schemas.seating import Seating
 from seat_workers.commit import read_with_retries
 from seat_workers.ledger import Ledger, ShowSize
 from seat_workers.show_state import Show
@@ -97,13 +107,21 @@ class ShowCache:
         self._seats += len(show.states)
 
     async def _create_shows(self, commands: Iterable[tuple[int, Command]]) -> None:
-        """Adds unopened shows for the commands that open one."""
+        """Adds unopened shows for the commands that open one.
+
+        Raises WrongLog for a layout that the log carries and the database lacks: it would be refused for good.
+        """
         for partition, command in commands:
             key = partition, command.show_id
             if isinstance(command, OpenShow) and key not in self._shows and key not in self._loading:
                 seatings = await self._seatings_of([command.layout_digest])
                 if seating := seatings.get(command.layout_digest):
                     self._keep(key, Show(command.show_id, seating))
+                elif command.catalogue is not None:
+                    raise WrongLog(
+                        f"show {command.show_id} was made after the backup from which this database was restored:"
+                        " `aisle migrate` brings its rows back from the log, then start again"
+                    )
 
     async def _load_shows(self, missing: list[tuple[int, int]]) -> None:
         found = await self._ledger.show_sizes(
@@ -151,17 +169,19 @@ class ShowCache:
 
     async def _load_ended_bookings(self, commands: list[tuple[int, Command]]) -> None:
         """Lends shows the ended bookings that commands name, since memory holds live ones only."""
-        named: dict[UUID, Show] = {}
+        named: dict[UUID, dict[int, Show]] = {}
+        """Booking → the shows of the commands that name it. It belongs to one of them, or to another."""
         for partition, command in commands:
-            if isinstance(command, ConfirmBooking | CancelBooking | CheckIn):
-                show = self.find(partition, command.show_id)
-                booking_id = command.booking_id
-                if show and booking_id not in show.bookings and booking_id not in show.ended:
-                    named[booking_id] = show
+            named_ids = _named_bookings(command)
+            show = self.find(partition, command.show_id) if named_ids else None
+            if show is not None:
+                for booking_id in named_ids:
+                    if booking_id not in show.bookings and booking_id not in show.ended:
+                        named.setdefault(booking_id, {})[show.show_id] = show
         if named:
             for booking in await self._ledger.load_bookings(sorted(named)):
-                show = named[booking.booking_id]
-                if booking.show_id == show.show_id:
+                show = named[booking.booking_id].get(booking.show_id)
+                if show is not None:
                     show.ended[booking.booking_id] = booking
                     self._borrowed.append((show, booking.booking_id))
 
@@ -184,13 +204,31 @@ class ShowCache:
             show = self._shows.pop(key, None)
             if show is not None:
                 self._seats -= len(show.states)
-            loading = self._loading.pop(key, None)
-            if loading is not None:
-                loading.cancel()
+            self._cancel_load(key)
+
+    def cancel_loads(self, partitions: Collection[int]) -> None:
+        """Cancels the background loads of these partitions; what is loaded stays."""
+        for key in [key for key in self._loading if key[0] in partitions]:
+            self._cancel_load(key)
+
+    def _cancel_load(self, key: tuple[int, int]) -> None:
+        loading = self._loading.pop(key, None)
+        if loading is not None:
+            loading.cancel()
 
     def drop_partitions(self, partitions: Collection[int]) -> None:
         """Drops every show of these partitions."""
         self.drop([key for key in (*self._shows, *self._loading) if key[0] in partitions])
+
+
+def _named_bookings(command: Command) -> tuple[UUID, ...]:
+    """The ids of the existing bookings that a command is about."""
+    match command:
+        case ConfirmBooking() | CancelBooking() | CheckIn() | ExtendHold() | ChangeSeats():
+            return (command.booking_id,)
+        case SwapSeats():
+            return command.booking_id, command.with_booking_id
+    return ()
 
 
 def _ids_and_partitions(shows: Iterable[ShowSize]) -> tuple[list[int], list[int]]:

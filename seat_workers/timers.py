@@ -66,7 +66,7 @@ class Timers:
             self._timers[partition, show_id] = _Timer(0, True, 0)
 
     def drop(self, partitions: Collection[int]) -> None:
-        """Removes the timers of partitions that were given up."""
+        """Removes the timers of partitions that were revoked."""
         for key in [key for key in self._timers if key[0] in partitions]:
             del self._timers[key]
 

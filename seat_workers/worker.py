@@ -10,7 +10,7 @@ of that partition stay queued in order; the other partitions go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -53,11 +53,15 @@ class SeatWorker:
         self._decider = Decider(self._cache, self._recent_ids)
         self._recovery = Recovery(ledger, self._decider, self._recent_ids)
         self._owned: dict[int, OwnedPartition] = {}
+        self._revoked: dict[int, OwnedPartition] = {}
+        """Partitions that were revoked in order. Most come back when the group has settled: their shows are kept."""
         self._published: dict[int, int] = {}
         """Partition → the offset before which everything is published."""
         self._commit_task: asyncio.Task[None] | None = None
         self._in_flight: Batch | None = None
         """The batch of the commit task."""
+        self.batches_ahead = 0
+        """Batches that were decided while the one before was being committed."""
         self._committed: list[Batch] = []
         """Batches whose ended bookings are still in memory."""
         self._to_publish: asyncio.Queue[Batch] = asyncio.Queue(_MAX_UNPUBLISHED_BATCHES)
@@ -66,8 +70,20 @@ class SeatWorker:
     def shows_in_memory(self) -> int:
         return self._cache.shows
 
-    async def run(self, reader: Reader, stop: asyncio.Event) -> None:
-        """Works until `stop`, then finishes what is in flight and gives the partitions back."""
+    async def run(
+        self,
+        reader: Reader,
+        stop: asyncio.Event,
+        *,
+        on_ready: Callable[[], None] = lambda: None,
+        has_successor: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Works until `stop`, then finishes what is in flight and releases the partitions.
+
+        `on_ready` is called once the group has given this worker its partitions, or none. With a successor the worker
+        keeps its place in the group.
+        """
+        ready = False
         background = [
             asyncio.create_task(self._publish_committed(), name="publisher"),
             asyncio.create_task(self._timers.run(), name="timers"),
@@ -78,8 +94,11 @@ class SeatWorker:
                     if task.done():
                         await task
                 await self._run_once(reader)
+                if not ready and reader.in_group:
+                    ready = True
+                    on_ready()
         finally:
-            await reader.close()
+            await reader.close(leave=not has_successor())
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
@@ -112,7 +131,7 @@ class SeatWorker:
             await self._recover(failure, reader)
 
     def _enqueue(self, arrived: Mapping[int, Sequence[Record]], reader: Reader) -> bool:
-        """Adds records to the backlog. Returns whether some were left in the log for want of room."""
+        """Adds records to the backlog. Returns whether some were left in the log because it is full."""
         full = False
         for partition, records in arrived.items():
             if partition not in self._owned:
@@ -152,6 +171,7 @@ class SeatWorker:
         records = [one for one in records if one[0].partition not in blocked]
         if not records:
             return
+        self.batches_ahead += self._commit_task is not None and not self._commit_task.done()
         batch = self._decider.decide(records, self._owned, self._published)
         # Also for shows that did not change: a refused batch may have set their timers otherwise.
         for partition, show_id in needed:
@@ -211,7 +231,34 @@ class SeatWorker:
     # --- partitions: called by the reader, from inside poll and close ---
 
     async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        """Takes partitions: raises their epochs, publishes what the previous owner may not have published."""
+        """Takes partitions: raises their epochs, publishes what the previous owner may not have published.
+
+        One that this worker had before, and that nobody has taken since, goes on as it was.
+        """
+        unchanged = await self._unchanged(partitions)
+        if new := [partition for partition in partitions if partition not in unchanged]:
+            await self._take(new)
+        self._owned |= unchanged
+        self._revoked.clear()
+        await self._timers.load(partitions)
+        log.info("partitions_assigned", partitions=sorted(partitions), taken=sorted(new))
+        return {partition: self._owned[partition].next_offset for partition in partitions}
+
+    async def _unchanged(self, partitions: Sequence[int]) -> dict[int, OwnedPartition]:
+        """Those of these partitions whose memory is as PostgreSQL has them. Drops that of all others."""
+        revoked = [partition for partition in partitions if partition in self._revoked]
+        states = await self._ledger.states(revoked) if revoked else {}
+        unchanged = {
+            partition: known
+            for partition in revoked
+            if (state := states.get(partition)) is not None
+            and (known := self._revoked[partition]).epoch == state.epoch
+            and known.next_offset == state.next_offset
+        }
+        self._cache.drop_partitions((self._revoked.keys() | set(partitions)) - unchanged.keys())
+        return unchanged
+
+    async def _take(self, partitions: Sequence[int]) -> None:
         taken = await self._ledger.take(partitions, self._name)
         lost = set(partitions) - taken.keys()
         if lost:
@@ -219,14 +266,10 @@ class SeatWorker:
                 f"the database has decisions of partitions {sorted(lost)} but no row for them in the table"
                 " `partitions`; restore it from a backup that is whole"
             )
-        self._cache.drop_partitions(taken.keys())
         for partition, state in taken.items():
             await self._republish(partition, state)
             self._owned[partition] = OwnedPartition(state.epoch, state.next_offset, state.last_ms)
             self._published[partition] = state.next_offset
-        await self._timers.load(taken.keys())
-        log.info("partitions_assigned", partitions=sorted(taken))
-        return {partition: state.next_offset for partition, state in taken.items()}
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         """Finishes what is in flight, then gives the partitions up. After five seconds, what is left is abandoned."""
@@ -241,10 +284,13 @@ class SeatWorker:
         except Exception as error:  # of any kind: the next owner continues from what is committed
             log.warning("revoke_forced", partitions=sorted(mine), error=repr(error))
             await self._abandon_commit()
-        for partition in mine:
-            del self._owned[partition]
+            self._cache.drop_partitions(mine)
+            for partition in mine:
+                del self._owned[partition]
+        else:
+            self._cache.cancel_loads(mine)
+            self._revoked |= {partition: self._owned.pop(partition) for partition in mine}
         self._backlog.drop(mine)
-        self._cache.drop_partitions(mine)
         self._timers.drop(mine)
         log.info("partitions_revoked", partitions=sorted(mine))
 

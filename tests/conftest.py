@@ -15,25 +15,46 @@ import hypothesis
 import msgspec
 import pytest
 import redis.asyncio
+import structlog
 
 from ops.local.embedded import run_servers
 from ops.local.embedded_postgres import EmbeddedPostgres
 from ops.local.embedded_redis import EmbeddedRedis
 from ops.migrations import migrate, read_migrations
 from runtime.settings import Settings, read_settings
-from tests import kept_up as kept
+from tests import running_servers
 
 pytest_plugins = ["tests.kafka_fixture"]
 
-hypothesis.settings.register_profile("thorough", max_examples=10_000)
-hypothesis.settings.register_profile("quick", max_examples=50)
+# No deadline anywhere: on a busy machine it fails tests of what is slow, not of what is wrong.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=10_000, deadline=None)
+hypothesis.settings.register_profile("quick", max_examples=50, deadline=None)
+hypothesis.settings.register_profile(
+    "mutation",  # the same examples in every run, and no time spent on shrinking
+    max_examples=40,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 
-if "AISLE_TEST_KAFKA" not in os.environ and (address := kept.kafka_address()) is not None:
+hypothesis.settings.load_profile("default")
+
+if "AISLE_TEST_KAFKA" not in os.environ and (address := running_servers.kafka_address()) is not None:
     os.environ["AISLE_TEST_KAFKA"] = address
 
 
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Undoes the configuration of logs by commands that a test runs in its own process."""
+    kept = structlog.get_config()
+    yield
+    structlog.configure(**kept)
+
+
 class Servers(NamedTuple):
-    """Yields the shared servers of the tests."""
+    """The shared servers of the tests."""
 
     postgres: EmbeddedPostgres
     redis: EmbeddedRedis
@@ -41,9 +62,9 @@ class Servers(NamedTuple):
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    kept_up = Servers(kept.postgres(), kept.redis())
-    if all(server.is_ready() for server in kept_up):
-        yield kept_up
+    running = Servers(running_servers.postgres(), running_servers.redis())
+    if all(server.is_ready() for server in running):
+        yield running
         return
     with tempfile.TemporaryDirectory(prefix="aisle-test-") as home:
         fresh = Servers(EmbeddedPostgres(Path(home)), EmbeddedRedis(Path(home)))

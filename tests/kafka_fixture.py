@@ -20,8 +20,8 @@ from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 @pytest.fixture(scope="session")
 def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Returns `host:port` of a Kafka. Tests use their own prefix for topics and groups, or `fresh_kafka`."""
-    if (kept_up := os.environ.get("AISLE_TEST_KAFKA")) is not None:
-        yield kept_up
+    if (address := os.environ.get("AISLE_TEST_KAFKA")) is not None:
+        yield address
         return
     node = start_node(tmp_path_factory.mktemp("kafka"))
     yield node.address
@@ -35,10 +35,11 @@ def fresh_kafka(kafka_bootstrap: str) -> str:
     return kafka_bootstrap
 
 
-def start_node(folder: Path) -> KafkaNode:
-    """Yields a node for one test, on free ports; includes `need_kafka`."""
+def start_node(folder: Path, **settings: object) -> KafkaNode:
+    """Yields a node for one test, on free ports; includes `need_kafka`. `settings`: with `_` for each dot."""
     need_kafka()
-    node = KafkaNode(folder, free_ports(1)[0])
+    named = {name.replace("_", "."): value for name, value in settings.items()}
+    node = KafkaNode(folder, free_ports(1)[0], settings=named)
     node.start()
     return node
 

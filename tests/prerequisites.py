@@ -32,6 +32,16 @@ def prerequisites(checkout: Path) -> list[Prerequisite]:
             ("java",) if fetched else ("java", "mvn"),
             "install Java 17 or later and Maven (Debian, Ubuntu: apt install default-jre-headless maven)",
         ),
+        Prerequisite(
+            "the alert rules",
+            ("promtool",),
+            "install Prometheus' promtool (Debian, Ubuntu: apt install --no-install-recommends prometheus)",
+        ),
+        Prerequisite(
+            "the site in a browser",
+            (os.environ.get("CHROMIUM", "chromium"),),
+            "install Chromium (Debian, Ubuntu: apt install chromium), or name it in CHROMIUM",
+        ),
     ]
 
 

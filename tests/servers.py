@@ -13,7 +13,7 @@ from ops.kafka.node import KafkaNode, free_ports
 from ops.local.embedded import run_servers
 from ops.local.home import lock_home
 from runtime.process import CannotStart
-from tests.kept_up import KAFKA_ADDRESS, KEPT_UP, postgres, redis
+from tests.running_servers import HOME, KAFKA_ADDRESS, postgres, redis
 
 
 def main() -> None:
@@ -21,11 +21,11 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with ExitStack() as stack:
-        stack.enter_context(lock_home(KEPT_UP, "`make servers`"))
+        stack.enter_context(lock_home(HOME, "`make servers`"))
         stack.enter_context(run_servers(postgres(), redis()))
         typer.echo(f"PostgreSQL  {postgres().url_of('postgres')}\nRedis       {redis().url}")
         if (missing := missing_program()) is None:
-            kafka = KafkaNode(KEPT_UP / "kafka", free_ports(1)[0])
+            kafka = KafkaNode(HOME / "kafka", free_ports(1)[0])
             stack.callback(kafka.stop)
             kafka.start()
             stack.callback(KAFKA_ADDRESS.unlink)

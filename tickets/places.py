@@ -7,7 +7,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
-from schemas.layout import Layout, Money, Seating
+from schemas.layout import Layout, Money
+from schemas.seating import Seating
 
 LAYOUTS_KEPT = 16
 
@@ -34,7 +35,11 @@ class SeatPlaces:
 
     def __getitem__(self, label: str) -> SeatPlace:
         """The place of one seat. Raises KeyError for a label that the layout does not have."""
-        return self._rows[bisect_right(self._row_ends, self._seating.index(label))]
+        seat = self._seating.index(label)
+        place = self._rows[bisect_right(self._row_ends, seat)]
+        if self._seating.has_seat_prices:
+            place = place._replace(price=Money(self._seating.price_of(seat), place.price.currency))
+        return place
 
     def of(self, labels: Iterable[str]) -> dict[str, SeatPlace]:
         """The places of these seats; labels that the layout does not have are left out."""

@@ -18,6 +18,7 @@ from gateway.accounts.names import mailbox, normal_name
 from gateway.http.client_address import ADDRESS_KEY
 from gateway.http.problems import Problem
 from gateway.limits.rate_limits import RateLimits
+from schemas.api_accounts import UserBody
 
 
 class AccountLimits:
@@ -39,15 +40,58 @@ class AccountLimits:
         )
 
     @contextlib.asynccontextmanager
+    async def sign_up(self, email: str) -> AsyncIterator[None]:
+        """Counts the welcome e-mail that the block sends, unless it fails. Raises Problem `rate_limited`.
+
+        The block hashes a password in a turn of the client's address.
+        """
+        async with self._emails(_key("to", mailbox(email))), self._turns.turn(self._address):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def reset(self, token: str) -> AsyncIterator[None]:
+        """Counts one use of a reset link; the block hashes a password in a turn. Raises Problem `rate_limited`."""
+        await self.count("reset", token)
+        async with self._turns.turn(self._address):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def change_of_email(self, user: UserBody, email: str) -> AsyncIterator[None]:
+        """Counts the e-mails of a change to another address, unless the block fails. Raises Problem `rate_limited`.
+
+        They count for the account. Nobody has confirmed that the new address, and maybe the old one, is that of the
+        account: so they count for these mailboxes as well, whichever accounts send to them.
+        """
+        old = user.email or ""
+        if normal_name(old) == normal_name(email):  # no e-mail is sent
+            yield
+            return
+        keys = [_key("account", str(user.id)), _key("to", mailbox(email))]
+        if not user.email_confirmed:
+            keys.append(_key("to", mailbox(old)))
+        async with self._emails(*dict.fromkeys(keys)):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _emails(self, *keys: str) -> AsyncIterator[None]:
+        counted = [(self._limits.emails, key) for key in keys]
+        await self._limits.take(*counted)
+        try:
+            yield
+        except Problem:
+            await self._limits.refund(*counted)
+            raise
+
+    @contextlib.asynccontextmanager
     async def attempt(self, kind: str, account: str) -> AsyncIterator[None]:
-        """Counts one password attempt, which the block verifies, unless the block succeeds or is overloaded.
+        """Counts the password attempt that the block verifies, unless it succeeds or is rejected as overloaded.
 
         `kind` separates callers: anonymous attempts must not use up the limit of the account's owner. Raises Problem
         `rate_limited`.
         """
         await self.count(kind, account)
         try:
-            async with self._turns.of(self._address):
+            async with self._turns.turn(self._address):
                 yield
         except Problem as problem:
             if problem.code == "overloaded":  # nothing was verified

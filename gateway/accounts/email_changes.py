@@ -9,6 +9,7 @@ from gateway.accounts.one_time_links import hash_of, new_token
 from gateway.auth.revocation import Revocations
 from gateway.http.bodies import invalid
 from gateway.http.problems import Problem
+from runtime.outdated_plans import retry_outdated_plans
 
 LINK_LIFETIME_S = 7 * 24 * 3600
 
@@ -73,6 +74,7 @@ class EmailChanges:
         self._pool = pool
         self._revocations = revocations
 
+    @retry_outdated_plans
     async def confirm(self, token: str) -> None:
         """Confirms the address that the link was sent to; a new address replaces the old one.
 
@@ -94,6 +96,7 @@ class EmailChanges:
             except asyncpg.UniqueViolationError:
                 raise email_taken() from None
 
+    @retry_outdated_plans
     async def undo(self, token: str) -> None:
         """Restores the address that the link was sent to, ends every login and invalidates the password.
 
@@ -105,7 +108,11 @@ class EmailChanges:
             undo = await connection.fetchrow(_SPEND_UNDO_SQL, hash_of(token))
             if undo is None:
                 raise _invalid_link()
-            await connection.execute(_RESTORE_SQL, user_id, undo["email"], undo["undo_id"])
+            try:
+                await connection.execute(_RESTORE_SQL, user_id, undo["email"], undo["undo_id"])
+            except asyncpg.UniqueViolationError:
+                # The link has expired since the transaction began, and somebody else has the address now.
+                raise _invalid_link() from None
         await self._revocations.refresh()
 
 

@@ -15,18 +15,20 @@ MAX_WAITING = 100
 
 
 class HashTurns:
-    """Counts the requests of each address that verify a password now, or wait to."""
+    """Counts the requests of each address that hash a password now, or wait to."""
 
     def __init__(self) -> None:
         self._turns: dict[str, _Turns] = {}
 
     @contextlib.asynccontextmanager
-    async def of(self, address: str) -> AsyncIterator[None]:
+    async def turn(self, address: str) -> AsyncIterator[None]:
         """Waits until the address has fewer than MAX_QUEUED requests inside. Raises Problem `overloaded`."""
         turns = self._turns.setdefault(address, _Turns())
         if turns.requests >= MAX_QUEUED + MAX_WAITING:
             raise Problem(
-                "overloaded", "Too many log-ins from this address: try again in a moment.", retry_after_s=3
+                "overloaded",
+                "Too many log-ins and sign-ups from this address: try again in a moment.",
+                retry_after_s=3,
             )
         turns.requests += 1
         try:

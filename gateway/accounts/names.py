@@ -16,7 +16,16 @@ def normal_name(name: str) -> str:
     return name.translate(_LOWER)
 
 
+_GOOGLE = ("gmail.com", "googlemail.com")
+
+
 def mailbox(email: str) -> str:
-    """The address without a tag: many servers deliver `ada+anything@…` to `ada@…`. For rate limits only."""
-    local, at, domain = email.rpartition("@")
-    return (local.partition("+")[0] or local) + at + domain
+    """The address that the mailbox's others are delivered to, in normal form. For rate limits only.
+
+    Many servers deliver `ada+anything@…` to `ada@…`. Gmail ignores dots as well, and has two domains.
+    """
+    local, at, domain = normal_name(email).rpartition("@")
+    local = local.partition("+")[0] or local
+    if domain in _GOOGLE:
+        local, domain = local.replace(".", ""), _GOOGLE[0]
+    return local + at + domain

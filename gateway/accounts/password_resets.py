@@ -11,6 +11,7 @@ from gateway.accounts.passwords import Passwords
 from gateway.accounts.users import PASSWORD_SQL, reject_weak
 from gateway.auth.revocation import Revocations
 from gateway.http.bodies import invalid
+from runtime.outdated_plans import retry_outdated_plans
 
 LINK_LIFETIME_S = 1800
 _MAX_LINKS = 5
@@ -55,6 +56,7 @@ class PasswordResets:
             _REQUEST_SQL, normal_name(email), hash_of(token), token, float(LINK_LIFETIME_S), _MAX_LINKS
         )
 
+    @retry_outdated_plans
     async def spend(self, token: str, password: str) -> None:
         """Sets the new password and ends every login. Raises Problem `validation` for an invalid link."""
         row = await self._pool.fetchrow(_ACCOUNT_SQL, hash_of(token))

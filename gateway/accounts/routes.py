@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,12 @@ from gateway.accounts.attempts import AccountLimits
 from gateway.accounts.email_changes import EmailChanges
 from gateway.accounts.logins import Login, Logins
 from gateway.accounts.password_resets import PasswordResets
+from gateway.accounts.session_routes import (
+    end_session,
+    log_in_with_password,
+    refresh_session,
+    start_session,
+)
 from gateway.accounts.users import Users
 from gateway.auth.access_tokens import ACCESS_LIFETIME_S, Caller, Tokens
 from gateway.auth.guards import admin_only, logged_in
@@ -48,7 +55,8 @@ async def sign_up(
 ) -> Response[UserBody]:
     """Create an account. A welcome e-mail is sent, with a link that confirms the address."""
     await account_limits.count_email("signup", data.email)
-    user = await users.sign_up(data)
+    async with account_limits.sign_up(data.email):
+        user = await users.sign_up(data)
     return Response(user, status_code=201, headers={"Location": f"/api/users/{user.id}"})
 
 
@@ -61,12 +69,7 @@ async def log_in(
     account_limits: NamedDependency[AccountLimits],
 ) -> TokensBody:
     """Log in with a user name or an e-mail address."""
-    found = await users.find(data.username)
-    # Attempts by user name and by e-mail address of one account share a limit.
-    attempt = ("login", str(found["user_id"])) if found is not None else ("login-unknown", data.username)
-    async with account_limits.attempt(*attempt):
-        row = await users.check_password(found, data.password)
-        login = await logins.start(row["user_id"], row["password_hash"])
+    login = await log_in_with_password(data, users, logins, account_limits)
     return _token_pair(tokens, login)
 
 
@@ -113,12 +116,14 @@ async def change_me(
     A new password ends every login. A new address replaces the old one once the link sent to it is used; the
     old one gets a link that undoes the change for 7 days.
     """
-    if data.email is not msgspec.UNSET:
-        await account_limits.count_email("signup", data.email)
-        await account_limits.count("email", str(caller.user_id))
-    if data.old_password is msgspec.UNSET:
-        return await users.change_me(caller.user_id, data)
-    async with account_limits.attempt("password", str(caller.user_id)):
+    async with contextlib.AsyncExitStack() as counted:
+        if data.email is not msgspec.UNSET:
+            await account_limits.count_email("signup", data.email)
+            await account_limits.count("email", str(caller.user_id))
+            user = await users.get(caller.user_id)
+            await counted.enter_async_context(account_limits.change_of_email(user, data.email))
+        if data.old_password is not msgspec.UNSET:
+            await counted.enter_async_context(account_limits.attempt("password", str(caller.user_id)))
         return await users.change_me(caller.user_id, data)
 
 
@@ -159,8 +164,8 @@ async def reset_password(
     account_limits: NamedDependency[AccountLimits],
 ) -> None:
     """Set a new password with the token of a one-time link. Ends every login."""
-    await account_limits.count("reset", data.token)
-    await password_resets.spend(data.token, data.password)
+    async with account_limits.reset(data.token):
+        await password_resets.spend(data.token, data.password)
 
 
 @post(
@@ -235,6 +240,9 @@ def account_routes() -> Router:
         log_in,
         refresh,
         log_out,
+        start_session,
+        refresh_session,
+        end_session,
         me,
         change_me,
         forget_me,

@@ -23,6 +23,7 @@ from gateway.auth.revocation import Revocations
 from gateway.http.bodies import invalid
 from gateway.http.pagination import read_cursor, split_page
 from gateway.http.problems import Problem
+from runtime.outdated_plans import retry_outdated_plans
 from schemas.api import timestamp
 from schemas.api_accounts import (
     AccountBody,
@@ -82,7 +83,9 @@ _PASSWORD_HASH_SQL = "SELECT password_hash FROM users WHERE user_id = $1 AND act
 _DELETE_SQL = f"""
 WITH ended AS (DELETE FROM logins WHERE user_id = $1), links AS (DELETE FROM password_resets WHERE user_id = $1),
 confirmations AS (DELETE FROM email_confirmations WHERE user_id = $1),
-undos AS (DELETE FROM email_undos WHERE user_id = $1)
+undos AS (DELETE FROM email_undos WHERE user_id = $1),
+notes AS (UPDATE booking_remarks r SET note = NULL FROM bookings b
+           WHERE b.user_id = $1 AND r.booking_id = b.booking_id AND r.note IS NOT NULL)
 UPDATE users SET username = NULL, email = NULL, email_confirmed = false, name = '', password_hash = NULL,
                  active = false, role = 'customer',
                  {_TOKENS_END}
@@ -155,6 +158,7 @@ class Users:
         """One account. Raises Problem `not_found`."""
         return user_body(await self._row(user_id))
 
+    @retry_outdated_plans
     async def change_me(self, user_id: int, change: ChangeMeBody) -> UserBody:
         """Changes the given fields. A new password or e-mail address needs the old password. Raises Problem.
 
@@ -193,8 +197,9 @@ class Users:
             await self._revocations.refresh()
         return user_body(changed)
 
+    @retry_outdated_plans
     async def forget_me(self, user_id: int, password: str) -> None:
-        """Deletes name, e-mail address and logins. Bookings stay, without a name. Raises Problem."""
+        """Deletes name, e-mail address, logins and staff's notes. Bookings stay, without a name. Raises Problem."""
         row = await self._row(user_id)
         await self._verify_password(row, password)
         async with self._pool.acquire() as connection, connection.transaction():
@@ -204,6 +209,7 @@ class Users:
             await connection.execute(_DELETE_SQL, user_id)
         await self._revocations.refresh()
 
+    @retry_outdated_plans
     async def grant(self, user_id: int, change: ChangeUserBody) -> AccountBody:
         """Changes the role of an account, or deactivates or reactivates it. Raises Problem `not_found`."""
         if not 0 < user_id <= MAX_USER_ID:

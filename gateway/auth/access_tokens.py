@@ -1,8 +1,7 @@
-"""Access tokens: authentication at the price of a dictionary look-up.
+"""Access tokens: issued, and verified at the price of a dictionary look-up.
 
-Tokens are JWTs of 60 minutes. A token that was checked once is remembered until it expires, once whatever the
-header around it looks like, and all of them within a bound in bytes; whether its account has revoked it since is
-looked up every time (revocation.py).
+Tokens are JWTs, valid for 60 minutes. A verified token is cached until it expires, under one key for every form of
+the header; the cache is bounded in bytes. Whether the token has been revoked is looked up every time (revocation.py).
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ ACCESS_LIFETIME_S = 3600
 ISSUER = "aisle"
 ROLES = ("customer", "staff", "admin")
 
-_MAX_REMEMBERED_BYTES = 32 * 1024 * 1024
+_MAX_CACHED_BYTES = 32 * 1024 * 1024
 _ENTRY_BYTES = 600
 """Bytes of a cache entry beside the token itself."""
 _MAX_HEADER = 4096
 """Bytes of an Authorization header, blanks included."""
 _BEARER = b"Bearer "
 _TOKEN = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-"""Nothing else: base64 decoders pass over other bytes, and a token has one spelling here."""
+"""The only spelling of a token that is accepted: base64 decoders ignore other bytes, so a token would have many."""
 _CLOCK_LEEWAY_S = 60
 
 
@@ -65,9 +64,9 @@ class Tokens:
         self._versions = versions
         self._is_fresh = is_fresh
         self._jwt = jwt.PyJWT()
-        self._remembered: dict[bytes | None, tuple[int, int, int, Caller]] = {}
-        """By the header in its usual form, `Bearer <token>`."""
-        self._remembered_bytes = 0
+        self._cache: dict[bytes | None, tuple[int, int, int, Caller]] = {}
+        """Verified tokens, by the header in its usual form, `Bearer <token>`."""
+        self._cached_bytes = 0
 
     def issue_access(self, user_id: int, role: str, now_s: float, version: int = 0) -> str:
         """A new token, valid for an hour; `version` is the account's token version at the login."""
@@ -90,11 +89,11 @@ class Tokens:
         Raises Problem: `unauthenticated` without a token, `token_expired`, `token_invalid` for a token that is
         malformed, forged or revoked. Raises RevocationsOutdated while the revocations are out of date.
         """
-        remembered = self._remembered.get(authorization)
-        if remembered is None:
+        verified = self._cache.get(authorization)
+        if verified is None:
             header = _BEARER + _bearer(authorization)
-            remembered = self._remembered.get(header) or self._remember(header, now_s)
-        expires_s, version, user_id, caller = remembered
+            verified = self._cache.get(header) or self._decode(header, now_s)
+        expires_s, version, user_id, caller = verified
         if now_s >= expires_s:
             raise Problem("token_expired", "The access token has expired: refresh it, or log in again.")
         if not self._is_fresh():
@@ -105,7 +104,8 @@ class Tokens:
             )
         return caller
 
-    def _remember(self, header: bytes, now_s: float) -> tuple[int, int, int, Caller]:
+    def _decode(self, header: bytes, now_s: float) -> tuple[int, int, int, Caller]:
+        """Verifies the token of a header, and caches it unless it has expired."""
         claims = self._claims(header[len(_BEARER) :].decode())
         subject, role, expires_s, issued_s = (claims[name] for name in ("sub", "role", "exp", "iat"))
         version = claims.get("ver", 0)
@@ -118,15 +118,15 @@ class Tokens:
             and issued_s <= now_s + _CLOCK_LEEWAY_S
         ):
             raise _invalid("The access token is not one of Aisle's: log in again.")
-        checked = (expires_s, version, user_id, Caller(user_id, role))
+        verified = (expires_s, version, user_id, Caller(user_id, role))
         if now_s < expires_s:
-            self._remembered[header] = checked
-            self._remembered_bytes += len(header) + _ENTRY_BYTES
-            while self._remembered_bytes > _MAX_REMEMBERED_BYTES:
-                oldest = next(iter(self._remembered))
-                del self._remembered[oldest]
-                self._remembered_bytes -= len(oldest or b"") + _ENTRY_BYTES
-        return checked
+            self._cache[header] = verified
+            self._cached_bytes += len(header) + _ENTRY_BYTES
+            while self._cached_bytes > _MAX_CACHED_BYTES:
+                oldest = next(iter(self._cache))
+                del self._cache[oldest]
+                self._cached_bytes -= len(oldest or b"") + _ENTRY_BYTES
+        return verified
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.auth.access_tokens import Tokens
+from gateway.auth.access_tokens import Caller, Tokens
+from gateway.bookings.remarks import Remarks, with_remark
 from gateway.bookings.requests import no_booking
 from gateway.bookings.routes import RETRY_AFTER, preference_applied
 from gateway.bookings.rows import booking_of_row
@@ -30,8 +31,12 @@ from schemas.wire import decode_command, decode_decision, encode
 _COLUMNS = "booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, partition, log_offset"
 _BOOKING_SQL = f"SELECT {_COLUMNS} FROM bookings WHERE booking_id = $1"
 _BOOKINGS_SQL = f"""
-    SELECT {_COLUMNS} FROM bookings
-     WHERE user_id = $1 AND booking_id < $2 AND ($3::text IS NULL OR status = $3)
+    SELECT {_COLUMNS} FROM bookings b
+     WHERE user_id = $1 AND booking_id < $2 AND ($3::text[] IS NULL OR status = ANY($3))
+       AND ($5::boolean IS NULL OR $5 = EXISTS (
+               SELECT FROM show_states st JOIN shows s USING (show_id) JOIN movies m USING (movie_id)
+                WHERE st.show_id = b.show_id
+                  AND st.starts_ms + m.duration_minutes * 60000::bigint > extract(epoch FROM now()) * 1000))
      ORDER BY booking_id DESC LIMIT $4"""
 # A partition that no worker has taken yet has no row, but may have commands.
 _DECISION_SQL = """
@@ -45,10 +50,13 @@ _LAST_ID = UUID(int=2**128 - 1)
 class ReadRoutes:
     """Handlers of the read endpoints. Each takes the exchange and the parameters of its path."""
 
-    def __init__(self, tokens: Tokens, commands: CommandSender, pool: Any, seat_maps: SeatMapCache) -> None:
+    def __init__(
+        self, tokens: Tokens, commands: CommandSender, pool: Any, remarks: Remarks, seat_maps: SeatMapCache
+    ) -> None:
         self._tokens = tokens
         self._commands = commands
         self._pool = pool
+        self._remarks = remarks
         self._seat_maps = seat_maps
 
     async def command_status(self, exchange: Exchange, position_text: str) -> None:
@@ -77,7 +85,17 @@ class ReadRoutes:
         if (booking := decision.booking) is not None:
             self._seat_maps.require_version(booking.show_id, (decision.repeats or position).offset)
         body = _status_body(position, decision)
+        if isinstance(body, AcceptedBody) and isinstance(body.booking, BookingBody):
+            [booking_seen] = await self._as_seen_by(caller, [body.booking])
+            body = msgspec.structs.replace(body, booking=booking_seen)
         exchange.respond(200, encode(body), headers)
+
+    async def _as_seen_by(self, caller: Caller, bookings: list[BookingBody]) -> list[BookingBody]:
+        """Returns bookings as the caller sees them: staff with the remarks on them."""
+        if not caller.staff or not bookings:
+            return bookings
+        remarks = await self._remarks.of([booking.id for booking in bookings])
+        return [with_remark(booking, remarks.get(booking.id)) for booking in bookings]
 
     async def _find_decision(self, position: Position) -> tuple[bytes, bytes] | None:
         """Returns the command and decision at a position, or None while it is undecided. Raises Problem `not_found`."""
@@ -98,7 +116,8 @@ class ReadRoutes:
         if row["user_id"] != caller.user_id and not caller.staff:
             raise Problem("not_yours", "This booking is somebody else's; only its owner and staff see it.")
         self._seat_maps.require_version(row["show_id"], row["log_offset"])
-        exchange.respond(200, encode(_body_of(row)))
+        [body] = await self._as_seen_by(caller, [_body_of(row)])
+        exchange.respond(200, encode(body))
 
     async def bookings_of(self, exchange: Exchange, user_id: int | None) -> None:
         """GET /api/me/bookings and, with a user's number, GET /api/users/{id}/bookings"""
@@ -107,22 +126,35 @@ class ReadRoutes:
             raise Problem(
                 "forbidden", "Only staff can see the bookings of others; yours are at /api/me/bookings."
             )
-        parameters = exchange.parameters("status", "limit", "cursor")
+        parameters = exchange.parameters("status", "when", "limit", "cursor")
         status = parameters.get("status")
-        if status is not None and status not in _STATUSES:
-            raise invalid(("status", f"one of {', '.join(_STATUSES)} is wanted"))
+        if status not in (None, _LIVE, *_STATUSES):
+            raise invalid(("status", f"one of {', '.join((*_STATUSES, _LIVE))} is wanted"))
+        statuses = _LIVE_STATUSES if status == _LIVE else None if status is None else (status,)
+        when = parameters.get("when")
+        if when not in (None, "coming", "past"):
+            raise invalid(("when", "coming or past is wanted"))
         limit = _limit(parameters.get("limit"))
         before = read_cursor(parameters["cursor"], tuple[UUID])[0] if "cursor" in parameters else _LAST_ID
         rows = await self._pool.fetch(
-            _BOOKINGS_SQL, caller.user_id if user_id is None else user_id, before, status, limit + 1
+            _BOOKINGS_SQL,
+            caller.user_id if user_id is None else user_id,
+            before,
+            statuses,
+            limit + 1,
+            None if when is None else when == "coming",
         )
         page, cursor = split_page(rows, limit, lambda row: (row["booking_id"],))
         for row in page:
             self._seat_maps.require_version(row["show_id"], row["log_offset"])
-        exchange.respond(200, encode(BookingsPage([_body_of(row) for row in page], cursor)))
+        bookings = await self._as_seen_by(caller, [_body_of(row) for row in page])
+        exchange.respond(200, encode(BookingsPage(bookings, cursor)))
 
 
 _STATUSES = tuple(status.value for status in BookingStatus)
+_LIVE = "live"
+_LIVE_STATUSES = (BookingStatus.HELD.value, BookingStatus.CONFIRMED.value)
+"""Of the filter `status=live`."""
 
 
 def _status_body(position: Position, decision: Decision) -> AcceptedBody | RefusedBody:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
@@ -25,6 +26,7 @@ INSERT INTO movies AS m (title, duration_minutes, description, genres, language,
 VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING {MOVIE_COLUMNS}
 """
 _GET_SQL = f"SELECT {MOVIE_COLUMNS} FROM movies m WHERE movie_id = $1"
+_OF_IDS_SQL = f"SELECT {MOVIE_COLUMNS} FROM movies m WHERE movie_id = ANY($1::int[])"
 _CHANGE_SQL = f"""
 UPDATE movies m
    SET title = coalesce($2, title), duration_minutes = coalesce($3, duration_minutes),
@@ -73,6 +75,10 @@ class Movies:
     async def get(self, movie_id: int) -> MovieBody:
         """One movie. Raises Problem `not_found`."""
         return movie_body(_found(await self._pool.fetchrow(_GET_SQL, _checked_id(movie_id))))
+
+    async def of_ids(self, movie_ids: Collection[int]) -> list[MovieBody]:
+        """The movies with these ids, in any order."""
+        return [movie_body(row) for row in await self._pool.fetch(_OF_IDS_SQL, list(movie_ids))]
 
     async def change(self, movie_id: int, change: ChangeMovieBody) -> MovieBody:
         """Changes the given fields. Raises Problem `not_found`."""

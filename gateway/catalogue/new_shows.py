@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.catalogue.days import to_ms
+from gateway.catalogue.placement import place
 from schemas.api_catalogue import PriceBody
 from schemas.commands import OpenShow
 from schemas.ids import keyed_command_id
@@ -24,17 +25,6 @@ WITH given AS (
     ON CONFLICT (digest) DO NOTHING RETURNING layout_id
 )
 SELECT layout_id FROM given UNION ALL SELECT layout_id FROM layouts WHERE digest = $1 LIMIT 1
-"""
-# Serialised, so that shows created concurrently do not all choose the same partition.
-_PLACING = 0x4149534C45
-_LOCK_SQL = "SELECT pg_advisory_xact_lock($1)"
-_PARTITION_SQL = """
-SELECT p FROM unnest($1::int[]) p LEFT JOIN (
-    SELECT s.partition, sum(coalesce(st.available, l.total_seats)) AS on_sale, count(*) AS shows
-      FROM shows s JOIN layouts l ON l.layout_id = s.layout_id LEFT JOIN show_states st ON st.show_id = s.show_id
-     WHERE s.starts_at > now() AND coalesce(st.status, 'open') = 'open' GROUP BY s.partition
-) load ON load.partition = p
- ORDER BY coalesce(load.on_sale, 0), coalesce(load.shows, 0), p LIMIT 1
 """
 _INSERT_SQL = """
 INSERT INTO shows (movie_id, screen_name, starts_at, timezone, layout_id, seats_per_customer, sales_start_at,
@@ -79,19 +69,19 @@ class Placed(msgspec.Struct, frozen=True):
     command: OpenShow
 
 
-async def insert_show(connection: Any, show: NewShow, partitions: Sequence[int]) -> Placed:
-    """Stores a show, within the connection's transaction, in the partition with the fewest seats on sale."""
+async def insert_show(
+    connection: Any, show: NewShow, partitions: Sequence[int], wanted: int | None = None
+) -> Placed:
+    """Stores a show, within the connection's transaction, on a partition that `place` chooses.
+
+    Raises UnknownPartition.
+    """
     body = encode_layout(show.layout)
-    digest = layout_digest(body)
-    total_seats = sum(len(row) for section in show.layout.sections for row in section.rows)
-    prices = [PriceBody(section.name, section.price) for section in show.layout.sections]
-    listed = None if len(prices) <= LISTED_PRICES else _json(listed_prices(prices))
-    layout = (digest, total_seats, body, _json(prices), listed)
-    layout_id = await connection.fetchval(_LAYOUT_SQL, *layout)
+    columns = layout_columns(show.layout, body)
+    layout_id = await connection.fetchval(_LAYOUT_SQL, *columns)
     if layout_id is None:  # stored by another transaction between the two parts of the statement
-        layout_id = await connection.fetchval(_LAYOUT_SQL, *layout)
-    await connection.execute(_LOCK_SQL, _PLACING)
-    partition = await connection.fetchval(_PARTITION_SQL, list(partitions))
+        layout_id = await connection.fetchval(_LAYOUT_SQL, *columns)
+    partition = await place(connection, partitions, wanted)
     show_id = await connection.fetchval(
         _INSERT_SQL,
         show.movie_id,
@@ -110,13 +100,35 @@ async def insert_show(connection: Any, show: NewShow, partitions: Sequence[int])
         show_id,
         show.request_id,
         layout_id,
-        digest,
+        columns[0],
         show.starts_at,
         show.seats_per_customer,
         show.sales_start_at,
         show.sales_end_at,
     )
     return Placed(partition, command)
+
+
+def layout_columns(layout: Layout, body: bytes) -> tuple[str, int, bytes, str, str | None]:
+    """The row of a layout without its id: digest, number of seats, body, prices, prices for lists."""
+    prices = section_prices(layout)
+    listed = None if len(prices) <= LISTED_PRICES else _json(listed_prices(prices))
+    total_seats = sum(len(row) for section in layout.sections for row in section.rows)
+    return layout_digest(body), total_seats, body, _json(prices), listed
+
+
+def section_prices(layout: Layout) -> list[PriceBody]:
+    """The prices of each section: its own, unless every seat has another, and then those of single seats."""
+    prices = []
+    for section in layout.sections:
+        single = [one for row in section.rows for one in row.prices]
+        all_single = sum(len(one.seats) for one in single) == sum(map(len, section.rows))
+        first = [] if all_single else [section.price]
+        prices += [
+            PriceBody(section.name, price)
+            for price in dict.fromkeys([*first, *(one.price for one in single)])
+        ]
+    return prices
 
 
 def listed_prices(prices: Sequence[PriceBody]) -> list[PriceBody]:

@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody
 
 from gateway.auth.access_tokens import Caller
 from gateway.auth.guards import staff_only
+from gateway.catalogue.large_bodies import large_body_counted
 from gateway.catalogue.movies import Movies
 from gateway.catalogue.response_cache import ResponseCache
 from gateway.catalogue.show_commands import SHOW_COMMANDS
@@ -41,7 +42,7 @@ _decode_movie = msgspec.json.Decoder(MovieBody).decode
 @post(
     "/movies",
     operation_id="AddMovie",
-    guards=[staff_only],
+    guards=[staff_only, large_body_counted],
     security=BEARER,
     responses=problem_responses("key_reused"),
 )
@@ -71,7 +72,12 @@ async def add_movie(
     )
 
 
-@patch("/movies/{movie_id:int}", operation_id="ChangeMovie", guards=[staff_only], security=BEARER)
+@patch(
+    "/movies/{movie_id:int}",
+    operation_id="ChangeMovie",
+    guards=[staff_only, large_body_counted],
+    security=BEARER,
+)
 async def change_movie(
     movie_id: FromPath[int],
     data: JSONBody[ChangeMovieBody],
@@ -87,7 +93,7 @@ async def change_movie(
 @delete(
     "/movies/{movie_id:int}",
     operation_id="DeleteMovie",
-    guards=[staff_only],
+    guards=[staff_only, large_body_counted],
     security=BEARER,
     responses=problem_responses("in_use"),
 )
@@ -102,7 +108,7 @@ async def delete_movie(
 @post(
     "/shows",
     operation_id="CreateShow",
-    guards=[staff_only],
+    guards=[staff_only, large_body_counted],
     security=BEARER,
     responses=problem_responses("key_reused"),
 )

@@ -23,6 +23,7 @@ from gateway.catalogue.zones import Zones
 from gateway.commands.outcomes import Outcome, Pending
 from gateway.commands.sender import CommandSender
 from gateway.http.bodies import invalid
+from gateway.seat_maps.labels import SeatLabels, check_labels
 from runtime.polling import poll
 from runtime.postgres import DATABASE_ERRORS
 from schemas.api_catalogue import ChangeShowBody, ShowBody, WithheldSeatsBody
@@ -42,7 +43,6 @@ _ABANDONED_AFTER_S = 10.0
 _DELETE_EVERY = 720
 _FOLLOW_TIMEOUT_S = 60.0
 _MAX_FOLLOWED = 1_000
-_MAX_ERRORS = 20
 
 _log = structlog.get_logger()
 
@@ -57,8 +57,10 @@ class ShowChanges:
         shows: Shows,
         response_cache: ResponseCache,
         zones: Zones,
+        seat_labels: SeatLabels,
     ) -> None:
         self._commands = commands
+        self._seat_labels = seat_labels
         self._requests = requests
         self._shows = shows
         self._response_cache = response_cache
@@ -78,7 +80,16 @@ class ShowChanges:
         """Blocks or unblocks seats. Raises Problem."""
         await asyncio.to_thread(check_labels, body.seats)  # up to 100,000 labels
         await self._commands.partition_of(command.show_id)
+        if isinstance(command, BlockSeats) and command.release_ms is not None:
+            await self._check_release(command, command.release_ms)
+        command = await self._seat_labels.resolve(command)
         return await self.submit(command, wait_s, _request(command, note=body.note))
+
+    async def _check_release(self, command: BlockSeats, release_ms: int) -> None:
+        """Raises Problem `validation` for a release in the past. A repeat gets its first response."""
+        late = release_ms <= to_ms(datetime.now(UTC))
+        if late and not await self._requests.known(command.command_id):
+            raise invalid(("release_at", "a time in the future is wanted"))
 
     async def submit(
         self, command: StaffCommand, wait_s: float, request: ShowRequest | None = None
@@ -172,20 +183,6 @@ class ShowChanges:
         return command, _request(
             command, screen_name=given.get("screen_name"), timezone=given.get("timezone")
         )
-
-
-def check_labels(labels: tuple[str, ...]) -> None:
-    """Raises Problem `validation` for duplicate labels or control characters."""
-    errors: list[tuple[str, str]] = []
-    seen: set[str] = set()
-    for n, label in enumerate(labels):
-        if label in seen:
-            errors.append((f"seats[{n}]", "named twice"))
-        elif not label.isprintable():
-            errors.append((f"seats[{n}]", "must not contain control characters"))
-        seen.add(label)
-    if errors:
-        raise invalid(*errors[:_MAX_ERRORS])
 
 
 def _terms_after(show: ShowBody, given: dict[str, Any]) -> tuple[datetime, datetime | None, datetime | None]:

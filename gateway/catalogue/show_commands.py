@@ -11,6 +11,8 @@ from litestar.params import FromPath, JSONBody
 from gateway.auth.access_tokens import Caller
 from gateway.auth.guards import staff_only
 from gateway.bookings.routes import preference_applied
+from gateway.catalogue.days import optional_in_range, to_ms
+from gateway.catalogue.large_bodies import large_body_counted
 from gateway.catalogue.show_changes import ShowChanges
 from gateway.catalogue.shows import show_not_found
 from gateway.commands.outcomes import Outcome, Pending
@@ -21,14 +23,14 @@ from gateway.http.framework_requests import JsonRequest
 from gateway.http.problems import Problem
 from gateway.openapi.annotations import BEARER, problem_responses
 from schemas.api import PendingBody
-from schemas.api_catalogue import ChangeShowBody, ShowBody, WithheldSeatsBody
+from schemas.api_catalogue import BlockSeatsBody, ChangeShowBody, ShowBody, WithheldSeatsBody
 from schemas.commands import BlockSeats, CancelShow, CloseShow, ReopenShow, UnblockSeats
 from schemas.events import Reason
 from schemas.ids import MAX_SHOW_ID
 
 Answer = Response[ShowBody | PendingBody]
 
-_STAFF: dict[str, Any] = {"guards": [staff_only], "security": BEARER}
+_STAFF: dict[str, Any] = {"guards": [staff_only, large_body_counted], "security": BEARER}
 _REFUSED = problem_responses("show_cancelled", "key_reused")
 _SEATS_REFUSED = problem_responses("seat_unknown", "seat_taken", "key_reused")
 
@@ -94,13 +96,23 @@ async def cancel_show(
 )
 async def block_seats(
     show_id: FromPath[int],
-    data: JSONBody[WithheldSeatsBody],
+    data: JSONBody[BlockSeatsBody],
     caller: NamedDependency[Caller],
     show_changes: NamedDependency[ShowChanges],
     request_headers: NamedDependency[Headers],
 ) -> Answer:
-    """Block seats, all or none. Seats that are already blocked stay blocked; sold seats are rejected."""
-    return await _withhold(BlockSeats, show_id, data, caller, show_changes, request_headers)
+    """Block seats, all or none. Blocked seats stay blocked, and get a given code or time; sold seats are rejected."""
+    release_at = optional_in_range("release_at", data.release_at)
+    command = BlockSeats(
+        command_id=command_id_for(request_headers, caller.user_id),
+        show_id=_checked_id(show_id),
+        user_id=caller.user_id,
+        staff=True,
+        seats=data.seats,
+        code=data.code,
+        release_ms=None if release_at is None else to_ms(release_at),
+    )
+    return await _withhold(command, data, show_changes, request_headers)
 
 
 @post(
@@ -118,7 +130,14 @@ async def unblock_seats(
     request_headers: NamedDependency[Headers],
 ) -> Answer:
     """Unblock seats, all or none. Seats that are already available stay available."""
-    return await _withhold(UnblockSeats, show_id, data, caller, show_changes, request_headers)
+    command = UnblockSeats(
+        command_id=command_id_for(request_headers, caller.user_id),
+        show_id=_checked_id(show_id),
+        user_id=caller.user_id,
+        staff=True,
+        seats=data.seats,
+    )
+    return await _withhold(command, data, show_changes, request_headers)
 
 
 SHOW_COMMANDS: list[Any] = [change_show, close_show, reopen_show, cancel_show, block_seats, unblock_seats]
@@ -146,23 +165,14 @@ async def _move(
 
 
 async def _withhold(
-    kind: type[BlockSeats | UnblockSeats],
-    show_id: int,
+    command: BlockSeats | UnblockSeats,
     body: WithheldSeatsBody,
-    caller: Caller,
     show_changes: ShowChanges,
     request_headers: Headers,
 ) -> Answer:
     preference = read_preference(request_headers)
-    command = kind(
-        command_id=command_id_for(request_headers, caller.user_id),
-        show_id=_checked_id(show_id),
-        user_id=caller.user_id,
-        staff=True,
-        seats=body.seats,
-    )
     outcome = await show_changes.withhold(command, body, preference.wait_s)
-    return await _answer(show_changes, show_id, outcome, preference)
+    return await _answer(show_changes, command.show_id, outcome, preference)
 
 
 async def _answer(

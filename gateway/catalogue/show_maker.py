@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from gateway.catalogue.carried_shows import with_catalogue
 from gateway.catalogue.days import in_range, optional_in_range
 from gateway.catalogue.movies import movie_not_found
 from gateway.catalogue.new_shows import (
@@ -23,6 +24,7 @@ from gateway.catalogue.new_shows import (
     remove_unopened,
     unopened,
 )
+from gateway.catalogue.placement import UnknownPartition
 from gateway.catalogue.show_terms import past_errors, term_errors
 from gateway.catalogue.zones import Zones
 from gateway.commands.outcomes import Outcome, StoredDecision
@@ -32,12 +34,14 @@ from gateway.commands.used_keys import KEY_LIFETIME_S, is_used
 from gateway.http.bodies import invalid
 from gateway.http.problems import Problem
 from runtime.log import Appender, LogUnavailable
+from runtime.outdated_plans import retry_outdated_plans
 from runtime.polling import poll
 from runtime.postgres import DATABASE_ERRORS
 from schemas.api_catalogue import NewShowBody
 from schemas.commands import OpenShow, request_of
 from schemas.events import Reason
-from schemas.layout import Layout, Money, numbered, problems
+from schemas.layout import Layout, Money, numbered
+from schemas.layout_problems import in_stored_form, problems
 from schemas.wire import decode_command, encode
 
 _SWEEP_EVERY_S = 3.0
@@ -69,6 +73,12 @@ class CreatedShow(msgspec.Struct, frozen=True):
     replayed: bool
 
 
+def request_digest(show: NewShow, partition: int | None) -> bytes:
+    """The digest by which a repeat of a request is recognised. Without a partition it is that of earlier releases."""
+    asked = msgspec.json.encode(show)
+    return hashlib.sha256(asked if partition is None else b"%b %d" % (asked, partition)).digest()
+
+
 class ShowMaker:
     """Creates shows and makes sure that each is opened, even if its gateway stops in between."""
 
@@ -80,6 +90,7 @@ class ShowMaker:
         partitions: Sequence[int],
         zones: Zones,
         currency: str,
+        carry_catalogue: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._pool = pool
@@ -88,6 +99,7 @@ class ShowMaker:
         self._partitions = partitions
         self._zones = zones
         self._currency = currency
+        self._carry_catalogue = carry_catalogue
         self._clock = clock
         self._again: dict[int, tuple[float, float]] = {}
 
@@ -101,14 +113,18 @@ class ShowMaker:
         past_allowed = body.past or before is not None
         show = await asyncio.to_thread(self._checked, body, past_allowed=past_allowed)
         if request_id is not None:
-            digest = hashlib.sha256(msgspec.json.encode(show)).digest()
+            digest = request_digest(show, body.partition)
             show = msgspec.structs.replace(show, request_id=request_id, request_digest=digest)
             if before is not None:
                 return await self._repeat(show, wait_s)
             if await is_used(self._pool, request_id):
                 raise key_reused()
         try:
-            created = await self._place(show)
+            created = await self._place(show, body.partition)
+        except UnknownPartition:
+            raise invalid(
+                ("partition", "there is no such partition; leave it out to have one chosen")
+            ) from None
         except asyncpg.ForeignKeyViolationError:
             raise movie_not_found() from None
         except asyncpg.UniqueViolationError:
@@ -116,7 +132,7 @@ class ShowMaker:
         return CreatedShow(created.command.show_id, await self._open(created, wait_s), replayed=False)
 
     async def open_abandoned(self) -> None:
-        """Asks again for the opening of shows whose creator stopped before the log had the command.
+        """Sends the opening command again for shows whose creator stopped before the log had it.
 
         Every gateway does so: the command's id is the show's, so that a repeat changes nothing. The pause
         doubles, so that a log without a reader does not fill.
@@ -132,7 +148,8 @@ class ShowMaker:
                 await remove_unopened(self._pool, show_id)
                 continue
             if now_s >= due_s:
-                await self._appender.append(show.partition, encode(show.command))
+                opening = await self._carrying(show)
+                await self._appender.append(opening.partition, encode(opening.command))
                 self._again[show_id] = (now_s + pause_s, min(2 * pause_s, _OPEN_AGAIN_AT_MOST_EVERY_S))
                 _log.warning("show_opening_retried", show=show_id, partition=show.partition)
 
@@ -145,14 +162,16 @@ class ShowMaker:
             errors=(*DATABASE_ERRORS, LogUnavailable),
         )
 
-    async def _place(self, show: NewShow) -> Placed:
+    @retry_outdated_plans
+    async def _place(self, show: NewShow, partition: int | None) -> Placed:
         async with self._pool.acquire() as connection, connection.transaction():
             if show.request_id is not None:
                 await connection.execute(_FORGET_KEY_SQL, show.request_id, float(KEY_LIFETIME_S))
-            return await insert_show(connection, show, self._partitions)
+            return await insert_show(connection, show, self._partitions, partition)
 
     async def _open(self, created: Placed, wait_s: float) -> Outcome:
-        outcome = await self._commands.submit(created.command, wait_s=wait_s)
+        opening = await self._carrying(created)
+        outcome = await self._commands.submit(opening.command, wait_s=wait_s)
         if isinstance(outcome, StoredDecision):
             reason = outcome.decision.reason
             if reason is Reason.KEY_REUSED:  # a booking with this key was decided in the meantime
@@ -164,6 +183,10 @@ class ShowMaker:
                     "internal_error", "The show was stored but could not be opened: contact the operator."
                 )
         return outcome
+
+    async def _carrying(self, show: Placed) -> Placed:
+        """The show with its catalogue rows in the command, for a log that can outlive the database."""
+        return await with_catalogue(self._pool, show) if self._carry_catalogue else show
 
     async def _by_key(self, request_id: UUID) -> asyncpg.Record | None:
         return await self._pool.fetchrow(_BY_KEY_SQL, request_id, float(KEY_LIFETIME_S))
@@ -193,6 +216,7 @@ class ShowMaker:
         if (body.total_seats is None) == (layout is None):
             errors.append(("total_seats", "give either total_seats or a layout"))
         if layout is not None:
+            layout = in_stored_form(layout)
             errors += [(f"layout.{field}", message) for field, message in problems(layout)]
             if body.price is not None:
                 errors.append(("price", "a layout has its own prices"))

@@ -51,12 +51,15 @@ class ShowNotes:
 def _note(row: Any) -> SeatsNoteBody:
     command = decode_command(row["command"])
     assert isinstance(command, BlockSeats | UnblockSeats), "requests of these kinds name such commands"
+    code, release_ms = (command.code, command.release_ms) if isinstance(command, BlockSeats) else (None, None)
     return SeatsNoteBody(
         action="block" if isinstance(command, BlockSeats) else "unblock",
         seats=list(command.seats),
         note=row["note"],
         user_id=row["user_id"],
         at=timestamp(row["at_ms"]),
+        code=code,
+        release_at=None if release_ms is None else timestamp(release_ms),
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.commands.refusals import key_reused
 from gateway.commands.used_keys import KEY_LIFETIME_S
+from runtime.outdated_plans import retry_outdated_plans
 from schemas.wire import decode_decision
 
 _NOTE_SQL = """
@@ -105,6 +106,7 @@ class ShowRequests:
         """Whether a request with this id was stored within the lifetime of a key."""
         return bool(await self._pool.fetchval(_KNOWN_SQL, command_id, float(KEY_LIFETIME_S)))
 
+    @retry_outdated_plans
     async def settle(self, command_id: UUID) -> bool:
         """Copies a request into the catalogue if its command is decided. Returns whether it was accepted."""
         async with self._pool.acquire() as connection, connection.transaction():

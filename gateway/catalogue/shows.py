@@ -17,7 +17,7 @@ from gateway.http.bodies import invalid
 from gateway.http.pagination import read_cursor, split_page
 from gateway.http.problems import Problem
 from schemas.api import timestamp
-from schemas.api_catalogue import PriceBody, ShowBody, ShowsPage
+from schemas.api_catalogue import PriceBody, ShowBody, ShowsPage, Status
 from schemas.ids import MAX_SHOW_ID
 
 # The rule for a show's status and terms: the seat worker's state counts once it has opened the show; until then there
@@ -62,6 +62,11 @@ SELECT * FROM ({_SHOWS_SQL.format(prices="coalesce(l.listed_prices, l.prices)")}
  WHERE $8::boolean IS NULL OR (status = 'on_sale' AND available > 0) = $8
  ORDER BY listed_at, show_id LIMIT $9
 """
+_UPCOMING_SQL = f"""
+SELECT show_id, movie_id, screen_name, timezone, starts_ms, sales_start_ms, status, available, total_seats
+  FROM ({_SHOWS_SQL.format(prices="NULL")} WHERE s.starts_at > now() ORDER BY s.starts_at, s.show_id LIMIT $1) upcoming
+ WHERE status NOT IN ('past', 'cancelled') ORDER BY starts_ms, show_id
+"""
 _MOVIE_SQL = "SELECT 1 FROM movies WHERE movie_id = $1"
 
 _ON_SALE_MAX_AGE_S = 0.5
@@ -82,6 +87,25 @@ class ShowFilter(msgspec.Struct, frozen=True):
     to_at: datetime | None = None
     available: bool | None = None
     """Whether seats can be booked now."""
+
+
+class UpcomingShow(msgspec.Struct, frozen=True, array_like=True):
+    """A show that has not started, in short."""
+
+    id: int
+    movie_id: int
+    screen_name: str
+    starts_ms: int
+    timezone: str
+    status: Status
+    available_seats: int
+    total_seats: int
+    sales_start_ms: int | None
+
+    @property
+    def has_seats(self) -> bool:
+        """Whether seats can be booked now."""
+        return self.status == "on_sale" and self.available_seats > 0
 
 
 class CacheableShow(NamedTuple):
@@ -147,6 +171,23 @@ class Shows:
         return CacheableShows(
             ShowsPage([self._body(row) for row in page], next_cursor), min(_max_age_s(page), longest_s)
         )
+
+    async def upcoming(self, limit: int) -> list[UpcomingShow]:
+        """The next shows, by start, without cancelled ones."""
+        return [
+            UpcomingShow(
+                id=row["show_id"],
+                movie_id=row["movie_id"],
+                screen_name=row["screen_name"],
+                starts_ms=row["starts_ms"],
+                timezone=self._zones.shown(row["timezone"]),
+                status=row["status"],
+                available_seats=row["available"],
+                total_seats=row["total_seats"],
+                sales_start_ms=row["sales_start_ms"],
+            )
+            for row in await self._pool.fetch(_UPCOMING_SQL, limit)
+        ]
 
     async def cacheable_page_of_movie(
         self, criteria: ShowFilter, limit: int, cursor: str | None

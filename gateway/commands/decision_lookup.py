@@ -14,7 +14,6 @@ from runtime.postgres import UNAVAILABLE
 from schemas.ids import Position
 
 _CHECK_EVERY_S = 0.05
-_LONGEST_PAUSE_S = 2.0
 _MAX_LOOK_UPS = 2_000
 """Decisions looked up in one query."""
 
@@ -55,13 +54,14 @@ class DecisionLookup:
                 await asyncio.gather(query, return_exceptions=True)
 
     async def _look_up(self, due: list[PendingRequest]) -> None:
+        due = due[:_MAX_LOOK_UPS]  # the others with the next query
         try:
-            await self._query(due[:_MAX_LOOK_UPS])
+            await self._query(due)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             _log.warning("decision_lookup_failed", error=str(error))
+        now = asyncio.get_running_loop().time()
         for request in due:
-            request.look_up_at = asyncio.get_running_loop().time() + request.look_up_pause_s
-            request.look_up_pause_s = min(request.look_up_pause_s * 2, _LONGEST_PAUSE_S)
+            request.looked_up_at(now)
 
     async def _query(self, due: list[PendingRequest]) -> None:
         by_position: dict[Position, list[int]] = {}

@@ -4,7 +4,7 @@ A hold costs a token when it is sent. The token is refunded when the hold took n
 (in a rush most are refused), it was a repeat, or it certainly did not reach the log. So the tokens spent always stand
 for holds that were accepted, or may still be. Staff have no such limit.
 
-Rejections are recorded for staff, in one statement every few seconds.
+Rejections are recorded for staff, in one statement every few seconds; those for shows that do not exist are not.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _MAX_UNWRITTEN = 10_000
 
 _REJECTIONS_SQL = """
 INSERT INTO hold_refusals AS old (show_id, user_id, refused)
-SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[]) n (show_id, user_id, refused) ORDER BY show_id, user_id
+SELECT show_id, user_id, refused
+  FROM unnest($1::int[], $2::bigint[], $3::bigint[]) n (show_id, user_id, refused) JOIN shows USING (show_id)
+ ORDER BY show_id, user_id
     ON CONFLICT (show_id, user_id) DO UPDATE
    SET refused = old.refused + excluded.refused, refused_at = now()
 """
@@ -37,6 +39,14 @@ class HoldLimit:
         self._pool = pool
         self._unwritten: Counter[tuple[int, int]] = Counter()
         """(show, user) → rejections that are not in the database yet."""
+
+    def has_to_fetch(self, hold: HoldSeats) -> bool:
+        """Whether the token for a hold has to be fetched first."""
+        return not hold.staff and self._limit.has_to_fetch(_key(hold))
+
+    async def fetch(self, hold: HoldSeats) -> None:
+        """Fetches the token for a hold, which `try_spend` takes, from those that the gateways share."""
+        await self._limit.fetch(_key(hold))
 
     def try_spend(self, hold: HoldSeats) -> bool:
         """Takes the token for a hold. Returns whether there was one."""

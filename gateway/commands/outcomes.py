@@ -28,6 +28,11 @@ class StoredDecision(msgspec.Struct, frozen=True):
         """Whether the command was refused. The reason is the first field, and left out where there is none."""
         return self.answer.startswith(b'{"reason"')
 
+    @property
+    def key_reused(self) -> bool:
+        """Whether the command was refused because its Idempotency-Key was used for another request."""
+        return self.answer.startswith(b'{"reason":"key_reused"')
+
 
 class Pending(msgspec.Struct, frozen=True):
     """A command that is in the log and was not decided within the time that its client waits."""

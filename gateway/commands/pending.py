@@ -13,20 +13,31 @@ from gateway.commands.outcomes import StoredDecision
 from schemas.ids import Position
 
 LOOK_UP_AFTER_S = 0.25
-"""Time after which a decision that did not arrive is looked up in PostgreSQL."""
+"""Time after which a decision that did not arrive is looked up in PostgreSQL, and between the first look-ups: a
+decision whose reply is lost is at most this late."""
+
+LATER_LOOK_UP_S = 2.0
+"""Interval of later look-ups: a command that is undecided after LOOK_UPS of them waits for a seat worker."""
+
+LOOK_UPS = 20
 
 
 class PendingRequest:
     """A request for one decision. Subclasses implement its two callbacks."""
 
-    __slots__ = ("deadline", "look_up_at", "look_up_pause_s", "number", "position")
+    __slots__ = ("deadline", "look_up_at", "look_ups", "number", "position")
 
     def __init__(self) -> None:
         self.number = 0
         self.deadline = math.inf
         self.position: Position | None = None
         self.look_up_at = math.inf
-        self.look_up_pause_s = LOOK_UP_AFTER_S
+        self.look_ups = 0
+
+    def looked_up_at(self, now: float) -> None:
+        """Sets the time of the next look-up, after one at this time."""
+        self.look_ups += 1
+        self.look_up_at = now + (LOOK_UP_AFTER_S if self.look_ups < LOOK_UPS else LATER_LOOK_UP_S)
 
     def on_decision(self, stored: StoredDecision) -> None:
         """Called once with the decision, however late it arrives."""

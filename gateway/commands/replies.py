@@ -13,6 +13,7 @@ import redis.exceptions
 import structlog
 
 from gateway.commands.pending import PendingRequests
+from runtime.backends import Backend
 from runtime.retries import Backoff
 from schemas.wire import SEATS_CHANNEL, decode_replies, replies_channel
 
@@ -36,7 +37,7 @@ class SeatChangeListener(Protocol):
         """Applies one message of seat changes. Raises msgspec.MsgspecError for an invalid one."""
 
     def invalidate(self) -> None:
-        """A decision was found by another way, and may be ahead of the changes received."""
+        """A decision was found in another way, and may be ahead of the changes received."""
 
 
 class ReplyListener:
@@ -53,6 +54,7 @@ class ReplyListener:
         """Receives replies until cancelled. While Redis is away, decisions are looked up in PostgreSQL."""
         seat_changes, pending = self._seat_changes, self._pending
         backoff = Backoff(_RETRY_S, _LONGEST_RETRY_S)
+        server = Backend("redis", "subscribe")
         while True:
             pubsub = self._redis.pubsub(ignore_subscribe_messages=seat_changes is None)
             try:
@@ -60,9 +62,10 @@ class ReplyListener:
                 if seat_changes is not None:
                     await pubsub.subscribe(SEATS_CHANNEL)
                 backoff.reset()
+                server.works()
                 async for message in pubsub.listen():
                     try:
-                        if seat_changes is not None and _is_for_seats(message, seat_changes):
+                        if seat_changes is not None and _handle_seat_message(message, seat_changes):
                             continue
                         for reply in decode_replies(message["data"]):
                             pending.received += pending.resolve(reply.request, reply.position, reply.decision)
@@ -72,6 +75,7 @@ class ReplyListener:
                         if seat_changes is not None:
                             seat_changes.invalidate()
             except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
+                server.failed()
                 pause_s = backoff.next_s()
                 _log.warning("redis_disconnected", error=str(error), retry_s=pause_s)
                 await asyncio.sleep(pause_s)
@@ -81,8 +85,8 @@ class ReplyListener:
                 await _close(pubsub)
 
 
-def _is_for_seats(message: dict[str, Any], seat_changes: SeatChangeListener) -> bool:
-    """Passes on a message that is no reply. Returns whether it was one of those."""
+def _handle_seat_message(message: dict[str, Any], seat_changes: SeatChangeListener) -> bool:
+    """Passes seat changes, and the subscription to them, to `seat_changes`. Returns False for a reply."""
     if message["type"] != "message":
         if message["type"] == "subscribe" and message["channel"] == _SEATS:
             seat_changes.subscribed()

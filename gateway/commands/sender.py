@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from typing import Any
 from uuid import UUID
@@ -16,20 +17,29 @@ from gateway.commands.outcomes import OnOutcome, Outcome, StoredDecision
 from gateway.commands.pending import AwaitedDecision, PendingRequests
 from gateway.commands.sent_command import SentCommand
 from gateway.commands.show_partitions import MAX_SHOWS, ShowPartitions
+from gateway.commands.tracing import RequestTracing
 from gateway.commands.used_keys import is_used
 from gateway.http.problems import EncodedProblem, Problem
 from gateway.limits.admission import AdmissionControl
 from gateway.limits.rate_limits import RateLimit
 from runtime.log import Appender
+from runtime.metrics import LATENCY_BUCKETS_S, Histogram
 from schemas.commands import Command, HoldSeats, ReplyTo, SeatsCommand
 from schemas.ids import Position, is_keyed
 from schemas.wire import encode
+
+REUSED_KEY_TOKENS = 20.0
+"""Tokens of the customer's rate limit that a command costs whose key was used for another request.
+
+Where two seat workers get requests with one key at the same time, one of them decides a whole batch again.
+"""
 
 
 class CommandSender:
     """Sends commands of this gateway through the log.
 
     `limit` bounds the commands of a customer, `hold_limit` a customer's holds of seats of one show; None: unbounded.
+    `tracing` gives records the context of their request; None: tracing is off.
     """
 
     def __init__(
@@ -41,6 +51,7 @@ class CommandSender:
         log_ends: LogEnds,
         limit: RateLimit | None = None,
         hold_limit: HoldLimit | None = None,
+        tracing: RequestTracing | None = None,
     ) -> None:
         self._pool = pool
         self._appender = appender
@@ -48,12 +59,15 @@ class CommandSender:
         self._admission = admission
         self._limit = limit
         self._hold_limit = hold_limit
-        self._keyed_holds: set[UUID] = set()
-        """Command ids of undecided holds that have an Idempotency-Key."""
+        self._tracing = tracing
+        self._keyed_holds: set[tuple[UUID, int]] = set()
+        """Command id and show of undecided holds that have an Idempotency-Key."""
         self.log_ends = log_ends
         self._partitions = ShowPartitions(pool)
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.decision_s = Histogram(LATENCY_BUCKETS_S)
+        """Seconds from the append of a command to the arrival of its decision."""
         self.answered_offsets: dict[int, int] = {}
         """Show → offset of the last decision on it that was sent to a waiting client."""
 
@@ -68,10 +82,23 @@ class CommandSender:
         """Returns the partition of a show. Raises Problem `not_found`."""
         return await self._partitions.find(show_id)
 
-    async def check_customer(self, command: Command) -> None:
-        """Checks the customer that staff name in a command. Raises Problem `validation`."""
+    def has_to_prepare(self, command: Command) -> bool:
+        """Whether `prepare` has something to wait for."""
+        if isinstance(command, SeatsCommand) and command.customer_id:
+            return True
+        hold_limit = self._hold_limit
+        return hold_limit is not None and isinstance(command, HoldSeats) and hold_limit.has_to_fetch(command)
+
+    async def prepare(self, command: Command) -> None:
+        """Checks the customer that staff name in a command, and fetches the token of a hold. Comes right before `send`.
+
+        Raises Problem `validation`.
+        """
         if isinstance(command, SeatsCommand) and command.customer_id:
             await check_customer(self._pool, command.customer_id, command.command_id)
+        hold_limit = self._hold_limit
+        if hold_limit is not None and isinstance(command, HoldSeats) and hold_limit.has_to_fetch(command):
+            await hold_limit.fetch(command)
 
     def admit(self, command: Command) -> None:
         """Counts a command as in flight. Raises Problem `overloaded` or `rate_limited` when it is rejected."""
@@ -102,9 +129,13 @@ class CommandSender:
     def _send_keyed_hold(
         self, command: HoldSeats, hold_limit: HoldLimit, wait_s: float, on_outcome: OnOutcome
     ) -> None:
-        """Sends a hold that may be a repeat. A repeat needs no token; the key is looked up only without one."""
+        """Sends a hold that may be a repeat. A repeat needs no token; the key is looked up only without one.
+
+        An undecided hold is repeated only in its show, whose commands are decided in the order of the log. Of two holds
+        with one key in different shows, the later one may be decided first, and accepted.
+        """
         self._spend(command)
-        repeats = command.command_id in self._keyed_holds
+        repeats = _keyed(command) in self._keyed_holds
         if repeats:
             hold_limit.overdraw(command)
         elif not hold_limit.try_spend(command):
@@ -194,10 +225,12 @@ class CommandSender:
     def _append(self, command: Command, partition: int, wait_s: float, on_outcome: OnOutcome) -> None:
         sent = SentCommand(self, command, partition, on_outcome, waits=wait_s > 0)
         if isinstance(command, HoldSeats) and self._hold_limit is not None and is_keyed(command.command_id):
-            self._keyed_holds.add(command.command_id)
+            self._keyed_holds.add(_keyed(command))
         self._pending.add(sent, wait_s)
         reply_to = ReplyTo(self._pending.gateway_id, sent.number)
         body = encode(msgspec.structs.replace(command, reply_to=reply_to))
+        if self._tracing is not None:
+            body = self._tracing.carried(command.command_id, body)
         self._appender.append(partition, body).add_done_callback(sent.on_appended)
 
     # --- callbacks of SentCommand ---
@@ -208,11 +241,14 @@ class CommandSender:
 
     def command_decided(self, sent: SentCommand, stored: StoredDecision, *, awaited: bool) -> None:
         """Settles a decided command. `awaited`: its outcome is about to be sent to a client."""
+        self.decision_s.observe(time.perf_counter() - sent.sent_s)
         command, offset = sent.command, stored.position.offset
         self._admission.release(command.show_id, command.user_id)
         if isinstance(command, HoldSeats) and self._hold_limit is not None:
             self._hold_limit.settle(command, stored)
-            self._keyed_holds.discard(command.command_id)
+            self._keyed_holds.discard(_keyed(command))
+        if stored.key_reused and self._limit is not None and not command.staff:
+            self._limit.adjust(command.user_id, 1.0 - REUSED_KEY_TOKENS)
         if awaited:
             if len(self.answered_offsets) >= MAX_SHOWS:
                 self.answered_offsets.clear()
@@ -229,7 +265,11 @@ class CommandSender:
             command = sent.command
             self._admission.release(command.show_id, command.user_id, decided=False)
             if isinstance(command, HoldSeats):
-                self._keyed_holds.discard(command.command_id)
+                self._keyed_holds.discard(_keyed(command))
                 if certain:
                     self._refund(command)
         return undecided
+
+
+def _keyed(hold: HoldSeats) -> tuple[UUID, int]:
+    return hold.command_id, hold.show_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Protocol
 
 from gateway.commands.append_errors import append_cancelled, append_problem
@@ -32,7 +33,7 @@ class CommandAccounting(Protocol):
 class SentCommand(PendingRequest):
     """A command that was sent, and the callback for its outcome."""
 
-    __slots__ = ("_accounting", "_on_outcome", "_partition", "_timed_out", "_waits", "command")
+    __slots__ = ("_accounting", "_on_outcome", "_partition", "_timed_out", "_waits", "command", "sent_s")
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class SentCommand(PendingRequest):
         self._on_outcome: OnOutcome | None = on_outcome
         self._waits = waits
         self._timed_out = not waits
+        self.sent_s = time.perf_counter()
 
     def on_appended(self, append: asyncio.Future[int]) -> None:
         """Callback for the result of the append: the offset, or an error."""

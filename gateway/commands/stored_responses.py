@@ -16,6 +16,7 @@ from gateway.commands.refusals import key_reused
 from gateway.commands.used_keys import KEY_LIFETIME_S
 from gateway.http.command_headers import read_key
 from gateway.http.exchange import Headers
+from runtime.outdated_plans import retry_outdated_plans
 from schemas.ids import keyed_command_id
 
 _BEGIN_SQL = """
@@ -45,6 +46,7 @@ class StoredResponses:
     def __init__(self, pool: Any) -> None:
         self._pool = pool
 
+    @retry_outdated_plans
     async def once(
         self,
         user_id: int,

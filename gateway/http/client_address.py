@@ -19,6 +19,8 @@ ADDRESS_KEY = "aisle.address"
 _LONGEST_ENTRY = 64
 _MOST_HOPS = 16
 _NETWORK_BITS = 64
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""IPv4 clients of a translator in front of servers that have IPv6 only (RFC 6052)."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -41,7 +43,7 @@ class ClientAddresses:
         nearest = peer
         for entry in _forwarded(headers):
             if len(entry) > _LONGEST_ENTRY:
-                break  # not even remembered as what is none
+                break  # not cached either
             address = _parsed(entry)
             if address is None:
                 break  # invalid or forged: the last trustworthy address counts
@@ -51,7 +53,7 @@ class ClientAddresses:
         return _counted(nearest)
 
     def connection_address(self, client: tuple[str, int] | None) -> str | None:
-        """What a connection from this client is counted for; None where it is not: a trusted proxy has many."""
+        """The address that a connection from this client counts for; None for a trusted proxy, which is not limited."""
         address = _parsed(client[0]) if client else None
         if address is None or self._is_trusted(address):
             return None
@@ -93,4 +95,8 @@ def _parsed(text: str) -> _Address | None:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _TRANSLATED:
+            return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+        return address.ipv4_mapped or address
+    return address

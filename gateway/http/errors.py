@@ -72,7 +72,7 @@ def unknown_path() -> Problem:
 
 def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Exception handler of the framework, for every exception."""
-    problem = problem_for(error, request.scope["aisle.request_id"], request.method, request.url.path)  # type: ignore[typeddict-item]
+    problem = problem_for(error, request.scope["aisle.request_id"], request.method, request.scope["path"])  # type: ignore[typeddict-item]
     headers = {name.decode(): value.decode() for name, value in problem.headers()}
     media_type = headers.pop("content-type")
     return Response(problem.body(), status_code=problem.status, headers=headers, media_type=media_type)

@@ -86,6 +86,16 @@ class Exchange:
         """The query's parameters. Raises Problem `validation` for an unknown or repeated one."""
         return query_parameters(self.query, known) if self.query else {}
 
+    def on_response(self, call: Callable[[int], None]) -> None:
+        """Has `call` called with the status, right after the response was passed on."""
+        respond = self._respond
+
+        def respond_and_call(status: int, headers: list[Header], body: bytes) -> None:
+            respond(status, headers, body)
+            call(status)
+
+        self._respond = respond_and_call
+
     def respond(
         self, status: int, body: bytes, headers: Iterable[Header] = (), content_type: bytes = _JSON
     ) -> None:

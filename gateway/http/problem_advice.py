@@ -53,6 +53,10 @@ ADVICE: dict[str, Advice] = {
         "User name or password is wrong.",
         "Ask for both again; POST /api/password/forgot sends a link that sets a new password.",
     ),
+    "payment_required": Advice(
+        "The show is sold to customers who pay before their booking is confirmed.",
+        "Hold the seats, pay for the hold, and confirm it then.",
+    ),
     "forbidden": Advice(
         "The account is logged in, but its role does not allow this call.",
         "Use an account with the role that detail names.",
@@ -102,14 +106,25 @@ ADVICE: dict[str, Advice] = {
     ),
     "show_started": Advice("The show has started.", "Choose a later show; GET /api/shows lists them."),
     "seat_taken": Advice(
-        "At least one of the seats is held or sold. None of the seats was booked.", _OTHER_SEATS
+        "At least one of the seats is held or sold. The request had no effect. Bookings of the customer's own that"
+        " have such a seat are in yours.",
+        "With yours: confirm that booking, change its seats or cancel it; a new hold does not replace it."
+        f" {_OTHER_SEATS}",
     ),
     "seat_blocked": Advice(
         "At least one of the seats is not for sale. None of the seats was booked.", _OTHER_SEATS
     ),
     "limit_exceeded": Advice(
-        "The customer would have more seats in this show than a customer may have.",
-        "Ask for fewer seats, or cancel a booking of this show first.",
+        "The customer would have more seats in this show than a customer may have. yours names bookings that count.",
+        "Ask for fewer seats, or cancel a booking of this show first. To have other seats, change those of a booking.",
+    ),
+    "companion_only": Advice(
+        "Companion seats are sold together with an accessible seat beside them until 24 hours before the show starts.",
+        "Ask for the accessible seat in the same request, choose other seats, or come back on the day of the show.",
+    ),
+    "price_differs": Advice(
+        "The booking is paid for, and the new seats cost something else.",
+        "Choose seats with the same total, or cancel the booking and book again. Staff can settle the difference.",
     ),
     "not_enough_seats": Advice(
         "There are fewer available seats than requested, or not enough adjacent ones.",
@@ -125,10 +140,15 @@ ADVICE: dict[str, Advice] = {
         "The hold has expired; its seats are available again.",
         "Hold or book again, with a new Idempotency-Key.",
     ),
+    "hold_limit": Advice(
+        "The hold lasts as long as it can: a hold can be extended until 30 minutes after it was made.",
+        "Confirm it before expires_at, or let it expire.",
+    ),
     "not_confirmed": Advice("The booking is only held.", "Confirm it first; then it has a ticket."),
     "already_used": Advice("This ticket was used at the door before.", "Ask the staff."),
     "checked_in": Advice(
-        "A ticket of this booking was used at the door, so it can no longer be cancelled.", "Ask the staff."
+        "A ticket was used at the door, so its booking can no longer be cancelled and keeps that seat.",
+        "Leave the seats in seats where they are, or ask the staff.",
     ),
     "email_taken": Advice(
         "Another account has this e-mail address.",
@@ -150,6 +170,10 @@ ADVICE: dict[str, Advice] = {
     "rate_limited": Advice("This account or this address sent too many requests in a short time.", _SAME_KEY),
     "internal_error": Advice("An unexpected error occurred.", _REPORT),
     "malformed": Advice("The command could not be decoded by its seat worker; nothing was done.", _REPORT),
+    "not_implemented": Advice(
+        "The method of the request is none of HTTP's; methods are written in capitals.",
+        "Use a method of the call: /docs lists them, and OPTIONS names those of an address.",
+    ),
     "overloaded": Advice(
         "More commands arrive than can be decided. The request was certainly not executed.", _SAME_KEY
     ),

@@ -7,17 +7,13 @@ sandboxed frame without scripts.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
-import jinja2
 import msgspec
 from litestar import Request, Response, Router, get
 from litestar.connection import ASGIConnection
@@ -28,14 +24,11 @@ from litestar.params import FromPath, QueryParameter
 from gateway.http.bodies import invalid
 from gateway.http.problems import Problem
 from gateway.inbox.store import ID, StoredEmails
+from gateway.site.languages import language_for
+from gateway.site.rendering import Renderer
+from gateway.site.responses import POLICY
 
-_STYLE = (files("gateway.inbox") / "templates" / "inbox.css").read_text()
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-
-_PAGE_CSP = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
+_PAGE_CSP = POLICY.decode() + "; frame-src 'self'"
 _BODY_CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; frame-ancestors 'self'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox"
@@ -45,14 +38,6 @@ _PROXY_HEADER = re.compile(
     r"forwarded|via|x-(forwarded|real|client|original|envoy|cluster|amzn)-.*|cf-.*|(true-)?client-ip|fastly-.*"
 )
 _PRIVATE = {"Cache-Control": "no-store"}
-
-_templates = jinja2.Environment(
-    loader=jinja2.PackageLoader("gateway.inbox"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -110,6 +95,7 @@ def _host(header: str) -> str | None:
 def list_emails(
     request: Request[Any, Any, Any],
     emails: NamedDependency[StoredEmails],
+    renderer: NamedDependency[Renderer],
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, QueryParameter(max_length=40)] = None,
     to: Annotated[str | None, QueryParameter(max_length=320)] = None,
@@ -124,19 +110,24 @@ def list_emails(
     older = None
     if page.next_cursor is not None:
         older = f"/inbox?limit={limit}&cursor={page.next_cursor}" + (f"&to={quote(to)}" if to else "")
-    return _page("inbox.html", emails=page.items, older=older, to=to, first=cursor is None)
+    return _page(request, renderer, "inbox.html", emails=page.items, older=older, to=to, first=cursor is None)
 
 
 @get("/{email_id:str}", sync_to_thread=True)
 def show_email(
     request: Request[Any, Any, Any],
     emails: NamedDependency[StoredEmails],
+    renderer: NamedDependency[Renderer],
     email_id: FromPath[str],
     format: Format = None,  # noqa: A002
 ) -> Response[bytes]:
     """One e-mail."""
     email = _found(emails.get(email_id))
-    return _json(email) if _wants_json(request, format) else _page("inbox_email.html", email=email)
+    return (
+        _json(email)
+        if _wants_json(request, format)
+        else _page(request, renderer, "inbox_email.html", email=email)
+    )
 
 
 @get("/{email_id:str}/body", sync_to_thread=True)
@@ -162,14 +153,17 @@ def download_attachment(
     return _download(*_found(emails.attachment(email_id, number)))
 
 
-def inbox_routes(home: Path, allowed: FromThisMachine) -> list[Any]:
+def inbox_routes(home: Path, allowed: FromThisMachine, renderer: Renderer) -> list[Any]:
     """The routes of the inbox over the folder of the notifier's mail server. For embedded mode only."""
     emails = StoredEmails(home / "inbox")
     return [
         Router(
             "/inbox",
             route_handlers=[list_emails, show_email, show_body, download_raw, download_attachment],
-            dependencies={"emails": Provide(lambda: emails, sync_to_thread=False)},
+            dependencies={
+                "emails": Provide(lambda: emails, sync_to_thread=False),
+                "renderer": Provide(lambda: renderer, sync_to_thread=False),
+            },
             guards=[allowed],
             include_in_schema=False,
         )
@@ -197,10 +191,16 @@ def _json(value: Any) -> Response[bytes]:
     )
 
 
-def _page(template: str, **values: Any) -> Response[bytes]:
-    html = _templates.get_template(template).render(style=_STYLE, **values)
-    headers = _PRIVATE | {"Content-Security-Policy": _PAGE_CSP, "Vary": "Accept"}
-    return Response(html.encode(), media_type="text/html", headers=headers)
+def _page(
+    request: Request[Any, Any, Any], renderer: Renderer, template: str, **values: Any
+) -> Response[bytes]:
+    language = language_for(request.scope["query_string"], dict(request.scope["headers"]))
+    headers = _PRIVATE | {
+        "Content-Security-Policy": _PAGE_CSP,
+        "Vary": "Accept, Accept-Language, Cookie",
+        "X-Frame-Options": "DENY",
+    }
+    return Response(renderer.render(template, language, **values), media_type="text/html", headers=headers)
 
 
 def _download(name: str, media_type: str, content: bytes) -> Response[bytes]:

@@ -75,7 +75,7 @@ class LoadShedder:
         self._samples_over = 0
         self._samples_relieved = 0
 
-    def sample(self, decided: int, in_flight: int, seconds: float, looked_up: int = 0) -> None:
+    def sample(self, decided: int, in_flight: int, seconds: float, looked_up: int) -> None:
         """Adds one sample: commands decided in the last `seconds`, and commands in flight now.
 
         `looked_up` counts the decisions that had to be read from the database because no reply arrived.

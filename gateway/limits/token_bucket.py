@@ -79,10 +79,5 @@ class Buckets:
         bucket.adjust(-1.0)
         return bucket
 
-    def lower(self, key: Hashable, tokens: float, now_s: float) -> None:
-        """Lowers a bucket to `tokens`, the shared value, less what is not reported yet; never raises it."""
-        bucket = self.refilled(key, now_s)
-        bucket.tokens = min(bucket.tokens, tokens - bucket.unreported)
-
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

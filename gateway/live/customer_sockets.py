@@ -12,6 +12,7 @@ from collections import defaultdict
 import msgspec
 import structlog
 
+from gateway.bookings.seat_requests import SeatRequests
 from gateway.commands.sender import CommandSender
 from gateway.live.event_stream import EventStream, StreamEvent
 from gateway.live.logins import SocketLogins
@@ -30,11 +31,17 @@ class CustomerSockets:
     """The sockets of customers on this gateway."""
 
     def __init__(
-        self, logins: SocketLogins, limits: SocketLimits, commands: CommandSender, events: EventStream
+        self,
+        logins: SocketLogins,
+        limits: SocketLimits,
+        commands: CommandSender,
+        seat_requests: SeatRequests,
+        events: EventStream,
     ) -> None:
         self._logins = logins
         self._limits = limits
         self._commands = commands
+        self._seat_requests = seat_requests
         self._events = events
         self._sockets: defaultdict[int, set[Socket]] = defaultdict(set)
         events.subscribe(self.on_event)
@@ -44,7 +51,7 @@ class CustomerSockets:
         socket.parameters()
         login = await self._logins.log_in(socket)
         user_id = login.caller.user_id
-        requests = SocketRequests(login, self._logins, self._commands)
+        requests = SocketRequests(login, self._logins, self._commands, self._seat_requests)
         with self._limits.of_customer(user_id), self._logins.monitored(login):
             async with self._events.reading():
                 self._sockets[user_id].add(socket)
@@ -57,21 +64,23 @@ class CustomerSockets:
         await requests.finish()
 
     def on_event(self, event: StreamEvent) -> None:
-        """Sends a changed booking to its owner's sockets."""
-        sockets = self._sockets.get(event.user_id) if event.user_id is not None else None
+        """Sends changed bookings to their owners' sockets. A swap changes two."""
+        sockets = {user_id: found for user_id in event.user_ids if (found := self._sockets.get(user_id))}
         if not sockets:
             return
         try:
             published = decode_published_event(event.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            _log.error("invalid_event_skipped", user_id=event.user_id, error=str(error))
+            _log.error("invalid_event_skipped", user_ids=event.user_ids, error=str(error))
             return
-        booking = getattr(published.event, "booking", None)
-        assert booking is not None, "an event with a user has a booking"
+        changed = published.event
+        bookings = [booking for name in ("booking", "other") if (booking := getattr(changed, name, None))]
+        assert bookings, "an event with an owner has a booking"
         decided = parse_position(published.event_id.rpartition("-")[0])
-        frame = text_frame(encode(ChangedMessage(booking_body(booking, decided))))
-        for socket in sockets:
-            socket.push(frame)
+        for booking in bookings:
+            frame = text_frame(encode(ChangedMessage(booking_body(booking, decided))))
+            for socket in sockets.get(booking.user_id, ()):
+                socket.push(frame)
 
     def _remove(self, user_id: int, socket: Socket) -> None:
         sockets = self._sockets[user_id]

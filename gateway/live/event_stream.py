@@ -33,8 +33,8 @@ class StreamEvent(msgspec.Struct, frozen=True):
     """An event, decoded only as far as needed to find its receivers."""
 
     show_id: int
-    user_id: int | None
-    """The owner of the booking, if the event is about one."""
+    user_ids: tuple[int, ...]
+    """The owners of its bookings, each once."""
     body: bytes
     """The JSON of the PublishedEvent."""
 
@@ -47,6 +47,7 @@ class _Booking(msgspec.Struct):
 class _Event(msgspec.Struct):
     show_id: int = 0
     booking: _Booking | None = None
+    other: _Booking | None = None
 
 
 class _Published(msgspec.Struct):
@@ -94,7 +95,7 @@ class EventStream:
         if not self._next.keys() >= set(partitions):
             for partition, (first, _) in (await self._source.bounds(EVENTS_TOPIC)).items():
                 self._next.setdefault(partition, first)
-        return {partition: self._next[partition] for partition in partitions}
+        return {partition: self._next.setdefault(partition, 0) for partition in partitions}
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         """Does nothing: no state is kept between two polls."""
@@ -151,10 +152,10 @@ class EventStream:
         if (offset, number) <= self._last_sent.get(partition, (-1, -1)):
             return
         self._last_sent[partition] = (offset, number)
-        booking = published.event.booking
-        if booking is None:
-            event = StreamEvent(published.event.show_id, None, record.body)
-        else:
-            event = StreamEvent(booking.show_id, booking.user_id, record.body)
+        found = published.event
+        bookings = [booking for booking in (found.booking, found.other) if booking is not None]
+        owners = dict.fromkeys(booking.user_id for booking in bookings if booking.user_id)
+        show_id = bookings[0].show_id if bookings else found.show_id
+        event = StreamEvent(show_id, tuple(owners), record.body)
         for on_event in self._subscribers:
             on_event(event)

@@ -9,9 +9,9 @@ from gateway.http.client_address import ADDRESS_KEY
 from gateway.http.errors import problem_for
 from gateway.http.exchange import Receive, Scope, Send
 from gateway.http.integers import read_integer
+from gateway.http.origins import Origins
 from gateway.http.problems import Problem
 from gateway.limits.rate_limits import RateLimit
-from gateway.live.origins import Origins
 from gateway.live.socket_limits import SocketLimits
 from gateway.live.sockets import Socket, close_code
 from gateway.server.uvicorn_private import ClientDisconnected
@@ -92,7 +92,7 @@ def not_http() -> Problem:
     """Returns the problem of a plain HTTP request for the path of a live socket."""
     return Problem(
         "upgrade_required",
-        "Open a WebSocket here: docs/api.md tells what is said on it.",
+        "Open a WebSocket here: docs/api.md describes its messages.",
         headers=[(b"upgrade", b"websocket"), (b"connection", b"upgrade")],
     )
 

@@ -13,7 +13,15 @@ from typing import Any
 import msgspec
 
 from gateway.auth.access_tokens import Caller
-from gateway.bookings.requests import book_command, change_command, hold_command, no_booking
+from gateway.bookings.remarks import with_remark
+from gateway.bookings.requests import (
+    BookingChange,
+    book_command,
+    booking_command,
+    hold_command,
+    missing_booking,
+)
+from gateway.bookings.seat_requests import Extras, SeatRequests, extras_of
 from gateway.commands.outcomes import Outcome, Pending, StoredDecision
 from gateway.commands.refusals import problem_of
 from gateway.commands.sender import CommandSender
@@ -33,7 +41,7 @@ from schemas.api_sockets import (
     PendingMessage,
     RefusedMessage,
 )
-from schemas.commands import CancelBooking, Command, ConfirmBooking
+from schemas.commands import BookSeats, CancelBooking, Command, ConfirmBooking, ExtendHold, HoldSeats
 from schemas.wire import encode
 
 MAX_CONCURRENT = 16
@@ -43,7 +51,12 @@ _FINISH_S = 10.0
 _MAX_INVALID = 100
 """Consecutive invalid messages after which the socket is closed with 1008."""
 _MAX_REF = 64
-_TYPES = ("auth", "book", "hold", "confirm", "cancel")
+_CHANGES: dict[str, type[BookingChange]] = {
+    "confirm": ConfirmBooking,
+    "cancel": CancelBooking,
+    "extend": ExtendHold,
+}
+_TYPES = ("auth", "book", "hold", *_CHANGES)
 
 _HEAD = msgspec.json.Decoder(dict[str, Any])
 _BOOK = msgspec.json.Decoder(BookMessage)
@@ -54,10 +67,13 @@ _CHANGE = msgspec.json.Decoder(MoveMessage)
 class SocketRequests:
     """The requests of one logged-in socket."""
 
-    def __init__(self, login: SocketLogin, logins: SocketLogins, commands: CommandSender) -> None:
+    def __init__(
+        self, login: SocketLogin, logins: SocketLogins, commands: CommandSender, seat_requests: SeatRequests
+    ) -> None:
         self._login = login
         self._logins = logins
         self._commands = commands
+        self._seat_requests = seat_requests
         self._socket = login.socket
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._in_progress: dict[str, asyncio.Task[None]] = {}
@@ -115,10 +131,10 @@ class SocketRequests:
             elif ref is None:
                 raise invalid(("ref", "this field is missing"))
             else:
-                command = _command(kind, body, self._login.caller)
+                command, extras = _command(kind, body, self._login.caller)
                 if kind in ("book", "hold") and self._commands.overload_problem(command.show_id):
                     raise overloaded()
-                self._in_progress[ref] = asyncio.create_task(self._execute(ref, command))
+                self._in_progress[ref] = asyncio.create_task(self._execute(ref, command, extras))
                 return True
         except Problem as problem:
             self._refuse(ref, problem)
@@ -139,11 +155,10 @@ class SocketRequests:
         self._invalid = 0
         return head
 
-    async def _execute(self, ref: str, command: Command) -> None:
+    async def _execute(self, ref: str, command: Command, extras: Extras | None) -> None:
         has_slot = True
         try:
-            await self._commands.check_customer(command)
-            outcome: Outcome | None = await self._commands.submit(command, wait_s=DEFAULT_WAIT_S)
+            outcome: Outcome | None = await self._submit(command, extras)
             if isinstance(outcome, Pending):
                 self._send(PendingMessage(ref, str(outcome.position)))
                 self._pending.add(ref)
@@ -151,17 +166,23 @@ class SocketRequests:
                 self._slots.release()
                 outcome = await self._follow(outcome)
             if outcome is not None:
-                self._respond(ref, outcome)
+                await self._respond(ref, outcome, extras)
         except Exception as error:
             problem = problem_for(error, self._socket.request_id.decode(), "message", self._socket.path)
-            if problem.code == "not_found" and isinstance(command, ConfirmBooking | CancelBooking):
-                problem = no_booking(command.booking_id)
-            self._refuse(ref, problem)
+            missing = missing_booking(command) if problem.code == "not_found" else None
+            self._refuse(ref, missing or problem)
         finally:
             del self._in_progress[ref]
             self._pending.discard(ref)
             if has_slot:
                 self._slots.release()
+
+    async def _submit(self, command: Command, extras: Extras | None) -> Outcome:
+        if isinstance(command, BookSeats | HoldSeats):
+            command = await self._seat_requests.complete(command, extras)
+            if extras is not None and extras.remark is not None:
+                return await self._seat_requests.submit(command, extras.remark, DEFAULT_WAIT_S)
+        return await self._commands.submit(command, wait_s=DEFAULT_WAIT_S)
 
     async def _follow(self, pending: Pending) -> StoredDecision | None:
         """Awaits the decision, however late it arrives; None when the socket has ended before."""
@@ -172,12 +193,15 @@ class SocketRequests:
             await asyncio.sleep(_FOLLOW_AGAIN_S)  # during shutdown await_decision returns at once
         return None
 
-    def _respond(self, ref: str, outcome: StoredDecision) -> None:
+    async def _respond(self, ref: str, outcome: StoredDecision, extras: Extras | None) -> None:
         decision = outcome.decision
         if decision.reason is not None:
             raise problem_of(decision, outcome.position)
         assert decision.booking is not None, "an accepted booking command has a booking"
-        booking = booking_body(decision.booking, decision.repeats or outcome.position)
+        remark = None if extras is None else extras.remark
+        if remark is None and self._login.caller.staff:
+            remark = await self._seat_requests.remarks.on_decided(outcome)
+        booking = with_remark(booking_body(decision.booking, decision.repeats or outcome.position), remark)
         self._send(AcceptedMessage(ref, booking, replayed=decision.repeats is not None))
 
     def _refuse(self, ref: str | None, problem: Problem) -> None:
@@ -194,17 +218,17 @@ def _ref_of(head: dict[str, Any]) -> str | None:
     return ref
 
 
-def _command(kind: str, body: bytes, caller: Caller) -> Command:
+def _command(kind: str, body: bytes, caller: Caller) -> tuple[Command, Extras | None]:
     match kind:
         case "book":
             book = decode_body(_BOOK, body)
-            return book_command(caller, book.show_id, book, command_id_of(book.key, caller.user_id))
+            command_id = command_id_of(book.key, caller.user_id)
+            return book_command(caller, book.show_id, book, command_id), extras_of(book)
         case "hold":
             hold = decode_body(_HOLD, body)
-            return hold_command(caller, hold.show_id, hold, command_id_of(hold.key, caller.user_id))
+            command_id = command_id_of(hold.key, caller.user_id)
+            return hold_command(caller, hold.show_id, hold, command_id), extras_of(hold)
         case _:
             change = decode_body(_CHANGE, body)
-            command_type = ConfirmBooking if change.type == "confirm" else CancelBooking
-            return change_command(
-                command_type, caller, change.booking_id, command_id_of(change.key, caller.user_id)
-            )
+            command_id = command_id_of(change.key, caller.user_id)
+            return booking_command(_CHANGES[change.type], caller, change.booking_id, command_id), None

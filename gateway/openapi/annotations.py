@@ -9,7 +9,7 @@ import msgspec
 from litestar.openapi.datastructures import ResponseSpec
 
 from gateway.http.problems import PROBLEMS
-from schemas.api import PositionBody
+from schemas.api import OwnBookingBody, PositionBody
 from schemas.formats import Timestamp
 
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
@@ -36,6 +36,8 @@ class ProblemBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """With `validation`: the invalid fields."""
     seats: list[str] = []
     """The seats that caused the problem."""
+    yours: list[OwnBookingBody] = []
+    """With `seat_taken` and `limit_exceeded`: the customer's own bookings that are in the way."""
     retry_after_s: int | msgspec.UnsetType = msgspec.UNSET
     """Seconds, as in the header Retry-After."""
     request_id: str | msgspec.UnsetType = msgspec.UNSET

@@ -1,7 +1,8 @@
-"""The OpenAPI document, including the fast routes, and Swagger UI served without internet access."""
+"""The OpenAPI document, including the fast routes, and the files of Swagger UI, served without internet access."""
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 from functools import lru_cache
 from importlib import resources
@@ -16,6 +17,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath
 
+from gateway.http.encodings import accepted_encoding
 from gateway.http.errors import unknown_path
 from gateway.openapi.annotations import describe_problems
 from gateway.openapi.catalogue import catalogue_paths, complete_catalogue
@@ -28,11 +30,6 @@ _SWAGGER_ASSETS = {
     "favicon-32x32.png": "image/png",
 }
 _OWN_ASSETS = {"docs.css": "text/css", "docs.js": "text/javascript"}
-# Swagger UI sets inline styles; it needs no other exception.
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 _OUTCOMES = {"201": "Created; Location is its address.", "204": "Done."}
 _FRAMEWORK_400 = "Bad request syntax or unsupported method"
 _ANY_OPERATION = describe_problems(
@@ -42,6 +39,7 @@ _ANY_OPERATION = describe_problems(
     "uri_too_long",
     "headers_too_large",
     "internal_error",
+    "not_implemented",
 )
 _METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -61,33 +59,35 @@ class OpenApiDocument(JsonRenderPlugin):
 
 def document_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Guard: hides the pages that the framework adds below the document's path."""
-    if connection.url.path.rstrip("/") != "/openapi.json":
+    if connection.scope["path"].rstrip("/") != "/openapi.json":
         raise unknown_path()
 
 
 def docs_routes() -> list[Any]:
-    """The route of `/docs` and of its assets."""
-    return [_page, _asset]
-
-
-@get("/docs", include_in_schema=False, sync_to_thread=False)
-def _page() -> Response[bytes]:
-    return Response(
-        _own_asset("docs.html"),
-        media_type="text/html",
-        headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"},
-    )
+    """The route of the files of Swagger UI, for the page `/docs`."""
+    return [_asset]
 
 
 @get("/docs/{name:str}", include_in_schema=False, sync_to_thread=True)
-def _asset(name: FromPath[str]) -> Response[bytes]:
+def _asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
     if name in _OWN_ASSETS:
-        return Response(_own_asset(name), media_type=_OWN_ASSETS[name], headers={"Cache-Control": "no-cache"})
-    if name not in _SWAGGER_ASSETS:
+        content, media_type, age = _own_asset(name), _OWN_ASSETS[name], "no-cache"
+    elif name in _SWAGGER_ASSETS:
+        content, media_type, age = _swagger_asset(name), _SWAGGER_ASSETS[name], "max-age=86400"
+    else:
         raise NotFoundException
-    return Response(
-        _swagger_asset(name), media_type=_SWAGGER_ASSETS[name], headers={"Cache-Control": "max-age=86400"}
-    )
+    headers = {"Cache-Control": age, "Vary": "Accept-Encoding"}
+    if media_type.startswith("text/") and accepted_encoding(
+        request.headers.get("accept-encoding", "").encode("latin-1"), ours=(b"gzip",)
+    ):
+        content = _compressed(content)
+        headers["Content-Encoding"] = "gzip"
+    return Response(content, media_type=media_type, headers=headers)
+
+
+@lru_cache
+def _compressed(content: bytes) -> bytes:
+    return gzip.compress(content, 6, mtime=0)
 
 
 @lru_cache

@@ -1,4 +1,4 @@
-"""Examples of the catalogue's bodies, for the OpenAPI document."""
+"""Examples of the bodies of the catalogue and of bookings, for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -20,14 +20,36 @@ _LAYOUT: dict[str, Any] = {
         {
             "name": "Stalls",
             "price": {"amount": 1450, "currency": "EUR"},
-            "rows": [{"name": "A", "seats": 12, "aisles_after": [4, 8]}, {"name": "B", "seats": 12}],
+            "rows": [
+                {
+                    "name": "A",
+                    "seats": 12,
+                    "aisles_after": [4, 8],
+                    "x": -6.5,
+                    "y": 4,
+                    "angle": 12,
+                    "curve": 30,
+                },
+                {"name": "B", "seats": 12, "x": -6.5, "y": 5.2, "angle": 12, "curve": 31.2},
+            ],
         },
         {
             "name": "Balcony",
             "price": {"amount": 950, "currency": "EUR"},
-            "rows": [{"name": "K", "seats": ["K1", "K2", "Loge"]}],
+            "rows": [
+                {
+                    "name": "K",
+                    "seats": ["K1", "K2", "Loge"],
+                    "prices": [{"seats": ["Loge"], "price": {"amount": 1950, "currency": "EUR"}}],
+                }
+            ],
+            "level": 1,
         },
-    ]
+    ],
+    "stage": {"x": -6, "y": 0, "width": 12, "height": 2, "label": "Screen"},
+    "accessible": ["A1", "A12"],
+    "companions": ["A2", "A11"],
+    "restricted_view": ["B1"],
 }
 _NEW_SHOW: dict[str, Any] = {
     "movie_id": 12,
@@ -48,7 +70,11 @@ SHOW: dict[str, Any] = {
     "total_seats": 27,
     "available_seats": 19,
     "seats_per_customer": 6,
-    "prices": [{"section": section["name"], "price": section["price"]} for section in _LAYOUT["sections"]],
+    "prices": [
+        {"section": "Stalls", "price": {"amount": 1450, "currency": "EUR"}},
+        {"section": "Balcony", "price": {"amount": 950, "currency": "EUR"}},
+        {"section": "Balcony", "price": {"amount": 1950, "currency": "EUR"}},
+    ],
     "sales_start_at": "2026-11-22T09:00:00.000Z",
     "sales_end_at": None,
 }
@@ -60,7 +86,16 @@ BODIES: dict[str, Any] = {
     "ChangeMovie": {"rating": "16"},
     "CreateShow": _NEW_SHOW,
     "ChangeShow": {"starts_at": "2026-11-28T20:00:00Z", "screen_name": "Screen 1", "sales_end_at": None},
-    "BlockSeats": {"seats": ["A1", "A2"], "note": "Camera position"},
+    "BlockSeats": {
+        "seats": ["A1", "A2"],
+        "note": "Camera position",
+        "code": "press",
+        "release_at": "2026-11-28T18:00:00Z",
+    },
     "UnblockSeats": {"seats": ["A1", "A2"]},
+    "BookSeats": {"seats": ["A3", "A4"]},
+    "HoldSeats": {"quantity": 3, "section": "Stalls", "adjacent": True, "hold_s": 600},
+    "ChangeSeats": {"seats": ["B5", "B6"]},
+    "SwapSeats": {"with": "01a1fd40-318b-8000-8000-05c8b1fac95c"},
 }
 """Operation id → an example of its request body."""

@@ -50,7 +50,17 @@ _LIST_PARAMETERS: list[dict[str, Any]] = [
     {
         "name": "status",
         "in": "query",
-        "schema": {"type": "string", "enum": ["held", "confirmed", "cancelled", "expired", "released"]},
+        "schema": {
+            "type": "string",
+            "enum": ["held", "confirmed", "cancelled", "expired", "released", "live"],
+        },
+        "description": "`live`: held or confirmed.",
+    },
+    {
+        "name": "when",
+        "in": "query",
+        "schema": {"type": "string", "enum": ["coming", "past"]},
+        "description": "`coming`: bookings of shows that have not ended yet; `past`: of those that have.",
     },
     {
         "name": "limit",
@@ -78,18 +88,25 @@ def fast_route_paths() -> dict[str, dict[str, Any]]:
                 "GetSeatMap",
                 "The seat map: the layout, and one letter per seat in layout order.",
                 [_SHOW, {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}],
-                {"200": _json("SeatMapBody", "The map; ETag is its version."), "304": _plain("Unchanged.")},
+                {
+                    "200": _json(
+                        "SeatMapBody", "The map; ETag is its version. As br or gzip where accepted."
+                    ),
+                    "304": _plain("Unchanged."),
+                },
                 security=_PUBLIC,
             )
         },
         "/api/shows/{show_id}/bookings": {
             "post": _operation(
                 "BookSeats",
-                "Book seats, all or none.",
+                "Book seats, all or none. Staff who name no customer sell to a walk-in; they alone may send"
+                " `user_id`, `lift_limit`, `note` and `paid`.",
                 [_SHOW, *COMMAND_PARAMETERS],
                 {"201": _json("BookingBody", "Booked; Location is the booking.")}
                 | _pending()
-                | _refused(*_SEATS),
+                | _refused(*_SEATS)
+                | {"400": _problems("too_many_seats", "seat_unknown"), "402": _problems("payment_required")},
                 body="BookRequest",
             )
         },
@@ -97,11 +114,13 @@ def fast_route_paths() -> dict[str, dict[str, Any]]:
             "post": _operation(
                 "HoldSeats",
                 "Hold seats for a limited time, all or none; confirm the booking before it expires."
-                " At most 30 an hour for each customer and show; refused and repeated ones do not count.",
+                " At most 30 an hour for each customer and show; refused and repeated ones do not count."
+                " A hold does not replace an earlier one: change the seats of that one.",
                 [_SHOW, *COMMAND_PARAMETERS],
                 {"201": _json("BookingBody", "Held until `expires_at`; Location is the booking.")}
                 | _pending()
-                | _refused(*_SEATS),
+                | _refused(*_SEATS)
+                | {"400": _problems("too_many_seats", "seat_unknown")},
                 body="HoldRequest",
             )
         },
@@ -112,7 +131,45 @@ def fast_route_paths() -> dict[str, dict[str, Any]]:
                 [_BOOKING, *COMMAND_PARAMETERS],
                 {"200": _json("BookingBody", "The current booking.")}
                 | _pending()
-                | _refused("hold_expired", "already_confirmed", "already_cancelled"),
+                | _refused("hold_expired", "already_confirmed", "already_cancelled", "show_cancelled")
+                | {"402": _problems("payment_required"), "403": _problems("not_yours")},
+            )
+        },
+        "/api/bookings/{booking_id}/extend": {
+            "post": _operation(
+                "ExtendHold",
+                "Extend a hold by its own length from now, at most until 30 minutes after it was made.",
+                [_BOOKING, *COMMAND_PARAMETERS],
+                {"200": _json("BookingBody", "The hold with its new `expires_at`.")}
+                | _pending()
+                | _refused(
+                    "hold_limit", "hold_expired", "already_confirmed", "already_cancelled", "show_cancelled"
+                )
+                | {"403": _problems("not_yours")},
+            )
+        },
+        "/api/bookings/{booking_id}/seats": {
+            "post": _operation(
+                "ChangeSeats",
+                "Give a booking other seats in one decision, as many as before; refused, it keeps its old ones."
+                " A hold keeps its `expires_at`. Staff may name any number of seats.",
+                [_BOOKING, *COMMAND_PARAMETERS],
+                {"200": _json("BookingBody", "The booking with these seats.")}
+                | _pending()
+                | _refused(*_CHANGE)
+                | {"400": _problems("too_many_seats", "seat_unknown"), "403": _problems("not_yours")},
+                body="ChangeSeatsRequest",
+            )
+        },
+        "/api/bookings/{booking_id}/swap": {
+            "post": _operation(
+                "SwapSeats",
+                "Let two bookings of a show exchange their seats; for staff.",
+                [_BOOKING, *COMMAND_PARAMETERS],
+                {"200": _json("BookingBody", "The booking with the seats of the other one.")}
+                | _pending()
+                | _refused("already_cancelled", "hold_expired", "show_cancelled", "checked_in"),
+                body="SwapSeatsRequest",
             )
         },
         "/api/bookings/{booking_id}": {
@@ -145,6 +202,23 @@ def fast_route_paths() -> dict[str, dict[str, Any]]:
                     "409": _problems("not_confirmed", "already_cancelled", "hold_expired"),
                     "503": _problems("overloaded", "database_unavailable"),
                 },
+            )
+        },
+        "/api/bookings/{booking_id}/ticket.svg": {
+            "get": _operation(
+                "GetTicketCode",
+                "The QR code of one seat of a confirmed booking, as on its ticket; for its owner and staff.",
+                [_BOOKING, {"name": "seat", "in": "query", "required": True, "schema": {"type": "string"}}],
+                _file("The code, on white.", "image/svg+xml"),
+            )
+        },
+        "/api/bookings/{booking_id}/calendar.ics": {
+            "get": _operation(
+                "GetCalendarEntry",
+                "The show of a confirmed booking as an entry of calendars; for the booking's owner and staff."
+                " Its UID is the booking's id, so that a later file of a show that was moved changes the entry.",
+                [_BOOKING],
+                _file("An iCalendar file with one event, in UTC.", "text/calendar"),
             )
         },
         "/api/bookings/{booking_id}/cancel": {"post": _cancel("CancelBooking")},
@@ -186,8 +260,14 @@ _SEATS = (
     "show_started",
     "seat_taken",
     "seat_blocked",
-    "limit_exceeded",
+    "companion_only",
     "not_enough_seats",
+    "limit_exceeded",
+)
+_CHANGE = (
+    *("show_closed", "show_cancelled", "not_on_sale", "show_started"),
+    *("seat_taken", "seat_blocked", "checked_in", "companion_only", "price_differs"),
+    *("already_cancelled", "hold_expired"),
 )
 
 
@@ -222,6 +302,16 @@ def _operation(
     if body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
     return operation
+
+
+def _file(description: str, media_type: str) -> dict[str, Any]:
+    """The responses of a call that returns a file made from a confirmed booking."""
+    content = {media_type: {"schema": _BYTES}, "application/octet-stream": {"schema": _BYTES}}
+    return {
+        "200": {"description": description, "content": content},
+        "409": _problems("not_confirmed", "already_cancelled", "hold_expired"),
+        "503": _problems("database_unavailable"),
+    }
 
 
 def _ref(name: str) -> dict[str, str]:

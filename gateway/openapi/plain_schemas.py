@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Any
 
 from gateway.openapi.annotations import ProblemBody
@@ -11,8 +12,8 @@ _OMITS_DEFAULTS = frozenset({ProblemBody.__name__})
 
 
 def simplify(document: dict[str, Any]) -> dict[str, Any]:
-    """Adds types to enums, unwraps single alternatives, removes null from parameters, and marks response fields as
-    required."""
+    """Adds types to enums, unwraps single alternatives, removes null from parameters and indents from descriptions,
+    and marks response fields as required."""
     document = _simplified(document)
     for item in document["paths"].values():
         for operation in item.values():
@@ -42,10 +43,22 @@ def _simplified(value: Any) -> Any:
         return {"$ref": simplified["$ref"]}
     if isinstance(values := simplified.get("enum"), list) and all(isinstance(one, str) for one in values):
         simplified.setdefault("type", "string")
-    if isinstance(choices := simplified.get("oneOf"), list) and len(choices) == 1:
-        del simplified["oneOf"]
-        simplified = choices[0] | simplified
+    if isinstance(text := simplified.get("description"), str):
+        simplified["description"] = cleandoc(text)
+    for kind in ("oneOf", "anyOf"):
+        if isinstance(choices := simplified.get(kind), list):
+            choices = simplified[kind] = _without_integers(choices)
+            if len(choices) == 1:
+                del simplified[kind]
+                simplified = choices[0] | simplified
     return simplified
+
+
+def _without_integers(choices: list[Any]) -> list[Any]:
+    """Leaves integers out where any number is allowed: an integer would match both."""
+    if not any(choice.get("type") == "number" for choice in choices):
+        return choices
+    return [choice for choice in choices if choice.get("type") != "integer"]
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""The report on customers: their bookings in a period, and the number of new customers."""
+"""The report on customers: their bookings in a period, and the number of new customers.
+
+What staff sold to walk-ins is one row without a customer, so that the rows add up to the totals. Walk-ins count as no
+customers: nobody knows how many they were, or whether they were new.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ SELECT p.*, u.username FROM (
      ORDER BY cancelled - gross, user_id, currency LIMIT $3) p
   LEFT JOIN users u ON u.user_id = p.user_id
  ORDER BY p.cancelled - p.gross, p.user_id, p.currency"""
-_COUNT_ALL_TIME = "SELECT count(DISTINCT user_id) FROM report_customers WHERE bookings > 0"
+_COUNT_ALL_TIME = "SELECT count(DISTINCT user_id) FROM report_customers WHERE bookings > 0 AND user_id > 0"
 
 # First the customers of the page, then their figures. Sums of doubles are exact below 2^53 minor units and take a
 # third of the time of sums of bigint.
@@ -41,12 +45,13 @@ SELECT r.*, u.username, (SELECT min(c.first_day) FROM report_customers c WHERE c
   LEFT JOIN users u ON u.user_id = r.user_id
  ORDER BY -r.net, r.user_id, r.currency"""
 _COUNT_IN_PERIOD = f"""
-SELECT count(*) FROM (SELECT DISTINCT d.user_id FROM report_customer_days d WHERE {_PERIOD} AND d.bookings > 0) c"""
+SELECT count(*) FROM (SELECT DISTINCT d.user_id FROM report_customer_days d
+                       WHERE {_PERIOD} AND d.bookings > 0 AND d.user_id > 0) c"""
 
 _TOTALS = """
 SELECT t.*, p.* FROM (
     SELECT ({count}) AS customers,
-           (SELECT count(*) FROM (SELECT user_id FROM report_customers GROUP BY user_id
+           (SELECT count(*) FROM (SELECT user_id FROM report_customers WHERE user_id > 0 GROUP BY user_id
                                   HAVING min(first_day) >= coalesce($1::date, '-infinity')
                                      AND min(first_day) <= coalesce($2::date, 'infinity')) firsts) AS new) p
   LEFT JOIN (
@@ -96,10 +101,10 @@ def customers(period: Period) -> Query[CustomersPage]:
 
 
 def _customer(row: Any, period: Period) -> dict[str, Any]:
-    first = row["first_day"]
+    first, user_id = row["first_day"], row["user_id"] or None
     return {
-        "user_id": row["user_id"],
+        "user_id": user_id,
         "username": row["username"],
         "first_day": first.isoformat(),
-        "new": period.from_day is None or first >= period.from_day,
+        "new": user_id is not None and (period.from_day is None or first >= period.from_day),
     }

@@ -14,6 +14,7 @@ import asyncpg
 
 from gateway.catalogue.zones import Zones, local_day
 from gateway.http.problems import Problem
+from runtime.outdated_plans import retry_outdated_plans
 from runtime.polling import OutageLog
 from runtime.postgres import DATABASE_ERRORS
 
@@ -26,7 +27,7 @@ _CATCH_UP_TIMEOUT_S = 8.0
 
 # One batch at a time. The next statement sees the result of the one before.
 _LOCK_SQL = "LOCK TABLE report_progress IN SHARE ROW EXCLUSIVE MODE"
-# The day from `report_moves_v1` is not used: it fails for a zone that the database does not have. The planner inlines
+# The day from `report_moves_v2` is not used: it fails for a zone that the database does not have. The planner inlines
 # the function, so that its unused columns are not computed.
 _DAY = local_day("to_timestamp(d.at_ms / 1000.0)", "coalesce(s.timezone, 'UTC')", "$2", "$3")
 _AGGREGATE_SQL = f"""
@@ -39,7 +40,7 @@ WITH batch AS MATERIALIZED (
 ), moves AS MATERIALIZED (
     SELECT m.show_id, {_DAY} AS day, m.user_id, m.currency, m.bookings, m.seats, m.gross,
            m.cancelled_bookings, m.cancelled_seats, m.cancelled, m.cancelled_by_staff, m.cancelled_by_show
-      FROM batch d CROSS JOIN LATERAL report_moves_v1(d.at_ms, d.command, d.answer) m
+      FROM batch d CROSS JOIN LATERAL report_moves_v2(d.at_ms, d.command, d.answer) m
       LEFT JOIN shows s ON s.show_id = m.show_id
 ), progress AS (
     INSERT INTO report_progress SELECT partition, max(log_offset) + 1 FROM batch GROUP BY partition
@@ -99,6 +100,7 @@ class ReportFigures:
         self._pool = pool
         self._zones = zones
 
+    @retry_outdated_plans
     async def aggregate(self) -> bool:
         """Aggregates one batch. Returns whether there may be more."""
         async with self._pool.acquire() as connection, connection.transaction():

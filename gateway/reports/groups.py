@@ -68,6 +68,9 @@ _SUMS = (
 )
 _SUMMED = ", ".join(f"sum({name})::bigint AS {name}" for name in _SUMS)
 
+_SOLD_SOMETHING = "sum(bookings) > 0 OR sum(cancelled_bookings) > 0 OR sum(seats) <> 0 OR sum(gross) <> 0"
+"""Also where bookings only got other seats. Bookings of one group that exchange their seats are no sale."""
+
 
 def _sql(grouping: _Grouping, which: str) -> tuple[str, str]:
     """The statements for the rows after a cursor, and for the totals."""
@@ -91,8 +94,8 @@ SELECT currency, {_SUMMED} FROM report_sales f
 def sales(by: By, period: Period) -> Query[SalesPage]:
     """The query for sales."""
     grouping = _GROUPINGS[by]
-    # Groups without bookings and cancellations are left out.
-    rows, totals = _sql(grouping, "sum(bookings) > 0 OR sum(cancelled_bookings) > 0")
+    # Groups without sales and cancellations are left out.
+    rows, totals = _sql(grouping, _SOLD_SOMETHING)
 
     def page(found: list[Any], summed: list[Any], next_cursor: str | None) -> SalesPage:
         return SalesPage(

@@ -35,13 +35,14 @@ def holds(show_id: int) -> Query[HoldsPage]:
             show_id=show_id,
             totals=HoldFigures(**_figures(totals[0])),
             items=[
-                HoldRowBody(user_id=row["user_id"], username=row["username"], **_figures(row)) for row in rows
+                HoldRowBody(user_id=row["user_id"] or None, username=row["username"], **_figures(row))
+                for row in rows
             ],
             next_cursor=next_cursor,
         )
 
     def line(row: Any) -> list[Cell]:
-        return [row["user_id"], row["username"], *_figures(row).values()]
+        return [row["user_id"] or None, row["username"], *_figures(row).values()]
 
     return Query(
         name=f"holds-{show_id}",

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import date
 from typing import Any, Generic, TypeVar, get_args
+from weakref import WeakValueDictionary
 
 import asyncpg
 import msgspec
@@ -18,11 +19,12 @@ from gateway.http.problems import Problem
 from gateway.reports.figures import ReportFigures
 from gateway.reports.lines import BYTE_ORDER_MARK, Cell, lines
 from gateway.reports.table import Table
+from runtime.outdated_plans import retry_outdated_plans
 
 PageT = TypeVar("PageT")
 
 AT_ONCE = 2
-"""Reports that one gateway reads concurrently; further ones wait."""
+"""Reports that one gateway reads concurrently; further ones wait. Of an account, one may be a table."""
 _WAIT_S = 5.0
 _ROWS_AT_ONCE = 500
 # Memory for the sums of about 100,000 customers; a gateway that hangs keeps its snapshot for at most a minute; a table
@@ -99,7 +101,10 @@ class ReportReader:
         self._pool = pool
         self._figures = figures
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._tables: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        """By account: held while a table is sent, which takes as long as its client does."""
 
+    @retry_outdated_plans
     async def page(self, query: Query[PageT], limit: int, cursor: str | None) -> PageT:
         """One page. Raises Problem `overloaded`, `not_ready`, or `validation` for an invalid cursor."""
         after = None if cursor is None else read_cursor(cursor, query.cursor)
@@ -114,9 +119,12 @@ class ReportReader:
         found, next_cursor = split_page(rows, limit, query.key)
         return query.page(list(found), totals, next_cursor)
 
-    async def csv(self, query: Query[Any]) -> tuple[bytes, Table]:
-        """All rows as CSV: the first chunk, and the table with the others. Raises what `page` raises."""
-        table = Table(self._csv(query))
+    async def csv(self, query: Query[Any], user_id: int) -> tuple[bytes, Table]:
+        """All rows as CSV: the first chunk, and the table with the others. Raises what `page` raises.
+
+        An account has one table at a time, so that a client that reads slowly leaves a slot to others.
+        """
+        table = Table(self._csv(query, self._tables.setdefault(user_id, asyncio.Lock())))
         try:
             first = await table.chunk()
         except BaseException:
@@ -124,25 +132,28 @@ class ReportReader:
             raise
         return first or b"", table
 
-    async def _csv(self, query: Query[Any]) -> AsyncGenerator[bytes, None]:
-        async with self._snapshot() as connection:
-            cursor = await connection.cursor(query.rows, *query._rows_values(None, None))
+    async def _csv(self, query: Query[Any], table: asyncio.Lock) -> AsyncGenerator[bytes, None]:
+        async with self._snapshot(table) as connection:
+            # Prepared here, in the transaction that uses it, so that it cannot be outdated.
+            statement = await connection.prepare(query.rows)
+            cursor = await statement.cursor(*query._rows_values(None, None))
             rows = await cursor.fetch(_ROWS_AT_ONCE)
             yield BYTE_ORDER_MARK + lines([query.header, *map(query.line, rows)])
             while rows := await cursor.fetch(_ROWS_AT_ONCE):
                 yield lines(map(query.line, rows))
 
     @contextlib.asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[Any]:
-        """A connection with a consistent snapshot and up-to-date figures."""
-        try:
-            async with asyncio.timeout(_WAIT_S):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise Problem(
-                "overloaded", "Other reports are being read: try again in a moment.", retry_after_s=5
-            ) from None
-        try:
+    async def _snapshot(self, *places: asyncio.Lock) -> AsyncIterator[Any]:
+        """A connection with a consistent snapshot and up-to-date figures, once these places and a slot are free."""
+        async with contextlib.AsyncExitStack() as taken:
+            try:
+                async with asyncio.timeout(_WAIT_S):
+                    for place in (*places, self._slots):
+                        await taken.enter_async_context(place)
+            except TimeoutError:
+                raise Problem(
+                    "overloaded", "Other reports are being read: try again in a moment.", retry_after_s=5
+                ) from None
             await self._figures.catch_up()
             async with (
                 self._pool.acquire() as connection,
@@ -150,8 +161,6 @@ class ReportReader:
             ):
                 await connection.execute(_SETTINGS_SQL)
                 yield connection
-        finally:
-            self._slots.release()
 
 
 def _invalid_cursor() -> Problem:

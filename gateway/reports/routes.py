@@ -11,7 +11,7 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, 
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import QueryParameter
 
-from gateway.auth.guards import staff_only
+from gateway.auth.guards import provide_caller, staff_only
 from gateway.catalogue.zones import Zones
 from gateway.http.framework_requests import query_known
 from gateway.http.pagination import DEFAULT_LIMIT, MAX_LIMIT
@@ -169,5 +169,5 @@ async def _answer(
     if not wants_csv(request.headers.get("accept", "")):
         return Response(await reports.page(query, limit, cursor), headers=headers)
     headers["Content-Disposition"] = f'attachment; filename="{query.file_name}"'
-    first, table = await reports.csv(query)
+    first, table = await reports.csv(query, provide_caller(request).user_id)
     return TableResponse(first, table, CSV, headers)

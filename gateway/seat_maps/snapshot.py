@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
+from gateway.seat_maps.compression import brotli_body, gzip_body
 from gateway.seat_maps.layout import EncodedLayout
 from schemas.seat_states import AVAILABLE, BLOCKED, HELD, SOLD
 from schemas.wire import ShowSeatChanges
@@ -61,10 +62,14 @@ class SeatMapSnapshot:
 
     __slots__ = (
         "_body",
+        "_brotli_body",
+        "_gzip_body",
         "_message",
         "awaited_since",
         "awaited_version",
+        "brotli_etag",
         "etag",
+        "gzip_etag",
         "invalidated_at",
         "layout",
         "listener",
@@ -93,8 +98,6 @@ class SeatMapSnapshot:
         self.awaited_version: int | None = None
         """A version that is in PostgreSQL and whose changes have not arrived; `awaited_since`: since when."""
         self.awaited_since = 0.0
-        self._body: bytes | None = None
-        self._message: bytes | None = None
         self._set(version, _states(layout, claims), terms)
 
     def _set(self, version: int, states: bytearray, terms: ShowTerms) -> None:
@@ -105,7 +108,12 @@ class SeatMapSnapshot:
     def _set_version(self, version: int) -> None:
         self.version = version
         self.etag = b'"%d.%d"' % (self.show_id, version)
-        self._body = self._message = None
+        self.gzip_etag = b'"%d.%d-gzip"' % (self.show_id, version)
+        self.brotli_etag = b'"%d.%d-br"' % (self.show_id, version)
+        self._body: bytes | None = None
+        self._brotli_body: bytes | None = None
+        self._gzip_body: bytes | None = None
+        self._message: bytes | None = None
 
     def apply(self, change: ShowSeatChanges) -> bool:
         """Applies a published change. Returns False when an earlier change is missing."""
@@ -139,9 +147,25 @@ class SeatMapSnapshot:
     def body(self) -> bytes:
         """Returns the JSON of the seat map."""
         if self._body is None:
-            head = b'{"show_id":%d,"version":%d,"sections":' % (self.show_id, self.version)
-            self._body = b"".join((head, self.layout.sections, b',"states":"', self.states, b'"}'))
+            self._body = self.layout.head + self._tail()
         return self._body
+
+    def gzip_body(self) -> bytes | None:
+        """Returns the same as gzip; None for a layout that is not compressed."""
+        if self._gzip_body is None and (head := self.layout.compressed_head) is not None:
+            self._gzip_body = gzip_body(head, self._tail())
+        return self._gzip_body
+
+    def brotli_body(self) -> bytes | None:
+        """Returns the same in Brotli; None for a layout that is not compressed."""
+        if self._brotli_body is None and (head := self.layout.compressed_head) is not None:
+            self._brotli_body = brotli_body(head, self._tail())
+        return self._brotli_body
+
+    def _tail(self) -> bytes:
+        """Returns the fields that change, which follow the head of the layout."""
+        head = b',"show_id":%d,"version":%d,"states":"' % (self.show_id, self.version)
+        return b"".join((head, self.states, b'"}'))
 
     def message(self) -> bytes:
         """Returns the first message of a live socket."""

@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.seat_maps.layout import EncodedLayout
 from gateway.seat_maps.snapshot import NOT_OPENED, Claims, ShowTerms
+from runtime.shared_reads import SharedReads
 
 _READ = f"""
     SELECT s.layout_id, t.status, coalesce(t.version, {NOT_OPENED}) AS version,
@@ -42,6 +43,7 @@ class SeatMapStore:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
+        self._read_layout = SharedReads(self._decoded_layout)
         self._layouts: WeakValueDictionary[int, EncodedLayout] = WeakValueDictionary()
 
     async def read(self, show_id: int, known_version: int) -> StoredSeatMap | None:
@@ -62,10 +64,10 @@ class SeatMapStore:
 
     async def layout(self, layout_id: int) -> EncodedLayout:
         """Returns a layout. It never changes, and is cached while a snapshot refers to it."""
-        layout = self._layouts.get(layout_id)
-        if layout is None:
-            body = await self._pool.fetchval(_LAYOUT, layout_id)
-            # 100,000 seats take tens of milliseconds to decode, which would block the event loop.
-            layout = await asyncio.to_thread(EncodedLayout, body)
-            self._layouts[layout_id] = layout
+        return self._layouts.get(layout_id) or await self._read_layout(layout_id)
+
+    async def _decoded_layout(self, layout_id: int) -> EncodedLayout:
+        body = await self._pool.fetchval(_LAYOUT, layout_id)
+        # 100,000 seats take tens of milliseconds to decode, which would block the event loop.
+        layout = self._layouts[layout_id] = await asyncio.to_thread(EncodedLayout, body)
         return layout

@@ -1,4 +1,4 @@
-"""A request that goes by ASGI: uvicorn's cycle, on a connection that decides itself when and how it ends."""
+"""A request that goes by ASGI: uvicorn's cycle, on a connection that decides itself when and how it closes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from gateway.server.uvicorn_private import FlowControl, RequestResponseCycle
 
 
-class Ends(Protocol):
-    """A connection, as far as the end of a response is concerned."""
+class Connection(Protocol):
+    """The connection of a request: decides whether to close after the response."""
 
     transport: Any
 
@@ -17,13 +17,13 @@ class Ends(Protocol):
         """Whether the response that begins now is the last one."""
 
     def end_of_response(self) -> None:
-        """The response that is being written asks to close the connection after it."""
+        """The request closes its transport: after its response, or because of an error."""
 
 
 class AsgiRequest(RequestResponseCycle):
     """One request and its response, by ASGI."""
 
-    def __init__(self, connection: Ends, **arguments: Any) -> None:
+    def __init__(self, connection: Connection, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._is_final = connection.is_final
 
@@ -34,32 +34,32 @@ class AsgiRequest(RequestResponseCycle):
 
 
 class ResponseTransport:
-    """What the requests of a connection have as their transport: closing it is up to the connection.
+    """The transport that ASGI requests write to. `close` asks the connection to close.
 
-    There is one for each connection. Nothing here refers to a request, which would have to wait for the collector.
+    There is one for each connection. It refers to no request: a reference cycle would wait for the garbage collector.
     """
 
-    def __init__(self, connection: Ends) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.write = connection.transport.write
         self.is_closing = connection.transport.is_closing
         self.close = connection.end_of_response
 
 
 class HeldFlow(FlowControl):
-    """Flow control of a connection that may also hold its input by itself, whatever the requests want."""
+    """Flow control of a connection that can pause its input independently of its requests."""
 
     def __init__(self, transport: Any) -> None:
         super().__init__(transport)
         self.held = False
-        self._wanted = False
+        self._request_paused = False
         """Whether a request wants the input paused."""
 
     def pause_reading(self) -> None:
-        self._wanted = True
+        self._request_paused = True
         super().pause_reading()
 
     def resume_reading(self) -> None:
-        self._wanted = False
+        self._request_paused = False
         if not self.held:
             super().resume_reading()
 
@@ -73,5 +73,5 @@ class HeldFlow(FlowControl):
         """Resumes the input, unless a request wants it paused."""
         if self.held:
             self.held = False
-            if not self._wanted:
+            if not self._request_paused:
                 super().resume_reading()

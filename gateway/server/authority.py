@@ -1,4 +1,4 @@
-"""PURE: host and port of a request, as its Host header or an absolute target has them; the target's path and query."""
+"""PURE: validation of Host headers and request targets, and the path and query of a target."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ipaddress import AddressValueError, IPv6Address
 _ORIGIN = re.compile(rb"[A-Za-z]+://[^/?#]*")
 """Scheme and authority of an absolute target."""
 _MAX_BYTES = 264
-"""A name has at most 255 bytes, a port five digits."""
+"""A host name has at most 255 bytes, a port five digits."""
 _MAX_PORT = 65_535
-# RFC 3986 allows more in a name, which no host has: a comma may come from two headers that were joined.
+# RFC 3986 allows more characters, which no host name has: a comma may come from two headers that were joined.
 _AUTHORITY = re.compile(
     rb"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+))"
     rb"(?::(?P<port>[0-9]{0,5}))?"
@@ -19,7 +19,7 @@ _AUTHORITY = re.compile(
 
 
 def is_authority(text: bytes) -> bool:
-    """Whether this is a host, with or without a port: without user, blanks or anything else."""
+    """Whether this is a host, with or without a port, and nothing else: no user, no blanks."""
     return len(text) <= _MAX_BYTES and _is_authority(text)
 
 
@@ -36,16 +36,31 @@ def _is_authority(text: bytes) -> bool:
     return True
 
 
+def same_authority(target: bytes, host: bytes) -> bool:
+    """Whether an absolute target has the authority of the Host header. A default port may be left out."""
+    scheme, authority = _parts(target)
+    default = b":80" if scheme == b"http" else b":443"
+    return _without(default, authority) == _without(default, host)
+
+
+def _without(port: bytes, authority: bytes) -> bytes:
+    return authority.lower().removesuffix(port).removesuffix(b":")
+
+
+def _parts(target: bytes) -> tuple[bytes, bytes]:
+    """Scheme, in lower case, and authority of an absolute target."""
+    scheme, _, rest = target.partition(b"://")
+    return scheme.lower(), re.split(rb"[/?#]", rest, maxsplit=1)[0]
+
+
 def is_target(target: bytes, method: bytes) -> bool:
     """Whether a request's target is a path, `*` of OPTIONS, or an http address with a valid authority."""
     if target.startswith(b"/"):
         return True
     if target == b"*":
         return method == b"OPTIONS"
-    scheme, separator, rest = target.partition(b"://")
-    if not separator or scheme.lower() not in (b"http", b"https"):
-        return False
-    return is_authority(re.split(rb"[/?#]", rest, maxsplit=1)[0])
+    scheme, authority = _parts(target)
+    return scheme in (b"http", b"https") and is_authority(authority)
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:

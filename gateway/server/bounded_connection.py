@@ -1,6 +1,6 @@
-"""One HTTP connection within its bounds: feeds the parser in pieces, answers in order, and ends in good order.
+"""One HTTP connection with limits: feeds the parser in pieces, sends responses in order, and closes without a reset.
 
-What is to be done is up to the bounds (request_bounds.py), what a request means to the protocol (http_protocol.py).
+The limits are a state machine (request_bounds.py); parsed requests are handled by the protocol (http_protocol.py).
 """
 
 from __future__ import annotations
@@ -15,52 +15,56 @@ from gateway.server.asgi_request import AsgiRequest, HeldFlow, ResponseTransport
 from gateway.server.connections import Connections, Lease
 from gateway.server.request_bounds import FEW_HEADS, MAX_PIECE, Due, Phase, Refusal, RequestBounds
 from gateway.server.request_head import not_http, problem_of, too_many_connections
-from gateway.server.response_writer import Outbox, final_problem
+from gateway.server.response_writer import ResponseWriter, final_problem
 from gateway.server.uvicorn_private import HttpToolsProtocol
 
 _BODY, _BETWEEN = Phase.BODY, Phase.BETWEEN
 _END_OF_HEAD = b"\r\n\r\n"
+_MAX_UNSENT = 16 * 1024
+"""Bytes of responses beyond those in the kernel until which a client gets more of them. Small responses take about
+twice their size in memory."""
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """An HTTP connection without its protocol. `connections` knows of the others."""
+    """Base class of an HTTP connection. `connections` counts all that are open."""
 
-    def __init__(self, outbox: Outbox, connections: Connections, *args: Any, **named: Any) -> None:
+    def __init__(self, writer: ResponseWriter, connections: Connections, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        self._outbox = outbox
-        self._all = connections
+        self._writer = writer
+        self._open_connections = connections
         self._bounds = RequestBounds(self.loop.time())
         self._flow: HeldFlow
-        self._of_responses: ResponseTransport
+        self._response_transport: ResponseTransport
         self._lease: Lease | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_s = 0.0
         self._unread, self._read = b"", 0
-        """Input that is not parsed yet, and how much of it is."""
+        """Input that is not parsed completely, and how many bytes of it are parsed."""
         self._parses_soon = False
         self._client_ended = False
         self._refusal: Problem | None = None
-        """What the connection ends with, once the requests before are answered."""
+        """The response that ends the connection, once earlier requests are answered."""
         self._answering: AsgiRequest | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(_MAX_UNSENT)
         self.flow = self._flow = HeldFlow(transport)
-        self._of_responses = ResponseTransport(self)
-        self._lease = lease = self._all.open(self.client)
+        self._response_transport = ResponseTransport(self)
+        self._lease = lease = self._open_connections.open(self.client)
         if lease.reset:
             transport.abort()
         elif lease.refused:
             self._refusal = too_many_connections()
             self._bounds.stop()
-            self._end_if_answered()
+            self._end_if_idle()
         else:
-            if self._all.draining:
+            if self._open_connections.draining:
                 self._bounds.drain(self.loop.time())
             self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._forget_timer()
+        self._cancel_timer()
         if self._lease is not None:
             self._lease.close()
         self._bounds.stop()
@@ -71,13 +75,13 @@ class BoundedConnection(HttpToolsProtocol):
                 cycle.disconnected = True
                 cycle.message_event.set()
         super().connection_lost(exc)
-        # Else they would keep each other until the next full collection, which is rare.
+        # Breaks reference cycles: a full garbage collection is rare.
         self.pipeline.clear()
-        self._answering = self.cycle = self._of_responses = None  # type: ignore[assignment]
+        self._answering = self.cycle = self._response_transport = None  # type: ignore[assignment]
 
     def shutdown(self) -> None:
         """The gateway stops: ends the connection with its last response, or once it has been idle for a while."""
-        self._outbox.empty()
+        self._writer.flush()
         self._bounds.drain(self.loop.time())
         self._watch()
 
@@ -118,7 +122,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._parse(data)
 
     def _parse_soon(self) -> None:
-        """Parses on once others had a turn."""
+        """Parses the next piece after other connections had a turn."""
         if not self._parses_soon:
             self._parses_soon = True
             self.loop.call_soon(self._parse_on)
@@ -132,7 +136,7 @@ class BoundedConnection(HttpToolsProtocol):
             return
         self._flow.hold()
         if bounds.full:
-            return  # goes on with a response
+            return  # continues when a response is complete
         unread, start = self._unread, self._read
         found = unread.find(_END_OF_HEAD, start, start + MAX_PIECE)
         self._read = min(start + MAX_PIECE if found < 0 else found + len(_END_OF_HEAD), len(unread))
@@ -143,7 +147,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._unread = b""
         if self._client_ended:
             self._end_input()
-            self._end_if_answered()
+            self._end_if_idle()
         elif not bounds.full:
             self._flow.release()
 
@@ -154,35 +158,38 @@ class BoundedConnection(HttpToolsProtocol):
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
             bounds.fed()
-            if not self._take_upgrade() and (rest := piece[upgrade.args[0] :]):
-                self._parse(rest)  # another protocol was offered, which nobody has to take up
+            # A server may ignore the offer of another protocol.
+            if not self._hand_over() and (rest := self._ignored_offer() + piece[upgrade.args[0] :]):
+                self._parse(rest)
             return
         except httptools.HttpParserError as error:
             if bounds.reading:
-                # What one of the methods below has raised, if it was one of them.
+                # The parser wraps a Problem that a callback has raised.
                 cause = error.__context__
-                self._refuse_input(cause if isinstance(cause, Problem) else not_http())
+                self._refuse_input(cause if isinstance(cause, Problem) else not_http(str(error), piece))
             return
-        self._leave_fast_path()
-        if (refusal := bounds.fed()) is not None:
-            self._refuse_input(problem_of(refusal))
-        elif bounds.phase is not _BETWEEN:
+        if bounds.phase is not _BETWEEN or bounds.piece:
+            self._leave_fast_path()
+            if (refusal := bounds.fed()) is not None:
+                self._refuse_input(problem_of(refusal))
+                return
+        if bounds.phase is not _BETWEEN:
             self._watch()
         elif bounds.unanswered and bounds.full:
             self._flow.hold()
 
     def _end_input(self) -> None:
-        """No more input will come. A request that is not whole is given up."""
-        self._break_request()
+        """No more input will come. An incomplete request is dropped."""
+        self._drop_request()
         self._bounds.stop()
 
     def _refuse_input(self, refusal: Problem) -> None:
-        """Reads no more, and says why once the requests before are answered: responses go in order."""
+        """Stops reading, and sends the refusal once earlier requests are answered: responses go in order."""
         self._refusal = refusal
-        self._break_request()
+        self._drop_request()
         self._bounds.stop()
         self._unread = b""
-        self._end_if_answered()
+        self._end_if_idle()
 
     # --- responses ---
 
@@ -194,8 +201,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._answering = cycle
         self._start_asgi_task(cycle, self.app)
 
-    def _answered(self) -> None:
-        """A response is written whole: the next request has its turn."""
+    def _response_complete(self) -> None:
+        """A response is complete: the next request of the pipeline has its turn."""
         bounds = self._bounds
         bounds.answered(self.loop.time())
         if bounds.unanswered:
@@ -203,9 +210,9 @@ class BoundedConnection(HttpToolsProtocol):
                 self.flow.resume_reading()
                 self._start(self.pipeline.pop()[0])
         elif not bounds.reading:
-            self._end_if_answered()
+            self._end_if_idle()
         elif bounds.phase is _BODY:
-            # Answered before its body had come: the rest is drained, so that the client gets to the response.
+            # Answered before its body was complete: the rest is drained, so that the client reads the response.
             self.flow.resume_reading()
             self._watch()
         if self._flow.held and not bounds.full:
@@ -214,13 +221,13 @@ class BoundedConnection(HttpToolsProtocol):
             else:
                 self._flow.release()
 
-    def _end_if_answered(self) -> None:
-        """Ends the connection once nothing is to be answered any more."""
+    def _end_if_idle(self) -> None:
+        """Closes a connection that reads no more, once all requests are answered."""
         bounds = self._bounds
         if bounds.unanswered or bounds.phase is not Phase.STOPPED or self.transport.is_closing():
             return
         if self._refusal is not None:
-            self._outbox.empty()
+            self._writer.flush()
             self.transport.write(final_problem(self._refusal, self.server_state.default_headers))
         self.close_after_response()
 
@@ -228,11 +235,11 @@ class BoundedConnection(HttpToolsProtocol):
         if self._answering is not None and self._answering.response_complete:
             self.close_after_response()
         else:
-            self.transport.close()  # broken off by an error
+            self.transport.close()  # an error has cut the response short
 
     def close_after_response(self) -> None:
-        """Closes once the client has what was written: closing with unread input would reset the connection."""
-        self._outbox.empty()
+        """Closes after a lingering close: with unread input the connection would be reset, and the response lost."""
+        self._writer.flush()
         self._bounds.linger(self.loop.time())
         self._unread = b""
         if self._client_ended or not self.transport.can_write_eof():
@@ -246,16 +253,16 @@ class BoundedConnection(HttpToolsProtocol):
     # --- time ---
 
     def _watch(self) -> None:
-        """Looks at the bounds again no later than at their next deadline."""
+        """Sets the timer to the next deadline of the bounds."""
         at_s = self._bounds.deadline()
         if self._timer is not None:
             if self._timer_at_s <= at_s:
                 return
             self._timer.cancel()
         self._timer_at_s = at_s
-        self._timer = self.loop.call_at(at_s, self._look)
+        self._timer = self.loop.call_at(at_s, self._on_deadline)
 
-    def _look(self) -> None:
+    def _on_deadline(self) -> None:
         self._timer = None
         match self._bounds.due(self.loop.time(), self.transport.get_write_buffer_size()):
             case Due.CLOSE:
@@ -268,21 +275,25 @@ class BoundedConnection(HttpToolsProtocol):
             case Due.NOTHING:
                 self._watch()
 
-    def _forget_timer(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    # --- what the protocol adds ---
+    # --- methods of the protocol ---
 
     def _leave_fast_path(self) -> None:
-        """A piece is parsed. A request on the fast path that has not come whole goes by ASGI."""
+        """A piece is parsed. An incomplete request on the fast path goes by ASGI instead."""
         raise NotImplementedError
 
-    def _break_request(self) -> None:
-        """Gives up a request whose headers have come and whose body has not."""
+    def _drop_request(self) -> None:
+        """Drops a request whose headers are complete and whose body is not."""
         raise NotImplementedError
 
-    def _take_upgrade(self) -> bool:
-        """Hands the connection over to another protocol, if its last request asked for one that there is."""
+    def _hand_over(self) -> bool:
+        """Hands the connection over to another protocol; False if its last request asked for none that is supported."""
+        raise NotImplementedError
+
+    def _ignored_offer(self) -> bytes:
+        """The head of the last request without its offer of another protocol, if it has to be parsed again."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The open connections of a gateway: how many each address has, and whether they are to end."""
+"""The open connections of a gateway: their number by client address, and whether the gateway is draining."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Client = tuple[str, int] | None
 
 
 def uncounted(_: Client) -> None:
-    """Counts no connection for an address: AISLE_RATE_LIMITS=off."""
+    """Returns None: no connection is counted for an address (AISLE_RATE_LIMITS=off)."""
 
 
 class Connections:
@@ -29,7 +29,7 @@ class Connections:
         self._of_address: Counter[str] = Counter()
 
     def open(self, client: Client) -> Lease:
-        """Counts one more connection, also one that is to be refused, until its lease is closed."""
+        """Counts one more connection, also one over the limit, until its lease is closed."""
         self.total += 1
         self.peak = max(self.peak, self.total)
         address = self._address_of(client)
@@ -48,29 +48,29 @@ class Connections:
 
 
 class Lease:
-    """One counted connection. It goes with the connection when another protocol takes that over."""
+    """One counted connection. A protocol that takes over the connection takes over its lease."""
 
     __slots__ = ("_address", "_connections", "_open", "number")
 
     def __init__(self, connections: Connections, address: str | None, number: int) -> None:
         self.number = number
-        """How many connections its address had with this one."""
+        """Number of connections of its address, including this one."""
         self._connections = connections
         self._address = address
         self._open = True
 
     @property
     def refused(self) -> bool:
-        """Whether its address has too many."""
+        """Whether its address is over the limit: the connection gets a problem and is closed."""
         return self.number > MAX_OF_ADDRESS
 
     @property
     def reset(self) -> bool:
-        """Whether its address has so many that it gets no response, either."""
+        """Whether its address is so far over the limit that the connection is reset without a response."""
         return self.number > MAX_OF_ADDRESS + _MAX_REFUSED
 
     def close(self) -> None:
-        """The connection has ended."""
+        """Counts the connection no longer. Idempotent."""
         if self._open:
             self._open = False
             self._connections.close(self._address)

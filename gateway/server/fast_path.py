@@ -21,10 +21,10 @@ class FastPath(Protocol):
     """Runs the routes of whole requests."""
 
     def find(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> Any | None:
-        """The fast route of this request, for `handle`; None for any other request."""
+        """The fast route of this request, for `handle`; None for any other request, and for unknown methods."""
 
     def rejection(self, route: Any) -> EncodedProblem | None:
-        """The problem that a request is rejected with before it is looked at; None admits it."""
+        """The problem with which a request is rejected before it is parsed; None admits it."""
 
     def handle(self, route: Any, exchange: Exchange) -> None:
         """Responds to the request, now or later. Raises nothing."""

@@ -1,8 +1,8 @@
 """Gives memory back to the system after many connections have ended.
 
-Two things keep it: the collector, which settle_gc has made rare, so that objects that refer to each other wait for
-hours; and malloc, which keeps what is free below the top of its heap. Both are asked to let go once a
-crowd has left, when a pause of some milliseconds matters least.
+Freed connections stay allocated for two reasons: collections are rare after `settle_gc`, so reference cycles live for
+hours; and malloc keeps free memory below the top of its heap. Both are cleaned up after a peak of connections, when
+a pause of some milliseconds matters least.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from collections.abc import Callable
 from gateway.server.connections import Connections
 
 _EVERY_S = 20.0
-_MANY = 64
-"""Connections that have to have ended since the peak, which are at least half of it."""
+_MIN_ENDED = 64
+"""Minimum number of connections that have ended since the peak; they must also be at least half of the peak."""
 
 
 async def give_back_memory(connections: Connections) -> None:
-    """Watches the number of connections, for ever."""
+    """Watches the number of connections until cancelled, and releases memory after a peak."""
     trim = _malloc_trim()
     while True:
         await asyncio.sleep(_EVERY_S)
-        gone = connections.peak - connections.total
-        if gone >= max(_MANY, connections.total):
+        ended = connections.peak - connections.total
+        if ended >= max(_MIN_ENDED, connections.total):
             connections.peak = connections.total
             gc.collect()
             trim(0)
 
 
 def _malloc_trim() -> Callable[[int], int]:
-    """glibc's function; another C library does without."""
+    """Returns glibc's malloc_trim; for another C library, a function without effect."""
     try:
         trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
     except AttributeError:

@@ -1,7 +1,7 @@
 """Bounds of one HTTP connection, as a pure state machine: how much a client may send, and how long it may take.
 
-Fed with pieces of input, with what a parser finds in them, and with time; answers a refusal, or when to look
-again and what is due then. It knows no socket and no parser.
+Its input is the size of each piece, the events of a parser, and the time; its output is a refusal, the next deadline,
+and the action due then. It knows no socket and no parser.
 
     OPENING ──begin──▶ HEAD ──headers──▶ BODY ──end──▶ BETWEEN ──begin──▶ HEAD …
     OPENING, BETWEEN ──empty lines──▶ BLANK ──begin──▶ HEAD
@@ -12,11 +12,11 @@ Beside the phase of its input, a connection has requests that are not answered, 
 | bound | of what | past it |
 |---|---|---|
 | MAX_HEAD | request line, headers, separators and line ends; chunk extensions and trailers | 431 |
-| MAX_UNANSWERED, MAX_AHEAD | requests that wait for those before them | nothing is read |
+| MAX_UNANSWERED, MAX_AHEAD; 1 while responses are unsent | requests behind one that is answered | nothing is read |
 | HEAD_S | first byte of a connection; head of a request from its first byte | closed; 408 |
 | REQUEST_S | a whole request from its first byte | 408 |
 | KEEP_ALIVE_S, DRAIN_GRACE_S | an idle connection | closed |
-| STALL_S | unsent bytes that the client takes none of | aborted |
+| STALL_S | unsent bytes of which the client reads none | aborted |
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from __future__ import annotations
 import enum
 
 MAX_PIECE = 16 * 1024
-"""Bytes that are parsed at once. A head may be longer than MAX_HEAD by as many: they are counted by the piece."""
+"""Bytes that are parsed at once. A head may exceed MAX_HEAD by up to this size, because it is counted by the piece."""
 FEW_HEADS = 1024
 """Bytes that are parsed at once even if there are several heads in them: 39 of the shortest."""
 MAX_HEAD = 32 * 1024
@@ -44,7 +44,7 @@ STALL_S = 60.0
 
 _CHUNK_FRAMING = 12
 """Bytes of a chunk's size and line ends, which are not counted: they come with at least one byte of the body."""
-_LOOKS_IN_STALL = 4
+_CHECKS_PER_STALL = 4
 
 
 class Phase(enum.IntEnum):
@@ -80,7 +80,7 @@ _HEAD_TOO_LARGE = Refusal.HEAD_TOO_LARGE
 
 
 class Due(enum.Enum):
-    """What is to be done at a deadline."""
+    """Actions at a deadline."""
 
     NOTHING = enum.auto()
     REFUSE = enum.auto()
@@ -106,14 +106,16 @@ class RequestBounds:
         "_head",
         "_idle_s",
         "_now_s",
-        "_piece",
+        "_paused",
         "_progress_s",
         "_responded_s",
         "_since_s",
         "_unsent",
         "draining",
         "ends",
+        "in_pieces",
         "phase",
+        "piece",
         "reading",
         "unanswered",
     )
@@ -129,9 +131,13 @@ class RequestBounds:
         """Whether a response may be the final one: the gateway stops, or no more requests are read."""
         self._now_s = self._since_s = self._responded_s = now_s
         self._idle_s = KEEP_ALIVE_S
-        self._piece = self._body = 0
+        self.in_pieces = False
+        """Whether the head has come in several pieces, so that its bytes have to be counted."""
+        self.piece = self._body = 0
+        """Bytes of the piece that is parsed; 0 once the request that it ends has come whole."""
         self._head = self._framing = self._ahead = 0
         self._unsent = 0
+        self._paused = False
         self._progress_s = now_s
 
     # --- input ---
@@ -140,11 +146,15 @@ class RequestBounds:
     def full(self) -> bool:
         """Whether nothing is to be read until a response is complete."""
         unanswered = self.unanswered
-        return unanswered >= MAX_UNANSWERED or (unanswered > 1 and self._ahead >= MAX_AHEAD)
+        return (
+            unanswered >= MAX_UNANSWERED
+            or (unanswered > 1 and self._ahead >= MAX_AHEAD)
+            or (self._paused and unanswered > (self.phase is _BODY))
+        )
 
     def feed(self, size: int, now_s: float) -> None:
         """A piece of input is about to be parsed. It has at most MAX_PIECE bytes."""
-        self._piece, self._now_s = size, now_s
+        self.piece, self._now_s = size, now_s
         self._body = 0
         if self.unanswered:
             if self.unanswered > 1 or self.phase is not _BODY:
@@ -153,7 +163,7 @@ class RequestBounds:
             self.discard(now_s)
 
     def discard(self, now_s: float) -> None:
-        """Input has come that nobody wants any more: the client may still be sending before it reads."""
+        """Input has come that is thrown away: a client may send all of its request before it reads the response."""
         if self.phase is _STOPPED:
             return  # the final response is not written yet
         self._since_s = min(now_s, self._responded_s + LINGER_MAX_S - LINGER_S)
@@ -162,27 +172,23 @@ class RequestBounds:
         """A request begins."""
         if self.phase is not _BLANK:  # else its time and bytes count from the empty lines before it
             self._since_s = self._now_s
-            self._head = -self._piece  # where in the piece it begins is not known
+            self._head = -self.piece  # where in the piece it begins is not known
+            self.in_pieces = False
         phase = _AFTER_BEGIN[self.phase]
         assert phase is not None
         self.phase = phase
 
-    @property
-    def in_pieces(self) -> bool:
-        """Whether the head has come in several pieces, so that its bytes have to be counted."""
-        return self._head >= 0 and self._piece > 0
-
     def head(self, size: int) -> Refusal | None:
-        """The head has at least this many bytes. To be asked where it is `in_pieces`."""
+        """Refuses a head of at least this size in bytes if that is too large. Only needed for a head `in_pieces`."""
         return _HEAD_TOO_LARGE if size > MAX_HEAD else None
 
     def headers(self) -> None:
-        """The headers are complete, and there is nothing against them."""
+        """The headers are complete and valid."""
         phase = _AFTER_HEADERS[self.phase]
         assert phase is not None
         self.phase = phase
         self.unanswered += 1
-        self._framing = -self._piece
+        self._framing = -self.piece
 
     def body(self, size: int) -> None:
         """Some bytes of a chunked body."""
@@ -193,28 +199,29 @@ class RequestBounds:
         phase = _AFTER_END[self.phase]
         assert phase is not None
         self.phase = phase
-        self._piece = 0  # what is left of the piece counts for the next request, if there is one
+        self.piece = 0  # what is left of the piece counts for the next request, if there is one
 
     def fed(self) -> Refusal | None:
         """The piece has been parsed."""
         phase = self.phase
-        if phase >= _STOPPED or (phase is _BETWEEN and not self._piece):
+        if phase >= _STOPPED or (phase is _BETWEEN and not self.piece):
             return None
         if phase is _BODY:
             if self._framing < 0:
                 self._framing = 0
             else:
-                self._framing += max(0, self._piece - self._body)
+                self._framing += max(0, self.piece - self._body)
             return _HEAD_TOO_LARGE if self._framing > MAX_HEAD else None
         if phase is _OPENING or phase is _BETWEEN:
             self.phase, self._head = _BLANK, 0
             if phase is _BETWEEN:
                 self._since_s = self._now_s
-        self._head += self._piece
+        self._head += self.piece
+        self.in_pieces = True
         return _HEAD_TOO_LARGE if self._head > MAX_HEAD else None
 
     def stop(self) -> None:
-        """No more requests are read: the client has ended its side, or one could not be understood."""
+        """No more requests are read: the client has ended its side, or its input is invalid."""
         if self.phase < _STOPPED:
             self.phase = _STOPPED
         self.reading, self.ends = False, True
@@ -237,7 +244,7 @@ class RequestBounds:
             self._since_s = self._responded_s = now_s
 
     def dropped(self) -> None:
-        """A request is given up: it has not come whole, and gets no response of its own."""
+        """An incomplete request is dropped: it gets no response of its own."""
         self.unanswered -= 1
 
     def linger(self, now_s: float) -> None:
@@ -247,31 +254,33 @@ class RequestBounds:
         self.reading = False
 
     def drain(self, now_s: float) -> None:
-        """The gateway stops: the connection is to end soon, without losing a request."""
+        """The gateway stops: the connection ends after its current requests, or soon if it is idle."""
         self.draining = self.ends = True
         self._idle_s = DRAIN_GRACE_S
         if self.phase in (_OPENING, _BLANK, _BETWEEN):
             self._since_s = now_s
 
     def write_paused(self, unsent: int, now_s: float) -> None:
-        """More bytes wait for the client to read than should."""
+        """More bytes are unsent than the transport's limit: until they are read, one more request may wait."""
+        self._paused = True
         self._note_progress(unsent, now_s)
 
     def write_resumed(self, now_s: float) -> None:
-        """The client has read most of what waited for it."""
+        """The client has read most of the unsent bytes."""
+        self._paused = False
         self._progress_s = now_s
 
     # --- time ---
 
     def deadline(self) -> float:
-        """When to ask next what is `due`. It may come sooner after any other call."""
+        """The time of the next call of `due`. Any other call may make it earlier."""
         at_s = self._since_s + self._allowed_s()
         if self._unsent:
-            at_s = min(at_s, self._now_s + STALL_S / _LOOKS_IN_STALL)
+            at_s = min(at_s, self._now_s + STALL_S / _CHECKS_PER_STALL)
         return at_s
 
     def due(self, now_s: float, unsent: int) -> Due:
-        """What is to be done now. `unsent`: bytes of responses that the client has not taken."""
+        """The action that is due now. `unsent`: bytes of responses that the client has not read."""
         self._note_progress(unsent, now_s)
         if unsent and now_s - self._progress_s >= STALL_S:
             return Due.ABORT
@@ -283,7 +292,7 @@ class RequestBounds:
         if self.phase in (_HEAD, _BODY) and self.unanswered == (self.phase is _BODY):
             return Due.REFUSE
         if unsent:
-            self._since_s = now_s  # until the client has taken them, or takes none
+            self._since_s = now_s  # until the client has read them, or reads no more
             return Due.NOTHING
         return Due.CLOSE
 
@@ -298,7 +307,7 @@ class RequestBounds:
         return HEAD_S if phase <= _BLANK and not self.draining else self._idle_s
 
     def _waits_for_gateway(self) -> bool:
-        """Whether it is the gateway that takes its time, not the client."""
+        """Whether the gateway is working on a response, so that the client's timeouts do not apply."""
         return self.unanswered > (self.phase is _BODY) and self.phase is not _LINGERING
 
     def _note_progress(self, unsent: int, now_s: float) -> None:

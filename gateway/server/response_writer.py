@@ -1,4 +1,4 @@
-"""Answers in one piece: head and body of an answer as the bytes that leave in one system call."""
+"""Responses as bytes, and write coalescing: those of one iteration of the event loop are written together."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from gateway.http.problems import EncodedProblem, Problem
 from gateway.server.uvicorn_private import STATUS_LINE
 
 
-class _ServersOwn:
-    """The lines that the server adds to every answer: the date, which uvicorn makes anew every second."""
+class _ServerHeaders:
+    """Encoded headers that the server adds to every response: the date, which uvicorn renews every second."""
 
     def __init__(self) -> None:
         self._headers: list[Header] = []
@@ -24,32 +24,32 @@ class _ServersOwn:
         return self._lines
 
 
-_servers_own = _ServersOwn()
+_server_headers = _ServerHeaders()
 
 
-def whole_answer(status: int, servers: list[Header], headers: list[Header], body: bytes) -> bytes:
-    """An answer, whose headers say how long its body is. `servers`: the headers of all answers of the server.
+def encode_response(status: int, server_headers: list[Header], headers: list[Header], body: bytes) -> bytes:
+    """Encodes a response. `headers` include Content-Length; `server_headers` are those of all responses.
 
     Raises ValueError for a line end in a header: it would begin another one.
     """
     head = b"\r\n".join([b": ".join(header) for header in headers])
     if head.count(b"\n") != len(headers) - 1 or head.count(b"\r") != len(headers) - 1:
         raise ValueError(f"a line end in one of the headers {headers!r}")
-    return b"%b%b%b\r\n\r\n%b" % (STATUS_LINE[status], _servers_own.lines(servers), head, body)
+    return b"%b%b%b\r\n\r\n%b" % (STATUS_LINE[status], _server_headers.lines(server_headers), head, body)
 
 
-def refusal_as_sent(refusal: EncodedProblem, servers: list[Header], request_id: bytes) -> bytes:
-    """The same for a refusal that is sent over and over."""
+def encode_rejection(rejection: EncodedProblem, server_headers: list[Header], request_id: bytes) -> bytes:
+    """Encodes the response to a rejected request. The headers of a problem that is sent often are cached."""
     return b"%b%b%bx-request-id: %b\r\n\r\n%b" % (
-        STATUS_LINE[refusal.status],
-        _servers_own.lines(servers),
-        _lines_of(refusal),
+        STATUS_LINE[rejection.status],
+        _server_headers.lines(server_headers),
+        _lines_of(rejection),
         request_id,
-        refusal.body,
+        rejection.body,
     )
 
 
-def final_problem(problem: Problem, servers: list[Header]) -> bytes:
+def final_problem(problem: Problem, server_headers: list[Header]) -> bytes:
     """The response that a connection ends with because of a problem."""
     body = problem.body()
     headers = [
@@ -59,46 +59,47 @@ def final_problem(problem: Problem, servers: list[Header]) -> bytes:
         (b"cache-control", b"no-store"),
         (b"connection", b"close"),
     ]
-    return whole_answer(problem.status, servers, headers, body)
+    return encode_response(problem.status, server_headers, headers, body)
 
 
 @lru_cache(maxsize=16)
-def _lines_of(refusal: EncodedProblem) -> bytes:
-    headers = [*refusal.headers, (b"content-length", b"%d" % len(refusal.body)), NO_STORE]
+def _lines_of(problem: EncodedProblem) -> bytes:
+    headers = [*problem.headers, (b"content-length", b"%d" % len(problem.body)), NO_STORE]
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 _FULL_BYTES = 64 * 1024
-"""So much may wait: a connection with more unsent than that reads no more, but only once it was written."""
+"""Bytes of responses that are held back at most. A transport counts only what was written to it as unsent, and stops
+reading its connection when that is more than 64 KiB."""
 
 
-class Outbox:
-    """Answers that leave together, once all that came in together has been looked at.
+class ResponseWriter:
+    """Writes the responses to all requests that arrived in one iteration of the event loop together.
 
-    A write to a socket wakes its reader. Where that is on this machine, as a proxy is, it is done with
-    one answer before the next one is made, and is woken again for each; that costs both sides more than all else
-    that is done for an answer.
+    A write to a socket wakes its reader. A reader on the same machine, such as a proxy, has handled one response
+    before the next one is made, and is woken again for each; that costs both sides more than everything else about
+    a response.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[tuple[asyncio.Transport, bytes]] = []
+        self._unwritten: list[tuple[asyncio.Transport, bytes]] = []
         self._bytes = 0
 
-    def add(self, transport: asyncio.Transport, answer: bytes) -> None:
-        """Writes an answer before the loop waits for anything again."""
-        if not self._waiting:
-            self._loop.call_soon(self.empty)
-        self._waiting.append((transport, answer))
-        self._bytes += len(answer)
+    def write(self, transport: asyncio.Transport, response: bytes) -> None:
+        """Writes a response before the event loop waits for I/O again."""
+        if not self._unwritten:
+            self._loop.call_soon(self.flush)
+        self._unwritten.append((transport, response))
+        self._bytes += len(response)
         if self._bytes > _FULL_BYTES:
-            self.empty()
+            self.flush()
 
-    def empty(self) -> None:
-        """Writes them now."""
-        waiting, self._waiting = self._waiting, []
+    def flush(self) -> None:
+        """Writes all responses that were held back."""
+        unwritten, self._unwritten = self._unwritten, []
         self._bytes = 0
-        for transport, answer in waiting:
+        for transport, response in unwritten:
             # A client that has gone gets nothing, and must not cost others their responses: uvloop would raise.
             if not transport.is_closing():
-                transport.write(answer)
+                transport.write(response)

@@ -15,9 +15,10 @@ from gateway.http.exchange import App
 from gateway.server.connections import Connections
 from gateway.server.fast_path import FastPath
 from gateway.server.http_protocol import BoundedHttp
-from gateway.server.response_writer import Outbox
+from gateway.server.response_writer import ResponseWriter
 from gateway.server.websocket_protocol import MAX_MESSAGE, PING_EVERY_S, PONG_WITHIN_S, BoundedWebSocket
 from runtime.process import CannotStart, run_until
+from runtime.service_manager import READY, STOPPING, notify
 from runtime.settings import Settings
 
 BACKLOG = 2048
@@ -29,8 +30,8 @@ kernel then acknowledges each request by itself, which costs up to a third of th
 SEND_BUFFER = 256 * 1024
 """Bytes that the kernel takes for a client that does not read."""
 DRAIN_S = 20
-LAST_ANSWERS_S = 15
-"""So long after the stop, what still waits for its decision is answered that it is not decided yet."""
+PENDING_TIMEOUT_S = 15
+"""Time after the stop at which requests that are still pending get 202: not decided yet."""
 
 
 async def serve_app(
@@ -38,16 +39,16 @@ async def serve_app(
     listener: socket.socket,
     stop: asyncio.Event,
     tasks: Sequence[asyncio.Task[Any]],
-    end_waits: Callable[[], None],
+    time_out_pending: Callable[[], None],
     fast_path: FastPath,
     connections: Connections,
     headers: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Serves until `stop`, then takes no more connections and finishes what was begun, 20 s at most.
 
-    `headers` go with every answer. Raises as soon as one of the tasks beside it ends. `end_waits` is called in
-    time for who waits for a decision to be answered: after a while, or at once where the task that answers
-    may be the one that ended.
+    `headers` are added to every response. Raises as soon as one of `tasks` ends. `time_out_pending` answers requests
+    that wait for a decision; it is called PENDING_TIMEOUT_S after the stop, or at once when a task has ended, because
+    that may be the one that receives decisions.
     """
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, MAX_SEGMENT)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -57,7 +58,7 @@ async def serve_app(
         uvicorn.Config(
             app,
             loop="none",
-            http=partial(BoundedHttp, fast_path, Outbox(), connections),  # type: ignore[arg-type]
+            http=partial(BoundedHttp, fast_path, ResponseWriter(), connections),  # type: ignore[arg-type]
             ws=partial(BoundedWebSocket, connections),  # type: ignore[arg-type]
             ws_max_size=MAX_MESSAGE,
             ws_ping_interval=PING_EVERY_S,
@@ -77,11 +78,11 @@ async def serve_app(
     try:
         await run_until(stop, serving, *tasks)
     finally:
-        patience_s = LAST_ANSWERS_S if stop.is_set() else 0
-        ending = asyncio.get_running_loop().call_later(patience_s, end_waits)
+        timeout_s = PENDING_TIMEOUT_S if stop.is_set() else 0
+        timer = asyncio.get_running_loop().call_later(timeout_s, time_out_pending)
         server.should_exit = True
         await serving
-        ending.cancel()
+        timer.cancel()
 
 
 def listener_for(settings: Settings) -> socket.socket:
@@ -105,8 +106,8 @@ def listener_for(settings: Settings) -> socket.socket:
 
 
 def _cannot_listen(settings: Settings, error: OSError) -> CannotStart:
-    asked = f"AISLE_HOST={settings.host} AISLE_PORT={settings.port}"
-    return CannotStart(f"{asked}: {error.strerror or error}; choose another")
+    address = f"AISLE_HOST={settings.host} AISLE_PORT={settings.port}"
+    return CannotStart(f"{address}: {error.strerror or error}; choose another")
 
 
 class _Server(uvicorn.Server):
@@ -116,20 +117,26 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._connections = connections
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            notify(READY)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Takes no more connections, answers what still arrives on those that there are, and closes them."""
+        notify(STOPPING)
         self._connections.draining = True
         accepting = asyncio.create_task(self._accept_backlog([one.dup() for one in sockets or ()]))
         await super().shutdown(sockets)
         await accepting
 
     async def _accept_backlog(self, listeners: list[socket.socket]) -> None:
-        """Accepts what the kernel has accepted already: it would be reset where nobody else listens here.
+        """Accepts connections in the kernel's backlog: they would be reset if no other process listens on this socket.
 
         Runs once uvicorn has closed its own copy of each listener, so that nothing comes in behind it.
         """
         loop = asyncio.get_running_loop()
-        for connection in list(_waiting(listeners)):
+        for connection in list(_backlog(listeners)):
             connection.setblocking(False)
             await loop.connect_accepted_socket(self._protocol, connection)
 
@@ -143,8 +150,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _waiting(listeners: Sequence[socket.socket]) -> Iterator[socket.socket]:
-    """The connections that wait to be accepted. Closes the listeners."""
+def _backlog(listeners: Sequence[socket.socket]) -> Iterator[socket.socket]:
+    """Accepts the connections that are waiting. Closes the listeners."""
     for listener in listeners:
         with listener, contextlib.suppress(OSError):
             listener.setblocking(False)

@@ -1,4 +1,4 @@
-"""uvicorn's names that are not its public interface, all of which are used by way of this module.
+"""uvicorn's names that are not its public interface. All are used through this module.
 
 They may change with any release: requirements/run.in pins the version, and a test compares what is relied upon.
 """

@@ -1,4 +1,4 @@
-"""WebSockets whose memory is bounded on both sides, and that end when their client does not help.
+"""WebSockets with bounded buffers in both directions, which close even if the client does not cooperate.
 
 uvicorn's protocol waits for a client to read before it closes; one that never reads would be kept for ever.
 Here a client that does not read is disconnected, and a frame that was encoded once can be written to many sockets.
@@ -31,9 +31,9 @@ CONNECTION = "aisle.connection"
 
 _MAX_FRAGMENTS = 1_024
 _PIECE = 2_048
-"""Bytes that are parsed before what was found in them is looked at."""
+"""Bytes that are parsed at once."""
 _PIECES_AT_ONCE = 8
-"""Then others have a turn."""
+"""Pieces that are parsed before other connections have a turn."""
 _MAX_AFTER_CLOSE = 64 * 1024
 """Bytes that are read after our close frame, up to the client's own."""
 _MAX_CONTROL_FRAMES = 100
@@ -45,7 +45,7 @@ _POLICY = 1008
 _SERVICE_RESTART = 1012
 _TRY_AGAIN_LATER = 1013
 
-# uvicorn tells of every socket, and of every client's fault with a traceback.
+# uvicorn logs every socket, and every fault of a client with a traceback.
 _quiet = logging.getLogger("gateway.live.sockets")
 _quiet.setLevel(logging.CRITICAL)
 
@@ -61,15 +61,15 @@ def text_frame(text: bytes) -> bytes:
 
 
 class BoundedWebSocket(WebSocketsSansIOProtocol):
-    """uvicorn's protocol with a way to write without waiting, and with an end to every wait."""
+    """uvicorn's protocol with writes that never wait, and with a timeout for every wait."""
 
     def __init__(self, connections: Connections, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._all = connections
+        self._open_connections = connections
         self.lease: Lease | None = None
-        """What the connection counts as, once it is a WebSocket."""
+        """The count of this connection, taken over from its HTTP connection."""
         self._unread, self._read = b"", 0
-        """Input that waits for the message before it to be taken, and how much of it has been parsed."""
+        """Input that is not parsed completely, and how many bytes of it are parsed."""
         self._after_close = 0
         self._control_frames, self._minute_ends_s = 0, 0.0
         self.logger = _quiet
@@ -77,7 +77,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        # Else the kernel takes megabytes for a client that reads nothing, and we would learn of it late.
+        # By default the kernel takes megabytes for a client that reads nothing, which would be noticed late.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -94,7 +94,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self._parse()
 
     def _parse(self) -> None:
-        """Parses what has come, up to the next message, which has to be taken before another one is read."""
+        """Parses the input up to the next message, which has to be received before another one is parsed."""
         unread = self._unread
         for _ in range(_PIECES_AT_ONCE):
             if self._read == len(unread) or self.read_paused or self.transport.is_closing():
@@ -114,7 +114,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def _refuse_handshake(self, error: Exception) -> None:
-        """Responds to a handshake that the parser does not accept, of which uvicorn does not notice."""
+        """Responds to a handshake that the parser rejects; uvicorn does not notice it."""
         self.handshake_initiated = self.close_sent = True
         if isinstance(error, HeaderLineTooLong | TooManyHeaders):
             problem = Problem("headers_too_large", f"The handshake of a WebSocket: {error}.")
@@ -183,7 +183,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         await super().send(message)
-        if self._all.draining and message["type"] == "websocket.accept":
+        if self._open_connections.draining and message["type"] == "websocket.accept":
             self.shutdown()
 
     @property
@@ -201,7 +201,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self.transport.write(frame)
 
     def end(self, code: int, reason: str) -> None:
-        """Says goodbye. What the client does not take in good time is dropped with the connection."""
+        """Sends a close frame. The connection is aborted if the client does not answer it within `close_timeout`."""
         if not self.open:
             return
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
@@ -212,9 +212,9 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         if self.read_paused:
             self.read_paused = False
             self.loop.call_soon(self._parse)  # the client's close frame may be among what is unread
-        # uvicorn leaves the connection open while there is this timer: the client's own goodbye may come.
+        # uvicorn leaves the connection open while there is this timer: the client's close frame may come.
         self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
 
     def abort_soon(self) -> None:
-        """Ends the connection for good, also when its client never reads what was written."""
+        """Aborts the connection after `close_timeout`, even if the client never reads what was written."""
         self.loop.call_later(self.close_timeout, self.transport.abort)

@@ -1,4 +1,7 @@
-"""`/problems`: a page for each problem code, the target of the `type` of a problem; also as JSON."""
+"""`/problems`: a page for each problem code, the target of the `type` of a problem; also as JSON.
+
+They are for developers, and in English.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,18 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-import jinja2
 import msgspec
 from litestar import Request, Response, get
+from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from gateway.http.problem_advice import ADVICE
 from gateway.http.problems import PROBLEMS, Problem
+from gateway.site.rendering import Renderer
+from gateway.site.responses import POLICY
+from languages.words import ORIGINAL
 
 _HEADERS = {"Cache-Control": "public, max-age=3600", "Vary": "Accept"}
-_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
 
 
 class ExplainedProblem(msgspec.Struct, frozen=True):
@@ -49,20 +51,24 @@ def explained_problems() -> dict[str, ExplainedProblem]:
 
 
 @get("/problems", include_in_schema=False, sync_to_thread=False)
-def _list(request: Request[Any, Any, Any]) -> Response[bytes]:
+def _list(request: Request[Any, Any, Any], renderer: NamedDependency[Renderer]) -> Response[bytes]:
     problems = [*explained_problems().values()]
     if _wants_json(request):
         return _json({"items": problems})
-    return _page("problems.html", 200, problems=problems)
+    return _page(renderer, "problems.html", 200, problems=problems)
 
 
 @get("/problems/{code:str}", include_in_schema=False, sync_to_thread=False)
-def _one(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[bytes]:
+def _one(
+    request: Request[Any, Any, Any], renderer: NamedDependency[Renderer], code: FromPath[str]
+) -> Response[bytes]:
     problem = explained_problems().get(code)
     if problem is not None:
-        return _json(problem) if _wants_json(request) else _page("problem.html", 200, problem=problem)
+        return (
+            _json(problem) if _wants_json(request) else _page(renderer, "problem.html", 200, problem=problem)
+        )
     if "text/html" in request.headers.get("accept", ""):
-        return _page("problem.html", 404, {"Cache-Control": "no-cache"}, problem=None)
+        return _page(renderer, "problem.html", 404, {"Cache-Control": "no-cache"}, problem=None)
     raise Problem("not_found", "There is no such problem code; GET /problems lists them all.")
 
 
@@ -76,19 +82,12 @@ def _json(value: Any) -> Response[bytes]:
 
 
 def _page(
-    template: str, status: int, more: Mapping[str, str] = MappingProxyType({}), **values: Any
+    renderer: Renderer,
+    template: str,
+    status: int,
+    more: Mapping[str, str] = MappingProxyType({}),
+    **values: Any,
 ) -> Response[bytes]:
-    html = _templates().get_template(template).render(**values)
-    headers = {**_HEADERS, "Content-Security-Policy": _POLICY, **more}
-    return Response(html.encode(), status_code=status, media_type="text/html", headers=headers)
-
-
-@lru_cache
-def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("gateway.site", "web"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    html = renderer.render(template, ORIGINAL, **values)
+    headers = {**_HEADERS, "Content-Security-Policy": POLICY.decode(), **more}
+    return Response(html, status_code=status, media_type="text/html", headers=headers)

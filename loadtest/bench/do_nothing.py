@@ -1,7 +1,7 @@
-"""Do-nothing server: `python -m loadtest.bench.do_nothing PORT asgi|short`.
+"""Do-nothing server: `python -m loadtest.bench.do_nothing PORT asgi|fast`.
 
 The gateway's HTTP server without any work: every request is read and gets 201 with a body of a booking's size.
-`asgi`: as an ASGI application on uvicorn; `short`: through the gateway's fast path. Its rate is the upper bound of
+`asgi`: as an ASGI application on uvicorn; `fast`: through the gateway's fast path. Its rate is the upper bound of
 the HTTP server, generator included.
 """
 
@@ -20,7 +20,7 @@ import uvloop
 from gateway.http.exchange import Exchange
 from gateway.server.connections import Connections
 from gateway.server.http_protocol import BoundedHttp
-from gateway.server.response_writer import Outbox
+from gateway.server.response_writer import ResponseWriter
 from loadtest.bench.processes import end_with_parent
 
 Scope = MutableMapping[str, Any]
@@ -61,7 +61,9 @@ class DoNothing:
 
 
 async def _serve(port: int, way: str) -> None:
-    http: Any = "httptools" if way == "asgi" else partial(BoundedHttp, DoNothing(), Outbox(), Connections())
+    http: Any = (
+        "httptools" if way == "asgi" else partial(BoundedHttp, DoNothing(), ResponseWriter(), Connections())
+    )
     config = uvicorn.Config(
         respond, port=port, http=http, ws="none", lifespan="off", access_log=False,
         log_level="warning", server_header=False, timeout_keep_alive=75, backlog=2048,

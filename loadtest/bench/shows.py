@@ -36,7 +36,7 @@ class SeatSupply:
         """Returns at least `wanted` unused seats, evenly over the shows. `used` reports how many were requested."""
         each = -(-wanted // self._among)
         if not self._shows or self._next_seat + each - 1 > SEATS_PER_SHOW:
-            self._shows = await self._make_shows(max(each, SEATS_PER_SHOW), self._among)
+            self._shows = await self._make_shows({"total_seats": max(each, SEATS_PER_SHOW)}, self._among)
             self._next_seat = 1
             last = max(each, SEATS_PER_SHOW)
         else:
@@ -52,7 +52,12 @@ class SeatSupply:
 
     async def one_show(self, seats: int) -> int:
         """Makes a new show, which is on sale."""
-        (show_id,) = await self._make_shows(seats, 1)
+        (show_id,) = await self._make_shows({"total_seats": seats}, 1)
+        return show_id
+
+    async def show_with(self, layout: Mapping[str, Any]) -> int:
+        """Makes a new show with this layout, which is on sale."""
+        (show_id,) = await self._make_shows({"layout": layout}, 1)
         return show_id
 
     async def book(self, show_id: int, token: str, body: Mapping[str, Any]) -> int:
@@ -63,7 +68,7 @@ class SeatSupply:
         partition: int = booking["decided"]["partition"]
         return partition
 
-    async def _make_shows(self, seats: int, count: int) -> list[int]:
+    async def _make_shows(self, seats: Mapping[str, Any], count: int) -> list[int]:
         token = self._staff_token()
         if not self._movie_id:
             movie = await self._client.ask(
@@ -84,8 +89,8 @@ class SeatSupply:
                     "movie_id": self._movie_id,
                     "screen_name": f"Screen {number + 1}",
                     "starts_at": starts_at,
-                    "total_seats": seats,
                     "seats_per_customer": SEATS_PER_CUSTOMER,
+                    **seats,
                 },
             )
             made.append(show["id"])

@@ -1,7 +1,7 @@
 """Fills a home with bookings through its own log and seat worker, without a gateway.
 
 All rows of a booking exist and are consistent: `aisle verify` can decide all of it again. E-mails count as sent and
-the figures of the reports are gathered, as in a home that has run for long.
+the figures of the reports are aggregated, as in a home that has run for long.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def observe(customer: int, booking: BookingBody) -> Observation:
         customer=customer,
         booking_id=str(booking.id),
         show_id=booking.show_id,
-        user_id=booking.user_id,
+        user_id=booking.user_id or 0,
         status=booking.status,
         seats=booking.seats,
         partition=booking.decided.partition,

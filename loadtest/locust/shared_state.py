@@ -10,7 +10,7 @@ import msgspec
 from loadtest.locust.observations import Observations
 from loadtest.locust.seat_choice import Hall
 
-HOT = 0.8
+FIRST_SHOW_SHARE = 0.8
 """Share of visits to the first show."""
 
 
@@ -41,7 +41,7 @@ class SharedState(msgspec.Struct, kw_only=True):
 
     def some_show(self) -> int:
         """Selects the show of a visit."""
-        if len(self.shows) == 1 or self.rng.random() < HOT:
+        if len(self.shows) == 1 or self.rng.random() < FIRST_SHOW_SHARE:
             return self.shows[0]
         return self.rng.choice(self.shows[1:])
 

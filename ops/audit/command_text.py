@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from schemas.api import timestamp
 from schemas.commands import (
     BlockSeats,
     BookSeats,
     CancelBooking,
     CancelShow,
+    ChangeSeats,
     ChangeShow,
     CheckIn,
     CloseShow,
     Command,
     ConfirmBooking,
     ExpireHolds,
+    ExtendHold,
     HoldSeats,
     OpenShow,
     ReopenShow,
+    SwapSeats,
     UnblockSeats,
 )
+from tickets.formats import money
 
 _SHOWN_SEATS = 12
 
@@ -36,16 +42,25 @@ def describe_command(command: Command) -> str:
     match command:
         case BookSeats() | HoldSeats():
             verb = "book" if isinstance(command, BookSeats) else f"hold for {command.hold_ms / 1000:g} s"
-            owner = f" for user {command.customer_id}" if command.customer_id else ""
-            return f"{verb} {_which(command)} of {show} as booking {command.booking_id}{owner}"
+            more = "".join(_more(command))
+            return f"{verb} {_which(command)} of {show} as booking {command.booking_id}{more}"
         case ConfirmBooking():
             return f"confirm booking {command.booking_id} of {show}"
         case CancelBooking():
             return f"cancel booking {command.booking_id} of {show}"
+        case ExtendHold():
+            return f"extend the hold of booking {command.booking_id} of {show}"
+        case ChangeSeats():
+            return f"give booking {command.booking_id} of {show} the seats {list_seats(command.seats)}"
+        case SwapSeats():
+            return (
+                f"exchange the seats of bookings {command.booking_id} and {command.with_booking_id} of {show}"
+            )
         case CheckIn():
             return f"let the holder of {command.seat} of booking {command.booking_id} into {show}"
         case BlockSeats():
-            return f"withhold {list_seats(command.seats)} of {show} from sale"
+            block = describe_block(command.code, command.release_ms)
+            return f"withhold {list_seats(command.seats)} of {show} from sale{block}"
         case UnblockSeats():
             return f"put {list_seats(command.seats)} of {show} back on sale"
         case OpenShow() | ChangeShow():
@@ -59,7 +74,7 @@ def describe_command(command: Command) -> str:
         case CancelShow():
             return f"go on calling {show} off" if command.user_id == 0 else f"call {show} off"
         case ExpireHolds():
-            return f"release the holds of {show} that have run out"
+            return f"release the holds of {show} that have run out, and the blocks that end"
 
 
 def list_seats(seats: tuple[str, ...]) -> str:
@@ -70,12 +85,44 @@ def list_seats(seats: tuple[str, ...]) -> str:
     )
 
 
+def describe_owner(user_id: int) -> str:
+    """Returns the owner of a booking: a customer, or somebody without an account."""
+    return f"user {user_id}" if user_id else "a walk-in"
+
+
+def describe_block(code: str | None, release_ms: int | None) -> str:
+    """Returns what seats are blocked for and until when, with a blank before; nothing for a plain block."""
+    code_text = f" for {code}" if code is not None else ""
+    return code_text + (f" until {timestamp(release_ms)}" if release_ms is not None else "")
+
+
 def _which(command: BookSeats | HoldSeats) -> str:
     if not command.quantity:
         return list_seats(command.seats)
+    kind = "accessible and companion " if command.kind == "accessible" else ""
     together = " side by side" if command.adjacent and command.quantity > 1 else ""
     section = f" in {command.section!r}" if command.section is not None else ""
-    return f"the best {command.quantity} seats{together}{section}"
+    price = f" for at most {money(command.max_price, 'en')} each" if command.max_price is not None else ""
+    return f"the best {command.quantity} {kind}seats{together}{section}{price}"
+
+
+def _more(command: BookSeats | HoldSeats) -> Iterator[str]:
+    """Yields the owner and the conditions of a booking, where they are not the sender's own."""
+    if command.staff:
+        if command.walk_in:
+            yield " for a walk-in"
+        elif command.customer_id:
+            yield f" for user {command.customer_id}"
+        if command.lift_limit:
+            yield ", without the customer's limit"
+        if command.paid:
+            yield ", paid for"
+        if command.noted:
+            yield ", with a note"
+    elif command.customer_id:
+        yield f" for user {command.customer_id}"
+    if command.sharing:
+        yield f", and the equal requests of {', '.join(f'user {user_id}' for user_id in command.sharing)}"
 
 
 def _terms(command: OpenShow | ChangeShow) -> list[str]:
@@ -89,4 +136,6 @@ def _terms(command: OpenShow | ChangeShow) -> list[str]:
     for name, at_ms in (("start", command.sales_start_ms), ("end", command.sales_end_ms)):
         if at_ms is not None:
             terms.append(f"sales {name} {timestamp(at_ms)}" if at_ms else f"no time at which sales {name}")
+    if isinstance(command, OpenShow) and command.payment != "none":
+        terms.append("customers pay before a booking is confirmed")
     return terms

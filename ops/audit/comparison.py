@@ -12,12 +12,13 @@ from ops.audit.findings import Findings
 from ops.audit.replay import Replay
 from schemas.events import Booking
 from schemas.ids import Position
+from seat_workers.fold import Claim
 from seat_workers.show_state import BLOCKED, Show
 
-_CLAIMS = "SELECT seat, state::text, booking_id FROM claims WHERE show_id = $1"
+_CLAIMS = "SELECT seat, state::text, booking_id, code, release_ms FROM claims WHERE show_id = $1"
 _BOOKINGS = """
     SELECT booking_id, show_id, user_id, status, seats, total, currency, created_ms, expires_ms, checked_in,
-           partition, log_offset
+           hold_ms, paid, partition, log_offset
       FROM bookings WHERE show_id = ANY ($1::int[])"""
 _SHOWS_AT_ONCE, _BOOKINGS_AT_ONCE = 64, 100_000
 """Limits of a portion of shows. Bookings have no index by show, so the table is read once per portion, which is then
@@ -56,7 +57,7 @@ class Comparison:
 
     async def _compare_claims(self, show_id: int, show: Show) -> None:
         rows = await self._database.fetch(_CLAIMS, show_id)
-        claims = {row["seat"]: (row["state"], row["booking_id"]) for row in rows}
+        claims = {row["seat"]: Claim(*tuple(row)[1:]) for row in rows}
         for seat, claim in _claims_of(show).items():
             if claims.pop(seat, None) != claim:
                 self._differ(f"show {show_id}: seat {show.seating.label(seat)} is not claimed as {claim}")
@@ -116,11 +117,13 @@ def _same(booking: Booking, at: Position, row: Mapping[str, Any]) -> bool:
     return stored == wanted and Position(row["partition"], row["log_offset"]) == at
 
 
-def _claims_of(show: Show) -> dict[int, tuple[str, UUID | None]]:
-    claims: dict[int, tuple[str, UUID | None]] = {
-        seat: ("b", None) for seat, letter in enumerate(show.states) if letter == BLOCKED
+def _claims_of(show: Show) -> dict[int, Claim]:
+    claims = {
+        seat: Claim("b", None, *show.block(seat))
+        for seat, letter in enumerate(show.states)
+        if letter == BLOCKED
     }
     for booking in show.bookings.values():
         letter = "s" if booking.status.value == "confirmed" else "h"
-        claims.update(dict.fromkeys(show.indexes(booking.seats), (letter, booking.booking_id)))
+        claims.update(dict.fromkeys(show.indexes(booking.seats), Claim(letter, booking.booking_id)))
     return claims

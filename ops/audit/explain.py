@@ -9,22 +9,25 @@ from typing import Any
 
 import msgspec
 
-from ops.audit.command_text import describe_caller, describe_command
-from ops.audit.reasons import describe_event, reasons
+from ops.audit.carried import BY, carried_to
+from ops.audit.command_text import describe_caller, describe_command, list_seats
+from ops.audit.event_text import describe_event
+from ops.audit.pruned import read_pruned
+from ops.audit.reasons import reasons
 from ops.audit.show_before import ShowBefore
 from ops.audit.show_history import changes_of
 from runtime.log import Log
 from runtime.postgres import open_connection
 from schemas.api import timestamp
 from schemas.commands import Command
-from schemas.events import Decision, Reason
+from schemas.events import Booking, Decision, Reason, SeatsSwapped
 from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC, decode_command, decode_decision
 from seat_workers.fold import DecidedRecord
 
 _DECISION = "SELECT at_ms, command, answer, rules FROM decisions WHERE partition = $1 AND log_offset = $2"
 _NEXT = "SELECT next_offset FROM partitions WHERE partition = $1"
-_LATER = "SELECT status, partition, log_offset FROM bookings WHERE booking_id = $1"
+_LATER = "SELECT status, seats, partition, log_offset FROM bookings WHERE booking_id = $1"
 _FIRST_USE = "SELECT partition, log_offset FROM command_ids WHERE command_id = $1"
 _LAYOUT = """
     SELECT l.total_seats FROM show_states s JOIN layouts l ON l.digest = s.layout_digest WHERE s.show_id = $1"""
@@ -59,6 +62,12 @@ async def _undecided(database: Any, log: Log, position: Position) -> list[str]:
         raise NoSuchPosition(
             f"{position}: partition {position.partition} of the log has {begin} to {end - 1}"
         )
+    pruned = await read_pruned(database)
+    if pruned.has(position):
+        raise NoSuchPosition(
+            f"{position} is pruned: decisions before {pruned.until} are not kept; partition {position.partition} has"
+            f" them from {pruned.first[position.partition]} on"
+        )
     if position.offset < begin:
         raise NoSuchPosition(
             f"{position}: neither the log, which begins at {begin}, nor the decisions have it"
@@ -81,7 +90,8 @@ async def _decided(database: Any, position: Position, row: Any) -> list[str]:
         lines.append(f"why      repeats {decision.repeats}, which has the same command id: the same answer")
         first = await database.fetchrow(_DECISION, decision.repeats.partition, decision.repeats.offset)
         if first is None:
-            return lines
+            pruned = (await read_pruned(database)).has(decision.repeats)
+            return [*lines, f"         {decision.repeats} is pruned"] if pruned else lines
         lines.append(f"         {decision.repeats} was decided at {timestamp(first['at_ms'])}, because:")
         found = await _why(database, decision.repeats, first)
         return lines + [f"         {line}" for line in found]
@@ -91,9 +101,17 @@ async def _decided(database: Any, position: Position, row: Any) -> list[str]:
         return [*lines, f"why      its command id was used {where} for another request"]
     found = await _why(database, position, row)
     lines += [("why      " if n == 0 else "         ") + line for n, line in enumerate(found)]
-    if decision.booking is not None:
-        lines += await _since(database, position, decision)
+    for booking in _bookings_of(decision):
+        lines += await _since(database, position, booking)
     return lines
+
+
+def _bookings_of(decision: Decision) -> list[Booking]:
+    """The booking of the command, or both bookings of a swap."""
+    last = decision.events[-1] if decision.about_last else None
+    if isinstance(last, SeatsSwapped):
+        return [last.booking, last.other]
+    return [] if decision.booking is None else [decision.booking]
 
 
 async def _why(database: Any, position: Position, row: Any) -> list[str]:
@@ -105,7 +123,11 @@ async def _why(database: Any, position: Position, row: Any) -> list[str]:
     if command is None:
         return [_malformed(row["command"])]
     before = ShowBefore()
-    async for earlier in changes_of(database, position.partition, command.show_id, 0, position.offset):
+    carried = await carried_to(database, position.partition, command.show_id)
+    for record in carried.records:
+        before.note(record, by=BY)
+    start = carried.next_offset
+    async for earlier in changes_of(database, position.partition, command.show_id, start, position.offset):
         before.note(earlier)
     before.note(
         DecidedRecord.stored(position.partition, position.offset, row["at_ms"], row["command"], row["answer"])
@@ -114,12 +136,15 @@ async def _why(database: Any, position: Position, row: Any) -> list[str]:
     return reasons(position, row["at_ms"], command, decision, before, total_seats) + found
 
 
-async def _since(database: Any, position: Position, decision: Decision) -> list[str]:
-    assert decision.booking is not None
-    row = await database.fetchrow(_LATER, decision.booking.booking_id)
+async def _since(database: Any, position: Position, booking: Booking) -> list[str]:
+    row = await database.fetchrow(_LATER, booking.booking_id)
     if row is None or Position(row["partition"], row["log_offset"]) == position:
         return []
-    return [f"since    the booking is {row['status']}, by {row['partition']}-{row['log_offset']}"]
+    seats = tuple(row["seats"])
+    other_seats = "" if seats == booking.seats else f" and has {list_seats(seats)}"
+    return [
+        f"since    the booking is {row['status']}{other_seats}, by {row['partition']}-{row['log_offset']}"
+    ]
 
 
 def _heading(position: Position, at_ms: int, rules: int | None) -> list[str]:

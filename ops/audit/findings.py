@@ -10,7 +10,7 @@ from runtime.process import CannotStart
 
 
 class WrongRules(CannotStart):
-    """A command was decided by rules of another version than those of this release."""
+    """A command was decided, or a checkpoint was written, by rules of a later release."""
 
 
 class Findings(msgspec.Struct):
@@ -30,6 +30,11 @@ class Findings(msgspec.Struct):
     """Commands before the checkpoint: not replayed."""
     checkpoint_rules: int | None = None
     """Version of the rules of those commands."""
+    pruned: int = 0
+    """Commands that `aisle prune` has dropped: the run began after them."""
+    pruned_until: str = ""
+    repeats_of_pruned: int = 0
+    """Repeats of commands that have been pruned: taken as they are."""
     differences: list[str] = msgspec.field(default_factory=list)
 
     def summary(self) -> str:
@@ -44,4 +49,8 @@ class Findings(msgspec.Struct):
                 f"; {self.before_checkpoint} commands before the checkpoint of {self.checkpoint_at:%Y-%m-%d %H:%M} UTC"
                 f" (rules {self.checkpoint_rules}) were not decided again"
             )
+        if self.pruned:
+            seen += f"; {self.pruned} commands before {self.pruned_until} are pruned"
+        if self.repeats_of_pruned:
+            seen += f"; {self.repeats_of_pruned} repeats of pruned commands were taken as they are"
         return seen

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ops.audit.carried import carried_to
 from ops.audit.show_history import changes_of
 from runtime.process import CannotStart
 from schemas.events import (
@@ -17,7 +18,8 @@ from schemas.events import (
     Terms,
     is_from_later_release,
 )
-from schemas.layout import Seating, decode_layout
+from schemas.layout import decode_layout
+from schemas.seating import Seating
 from schemas.wire import encode
 from seat_workers.fold import DecidedRecord, fold
 
@@ -27,12 +29,12 @@ _LAYOUT = "SELECT body FROM layouts WHERE digest = $1"
 
 _STATE_COLUMNS = (
     *("show_id", "partition", "status", "version", "available", "layout_id", "layout_digest", "starts_ms"),
-    *("seats_per_customer", "sales_start_ms", "sales_end_ms"),
+    *("seats_per_customer", "sales_start_ms", "sales_end_ms", "payment"),
 )
-_CLAIM_COLUMNS = ("show_id", "seat", "state", "booking_id")
+_CLAIM_COLUMNS = ("show_id", "seat", "state", "booking_id", "code", "release_ms")
 _BOOKING_COLUMNS = (
     *("booking_id", "show_id", "user_id", "status", "seats", "total", "currency", "created_ms", "expires_ms"),
-    *("checked_in", "partition", "log_offset"),
+    *("checked_in", "partition", "log_offset", "hold_ms", "paid"),
 )
 
 
@@ -68,15 +70,16 @@ class RebuiltShow:
         status, terms = self._last_terms()
         state = (self.show_id, self.partition, status.value, self._changes[-1].position.offset)
         sold = (len(self.seating) - len(net.claims), terms.layout_id, terms.layout_digest, terms.starts_ms)
-        limits = (terms.seats_per_customer, terms.sales_start_ms, terms.sales_end_ms)
+        limits = (terms.seats_per_customer, terms.sales_start_ms, terms.sales_end_ms, terms.payment)
         claims = [
-            (show_id, seat, claim.state.encode(), claim.booking_id) for show_id, seat, claim in net.claims
+            (show_id, seat, c.state.encode(), c.booking_id, c.code, c.release_ms)
+            for show_id, seat, c in net.claims
         ]
         bookings = [
             (
                 *(b.booking_id, b.show_id, b.user_id, b.status.value, list(b.seats), b.total, b.currency),
                 *(b.created_ms, b.expires_ms, encode(b.checked_in).decode() if b.checked_in else None),
-                *(at.partition, at.offset),
+                *(at.partition, at.offset, b.hold_ms, b.paid),
             )
             for b, at in net.new_bookings
         ]
@@ -97,6 +100,11 @@ class RebuiltShow:
 
 async def read_show(database: Any, show: RebuiltShow, end: int) -> None:
     """Reads further decisions of the show, up to `end` (exclusive). Raises CannotStart when the first are missing."""
+    if show.next_offset == 0:
+        carried = await carried_to(database, show.partition, show.show_id)
+        for record in carried.records:
+            show.take(record)
+        show.next_offset = carried.next_offset
     async for change in changes_of(database, show.partition, show.show_id, show.next_offset, end):
         show.take(change)
     show.next_offset = end

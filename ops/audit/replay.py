@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from ops.audit.findings import Findings, WrongRules
+from ops.audit.pruned import NOTHING_PRUNED
 from runtime.log import Log, Record, WrongLog
-from schemas.commands import Command, OpenShow
+from schemas.commands import ChangeSeats, Command, ExtendHold, HoldSeats, OpenShow, SwapSeats
 from schemas.events import RULES, Decision, Reason
 from schemas.ids import Position
-from schemas.layout import Seating, decode_layout
+from schemas.layout import decode_layout
+from schemas.seating import Seating
 from schemas.wire import COMMANDS_TOPIC, decode_command, decode_decision
 from seat_workers.command_ids import ID_LIFETIME_MS, FirstDecision
 from seat_workers.show import step
 from seat_workers.show_state import Show
 
 _PAGE = 1_000
+_MAX_HOLD_MS_OF_RULES_1 = 3_600_000
 
 _DECISIONS = """
     SELECT log_offset, at_ms, command, answer, rules FROM decisions
@@ -46,6 +49,9 @@ class Replay:
         """Shows that the log opened, with their ended bookings."""
         self.decided_at: dict[UUID, int] = {}
         """For each booking, the offset of its last decision."""
+        self.load_show: Callable[[int], Awaitable[None]] | None = None
+        """Adds a show that is not in `shows`, if a checkpoint has it."""
+        self.pruned = NOTHING_PRUNED
         self._database = database
         self._findings = findings
         self._seatings: dict[str, Seating | None] = {}
@@ -53,7 +59,8 @@ class Replay:
     async def decide_all(self, log: Log, bounds: tuple[int, int], next_offset: int) -> None:
         """Replays all commands before `next_offset`. `bounds`: first and next offset of the log of this partition.
 
-        Raises WrongLog when neither log nor `decisions` have a command, WrongRules for a decision by other rules.
+        Raises WrongLog when neither log nor `decisions` have a command, WrongRules for a decision by rules of a later
+        release. Those of earlier rules are decided again by these, to the very same decisions.
         """
         begin, end = bounds
         if next_offset > end:
@@ -92,18 +99,18 @@ class Replay:
         )
         if missing < stop:
             raise WrongLog(
-                f"{self.partition}-{missing} is neither in the log, which begins later, nor in `decisions`: a replay"
-                " from here is impossible. Only a checkpoint written after it can be the start of one"
+                f"{self.partition}-{missing} is neither in the log, which begins later, nor in `decisions`, and no"
+                " `aisle prune` has dropped it: a replay from here is impossible. Only a checkpoint written after it"
+                " can be the start of one"
             )
         self._findings.beyond_log += len(records)
         return records
 
     async def _compare(self, record: Record, row: Any, firsts: dict[UUID, tuple[int, int]]) -> None:
-        if row["rules"] != RULES:
+        if row["rules"] > RULES:
             raise WrongRules(
-                f"{self.partition}-{record.offset} was decided by rules {row['rules']}, this release has rules {RULES}."
-                " Run `aisle verify --checkpoint` of the release that has those, with the seat workers of this one"
-                " not started yet; this one goes on from that checkpoint"
+                f"{self.partition}-{record.offset} was decided by rules {row['rules']} of a later release, this one has"
+                f" rules {RULES}: run `aisle verify` of that release"
             )
         self._findings.commands += 1
         now_ms = self.last_ms = max(record.at_ms, self.last_ms)
@@ -111,8 +118,10 @@ class Replay:
             self._differ(record.offset, f"was decided at {row['at_ms']} ms, log time is {now_ms}")
         if row["command"] != record.body:
             self._differ(record.offset, "is stored with another command than the log has")
-        command = _command(record.body)
         decision = self._stored(record.offset, row["answer"])
+        command = _command(record.body)
+        if command is not None and not _known_to(row["rules"], command):
+            command = None
         again = await self._decide(record.offset, command, decision or Decision(), now_ms)
         if decision is not None and _comparable(again) != _comparable(decision):
             self._differ(
@@ -126,8 +135,9 @@ class Replay:
         if again.events and show is not None:
             show.version = record.offset
         for event in again.events:
-            if (booking := getattr(event, "booking", None)) is not None:
-                self.decided_at[booking.booking_id] = record.offset
+            for name in ("booking", "other"):
+                if (booking := getattr(event, name, None)) is not None:
+                    self.decided_at[booking.booking_id] = record.offset
 
     def _stored(self, offset: int, answer: bytes) -> Decision | None:
         try:
@@ -144,6 +154,8 @@ class Replay:
         if stored.reason is Reason.INTERNAL_ERROR:
             self._findings.failed += 1
             return stored
+        if command.show_id not in self.shows and self.load_show is not None:
+            await self.load_show(command.show_id)
         show = self.shows.get(command.show_id)
         if show is not None:
             return step(show, command, now_ms)
@@ -163,10 +175,13 @@ class Replay:
             row = await self._database.fetchrow(_FIRST_AT, at.partition, at.offset)
         else:
             row = await self._database.fetchrow(_FIRST_OF_ID, command.command_id)
-            if row is not None and row["at_ms"] > now_ms + ID_LIFETIME_MS:
-                return (
-                    stored  # the id was reused since, and the position of its first use is not known any more
-                )
+            # The id was used again since: the position of its first use is not known any more.
+            reused = row is not None and row["at_ms"] > now_ms + ID_LIFETIME_MS
+            if reused:
+                return stored
+        if row is None and self.pruned.may_have_been(stored.repeats, now_ms - ID_LIFETIME_MS):
+            self._findings.repeats_of_pruned += 1
+            return stored
         if row is None:
             return Decision(Reason.NOT_FOUND)
         position = Position(row["partition"], row["log_offset"])
@@ -194,7 +209,9 @@ class Replay:
         for command_id, (offset, at_ms) in firsts.items():
             row = used.get(command_id)
             here = row is not None and (row["partition"], row["log_offset"]) == (self.partition, offset)
-            outlived = row is not None and row["at_ms"] > at_ms + ID_LIFETIME_MS
+            outlived = (
+                at_ms < self.pruned.ids_before_ms if row is None else row["at_ms"] > at_ms + ID_LIFETIME_MS
+            )
             if not here and not outlived:
                 self._differ(offset, f"is not the position stored for its command id {command_id}")
 
@@ -208,6 +225,15 @@ def _command(body: bytes) -> Command | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return command
+
+
+def _known_to(rules: int, command: Command) -> bool:
+    """Whether seat workers with these rules could decode the command. To others it was, and stays, `malformed`."""
+    if rules >= 2:
+        return True
+    return not isinstance(command, ExtendHold | ChangeSeats | SwapSeats) and (
+        not isinstance(command, HoldSeats) or command.hold_ms <= _MAX_HOLD_MS_OF_RULES_1
+    )
 
 
 def _comparable(decision: Decision) -> Decision:

@@ -16,7 +16,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,14 +51,16 @@ class KafkaNode:
         node_id: int = 1,
         voters: Sequence[Ports] | None = None,
         cluster_id: str | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         """`voters`: the ports of all nodes, the first being those of node 1. `cluster_id`: common
-        to all nodes of a cluster; generated for a single node."""
+        to all nodes of a cluster; generated for a single node. `settings`: of the broker, beside those here."""
         self.folder = folder
         self.ports = ports
         self.node_id = node_id
         self.voters = [ports] if voters is None else list(voters)
         self.cluster_id = cluster_id or _new_cluster_id()
+        self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -163,7 +165,7 @@ class KafkaNode:
             "num.io.threads": 2,
             "log.cleaner.dedupe.buffer.size": 4 * 2**20,
         }
-        return "".join(f"{name}={value}\n" for name, value in settings.items())
+        return "".join(f"{name}={value}\n" for name, value in (settings | self._settings).items())
 
     def _format(self, jars: Path) -> None:
         options = ["format", "--cluster-id", self.cluster_id, "--config", "server.properties"]

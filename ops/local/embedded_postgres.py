@@ -33,6 +33,8 @@ _SETTINGS = {
     "synchronous_commit": "on",
     # One call for the whole disk instead of one for each file: recovery in 0.3 s instead of 4.
     "recovery_init_sync_method": "syncfs",
+    # Ready means recovered: a server stopped in the middle of a point-in-time recovery would go on past that point.
+    "hot_standby": "off",
     # Short statements on few cores: compilation or parallel workers cost more than they save.
     "jit": "off",
     "max_parallel_workers_per_gather": "0",

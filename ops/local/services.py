@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import structlog
 
 from ops.local.embedded import EmbeddedServer
+from ops.local.lineage import Lineage, Spawn
 from ops.local.supervisor import Program
 
 _log = structlog.get_logger()
@@ -17,28 +18,29 @@ _log = structlog.get_logger()
 _ONLY_FOR_THE_START = ("AISLE_ADMIN_PASSWORD", "AISLE_STAFF_PASSWORD")
 
 
-def services(gateways: int, workers: int) -> list[str]:
-    """Returns the names of the services of an instance."""
-    numbered = (("gateway", gateways), ("seat-worker", workers))
-    return ["notifier", *(f"{kind}-{n}" for kind, count in numbered for n in range(1, count + 1))]
+def gateway(environment: Mapping[str, str], number: int, listen_fd: int) -> Program:
+    """Returns a gateway; all share the listening socket `listen_fd`."""
+    spawn = _spawn(f"gateway-{number}", "gateway", {**environment, "AISLE_LISTEN_FD": str(listen_fd)})
+    return Program(name=f"gateway-{number}", start=lambda: spawn({}, (listen_fd,)), stop_s=25)
 
 
-def gateways(environment: Mapping[str, str], count: int, listen_fd: int) -> list[Program]:
-    """Returns gateways that share the listening socket `listen_fd`."""
-    return [
-        _service(f"gateway-{n}", "gateway", environment, stop_s=25, listen_fd=listen_fd)
-        for n in range(1, count + 1)
-    ]
-
-
-def seat_workers(environment: Mapping[str, str], count: int) -> list[Program]:
-    """Returns seat workers; the log assigns partitions to them."""
-    return [_service(f"seat-worker-{n}", "seat_workers", environment, stop_s=15) for n in range(1, count + 1)]
+def seat_worker(environment: Mapping[str, str], number: int) -> Program:
+    """Returns a seat worker; the log assigns partitions to it, and its successor takes exactly these."""
+    name = f"seat-worker-{number}"
+    lineage = Lineage(_spawn(name, "seat_workers", environment))
+    return Program(
+        name=name,
+        start=lineage.start,
+        start_successor=lineage.start_successor,
+        hand_over=lineage.hand_over,
+        stop_s=15,
+    )
 
 
 def notifier(environment: Mapping[str, str]) -> Program:
     """Returns the notifier, which runs at idle priority."""
-    return _service("notifier", "notifier", environment, stop_s=25, idle_priority=True)
+    spawn = _spawn("notifier", "notifier", environment, idle_priority=True)
+    return Program(name="notifier", start=lambda: spawn({}, ()), stop_s=25)
 
 
 def server_program(server: EmbeddedServer) -> Program:
@@ -57,35 +59,25 @@ def server_program(server: EmbeddedServer) -> Program:
     )
 
 
-def _service(
-    name: str,
-    module: str,
-    environment: Mapping[str, str],
-    *,
-    stop_s: float,
-    listen_fd: int | None = None,
-    idle_priority: bool = False,
-) -> Program:
+def _spawn(name: str, module: str, environment: Mapping[str, str], *, idle_priority: bool = False) -> Spawn:
     own = {key: value for key, value in environment.items() if key not in _ONLY_FOR_THE_START}
     own |= {"AISLE_PROCESS": name, "AISLE_SUPERVISED": str(os.getpid())}
     # Files in the current folder must not be imported as modules.
     own["PYTHONSAFEPATH"] = "1"
-    if listen_fd is not None:
-        own["AISLE_LISTEN_FD"] = str(listen_fd)
 
-    def start() -> subprocess.Popen[bytes]:
+    def spawn(more: Mapping[str, str], inherited: tuple[int, ...]) -> subprocess.Popen[bytes]:
         child = subprocess.Popen(
             [sys.executable, "-m", module],
-            env=own,
+            env={**own, **more},
             stdin=subprocess.DEVNULL,
-            pass_fds=() if listen_fd is None else (listen_fd,),
+            pass_fds=inherited,
             process_group=0,  # Ctrl-C is for the supervisor, which stops its children in order
         )
         if idle_priority:
             _set_idle_priority(child.pid)
         return child
 
-    return Program(name=name, start=start, stop_s=stop_s)
+    return spawn
 
 
 def _set_idle_priority(pid: int) -> None:

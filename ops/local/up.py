@@ -7,24 +7,29 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from ops.backup.catalogue import recover_catalogue_of
+from ops.local.control_server import ControlServer
 from ops.local.credentials import Logins, staff_logins
 from ops.local.embedded import EmbeddedServer
 from ops.local.embedded_postgres import EmbeddedPostgres
 from ops.local.embedded_redis import EmbeddedRedis
+from ops.local.fleet import Fleet
 from ops.local.home import lock_home
 from ops.local.keys import jwt_keys
 from ops.local.listening import listen
+from ops.local.notices import Notices
+from ops.local.operations import Operations
 from ops.local.orphans import end_orphans
+from ops.local.pruning import prune_daily
 from ops.local.readiness import wait_until_ready
-from ops.local.services import gateways, notifier, seat_workers, server_program, services
-from ops.local.supervisor import Program, Supervisor
+from ops.local.services import server_program
+from ops.local.supervisor import Supervisor
 from ops.local.welcome import welcome
 from ops.logs import bound_log
 from ops.migrations import migrate
@@ -57,8 +62,9 @@ async def _run(settings: Settings) -> None:
     began = time.monotonic()
     run_folder = settings.home / "run"
     run_folder.mkdir(mode=0o700, exist_ok=True)
-    supervisor = Supervisor(run_folder)
-    instance = _Instance(settings, supervisor, run_folder)
+    notices = Notices()
+    supervisor = Supervisor(run_folder, notices)
+    instance = _Instance(settings, supervisor, run_folder, notices)
     stop = asyncio.create_task(_wait_for_signal(supervisor))
     start = asyncio.create_task(instance.start())
     try:
@@ -67,8 +73,10 @@ async def _run(settings: Settings) -> None:
         if supervisor.failure.done():
             supervisor.failure.result()
         if start.done():
+            started = start.result()
             supervisor.settled()
-            welcome(settings, *start.result(), time.monotonic() - began)
+            await instance.take_commands()
+            welcome(settings, *started, time.monotonic() - began)
         await stop
         _log.info("stopping")
     finally:
@@ -100,14 +108,20 @@ async def _wait_for_signal(supervisor: Supervisor) -> None:
 class _Instance:
     """The running parts, from the start of the first to the end of the last."""
 
-    def __init__(self, settings: Settings, supervisor: Supervisor, run_folder: Path) -> None:
+    def __init__(
+        self, settings: Settings, supervisor: Supervisor, run_folder: Path, notices: Notices
+    ) -> None:
         self._settings = settings
         self._supervisor = supervisor
         self._run_folder = run_folder
+        self._notices = notices
         self._listener: socket.socket | None = None
         self._metrics = AsyncExitStack()
-        self._groups: list[list[str]] = []
-        """Started programs. Groups stop in reverse order, the programs of a group together."""
+        self._control = AsyncExitStack()
+        self._servers: list[str] = []
+        """Started servers, which stop in reverse order."""
+        self._fleet: Fleet | None = None
+        self._pruning: asyncio.Task[None] | None = None
 
     async def start(self) -> tuple[SampleData, Logins]:
         """Starts all parts; returns the sample data and logins once bookings can be made."""
@@ -118,6 +132,7 @@ class _Instance:
         redis_url = settings.redis_url or await self._serve(EmbeddedRedis(settings.home))
         await migrate(database_url)
         async with bound_log(settings, database_url, create=True) as log:
+            await recover_catalogue_of(database_url, log)
             sample_data = await load(database_url, log, settings=settings)
         logins = staff_logins(settings, sample_data)
         environment = {
@@ -126,26 +141,43 @@ class _Instance:
             "AISLE_DATABASE_URL": database_url,
             "AISLE_REDIS_URL": redis_url,
             "AISLE_JWT_KEYS": settings.jwt_keys or jwt_keys(settings.home),
+            "NOTIFY_SOCKET": self._notices.address,
         }
-        self._keep([notifier(environment)])
-        self._keep(seat_workers(environment, settings.workers))
-        self._keep(gateways(environment, settings.gateways, listener.fileno()))
+        self._fleet = Fleet(self._supervisor, environment, listener.fileno())
+        self._fleet.start(workers=settings.workers, gateways=settings.gateways)
         await wait_until_ready(listener)
+        if settings.keep is not None:
+            self._pruning = asyncio.create_task(prune_daily(environment), name="daily prune")
         return sample_data, logins
+
+    async def take_commands(self) -> None:
+        """Takes the commands of `aisle scale`, `restart` and `ps` from now on."""
+        assert self._fleet is not None
+        server = ControlServer(Operations(self._settings, self._supervisor, self._fleet).carry_out)
+        await self._control.enter_async_context(server.serving(self._run_folder))
 
     async def stop(self) -> None:
         """Stops the started parts: gateways first, the database last."""
+        await self._control.aclose()
+        if self._pruning is not None:
+            self._pruning.cancel()
+            await asyncio.gather(self._pruning, return_exceptions=True)
         await self._metrics.aclose()
         if self._listener is not None:
             self._listener.close()
-        for group in reversed(self._groups):
-            await self._supervisor.stop(group)
+        if self._fleet is not None:
+            await self._fleet.stop()
+        for server in reversed(self._servers):
+            await self._supervisor.stop([server])
+        self._notices.close()
 
     async def _serve_metrics(self) -> None:
         """Serves the metrics of all services on AISLE_METRICS_PORT."""
-        settings = self._settings
-        names = services(settings.gateways, settings.workers)
-        await self._metrics.enter_async_context(serve_child_metrics(settings, os.getpid(), names))
+
+        def names() -> list[str]:
+            return [] if self._fleet is None else self._fleet.names()
+
+        await self._metrics.enter_async_context(serve_child_metrics(self._settings, os.getpid(), names))
 
     def _end_orphans_and_listen(self) -> socket.socket:
         """Ends orphaned processes of an earlier supervisor and binds the port."""
@@ -155,16 +187,13 @@ class _Instance:
         self._listener = listen(self._settings.host, self._settings.port, retry_for_s=retry_for_s)
         return self._listener
 
-    def _keep(self, programs: Sequence[Program]) -> None:
-        self._groups.append([program.name for program in programs])
-        for program in programs:
-            self._supervisor.keep(program)
-
     async def _serve(self, server: EmbeddedServer) -> str:
         # Preparation may create a database and runs in another thread; the child is started from this one, because
         # it receives its stop signal when the thread that started it ends.
         await asyncio.to_thread(server.prepare)
-        self._keep([server_program(server)])
+        program = server_program(server)
+        self._servers.append(program.name)
+        self._supervisor.keep(program)
         deadline = time.monotonic() + _SERVER_READY_S
         while not await asyncio.to_thread(server.is_ready):
             if time.monotonic() > deadline:

@@ -40,7 +40,7 @@ def welcome(settings: Settings, sample_data: SampleData, logins: Logins, took_s:
         print(booking_command(site, sample_data.show_id, sample_data.seats))
     if not sample_data.sample_data:
         console.print(
-            "\nThis house has no sample data; docs/first-house.md says how to add movies and shows."
+            "\nThis instance has no sample data; docs/empty-instance.md says how to add movies and shows."
         )
     console.print("\nCtrl-C stops everything; what was booked stays.\n")
     sys.stdout.flush()

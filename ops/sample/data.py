@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.catalogue.carried_shows import with_catalogue
 from gateway.catalogue.new_shows import NewShow, insert_show, unopened
 from ops.first_start import DEMO_USER, first_start, lock
 from ops.sample.layouts import cinema
@@ -83,6 +84,8 @@ async def load(database_url: str, log: Log, *, settings: Settings) -> SampleData
                 await _load_movies(connection)
                 await _load_shows(connection, settings, partitions)
         opening = await unopened(connection, 0, 100_000)
+        if log.outlives_database:
+            opening = [await with_catalogue(connection, placed) for placed in opening]
         await appender.append_many([(placed.partition, encode(placed.command)) for placed in opening])
         active = await connection.fetch(_ACTIVE_SQL, _FIRST_USERS)
         users = frozenset(row["username"] for row in active)
@@ -151,7 +154,7 @@ def side_by_side(layout: Layout, claimed: frozenset[int], wanted: int) -> tuple[
                 seats = range(start, start + wanted)
                 no_aisle = not any(start < after < start + wanted for after in row.aisles_after)
                 if no_aisle and claimed.isdisjoint(first + seat for seat in seats):
-                    labels = row.labels()
+                    labels = row.labels(layout.pattern_of(section))
                     return tuple(labels[seat] for seat in seats)
             first += len(row)
     return None

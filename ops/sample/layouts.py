@@ -1,8 +1,15 @@
-"""The screens of the sample data: a numbered hall, a cinema with rows and aisles, a theatre with sections."""
+"""The screens of the sample data: a numbered hall, and a cinema; the theatre is in theatre.py."""
 
 from __future__ import annotations
 
-from schemas.layout import Layout, Money, Row, Section, numbered
+from ops.sample.arcs import arc
+from schemas.layout import Layout, Money, Row, Section, Stage, numbered
+
+_CENTRE_Y = -38.0
+"""Centre of the arcs of the cinema's rows, far behind the screen: a gentle curve."""
+_ROW_GAP = 1.3
+_LETTERS = "ABCDEFGHJKLM"
+"""Names of rows from the screen on: without I, which looks like 1."""
 
 
 def hall(currency: str) -> Layout:
@@ -11,30 +18,28 @@ def hall(currency: str) -> Layout:
 
 
 def cinema(currency: str) -> Layout:
-    """Returns 220 seats in twelve rows with two aisles; the back rows are the premium section."""
+    """Returns 220 seats in twelve gently curved rows with two aisles; the back rows are the premium section.
+
+    The last row has a place for a wheelchair user at either end, with a companion's seat beside it.
+    """
     return Layout(
         (
-            Section("Premium", Money(1450, currency), tuple(Row(name, 20, (5, 15)) for name in "JKHLM")),
+            Section("Premium", Money(1450, currency), tuple(_row(name, 20, 5) for name in "JKHLM")),
             Section(
                 "Standard",
                 Money(1150, currency),
-                (*(Row(name, 18, (4, 14)) for name in "GFED"), *(Row(name, 16, (4, 12)) for name in "CBA")),
+                (*(_row(name, 18, 4) for name in "GFED"), *(_row(name, 16, 4) for name in "CBA")),
             ),
-        )
+        ),
+        stage=Stage(x=-9, y=0, width=18, height=0.6, label="Screen"),
+        accessible=("M1", "M20"),
+        companions=("M2", "M19"),
     )
 
 
-def theatre(currency: str) -> Layout:
-    """Returns 2,000 seats: 1,000 in the stalls, 600 in the circle, 400 in the balcony."""
-    letters = "ABCDEFGHJKLMNOPQRSTUVWXYZ"  # without I, which looks like 1
-    return Layout(
-        (
-            Section("Stalls", Money(4500, currency), _rows(letters[:25])),
-            Section("Circle", Money(3500, currency), _rows([f"C{letter}" for letter in letters[:15]])),
-            Section("Balcony", Money(2200, currency), _rows([f"B{letter}" for letter in letters[:10]])),
-        )
-    )
-
-
-def _rows(names: str | list[str]) -> tuple[Row, ...]:
-    return tuple(Row(name, 40, (10, 30)) for name in names)
+def _row(name: str, seats: int, side: int) -> Row:
+    """A row with aisles that leave `side` seats at either end."""
+    number = _LETTERS.index(name)
+    behind_gangway = 0.8 if number >= _LETTERS.index("H") else 0.0
+    radius = -_CENTRE_Y + 4.5 + _ROW_GAP * number + behind_gangway
+    return arc(name, seats, (side, seats - side), centre_y=_CENTRE_Y, radius=radius)

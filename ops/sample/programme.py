@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from ops.sample.layouts import cinema, hall, theatre
+from ops.sample.layouts import cinema, hall
+from ops.sample.theatre import theatre
 from schemas.layout import Layout
 
 DAYS = 7

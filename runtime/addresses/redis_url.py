@@ -1,6 +1,7 @@
-"""AISLE_REDIS_URL: a form whose every part redis-py takes. Pure but for files named.
+"""AISLE_REDIS_URL: a normal form for redis-py. Pure, except for checks of named files.
 
-redis-py passes over a database that is not a number, and lets options replace the limits of our connections.
+redis-py ignores a database that is not a number, and options can replace the limits of our connections; so only
+options with a known effect are accepted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _CHOICES = {"ssl_cert_reqs": ("none", "optional", "required"), "ssl_check_hostna
 
 
 def read_redis_url(text: str) -> str:
-    """The normal form. Raises ValueError, which shows no part of the URL."""
+    """Returns the normal form. Raises ValueError without any part of the URL in its message."""
     url = split_url(text)
     if "sentinel" in url.scheme:
         raise ValueError(

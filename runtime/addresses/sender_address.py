@@ -37,7 +37,7 @@ def split_sender(text: str) -> tuple[str, str]:
 
 
 def read_sender(text: str) -> str:
-    """The normal form, which `split_sender` takes apart into the same. Raises ValueError."""
+    """Returns the normal form, which `split_sender` splits into the same parts. Raises ValueError."""
     name, address = split_sender(text)
     if not name:
         return address

@@ -81,6 +81,11 @@ def read_public_url(text: str) -> str:
     return _web_address(text, "https://tickets.example", allow_slash=True)
 
 
+def read_collector_url(text: str) -> str:
+    """Returns the normal form of the address of a collector of traces. Raises ValueError."""
+    return _web_address(text, "http://127.0.0.1:4318", allow_slash=True)
+
+
 def _web_address(text: str, example: str, *, allow_slash: bool) -> str:
     if any(character.isspace() or not character.isprintable() for character in text):
         raise ValueError(f"an address such as {example} is wanted, without blanks")

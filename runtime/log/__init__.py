@@ -99,6 +99,10 @@ class Member(Protocol):
 class Reader(Protocol):
     """Reads one topic as a member of a group."""
 
+    async def prepare(self) -> None:
+        """Connects without joining the group, so that the first poll is quick. Failures are left to that poll."""
+        ...
+
     async def poll(self, *, max_records: int, wait_s: float) -> dict[int, list[Record]]:
         """Returns new records of the assigned partitions, at most `max_records` of each; waits up to `wait_s` for
         the first. `Member.assigned` and `Member.revoked` are called from inside `poll` and `close` only.
@@ -112,13 +116,25 @@ class Reader(Protocol):
         """Continues this partition at `offset` in the next poll."""
         ...
 
-    async def close(self) -> None:
-        """Revokes all partitions (`Member.revoked` is called) and leaves the group."""
+    @property
+    def in_group(self) -> bool:
+        """Whether the group has given this member its share of the partitions, which may be none."""
+        ...
+
+    async def close(self, *, leave: bool = True) -> None:
+        """Revokes all partitions (`Member.revoked` is called) and leaves the group.
+
+        With `leave=False` a member with an instance name stays in its group: its successor of the same name takes
+        exactly its partitions, and the other members notice nothing.
+        """
         ...
 
 
 class Log(Protocol):
     """A connection to one log with its topics. Close appenders and readers before it."""
+
+    outlives_database: bool
+    """Whether the log stays as it is when the database is restored from a backup, being stored elsewhere."""
 
     async def identity(self) -> LogIdentity:
         """Returns the identity of the log. Raises WrongLog when its topics are missing or have wrong settings."""
@@ -127,6 +143,13 @@ class Log(Protocol):
     async def create(self, partitions: int) -> None:
         """Creates missing topics. Raises WrongLog when they exist with other settings. `partitions` is used at creation
         only: another number of an existing topic is accepted."""
+        ...
+
+    async def add_partitions(self, total: int) -> None:
+        """Adds partitions until each topic has `total`; those of commands last, so that their events have a place.
+
+        Members are assigned the new partitions, and appenders find them, within seconds. Safe to repeat.
+        """
         ...
 
     async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:

@@ -24,6 +24,8 @@ class MemoryLog:
     LogUnavailable, as when a connection breaks before the response.
     """
 
+    outlives_database = True
+
     def __init__(self, clock: Callable[[], int]) -> None:
         self.outage: LogUnavailable | None = None
         self.responses_lost = False
@@ -41,6 +43,15 @@ class MemoryLog:
     async def create(self, partitions: int) -> None:
         for topic in (COMMANDS_TOPIC, EVENTS_TOPIC):
             self._topics.setdefault(topic, [[] for _ in range(partitions)])
+
+    async def add_partitions(self, total: int) -> None:
+        for topic in (EVENTS_TOPIC, COMMANDS_TOPIC):
+            held = self._of(topic)
+            held += [[] for _ in range(total - len(held))]
+            for (name, _), group in self._groups.items():
+                if name == topic:
+                    group.changed()
+        self.wake()
 
     async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
         return {number: (0, len(records)) for number, records in enumerate(self._of(topic))}
@@ -169,6 +180,9 @@ class MemoryReader:
         self.joined = 0
         """The latest generation for which this member has released its partitions."""
 
+    async def prepare(self) -> None:
+        """Does nothing: there is nothing to connect to."""
+
     async def poll(self, *, max_records: int, wait_s: float) -> dict[int, list[Record]]:
         if self._log.outage is not None:
             raise self._log.outage
@@ -187,7 +201,11 @@ class MemoryReader:
         if partition in self._positions:
             self._positions[partition] = offset
 
-    async def close(self) -> None:
+    @property
+    def in_group(self) -> bool:
+        return 0 < self._settled == self._group.generation
+
+    async def close(self, *, leave: bool = True) -> None:
         await self._release()
         self.vanish()
 

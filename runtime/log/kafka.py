@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition, errors
@@ -16,9 +17,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from runtime.log import LogIdentity, LogUnavailable, Member, Record, WrongLog
 from runtime.log.kafka_appender import KafkaAppender
-from runtime.log.kafka_private import partitions_of
+from runtime.log.kafka_private import bootstrap_again, partitions_of, request_partitions
 from runtime.log.kafka_reader import LONG_SESSION_MS, SESSION_MS, KafkaReader
-from runtime.log.kafka_topics import Cluster, administer, check, create, describe
+from runtime.log.kafka_topics import Cluster, add_partitions, administer, check, create, describe
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 
 LOOK_UP_S = 10.0
@@ -31,6 +32,8 @@ T = TypeVar("T")
 class KafkaLog:
     """The log in one cluster. `bootstrap`: `host:port,…`; `prefix`: before the names of topics and groups;
     `instance`: see KafkaReader."""
+
+    outlives_database = True
 
     def __init__(self, bootstrap: str, *, prefix: str = "", instance: str | None = None) -> None:
         self._bootstrap = bootstrap
@@ -49,10 +52,15 @@ class KafkaLog:
         await self._administered(lambda admin: create(admin, self._topics, partitions))
         await self._administered(self._checked)
 
+    async def add_partitions(self, total: int) -> None:
+        for topic in (EVENTS_TOPIC, COMMANDS_TOPIC):
+            add = partial(add_partitions, topic=self._prefix + topic, total=total)
+            await self._administered(add)
+
     async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
         async with self._one_at_a_time:
             try:
-                return await asyncio.wait_for(self._bounds(self._prefix + topic), LOOK_UP_S)
+                return await asyncio.wait_for(self._bounds_now(self._prefix + topic), LOOK_UP_S)
             except (errors.KafkaError, OSError, TimeoutError) as error:
                 raise await self._failed(error) from error
 
@@ -113,6 +121,7 @@ class KafkaLog:
                 fetch_max_wait_ms=50,
                 request_timeout_ms=5_000,
             )
+            bootstrap_again(consumer)
             try:
                 await consumer.start()
             except BaseException:
@@ -120,6 +129,11 @@ class KafkaLog:
                 raise
             self._consumer = consumer
         return self._consumer
+
+    async def _bounds_now(self, topic: str) -> dict[int, tuple[int, int]]:
+        """Returns the bounds of all partitions that the topic has now."""
+        await request_partitions(await self._connected(), topic)
+        return await self._bounds(topic)
 
     async def _bounds(self, topic: str) -> dict[int, tuple[int, int]]:
         consumer = await self._connected()
@@ -130,7 +144,10 @@ class KafkaLog:
         return {one.partition: (first[one], end[one]) for one in partitions}
 
     async def _read(self, partition: TopicPartition, start: int, limit: int) -> list[Record]:
-        first, end = (await self._bounds(partition.topic)).get(partition.partition, (0, 0))
+        bounds = await self._bounds(partition.topic)
+        if partition.partition not in bounds:  # it may have been added since
+            bounds = await self._bounds_now(partition.topic)
+        first, end = bounds.get(partition.partition, (0, 0))
         if not first <= start <= end:
             where = f"{partition.topic}-{partition.partition}"
             raise WrongLog(f"offset {start} is outside of {where}, which has {first} to {end}")

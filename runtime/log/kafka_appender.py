@@ -17,8 +17,9 @@ from typing import Any, Protocol
 import structlog
 from aiokafka import AIOKafkaProducer, errors
 
+from runtime.backends import Backend
 from runtime.log import MAX_BODY_BYTES, LogUnavailable, Record, WrongLog
-from runtime.log.kafka_private import fail_unsent
+from runtime.log.kafka_private import bootstrap_again, fail_unsent, request_partitions
 
 BATCH_BYTES = 512 * 1024
 MAX_PENDING_RECORDS = 20_000
@@ -29,6 +30,8 @@ GIVE_UP_S = 12.0
 PAUSE_S = 0.2
 """After a failed attempt to connect, appends are rejected for this time."""
 SCAN_RECORDS = 5_000
+NEW_PARTITION_TRIES, NEW_PARTITION_PAUSE_S = 5, 0.1
+"""Attempts to learn of an added partition from the nodes of Kafka, which do not all know it at once."""
 
 CERTAINLY_REFUSED = (
     errors.MessageSizeTooLargeError,
@@ -53,7 +56,7 @@ class Read(Protocol):
     def __call__(self, topic: str, partition: int, start: int, limit: int) -> Awaitable[list[Record]]: ...
 
 
-class _Many:
+class _MultiAppend:
     """The result of one append_many, complete when its last partition has responded."""
 
     def __init__(self, count: int, future: asyncio.Future[list[int]]) -> None:
@@ -62,12 +65,12 @@ class _Many:
         self.future = future
 
 
-Waiter = tuple[bytes, "asyncio.Future[int] | _Many", int]
-"""A body, the future of its offset, and its index in the call."""
+Waiter = tuple[bytes, "asyncio.Future[int] | _MultiAppend", int]
+"""A record: its body, the future of its offset, and its index in the call of `append_many`."""
 
 
 class _Lane:
-    """One partition: waiting records and records in flight."""
+    """Queue of one partition: waiting records, and the batch in flight."""
 
     def __init__(self, partition: int, end: int) -> None:
         self.partition = partition
@@ -90,16 +93,17 @@ class KafkaAppender:
         self._lanes: dict[int, _Lane] = {}
         self._ready: dict[_Lane, None] = {}
         """Lanes that may send: with waiting records and none in flight."""
-        self._doubtful: list[tuple[_Lane, list[Waiter]]] = []
+        self._unresolved: list[tuple[_Lane, list[Waiter]]] = []
         self._broken = False
         self._producer: AIOKafkaProducer | None = None
         self._retired: set[asyncio.Task[None]] = set()
         self._pause_until = 0.0
+        self._server = Backend("kafka", f"append_{topic.rpartition('.')[2]}")
         self._pending_records = 0
         self._pending_bytes = 0
         self._closed = False
         self._loop = asyncio.get_running_loop()
-        self._more: asyncio.Future[None] = self._loop.create_future()
+        self._wakeup: asyncio.Future[None] = self._loop.create_future()
         self._task = self._loop.create_task(self._run(), name=f"append to {topic}")
 
     def append(self, partition: int, body: bytes) -> asyncio.Future[int]:
@@ -117,7 +121,7 @@ class KafkaAppender:
             return []
         sizes = [len(body) for _, body in records]
         self._check(len(records), sum(sizes), max(sizes))
-        many = _Many(len(records), self._loop.create_future())
+        many = _MultiAppend(len(records), self._loop.create_future())
         for index, (partition, body) in enumerate(records):
             self._put(partition, (body, many, index))
         return await many.future
@@ -158,21 +162,21 @@ class KafkaAppender:
             self._wake()
 
     def _wake(self) -> None:
-        if not self._more.done():
-            self._more.set_result(None)
+        if not self._wakeup.done():
+            self._wakeup.set_result(None)
 
     async def _run(self) -> None:
         while True:
-            if self._doubtful:
-                await self._settle()
+            if self._unresolved:
+                await self._look_up_outcomes()
             elif self._ready:
                 if await self._connected():
                     await self._send_ready()
             elif self._closed and not any(lane.sent for lane in self._lanes.values()):
                 return
             else:
-                self._more = self._loop.create_future()
-                await self._more
+                self._wakeup = self._loop.create_future()
+                await self._wakeup
 
     async def _connected(self) -> bool:
         """Returns True with a connected producer. Without one, all waiting records are rejected."""
@@ -186,11 +190,13 @@ class KafkaAppender:
             request_timeout_ms=int(REQUEST_S * 1000),
             metadata_max_age_ms=60_000,
         )
+        bootstrap_again(producer)
         try:
             async with asyncio.timeout(REQUEST_S):
                 await producer.start()
                 bounds = await self._bounds(self._topic)
         except (errors.KafkaError, LogUnavailable, OSError, TimeoutError) as error:
+            self._server.failed()
             logger.warning("log_not_reachable", topic=self._name, error=repr(error))
             self._retire(producer)
             self._pause_until = time.monotonic() + PAUSE_S
@@ -200,6 +206,7 @@ class KafkaAppender:
             self._ready.clear()
             return False
         self._pause_until = 0.0
+        self._server.works()
         self._producer = producer
         for partition, (_, end) in bounds.items():
             lane = self._lanes.setdefault(partition, _Lane(partition, end))
@@ -211,13 +218,10 @@ class KafkaAppender:
         # A lane stays ready until its own batch is created, so that records that arrive meanwhile do not make it
         # ready twice.
         for lane in [*self._ready]:
-            exists = lane.confirmed >= 0 or await self._exists(lane)
+            refusal = None if lane.confirmed >= 0 else await self._look_for(lane)
             del self._ready[lane]
-            if not exists:
-                self._fail(
-                    self._take(lane, len(lane.waiting)),
-                    WrongLog(f"topic {self._name} has no partition {lane.partition}"),
-                )
+            if refusal is not None:
+                self._fail(self._take(lane, len(lane.waiting)), refusal)
                 continue
             batch = self._producer.create_batch()
             count = 0
@@ -226,7 +230,7 @@ class KafkaAppender:
                     break
                 count += 1
             sent = lane.sent = self._take(lane, count)
-            lane.deadline = self._loop.call_later(GIVE_UP_S, self._give_up, lane, sent)
+            lane.deadline = self._loop.call_later(GIVE_UP_S, self._time_out, lane, sent)
             try:
                 answer = await self._producer.send_batch(batch, self._name, partition=lane.partition)
             except Exception as error:
@@ -234,14 +238,25 @@ class KafkaAppender:
             else:
                 answer.add_done_callback(lambda done, lane=lane, sent=sent: self._answered(lane, sent, done))
 
-    async def _exists(self, lane: _Lane) -> bool:
-        """Returns True for a partition that was added after the producer connected."""
+    async def _look_for(self, lane: _Lane) -> LogUnavailable | WrongLog | None:
+        """Returns None for a partition that was added after the producer connected, else why it cannot be used."""
+        assert self._producer is not None
         try:
             _, end = (await self._bounds(self._topic)).get(lane.partition, (0, -1))
-        except LogUnavailable:
-            return False
-        lane.confirmed = end
-        return end >= 0
+            if end < 0:
+                return WrongLog(f"topic {self._name} has no partition {lane.partition}")
+            for _ in range(NEW_PARTITION_TRIES):
+                if lane.partition in await request_partitions(self._producer, self._name):
+                    lane.confirmed = end
+                    return None
+                await asyncio.sleep(NEW_PARTITION_PAUSE_S)
+        except LogUnavailable as error:
+            return error
+        except (errors.KafkaError, OSError) as error:
+            return LogUnavailable(f"Kafka at {self._bootstrap} does not answer: {error!r}")
+        return LogUnavailable(
+            f"Kafka does not know partition {lane.partition} of {self._name} everywhere yet"
+        )
 
     def _take(self, lane: _Lane, count: int) -> list[Waiter]:
         taken = [lane.waiting.popleft() for _ in range(count)]
@@ -257,7 +272,7 @@ class KafkaAppender:
             base = answer.result().offset
             self._free(lane)
             if base < 0:
-                self._doubtful.append((lane, sent))
+                self._unresolved.append((lane, sent))
                 self._wake()
                 return
             lane.confirmed = base + len(sent)
@@ -267,18 +282,19 @@ class KafkaAppender:
     def _answered_with(self, lane: _Lane, sent: list[Waiter], error: BaseException) -> None:
         if lane.sent is not sent:
             return  # its producer was replaced, and its outcome was looked up
+        self._server.failed()
         logger.warning("append_failed", topic=self._name, partition=lane.partition, error=repr(error))
         # The sequence numbers are ahead of the broker's: this producer cannot append to the partition again.
         self._broken = True
         self._free(lane)
         if isinstance(error, CERTAINLY_REFUSED):
             self._fail(sent, LogUnavailable(f"Kafka refused an append: {error!r}"))
-            self._doubtful.append((lane, []))
+            self._unresolved.append((lane, []))
         else:
-            self._doubtful.append((lane, sent))
+            self._unresolved.append((lane, sent))
         self._wake()
 
-    def _give_up(self, lane: _Lane, sent: list[Waiter]) -> None:
+    def _time_out(self, lane: _Lane, sent: list[Waiter]) -> None:
         self._answered_with(lane, sent, TimeoutError(f"no answer within {GIVE_UP_S:.0f} s"))
 
     def _free(self, lane: _Lane) -> None:
@@ -292,19 +308,19 @@ class KafkaAppender:
         elif self._closed:
             self._wake()
 
-    async def _settle(self) -> None:
+    async def _look_up_outcomes(self) -> None:
         """Looks up the outcome of batches in the log, after retiring a failed producer."""
         if self._broken:
             self._broken = False
             for lane in self._lanes.values():
                 if lane.sent:
-                    self._doubtful.append((lane, lane.sent))
+                    self._unresolved.append((lane, lane.sent))
                     self._free(lane)
             if self._producer is not None:
                 self._retire(self._producer)
                 self._producer = None
-        doubtful, self._doubtful = self._doubtful, []
-        for lane, sent in doubtful:
+        unresolved, self._unresolved = self._unresolved, []
+        for lane, sent in unresolved:
             if not sent:
                 continue
             try:
@@ -336,7 +352,7 @@ class KafkaAppender:
 
     def _fail(self, waiters: list[Waiter], error: LogUnavailable | WrongLog) -> None:
         for _, waiter, _ in waiters:
-            future = waiter.future if isinstance(waiter, _Many) else waiter
+            future = waiter.future if isinstance(waiter, _MultiAppend) else waiter
             if not future.done():
                 future.set_exception(error)
 
@@ -346,8 +362,8 @@ class KafkaAppender:
         task.add_done_callback(self._retired.discard)
 
 
-def _answer(waiter: asyncio.Future[int] | _Many, place: int, offset: int) -> None:
-    if isinstance(waiter, _Many):
+def _answer(waiter: asyncio.Future[int] | _MultiAppend, place: int, offset: int) -> None:
+    if isinstance(waiter, _MultiAppend):
         waiter.offsets[place] = offset
         waiter.missing -= 1
         if not waiter.missing and not waiter.future.done():

@@ -15,8 +15,15 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition, errors
 
+from runtime.backends import Backend
 from runtime.log import LogUnavailable, Member, Record, WrongLog
-from runtime.log.kafka_private import check_group_errors, leave_group_at_stop
+from runtime.log.kafka_assignor import sticky_assignor
+from runtime.log.kafka_private import (
+    bootstrap_again,
+    check_group_errors,
+    leave_group_at_stop,
+    watch_partitions,
+)
 
 SESSION_MS = 3_000
 """Session timeout: a member without heartbeats for this time is dead. Used where the brokers allow it."""
@@ -24,12 +31,16 @@ LEAST_SESSION_MS = 6_000
 """Shortest session timeout with the default of `group.min.session.timeout.ms`."""
 LONG_SESSION_MS = 15_000
 """Session timeout of members at low CPU priority."""
-HEARTBEAT_MS = 500
+HEARTBEAT_MS = 100
+"""Interval of heartbeats, by which members learn that partitions are to be reassigned; all wait for the last one."""
+LONG_HEARTBEAT_MS = 500
 REBALANCE_MS = 6_000
 """Timeout for a member to release its partitions; after it they are lost without notice."""
 FETCH_WAIT_MS = 50
 """Timeout of a fetch. It is short because a fetch blocks other partitions of the same broker."""
 FETCH_BYTES = 2**20
+PARTITIONS_EVERY_MS = 1_000
+"""Interval of looks for partitions that were added: the group then assigns them."""
 STOP_S = 5.0
 
 logger = structlog.get_logger()
@@ -101,6 +112,9 @@ class KafkaReader:
         self._consumer: AIOKafkaConsumer | None = None
         self._listener = _Listener()
         self._assigned: list[int] = []
+        self._server = Backend("kafka", f"read_{topic.rpartition('.')[2]}")
+        self._joined = False
+        """Whether the consumer has subscribed, and so joins its group."""
         self._settled = False
         """True when the assignment is known; during a rebalance aiokafka returns no records."""
         self._fetched: dict[int, deque[Record]] = {}
@@ -126,6 +140,7 @@ class KafkaReader:
         except errors.OffsetOutOfRangeError as error:
             raise WrongLog(f"offsets outside of the log: {error}") from None
         except errors.KafkaError as error:
+            self._server.failed()
             await self._leave_group()
             if isinstance(error, errors.InvalidSessionTimeoutError) and self._session_ms < LEAST_SESSION_MS:
                 logger.info("session_lengthened", refused_ms=self._session_ms, session_ms=LEAST_SESSION_MS)
@@ -137,13 +152,31 @@ class KafkaReader:
         if self._consumer is not None and partition in self._assigned:
             self._seek(self._consumer, partition, offset)
 
-    async def close(self) -> None:
-        if self._consumer is not None:
+    @property
+    def in_group(self) -> bool:
+        return self._settled
+
+    async def close(self, *, leave: bool = True) -> None:
+        if self._consumer is not None and (leave or self._instance is None):
             # A static member does not leave the group when it stops, and the group would wait for it.
             leave_group_at_stop(self._consumer)
         await self._leave_group()
 
+    async def prepare(self) -> None:
+        try:
+            await self._connected()
+        except (errors.KafkaError, OSError) as error:
+            logger.warning("consumer_not_prepared", topic=self._topic, error=repr(error))
+
     async def _started(self) -> AIOKafkaConsumer:
+        consumer = await self._connected()
+        if not self._joined:
+            self._joined = True
+            # After `start`: with a subscription it would wait for the assignment, which waits for the member.
+            consumer.subscribe([self._topic], listener=self._listener)
+        return consumer
+
+    async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is not None:
             return self._consumer
         consumer = AIOKafkaConsumer(
@@ -153,21 +186,22 @@ class KafkaReader:
             enable_auto_commit=False,
             auto_offset_reset="none",
             session_timeout_ms=self._session_ms,
-            heartbeat_interval_ms=HEARTBEAT_MS,
+            heartbeat_interval_ms=LONG_HEARTBEAT_MS if self._session_ms == LONG_SESSION_MS else HEARTBEAT_MS,
+            partition_assignment_strategy=(sticky_assignor(),),
             rebalance_timeout_ms=REBALANCE_MS,
             request_timeout_ms=REBALANCE_MS + 3_000,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             max_partition_fetch_bytes=FETCH_BYTES,
-            metadata_max_age_ms=60_000,
+            metadata_max_age_ms=PARTITIONS_EVERY_MS,
         )
+        bootstrap_again(consumer)
         try:
             await consumer.start()
         except BaseException:
             await consumer.stop()
             raise
-        self._consumer, self._listener, self._settled = consumer, _Listener(), False
-        # After `start`: with a subscription it would wait for the assignment, which waits for the member.
-        consumer.subscribe([self._topic], listener=self._listener)
+        self._server.works()
+        self._consumer, self._listener, self._settled, self._joined = consumer, _Listener(), False, False
         return consumer
 
     async def _notify_member(self, consumer: AIOKafkaConsumer) -> None:
@@ -183,6 +217,8 @@ class KafkaReader:
                 self._assigned = announcement.partitions
                 for partition, offset in offsets.items():
                     self._seek(consumer, partition, offset)
+            if announcement.given:
+                watch_partitions(consumer, self._topic)
             self._settled = announcement.given
             if queue and queue[0] is announcement:
                 queue.popleft()

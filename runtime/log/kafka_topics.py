@@ -1,19 +1,20 @@
 """Kafka's topics: created with the settings of a log, rejected when they have others.
 
-Retention by age or size, or compaction, would delete commands that were accepted; timestamps of producers would be
-clocks that the writers do not share.
+Retention by size or by a short age, or compaction, would delete commands that were accepted; timestamps of producers
+would be clocks that the writers do not share.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from aiokafka import errors
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from runtime.log import LogUnavailable, WrongLog
@@ -30,6 +31,8 @@ SETTINGS = {
     "retention.bytes": "-1",
     "max.message.bytes": str(MAX_BATCH_BYTES),
 }
+LEAST_RETENTION_MS = 30 * 24 * 3_600_000
+"""The shortest retention that is accepted: the longest time for which seat workers and notifiers may stand still."""
 SAFE_REPLICAS = 3
 """With three nodes, a record is acknowledged on two, so that one may fail."""
 
@@ -43,6 +46,7 @@ class Topic(NamedTuple):
     topic_id: str
     replicas: int
     has_leaders: bool
+    partitions: int
 
 
 class Cluster(NamedTuple):
@@ -79,7 +83,7 @@ async def describe(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> Cluster
         if error_code == 0 or partitions:
             replicas = min([len(partition[4]) for partition in partitions])
             leaders = all(partition[0] == 0 and partition[2] >= 0 for partition in partitions)
-            found[name] = Topic(name, str(topic_id), replicas, leaders)
+            found[name] = Topic(name, str(topic_id), replicas, leaders, len(partitions))
         elif error_code != errors.UnknownTopicOrPartitionError.errno:
             raise LogUnavailable(f"Kafka does not describe topic {name}: {errors.for_code(error_code)()}")
     return Cluster(answer.cluster_id or "", len(answer.brokers), found)
@@ -101,16 +105,33 @@ async def create(admin: AIOKafkaAdminClient, topics: Sequence[str], partitions: 
             if code not in (0, errors.TopicAlreadyExistsError.errno):
                 reason = message or errors.for_code(code)()
                 raise LogUnavailable(f"Kafka does not create topic {name}: {reason}")
+    await _wait_for_leaders(admin, topics, 1)
+
+
+async def add_partitions(admin: AIOKafkaAdminClient, topic: str, total: int) -> None:
+    """Adds partitions until the topic has `total`, and waits until all have a leader."""
+    held = (await describe(admin, [topic])).topics
+    if topic not in held:
+        raise WrongLog(f"Kafka has no topic {topic}; `aisle up` creates it")
+    if held[topic].partitions < total:
+        with contextlib.suppress(errors.InvalidPartitionsError):  # another command was faster
+            await admin.create_partitions({topic: NewPartitions(total)})
+    await _wait_for_leaders(admin, [topic], total)
+
+
+async def _wait_for_leaders(admin: AIOKafkaAdminClient, topics: Sequence[str], partitions: int) -> None:
     deadline = time.monotonic() + LEADERS_S
-    while not (await _all_led(admin, topics)):
+    while not (await _all_led(admin, topics, partitions)):
         if time.monotonic() > deadline:
             raise LogUnavailable(f"Kafka has no leader for all partitions of {', '.join(topics)}")
         await asyncio.sleep(0.05)
 
 
-async def _all_led(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> bool:
+async def _all_led(admin: AIOKafkaAdminClient, topics: Sequence[str], partitions: int) -> bool:
     found = (await describe(admin, topics)).topics
-    return all(name in found and found[name].has_leaders for name in topics)
+    return all(
+        name in found and found[name].has_leaders and found[name].partitions >= partitions for name in topics
+    )
 
 
 async def check(admin: AIOKafkaAdminClient, bootstrap: str, topics: Sequence[Topic]) -> None:
@@ -132,6 +153,8 @@ async def check(admin: AIOKafkaAdminClient, bootstrap: str, topics: Sequence[Top
 def _is_valid(name: str, held: str, wanted: str) -> bool:
     if name in ("max.message.bytes", "min.insync.replicas"):
         return int(held) >= int(wanted)
+    if name == "retention.ms" and int(held) >= LEAST_RETENTION_MS:
+        return True
     return held == wanted
 
 

@@ -70,9 +70,14 @@ def check_bounds(next_offsets: Mapping[int, int], bounds: Mapping[int, tuple[int
         first, end = bounds[partition]
         if not first <= next_offset <= end:
             lost = "ends at" if next_offset > end else "starts at"
+            older = (
+                ""
+                if next_offset > end
+                else ", or the topic's retention was shorter than the time without workers"
+            )
             raise WrongLog(
                 f"partition {partition} goes on at offset {next_offset} according to the database, but the log "
-                f"{lost} {end if next_offset > end else first}: records are missing; "
+                f"{lost} {end if next_offset > end else first}: records are missing{older}; "
                 "restore log and database from backups that belong together"
             )
 

@@ -50,6 +50,11 @@ WITH made AS (
 )
 INSERT INTO log_heads (topic, partition) SELECT topic, n FROM made, generate_series(0, $2::int - 1) n
 """
+ADD_PARTITIONS = """
+INSERT INTO log_heads (topic, partition)
+SELECT topic, n FROM log_topics, generate_series(0, $2::int - 1) n WHERE topic = ANY ($1)
+    ON CONFLICT DO NOTHING
+"""
 IDENTITY = "SELECT topic, topic_id::text FROM log_topics WHERE topic = ANY ($1) ORDER BY topic"
 BOUNDS = """
 SELECT h.partition, h.next_offset,
@@ -65,6 +70,8 @@ SELECT partition, log_offset, at_ms, body FROM log
 
 class PostgresLog:
     """The log in one database."""
+
+    outlives_database = False
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -83,6 +90,10 @@ class PostgresLog:
     async def create(self, partitions: int) -> None:
         topics = [COMMANDS_TOPIC, EVENTS_TOPIC]
         await self._query(lambda connection: connection.execute(CREATE, topics, partitions))
+
+    async def add_partitions(self, total: int) -> None:
+        topics = [COMMANDS_TOPIC, EVENTS_TOPIC]
+        await self._query(lambda connection: connection.execute(ADD_PARTITIONS, topics, total))
 
     async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
         rows = await self._query(lambda connection: connection.fetch(BOUNDS, topic))

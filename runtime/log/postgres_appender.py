@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from runtime.backends import Backend
 from runtime.log import MAX_BODY_BYTES, LogUnavailable, WrongLog
 from runtime.postgres import UNAVAILABLE
 
@@ -46,12 +47,13 @@ class PostgresAppender:
         self._append: Any = None
         self._partitions: frozenset[int] = frozenset()
         self._pause_until = 0.0
+        self._server = Backend("postgres", f"append_{topic.rpartition('.')[2]}")
         self._calls: deque[Call] = deque()
         self._pending_records = 0
         self._pending_bytes = 0
         self._closed = False
         self._loop = asyncio.get_running_loop()
-        self._more = self._loop.create_future()
+        self._wakeup = self._loop.create_future()
         self._task = self._loop.create_task(self._run(), name=f"append to {topic}")
 
     def append(self, partition: int, body: bytes) -> asyncio.Future[int]:
@@ -97,22 +99,23 @@ class PostgresAppender:
         return None
 
     def _wake(self) -> None:
-        if not self._more.done():
-            self._more.set_result(None)
+        if not self._wakeup.done():
+            self._wakeup.set_result(None)
 
     async def _run(self) -> None:
         while True:
             if not self._calls:
                 if self._closed:
                     return
-                self._more = self._loop.create_future()
-                await self._more
+                self._wakeup = self._loop.create_future()
+                await self._wakeup
                 continue
             try:
                 await self._ensure_connected()
             except (*UNAVAILABLE, asyncpg.PostgresError) as error:
                 self._lose_connection()
                 self._pause_until = time.monotonic() + PAUSE_S
+                self._server.failed()
                 logger.warning("log_not_reachable", topic=self._topic, error=repr(error))
                 self._fail(self._next_batch(None), LogUnavailable(f"PostgreSQL does not answer: {error!r}"))
                 continue
@@ -126,6 +129,7 @@ class PostgresAppender:
             self._append = await self._connection.prepare(APPEND)
             await self._read_partitions()
             self._pause_until = 0.0
+            self._server.works()
 
     async def _read_partitions(self) -> None:
         assert self._connection is not None
@@ -182,6 +186,7 @@ class PostgresAppender:
             refused = isinstance(error, asyncpg.PostgresError) and not _breaks_connection(error)
             if not refused:
                 self._lose_connection()
+            self._server.failed()
             logger.warning("append_failed", topic=self._topic, records=len(bodies), error=repr(error))
             message = f"the log did not confirm an append: {error!r}"
             self._fail(batch, LogUnavailable(message, outcome_unknown=not refused))

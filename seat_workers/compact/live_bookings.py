@@ -1,19 +1,19 @@
 """The live bookings of a show in compact form: under 100 bytes a seat, so that big shows fit into memory. Pure.
 
-Both classes are ordinary mappings to their users. Prices are not stored: they follow from the layout, which never
-changes.
+Prices are not stored: they follow from the layout, which never changes.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from heapq import nsmallest
-from itertools import islice, pairwise
+from itertools import pairwise
 from uuid import UUID
 
 from schemas.events import Booking, BookingStatus
-from schemas.layout import Seating
+from schemas.seating import Seating
+from seat_workers.compact.customers import NO_BOOKING, NO_CUSTOMER, SeatsOfCustomers
 from seat_workers.compact.packed_keys import ROWS_PER_STEP, PackedKeys
 from seat_workers.compact.stored_show import BookingColumns
 
@@ -22,47 +22,65 @@ _NOT_CHECKED_IN = -1
 
 
 class LiveBookings(MutableMapping[UUID, Booking]):
-    """Live bookings of one show, by id."""
+    """Live bookings of one show, by id: an ordinary mapping to its users. `customers` counts their seats."""
 
     __slots__ = (
+        "_before",
+        "_booking_at",
         "_checked_in_ms",
         "_created",
+        "_customers",
         "_first",
         "_held",
+        "_hold_ms",
         "_keys",
         "_next",
+        "_paid",
         "_seating",
         "_show_id",
-        "_users",
+        "customers",
     )
 
     def __init__(self, show_id: int, seating: Seating) -> None:
         self._show_id = show_id
         self._seating = seating
         self._keys = PackedKeys()
-        self._users = array("q")
+        self.customers = SeatsOfCustomers()
+        self._customers = array("I")
+        """Number → the number of its customer, or NO_CUSTOMER."""
+        self._before = array("I")
+        """Number → the number of the same customer's booking before, or NO_BOOKING."""
         self._created = array("q")
         self._first = array("I")
         self._next = array("I", bytes(4 * len(seating)))
         """Taken seat → the next seat of the same booking."""
+        self._booking_at = array("I", bytes(4 * len(seating)))
+        """Taken seat → the number of its booking."""
         self._held: dict[int, int] = {}
         """Number → expiry in Unix milliseconds, for held bookings."""
+        self._hold_ms: dict[int, int] = {}
+        """Number → length in milliseconds, for holds that were extended."""
+        self._paid: set[int] = set()
+        """Numbers of bookings that staff were paid for."""
         self._checked_in_ms = array("q")
         """Seat → time of its check-in, Unix milliseconds; empty before the first check-in of the show."""
 
     def fill(self, stored: BookingColumns) -> Iterator[None]:
         """Fills an empty mapping, a few milliseconds of work per iteration. It is usable only after the last one."""
         yield from self._keys.fill(stored.ids_high, stored.ids_low)
-        self._users, self._created = stored.users[:], stored.created_ms[:]
-        seats, following, at = stored.seats, self._next, 0
+        self._created = stored.created_ms[:]
+        yield from self.customers.fill(stored.users, stored.sizes, self._customers, self._before)
+        seats, following, booking_at, at = stored.seats, self._next, self._booking_at, 0
         for start in range(0, len(stored.sizes), ROWS_PER_STEP):
-            for size in stored.sizes[start : start + ROWS_PER_STEP]:
+            for number, size in enumerate(stored.sizes[start : start + ROWS_PER_STEP], start):
                 self._first.append(seats[at])
                 last = at + size - 1
                 while at < last:
                     following[seats[at]] = seats[at + 1]
+                    booking_at[seats[at]] = number
                     at += 1
                 following[seats[at]] = _NO_SEAT
+                booking_at[seats[at]] = number
                 at += 1
             yield
         for start in range(0, len(stored.expires_ms), ROWS_PER_STEP):
@@ -70,6 +88,8 @@ class LiveBookings(MutableMapping[UUID, Booking]):
                 if expires_ms:
                     self._held[number] = expires_ms
             yield
+        self._hold_ms.update(stored.extended)
+        self._paid.update(stored.paid)
         for start in range(0, len(stored.check_ins), ROWS_PER_STEP):
             for label, at_ms in stored.check_in_times(start, start + ROWS_PER_STEP):
                 self._note_check_in(label, at_ms)
@@ -94,7 +114,7 @@ class LiveBookings(MutableMapping[UUID, Booking]):
         return Booking(
             booking_id=booking_id,
             show_id=self._show_id,
-            user_id=self._users[number],
+            user_id=self.customers.user_id(self._customers[number]),
             status=BookingStatus.CONFIRMED if expires_ms is None else BookingStatus.HELD,
             seats=tuple([seating.label(seat) for seat in seats]),
             total=sum([seating.price_of(seat) for seat in seats]),
@@ -108,6 +128,8 @@ class LiveBookings(MutableMapping[UUID, Booking]):
             }
             if self._checked_in_ms
             else {},
+            hold_ms=self._hold_ms.get(number) if self._hold_ms else None,
+            paid=number in self._paid,
         )
 
     def __setitem__(self, booking_id: UUID, booking: Booking) -> None:
@@ -116,27 +138,64 @@ class LiveBookings(MutableMapping[UUID, Booking]):
     def put(self, booking: Booking, seats: list[int]) -> bool:
         """Adds or updates a booking. Returns whether it is new.
 
-        `seats`: the indexes of its seats, in layout order; they never change.
+        `seats`: the indexes of its seats, in layout order, if it is new. `move` changes them.
         """
         number, new = self._keys.put(booking.booking_id.int)
         if new:
-            if number == len(self._users):
-                self._users.append(booking.user_id)
+            customer, before = NO_CUSTOMER, NO_BOOKING
+            if booking.user_id:
+                customer, before = self.customers.add_booking(booking.user_id, len(seats), number)
+            if number == len(self._customers):
+                self._customers.append(customer)
+                self._before.append(before)
                 self._created.append(booking.created_ms)
                 self._first.append(seats[0])
             else:
-                self._users[number], self._created[number] = booking.user_id, booking.created_ms
-                self._first[number] = seats[0]
-            for seat, following in pairwise(seats):
-                self._next[seat] = following
-            self._next[seats[-1]] = _NO_SEAT
+                self._customers[number], self._before[number] = customer, before
+                self._created[number], self._first[number] = booking.created_ms, seats[0]
+            self._link(number, seats)
+            if booking.paid:
+                self._paid.add(number)
         if booking.expires_ms is not None:
             self._held[number] = booking.expires_ms
         elif self._held:
             self._held.pop(number, None)
+        if booking.hold_ms is not None:
+            self._hold_ms[number] = booking.hold_ms
         for label, at_ms in booking.checked_in.items():
             self._note_check_in(label, at_ms)
         return new
+
+    def move(self, booking_id: UUID, seats: list[int]) -> None:
+        """Gives a booking other seats, by their indexes in layout order. Check-ins stay with the seats."""
+        number = self._keys.find(booking_id.int)
+        self.customers.add_seats(self._customers[number], len(seats) - len(self._seats(number)))
+        self._first[number] = seats[0]
+        self._link(number, seats)
+
+    def _link(self, number: int, seats: list[int]) -> None:
+        for seat, following in pairwise(seats):
+            self._next[seat] = following
+            self._booking_at[seat] = number
+        self._next[seats[-1]] = _NO_SEAT
+        self._booking_at[seats[-1]] = number
+
+    def of_customer(self, user_id: int) -> list[UUID]:
+        """The ids of a customer's bookings, in order."""
+        found = []
+        number = self.customers.last_booking(self.customers.number(user_id))
+        while number != NO_BOOKING:
+            found.append(UUID(int=self._keys.key(number)))
+            number = self._before[number]
+        return sorted(found)
+
+    def id_at(self, seat: int) -> UUID:
+        """The id of the booking that has this taken seat."""
+        return UUID(int=self._keys.key(self._booking_at[seat]))
+
+    def owner_at(self, seat: int) -> int:
+        """The customer who has this taken seat; 0 for a booking without an owner."""
+        return self.customers.user_id(self._customers[self._booking_at[seat]])
 
     def held_until(self, booking_id: UUID) -> int | None:
         """The expiry of a hold, in Unix milliseconds; None when the booking is not held."""
@@ -152,10 +211,27 @@ class LiveBookings(MutableMapping[UUID, Booking]):
             number = self._keys.remove(booking_id.int)
         except KeyError:
             raise KeyError(booking_id) from None
+        seats = self._seats(number)
+        if self._customers[number] != NO_CUSTOMER:
+            self._unlink_from_customer(number)
+            self.customers.add_seats(self._customers[number], -len(seats))
         self._held.pop(number, None)
+        self._hold_ms.pop(number, None)
+        self._paid.discard(number)
         if self._checked_in_ms:
-            for seat in self._seats(number):
+            for seat in seats:
                 self._checked_in_ms[seat] = _NOT_CHECKED_IN
+
+    def _unlink_from_customer(self, number: int) -> None:
+        """Takes a booking out of the list of its customer's bookings."""
+        customer, before = self._customers[number], self._before[number]
+        later = self.customers.last_booking(customer)
+        if later == number:
+            self.customers.set_last_booking(customer, before)
+            return
+        while self._before[later] != number:
+            later = self._before[later]
+        self._before[later] = before
 
     def held(self) -> Iterator[tuple[UUID, int, list[int]]]:
         """The held bookings: id, expiry in Unix milliseconds, indexes of the seats."""
@@ -173,53 +249,3 @@ class LiveBookings(MutableMapping[UUID, Booking]):
             seats.append(seat)
             seat = self._next[seat]
         return seats
-
-
-class SeatsOfCustomers(Mapping[int, int]):
-    """Customer → the number of seats of live bookings. Customers with none have no entry."""
-
-    __slots__ = ("_counts", "_keys")
-
-    def __init__(self) -> None:
-        self._keys = PackedKeys()
-        self._counts = array("I")
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._keys)
-
-    def __getitem__(self, user_id: int) -> int:
-        number = self._keys.find(user_id)
-        if number < 0:
-            raise KeyError(user_id)
-        return self._counts[number]
-
-    def of(self, user_id: int) -> int:
-        """The number of this customer's seats, which may be 0."""
-        number = self._keys.find(user_id)
-        return self._counts[number] if number >= 0 else 0
-
-    def fill(self, users: Iterable[int], sizes: Iterable[int]) -> Iterator[None]:
-        """Fills an empty mapping from bookings, each given by its customer and its number of seats."""
-        counts: dict[int, int] = {}
-        bookings = zip(users, sizes, strict=True)
-        while page := list(islice(bookings, ROWS_PER_STEP)):
-            for user_id, seats in page:
-                counts[user_id] = counts.get(user_id, 0) + seats
-            yield
-        yield from self._keys.fill(array("Q", bytes(8 * len(counts))), array("Q", counts))
-        self._counts = array("I", counts.values())
-
-    def add(self, user_id: int, seats: int) -> None:
-        """Changes a customer's number of seats by `seats`, which may be negative."""
-        number, new = self._keys.put(user_id)
-        if not new:
-            self._counts[number] += seats
-            if not self._counts[number]:
-                self._keys.remove(user_id)
-        elif number == len(self._counts):
-            self._counts.append(seats)
-        else:
-            self._counts[number] = seats

@@ -16,16 +16,17 @@ _MIN_SIZE = 8
 
 
 class PackedKeys:
-    """Keys below 2^128, each with a number that serves as an index into arrays of its owner.
+    """Keys, each with a number that serves as an index into arrays of its owner.
 
+    Keys are below 2^128, or below 2^64 if they are not `wide`, which saves eight bytes a key.
     Numbers are small and dense: that of a removed key is assigned again. An open-addressed table finds a key's
     number; a full table is rebuilt at twice the size of its live keys.
     """
 
     __slots__ = ("_free", "_high", "_live", "_low", "_mask", "_table", "_used")
 
-    def __init__(self) -> None:
-        self._high = array("Q")
+    def __init__(self, *, wide: bool = True) -> None:
+        self._high = array("Q") if wide else None
         self._low = array("Q")
         self._free = array("I")
         self._live = 0
@@ -41,11 +42,11 @@ class PackedKeys:
         """The keys, in arbitrary order."""
         for entry in self._table:
             if entry not in (_EMPTY, _REMOVED):
-                yield self._high[entry - 1] << 64 | self._low[entry - 1]
+                yield self.key(entry - 1)
 
     def key(self, number: int) -> int:
         """The key that has this number."""
-        return self._high[number] << 64 | self._low[number]
+        return self._low[number] if self._high is None else self._high[number] << 64 | self._low[number]
 
     def find(self, key: int) -> int:
         """The key's number, or -1."""
@@ -59,16 +60,19 @@ class PackedKeys:
         high, low, table, mask = key >> 64, key & _LOW, self._table, self._mask
         slot = (low ^ high) * _MIX >> 32 & mask
         while entry := table[slot]:
-            if entry != _REMOVED and self._low[entry - 1] == low and self._high[entry - 1] == high:
+            if entry != _REMOVED and self._low[entry - 1] == low and self._high_of(entry - 1) == high:
                 return entry - 1, False
             slot = slot + 1 & mask
         if self._free:
             number = self._free.pop()
-            self._high[number], self._low[number] = high, low
+            self._low[number] = low
+            if self._high is not None:
+                self._high[number] = high
         else:
             number = len(self._low)
-            self._high.append(high)
             self._low.append(low)
+            if self._high is not None:
+                self._high.append(high)
         table[slot] = number + 1
         self._used += 1
         self._live += 1
@@ -79,7 +83,9 @@ class PackedKeys:
 
         Each iteration takes a few milliseconds. The table is usable only after the last one.
         """
-        self._high, self._low = high[:], low[:]
+        self._low = low[:]
+        if self._high is not None:
+            self._high = high[:]
         table, mask = self._new_table(len(low))
         for start in range(0, len(low), ROWS_PER_STEP):
             end = start + ROWS_PER_STEP
@@ -104,11 +110,14 @@ class PackedKeys:
         self._live -= 1
         return number
 
+    def _high_of(self, number: int) -> int:
+        return 0 if self._high is None else self._high[number]
+
     def _slot(self, key: int) -> int:
         high, low, table, mask = key >> 64, key & _LOW, self._table, self._mask
         slot = (low ^ high) * _MIX >> 32 & mask
         while entry := table[slot]:
-            if entry != _REMOVED and self._low[entry - 1] == low and self._high[entry - 1] == high:
+            if entry != _REMOVED and self._low[entry - 1] == low and self._high_of(entry - 1) == high:
                 return slot
             slot = slot + 1 & mask
         return -1
@@ -117,7 +126,7 @@ class PackedKeys:
         kept = [entry for entry in self._table if entry not in (_EMPTY, _REMOVED)]
         table, mask = self._new_table(len(kept))
         for entry in kept:
-            slot = (self._low[entry - 1] ^ self._high[entry - 1]) * _MIX >> 32 & mask
+            slot = (self._low[entry - 1] ^ self._high_of(entry - 1)) * _MIX >> 32 & mask
             while table[slot]:
                 slot = slot + 1 & mask
             table[slot] = entry

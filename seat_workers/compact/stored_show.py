@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
 
 from schemas.events import Booking, ShowStatus, Terms
-from schemas.layout import Seating
+from schemas.seating import Seating
 
 Numbers: TypeAlias = "array[int]"
 
@@ -34,6 +35,10 @@ class BookingColumns(msgspec.Struct, frozen=True):
     """Indexes of seats: those of the first booking in layout order, then those of the second, …"""
     check_ins: Sequence[str] = ()
     """JSON objects, seat → Unix milliseconds, of the bookings with check-ins, in any order."""
+    extended: Sequence[tuple[int, int]] = ()
+    """The holds that were extended, confirmed or not: number of the booking, `hold_ms`."""
+    paid: Sequence[int] = ()
+    """The numbers of the bookings that staff were paid for."""
 
     def __post_init__(self) -> None:
         if sum(self.sizes) != len(self.seats):
@@ -52,18 +57,27 @@ class BookingColumns(msgspec.Struct, frozen=True):
         sizes: bytes,
         seats: bytes,
         check_ins: Sequence[str],
+        extended_ids: bytes,
+        hold_ms: bytes,
+        paid_ids: bytes,
     ) -> BookingColumns:
-        """Decodes columns as PostgreSQL sends them: concatenated values of uuid, three times int8, twice int4."""
+        """Decodes columns as PostgreSQL sends them: concatenated values of uuid, int8, or int4 for sizes and seats.
+
+        `ids` are in ascending order; `hold_ms` are those of `extended_ids`.
+        """
         halves = received_numbers("Q", ids)
+        high, low = halves[0::2], halves[1::2]
         return cls(
-            halves[0::2],
-            halves[1::2],
+            high,
+            low,
             received_numbers("q", users),
             received_numbers("q", created_ms),
             received_numbers("q", expires_ms),
             received_numbers("I", sizes),
             received_numbers("I", seats),
             check_ins,
+            list(zip(_positions(high, low, extended_ids), received_numbers("q", hold_ms), strict=True)),
+            _positions(high, low, paid_ids),
         )
 
     @classmethod
@@ -79,12 +93,29 @@ class BookingColumns(msgspec.Struct, frozen=True):
             array("I", [len(one.seats) for one in rows]),
             array("I", [seating.index(label) for one in rows for label in one.seats]),
             [msgspec.json.encode(one.checked_in).decode() for one in rows if one.checked_in],
+            [(n, one.hold_ms) for n, one in enumerate(rows) if one.hold_ms is not None],
+            [n for n, one in enumerate(rows) if one.paid],
         )
 
     def check_in_times(self, start: int, end: int) -> Iterable[tuple[str, int]]:
         """The seats and times (Unix milliseconds) in `check_ins[start:end]`."""
         for one in self.check_ins[start:end]:
             yield from _decode_check_ins(one).items()
+
+
+class BlockedColumns(msgspec.Struct, frozen=True):
+    """The blocked seats of one show. The n-th value of a column belongs to the n-th seat."""
+
+    seats: Numbers
+    """Indexes of seats."""
+    release_ms: Numbers
+    """Log times at which the seats become available, Unix milliseconds; 0: never."""
+    codes: Sequence[str | None]
+
+    @classmethod
+    def received(cls, seats: bytes, release_ms: bytes, codes: Sequence[str | None]) -> BlockedColumns:
+        """Decodes columns as PostgreSQL sends them: concatenated values of int4 and int8."""
+        return cls(received_numbers("I", seats), received_numbers("q", release_ms), codes)
 
 
 class StoredShow(msgspec.Struct, frozen=True):
@@ -97,8 +128,7 @@ class StoredShow(msgspec.Struct, frozen=True):
     version: int
     available: int
     bookings: BookingColumns
-    blocked: Numbers
-    """Indexes of blocked seats."""
+    blocked: BlockedColumns
 
 
 def received_numbers(typecode: str, sent: bytes) -> Numbers:
@@ -107,3 +137,13 @@ def received_numbers(typecode: str, sent: bytes) -> Numbers:
     if sys.byteorder == "little":
         numbers.byteswap()
     return numbers
+
+
+def _positions(high: Numbers, low: Numbers, ids: bytes) -> list[int]:
+    """The positions of some of the ids among all of them, which are given by their halves in ascending order."""
+    halves = received_numbers("Q", ids)
+    positions = []
+    for upper, lower in zip(halves[0::2], halves[1::2], strict=True):
+        start = bisect_left(high, upper)
+        positions.append(bisect_left(low, lower, start, bisect_right(high, upper, start)))
+    return positions

@@ -17,7 +17,7 @@ from tests.attack.victim import Victim
 Attack = Callable[[Victim, float], Coroutine[Any, Any, None]]
 
 FAST, ASGI = "/api/shows/1/bookings", "/api/login"
-"""One route of each way of serving."""
+"""One route on the fast path, and one that goes by ASGI."""
 PIPELINING = 300
 """Connections of attacks that need many."""
 _addresses = itertools.count()
@@ -42,7 +42,7 @@ class Line:
         return True
 
     async def until_closed(self, until: float) -> bytes:
-        """What the gateway sends until it closes."""
+        """Reads until the gateway closes; returns what it sent."""
         came = b""
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(max(0.0, until - time.monotonic())):
@@ -169,7 +169,7 @@ def spellings(victim: Victim) -> Iterator[bytes]:
 
 
 def junk_in_tokens(victim: Victim) -> Iterator[bytes]:
-    """One token with ever new bytes that base64 passes over."""
+    """One token with ever new bytes that base64 decoders ignore."""
     token = victim.token().encode()
     for _ in itertools.count():
         junk = (
@@ -190,7 +190,7 @@ def new_targets(_: Victim) -> Iterator[bytes]:
 
 
 def new_hosts(_: Victim) -> Iterator[bytes]:
-    """Ever new values of whatever header is remembered by its value."""
+    """Ever new values of each header that is cached by its value."""
     for n in itertools.count():
         value = b"%08d.%b" % (n, b"x" * 240)
         yield b"GET /api/movies HTTP/1.1\r\nHost: %b\r\nX-Forwarded-For: %b\r\nX-Request-Id: %b\r\n\r\n" % (

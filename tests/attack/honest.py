@@ -1,7 +1,7 @@
 """`python -m tests.attack.honest PORT`: an honest client beside an attack, in a process of its own.
 
-It asks on both ways of serving, fifty times a second, until its standard input is closed; then it prints how long
-each response took, in seconds, as a JSON array. A request without a good response counts as a minute.
+It sends fifty requests a second, on the fast path and by ASGI, until its standard input is closed; then it prints how
+long each response took, in seconds, as a JSON array. A request without a good response counts as a minute.
 """
 
 from __future__ import annotations

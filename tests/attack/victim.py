@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import http.client
 import json
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.auth.access_tokens import Tokens
+from tests.attack.honest import ADDRESS
 from tests.integration.gateway_server import KEYS
 
 MB = 1024 * 1024
@@ -33,14 +35,14 @@ SETTINGS = {
 
 
 class Cost(NamedTuple):
-    """What an attack has cost its victim."""
+    """The effect of an attack on the gateway."""
 
     growth: int
     """Bytes of memory at the peak, compared with before."""
     left: int
     """The same once the attackers had gone, after at most a minute."""
     left_s: float
-    """How long that took."""
+    """Seconds until the memory was measured as `left`."""
     p50_s: float
     p99_s: float
     """Response times of the honest client."""
@@ -96,10 +98,20 @@ class Victim:
         return Cost(peak - before, self.memory() - before, left_s, p50, p99, len(took_s))
 
     def _warm_up(self) -> None:
-        """Requests once what is made at its first request, the OpenAPI document above all: no attack causes that."""
+        """Requests once what is made at its first request, the OpenAPI document above all: no attack causes that.
+
+        From the honest client's address: the attackers' may still be over its rate limit.
+        """
         for path in _MADE_ONCE:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as response:
+            connection = http.client.HTTPConnection(
+                "127.0.0.1", self.port, timeout=30, source_address=(ADDRESS, 0)
+            )
+            with contextlib.closing(connection):
+                connection.request("GET", path)
+                response = connection.getresponse()
                 response.read()
+            if response.status != 200:
+                raise RuntimeError(f"GET {path}: {response.status}")
 
     def _start_honest(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "tests.attack.honest", str(self.port)]

@@ -1,8 +1,9 @@
 """Checks of a storm: the clients' history against the stored state. Pure; each violation is a sentence.
 
-No acknowledged booking is lost and no other one exists; no seat has two owners; an Idempotency-Key counts once; a
-request sent after a response has a later position in the log; every 202 was decided and every event published; and
-clients received only responses of the contract.
+No acknowledged booking is lost and no other one exists; no seat has two owners; a booking has the seats, the total and
+the expiry that its requests lead to; a refused request changes nothing; an Idempotency-Key counts once; a request sent
+after a response has a later position in the log; every 202 was decided and every event published; blocked seats are not
+sold, and released in time; what staff note is theirs alone; and clients received only responses of the contract.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from tests.chaos.booking_checks import wrong_bookings
+from tests.chaos.block_checks import wrong_blocks
+from tests.chaos.booking_checks import replays, wrong_bookings
 from tests.chaos.history import Attempt, History, Request
+from tests.chaos.own_booking_checks import wrong_yours
+from tests.chaos.remark_checks import wrong_remarks
 from tests.chaos.response_checks import describe, wrong_keys, wrong_responses
+from tests.chaos.seat_checks import wrong_seats
 from tests.chaos.stored_state import StoredState
 
 LETTERS = {"held": "h", "confirmed": "s"}
@@ -22,10 +27,15 @@ LETTERS = {"held": "h", "confirmed": "s"}
 
 def violations(history: History, stored: StoredState) -> list[str]:
     """Returns all violations."""
+    shows = replays(history, stored)
     return [
         *wrong_responses(history),
         *wrong_keys(history.requests),
-        *wrong_bookings(history, stored),
+        *wrong_bookings(history, stored, shows),
+        *wrong_seats(history, stored, shows),
+        *wrong_yours(history, stored, shows),
+        *wrong_remarks(history, stored),
+        *wrong_blocks(history, stored),
         *_seats(stored),
         *_order(history.requests),
         *_events(stored),
@@ -48,10 +58,11 @@ def _seats(stored: StoredState) -> Iterator[str]:
     for show_id, claims in stored.claims.items():
         for seat in claims:
             if (show_id, seat) not in owners:
-                yield f"seat {seat} of show {show_id} is claimed, and nobody has it"
+                yield f"seat {seat} of show {show_id} is claimed without a booking"
     for show_id, letters in stored.maps.items():
         for seat, letter in letters.items():
-            if letter not in {shown for _, shown in owners.get((show_id, seat), [("", "a")])}:
+            free = "b" if seat in stored.blocks[show_id] else "a"
+            if letter not in {shown for _, shown in owners.get((show_id, seat), [("", free)])}:
                 yield f"seat {seat} of show {show_id} is shown as {letter!r}"
 
 
@@ -77,7 +88,7 @@ def _order(requests: list[Request]) -> Iterator[str]:
             index += 1
         if offset <= last.get(partition, -1):
             yield (
-                f"{describe(request)}: asked after {partition}-{last[partition]} was answered, and decided before it"
+                f"{describe(request)}: sent after {partition}-{last[partition]} was answered, and decided before it"
                 f" at {partition}-{offset}"
             )
 
@@ -85,7 +96,7 @@ def _order(requests: list[Request]) -> Iterator[str]:
 def _place(attempt: Attempt) -> tuple[int, int] | None:
     """Returns partition and offset in a response: of the command, or for a repeat of the first one."""
     body: Any = attempt.body
-    if attempt.status in (200, 201):
+    if attempt.status in (200, 201) and "decided" in body:
         return body["decided"]["partition"], body["decided"]["offset"]
     if attempt.status == 202:
         partition, _, offset = body["command"].partition("-")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 
+from tests.chaos.crowds import Crowd
 from tests.chaos.history import Attempt, History, Request
-from tests.chaos.request_generator import RequestGenerator
+from tests.chaos.request_generator import Board, RequestGenerator
+from tests.chaos.staff_requests import StaffRequests
 
 THINK_S = 0.12
 """Average pause of a client between two requests, in seconds."""
@@ -21,7 +23,7 @@ _PREFERENCES = ("wait=5", "wait=5", "wait=1", "respond-async", None)
 
 
 class Client:
-    """A customer with its own connection."""
+    """A customer, or one of the staff, with its own connection."""
 
     def __init__(self, http: httpx.AsyncClient, generator: RequestGenerator, history: History) -> None:
         self._http = http
@@ -53,7 +55,7 @@ class Client:
 
     async def _pursue(self, request: Request) -> None:
         prefer = self._random.choice(_PREFERENCES)
-        if request.key is not None and self._random.random() < 0.1:
+        if request.key is not None and not request.withholds and self._random.random() < 0.1:
             await asyncio.gather(self._attempt(request, prefer), self._attempt(request, prefer))
         else:
             await self._attempt(request, prefer)
@@ -68,8 +70,7 @@ class Client:
             await self._attempt(request, prefer)
         if request.key is not None and self._random.random() < 0.05:
             await self._attempt(request, None)
-        if request.accepted is not None:
-            self._generator.add_booking(request)
+        self._generator.record(request)
 
     async def _attempt(self, request: Request, prefer: str | None) -> Attempt:
         headers = {} if request.key is None else {"Idempotency-Key": request.key}
@@ -116,23 +117,28 @@ class Clients:
 
     def __init__(
         self,
-        connect: Callable[[int], httpx.AsyncClient],
-        users: Sequence[int],
-        shows: Sequence[tuple[int, int]],
+        connect: Callable[[int, str], httpx.AsyncClient],
+        first_user: int,
+        crowd: Crowd,
         history: History,
         seed: int,
         *,
         brief_holds_until: float = 0.0,
     ) -> None:
-        """`connect` makes the connection of a user; `shows`: id and number of seats of each.
+        """`connect` makes the connection of a user with a role. The shows are those of the history.
 
         Until the monotonic time `brief_holds_until`, some holds are as short as there are.
         """
-        self._connections = [connect(user_id) for user_id in users]
-        self._clients = [
-            Client(http, RequestGenerator(user_id, shows, f"{seed}/{user_id}", brief_holds_until), history)
-            for user_id, http in zip(users, self._connections, strict=True)
-        ]
+        board = Board()
+        self._connections: list[httpx.AsyncClient] = []
+        self._clients: list[Client] = []
+        for number in range(crowd.customers + crowd.staff):
+            kind = RequestGenerator if number < crowd.customers else StaffRequests
+            user_id = first_user + number
+            http = connect(user_id, "staff" if kind.staff else "customer")
+            generator = kind(user_id, history.shows, crowd, board, f"{seed}/{user_id}", brief_holds_until)
+            self._connections.append(http)
+            self._clients.append(Client(http, generator, history))
         history.clock_s = time.time() - time.monotonic()
 
     async def live(self, stop: asyncio.Event) -> None:

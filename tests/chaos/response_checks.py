@@ -8,36 +8,56 @@ from typing import Any
 import msgspec
 
 from tests.chaos.history import Attempt, Fault, History, Outcome, Request
+from tests.chaos.show_plans import NO_LIMIT
 
+_TAKING = {"seat_taken", "seat_blocked", "companion_only"}
 REFUSALS = {
-    "book": {"seat_taken", "not_enough_seats"},
-    "hold": {"seat_taken", "not_enough_seats"},
+    "book": _TAKING | {"limit_exceeded", "not_enough_seats"},
+    "hold": _TAKING | {"limit_exceeded", "not_enough_seats"},
     "confirm": {"already_confirmed", "already_cancelled", "hold_expired"},
     "cancel": {"already_cancelled", "hold_expired"},
+    "extend": {"already_confirmed", "already_cancelled", "hold_expired", "hold_limit"},
+    "seats": _TAKING | {"already_cancelled", "hold_expired", "validation"},
+    "swap": {"already_cancelled", "hold_expired"},
+    "block": {"seat_taken", "validation"},
+    "unblock": {"seat_taken"},
 }
-"""Of these clients: they move only what is theirs, and have no limit. Whether a booking was confirmed or
-cancelled indeed is looked into with its story."""
+"""Refusals that these clients may get: they change their own bookings, or are staff. Whether a booking was really in
+that state is checked in booking_checks.py, whether its seats were in seat_checks.py."""
 
 UNAVAILABLE = frozenset({"log_unavailable", "database_unavailable", "overloaded"})
 
-_FRONT = ("gateway", "supervisor")
+_EXPLAINING_PARTS = ("gateway", "supervisor")
 _GRACE_S = 1.0
 _STATUS = {
     "book": {"confirmed"},
     "hold": {"held"},
     "confirm": {"confirmed"},
     "cancel": {"cancelled", "released"},
+    "extend": {"held"},
+    "seats": {"held", "confirmed"},
+    "swap": {"held", "confirmed"},
 }
 
 
 def wrong_responses(history: History) -> Iterator[str]:
     """Yields responses that the contract does not allow, and missing responses while all gateways ran."""
+    owners = {
+        request.accepted["id"]: request.owner_id
+        for request in history.requests
+        if request.makes and request.accepted is not None
+    }
+    limits = {plan.show_id: plan.limit for plan in history.shows}
     for request in history.requests:
         for attempt in request.attempts:
-            if wrong := _wrong_attempt(request, attempt, history.faults):
+            if wrong := _wrong_attempt(request, attempt, history):
                 yield f"{describe(request)}: {wrong}"
         for outcome in request.outcomes:
-            if wrong := _wrong_outcome(request, outcome):
+            if outcome.status >= 400:
+                wrong = _wrong_refusal(request, outcome, limits[request.show_id])
+            else:
+                wrong = "" if request.withholds else _wrong_booking(request, outcome.body, owners)
+            if wrong:
                 yield f"{describe(request)}: {wrong}"
 
 
@@ -56,10 +76,10 @@ def wrong_keys(requests: list[Request]) -> Iterator[str]:
             yield f"{describe(request)}: different answers to the same key: {sorted(answers)}"
 
 
-def _wrong_attempt(request: Request, attempt: Attempt, faults: list[Fault]) -> str:
+def _wrong_attempt(request: Request, attempt: Attempt, history: History) -> str:
     match attempt.status:
         case 0:
-            if not any(_explains(fault, attempt) for fault in faults):
+            if not any(_explains(fault, attempt) for fault in history.faults):
                 return f"no answer ({attempt.error}) while every gateway ran, sent at {attempt.sent:.2f}"
         case 200 | 201:
             if attempt.status != (201 if request.makes else 200):
@@ -69,8 +89,10 @@ def _wrong_attempt(request: Request, attempt: Attempt, faults: list[Fault]) -> s
                 return "202 without Location and Retry-After"
             if attempt.command is None or attempt.command.get("status") not in ("accepted", "refused"):
                 return f"202 for {attempt.location}, which was never decided: {attempt.command}"
+        case 400:
+            return _wrong_validation(request, attempt, history.clock_s)
         case 409:
-            pass  # judged as an outcome, like the fate of a 202
+            pass  # checked as an outcome, like the final response to a 202
         case 503:
             if attempt.code not in UNAVAILABLE or not attempt.retry_after:
                 return f"503 {attempt.body}, Retry-After: {attempt.retry_after!r}"
@@ -79,30 +101,47 @@ def _wrong_attempt(request: Request, attempt: Attempt, faults: list[Fault]) -> s
     return ""
 
 
-def _wrong_outcome(request: Request, outcome: Outcome) -> str:
-    body: Any = outcome.body
-    if outcome.status >= 400:
-        allowed = outcome.status == 409 and body.get("code") in REFUSALS[request.kind]
-        return "" if allowed else f"refused with {outcome.status} {body.get('code')}"
-    if body["status"] not in _STATUS[request.kind] or body["user_id"] != request.user_id:
+def _wrong_validation(request: Request, attempt: Attempt, clock_s: float) -> str:
+    """A change by its customer after staff changed the number of seats, or a block that is over before it is sent."""
+    if request.kind == "seats" and not request.staff and "decided" in attempt.body:
+        return ""
+    if request.release_s is not None and attempt.ended + clock_s > request.release_s:
+        return ""
+    return f"400 {attempt.body}"
+
+
+def _wrong_refusal(request: Request, outcome: Outcome, limit: int) -> str:
+    code = outcome.body.get("code")
+    allowed = outcome.status == (400 if code == "validation" else 409) and code in REFUSALS[request.kind]
+    if code == "companion_only":
+        allowed = allowed and not request.staff
+    if code == "limit_exceeded":
+        allowed = allowed and limit < NO_LIMIT and request.owner_id is not None and not request.lift_limit
+    return "" if allowed else f"refused with {outcome.status} {code}"
+
+
+def _wrong_booking(request: Request, body: Any, owners: dict[str, int | None]) -> str:
+    if body["status"] not in _STATUS[request.kind]:
         return f"accepted with {body}"
-    if not request.makes:
-        return "" if body["id"] == request.booking_id else f"accepted with another booking, {body}"
-    if request.seats:
-        return (
-            "" if set(body["seats"]) == set(request.seats) else f"other seats than asked for: {body['seats']}"
-        )
-    numbers = sorted(map(int, body["seats"]))
-    side_by_side = numbers == list(range(numbers[0], numbers[0] + request.quantity)) if numbers else False
-    return "" if side_by_side else f"not {request.quantity} seats side by side: {body['seats']}"
+    if not request.makes and body["id"] != request.booking_id:
+        return f"accepted with another booking, {body}"
+    if body["user_id"] != owners.get(body["id"]):
+        return f"accepted with another owner than {owners.get(body['id'])}: {body}"
+    if request.seats and set(body["seats"]) != set(request.seats):
+        return f"other seats than asked for: {body['seats']}"
+    if request.quantity and len(body["seats"]) != request.quantity:
+        return f"not {request.quantity} seats: {body['seats']}"
+    return ""
 
 
 def _explains(fault: Fault, attempt: Attempt) -> bool:
     during = fault.began - _GRACE_S <= attempt.ended and attempt.sent <= fault.over + _GRACE_S
-    return during and fault.part.startswith(_FRONT)
+    return during and fault.part.startswith(_EXPLAINING_PARTS)
 
 
 def describe(request: Request) -> str:
     """Returns a request as text."""
-    what = request.booking_id or ",".join(request.seats) or f"{request.quantity} of the best"
-    return f"user {request.user_id}, key {request.key}, show {request.show_id}, {request.kind} {what}"
+    who = "staff" if request.staff else "user"
+    seats = ",".join(request.seats) or (f"{request.quantity} of the best" if request.quantity else "")
+    what = " ".join(filter(None, (request.kind, request.booking_id, request.with_id, request.code, seats)))
+    return f"{who} {request.user_id}, key {request.key}, show {request.show_id}, {what}"

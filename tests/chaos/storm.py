@@ -5,44 +5,48 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from typing import get_args
+from collections.abc import Sequence
 
 from tests.chaos.chaos_instance import ChaosInstance, eventually
 from tests.chaos.checks import violations
 from tests.chaos.clients import Clients
+from tests.chaos.crowds import EVERYTHING, Crowd
 from tests.chaos.faults import Faults
-from tests.chaos.history import History, Kind
+from tests.chaos.history import History
 from tests.chaos.read_state import read_stored
 from tests.chaos.request_generator import BRIEF_HOLD_S
+from tests.chaos.show_plans import NO_LIMIT, Seat, ShowPlan, Terms
 
-CLIENTS = 16
-SHOWS = 4
-SEATS = 300
 PAUSE_S = (0.5, 2.0)
-MIN_ACCEPTED = 20
-"""Number of accepted requests of each kind before a storm may end, also on a busy machine."""
 
 
-async def storm(instance: ChaosInstance, *, seconds: float, seed: int, first_user: int = 10_000) -> History:
+async def storm(
+    instance: ChaosInstance,
+    *,
+    seconds: float,
+    seed: int,
+    first_user: int = 10_000,
+    crowd: Crowd = EVERYTHING,
+) -> History:
     """Runs a storm for `seconds`, and until every kind of part was hit and every kind of request accepted.
 
     Raises AssertionError with all violations.
     """
-    history = History()
-    shows = [(await instance.make_show(SEATS), SEATS) for _ in range(SHOWS)]
-    users = range(first_user, first_user + CLIENTS)
+    history = History(shows=await open_shows(instance, crowd.shows))
     until = time.monotonic() + seconds
-    clients = Clients(instance.client, users, shows, history, seed, brief_holds_until=until - BRIEF_HOLD_S)
+    clients = Clients(
+        instance.client, first_user, crowd, history, seed, brief_holds_until=until - BRIEF_HOLD_S
+    )
     calm = asyncio.Event()
     living = asyncio.create_task(clients.live(calm))
     try:
         await Faults(instance, history, seed).inject(until, PAUSE_S)
-        await eventually(lambda: _enough(history), "too few requests are accepted")
+        await eventually(lambda: _enough(history, crowd), "too few requests are accepted")
         calm.set()
         await living
         await instance.wait_until_ready()
         await clients.settle()
-        wrong = violations(history, await read_stored(instance, shows))
+        wrong = violations(history, await read_stored(instance, history))
     finally:
         living.cancel()
         await asyncio.gather(living, return_exceptions=True)
@@ -55,14 +59,24 @@ async def storm(instance: ChaosInstance, *, seconds: float, seed: int, first_use
     return history
 
 
+async def open_shows(
+    instance: ChaosInstance, shows: Sequence[tuple[Terms, tuple[Seat, ...]]]
+) -> list[ShowPlan]:
+    """Makes the shows; returns them with their ids."""
+    return [
+        ShowPlan(await instance.make_show(**terms), seats, terms.get("seats_per_customer", NO_LIMIT))
+        for terms, seats in shows
+    ]
+
+
 def accepted_by_kind(history: History) -> Counter[str]:
     """Returns the number of accepted requests of each kind."""
     return Counter(request.kind for request in history.requests if request.accepted is not None)
 
 
-async def _enough(history: History) -> bool:
+async def _enough(history: History, crowd: Crowd) -> bool:
     accepted = accepted_by_kind(history)
-    return all(accepted[kind] >= MIN_ACCEPTED for kind in get_args(Kind))
+    return all(accepted[kind] >= crowd.min_accepted for kind in crowd.kinds)
 
 
 def tally(history: History) -> str:
@@ -72,11 +86,14 @@ def tally(history: History) -> str:
     refusals = Counter(
         request.refused.body.get("code") for request in history.requests if request.refused is not None
     )
+    named = sum(
+        request.refused is not None and "yours" in request.refused.body for request in history.requests
+    )
     slowest = max((attempt.ended - attempt.sent for attempt in attempts), default=0.0)
     hits = Counter(f"{fault.part} {fault.how}" for fault in history.faults)
     return (
         f"{len(history.requests)} requests, accepted {dict(accepted_by_kind(history))}, "
-        f"refused {dict(refusals.most_common())}, "
+        f"refused {dict(refusals.most_common())}, {named} with yours, "
         f"answers {dict(answers.most_common())}, slowest {slowest:.1f} s, "
         f"{len(history.faults)} faults {dict(hits)}"
     )

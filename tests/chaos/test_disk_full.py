@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 
 from runtime.postgres import UNAVAILABLE
 from tests.chaos.chaos_instance import ChaosInstance, eventually
 from tests.chaos.checks import violations
 from tests.chaos.clients import Clients
+from tests.chaos.crowds import EVERYTHING
 from tests.chaos.history import History
 from tests.chaos.read_state import read_stored
+from tests.chaos.show_plans import numbered
+from tests.chaos.storm import open_shows
 
 DISK = "320m"
 FULL_S = 5.0
@@ -54,8 +58,9 @@ async def test_a_full_disk_refuses_bookings_and_loses_none(
     small_instance: ChaosInstance, small_disk: Path, first_user: int
 ) -> None:
     instance, history, filler = small_instance, History(), small_disk / "filler"
-    shows = [(await instance.make_show(2_000), 2_000) for _ in range(4)]
-    clients = Clients(instance.client, range(first_user, first_user + 12), shows, history, seed=first_user)
+    history.shows = await open_shows(instance, [numbered(2_000)] * 4)
+    crowd = msgspec.structs.replace(EVERYTHING, customers=9, staff=3)
+    clients = Clients(instance.client, first_user, crowd, history, seed=first_user)
     stop = asyncio.Event()
     living = asyncio.create_task(clients.live(stop))
     try:
@@ -74,7 +79,7 @@ async def test_a_full_disk_refuses_bookings_and_loses_none(
         stop.set()
         await living
         await clients.settle()
-        wrong = violations(history, await read_stored(instance, shows))
+        wrong = violations(history, await read_stored(instance, history))
     finally:
         stop.set()
         filler.unlink(missing_ok=True)

@@ -32,7 +32,7 @@ def instance(tmp_path: Path) -> Iterator[ChaosInstance]:
     instance.end()
 
 
-async def test_an_instance_whose_parts_are_frozen_ends_whole(instance: ChaosInstance) -> None:
+async def test_an_instance_with_frozen_processes_stops_completely(instance: ChaosInstance) -> None:
     await instance.start()
     pids = _pids(instance.home)
     assert len(pids) == 5, pids

@@ -22,7 +22,9 @@ POSTGRES_AWAY_S = 6.5
 """Longer than the maximum time of a worker to release its partitions."""
 
 
-async def test_without_redis_bookings_are_slower_and_right(instance: ChaosInstance, first_user: int) -> None:
+async def test_without_redis_bookings_are_slower_and_correct(
+    instance: ChaosInstance, first_user: int
+) -> None:
     show_id = await instance.make_show(200)
     path = f"/api/shows/{show_id}/bookings"
     async with instance.client(first_user) as customer:
@@ -46,7 +48,7 @@ async def test_without_redis_bookings_are_slower_and_right(instance: ChaosInstan
         assert states == "s" * seat + "a" * (200 - seat)
 
 
-async def test_a_gateway_that_dies_between_append_and_reply_has_not_lost_the_booking(
+async def test_a_gateway_killed_between_append_and_reply_does_not_lose_the_booking(
     instance: ChaosInstance, first_user: int
 ) -> None:
     show_id = await instance.make_show(10)
@@ -58,11 +60,11 @@ async def test_a_gateway_that_dies_between_append_and_reply_has_not_lost_the_boo
             instance.hit(worker, signal.SIGSTOP)
         try:
             before = await _end(log)
-            asked = asyncio.create_task(customer.post(path, json={"seats": ["1"]}, headers=key))
+            request = asyncio.create_task(customer.post(path, json={"seats": ["1"]}, headers=key))
             await eventually(lambda: _grown(log, before), "nothing was appended")
             for name in gateways:
                 instance.hit(name, signal.SIGKILL)
-            (answer,) = await asyncio.gather(asked, return_exceptions=True)
+            (answer,) = await asyncio.gather(request, return_exceptions=True)
             assert isinstance(answer, httpx.TransportError)
         finally:
             for worker in instance.workers:
@@ -76,7 +78,7 @@ async def test_a_gateway_that_dies_between_append_and_reply_has_not_lost_the_boo
         assert found.json() == again.json()
 
 
-async def test_while_postgres_restarts_answers_come_late_or_say_try_again(
+async def test_while_postgres_restarts_responses_are_late_or_have_retry_after(
     instance: ChaosInstance, first_user: int
 ) -> None:
     show_id = await instance.make_show(200)
@@ -103,41 +105,41 @@ async def test_while_postgres_restarts_answers_come_late_or_say_try_again(
         assert states == "s" * len(seen) + "a" * (200 - len(seen))
 
 
-async def test_a_batch_that_was_on_its_way_when_postgres_went_is_decided_when_it_is_back(
+async def test_a_batch_in_flight_when_postgres_is_killed_is_decided_after_its_restart(
     postgres_instance: ChaosInstance, first_user: int
 ) -> None:
     instance = postgres_instance
     show_id = await instance.make_show(10)
     blocker = await asyncpg.connect(instance.database_url)
     owner = int((await blocker.fetchval("SELECT owner FROM partitions LIMIT 1")).rpartition(":")[2])
-    (stands_by,) = (worker for worker in instance.workers if instance.pid(worker) != owner)
+    (standby,) = (worker for worker in instance.workers if instance.pid(worker) != owner)
     async with instance.client(first_user) as customer:
         # The commit waits for rows that the test has locked, so the server ends in the middle of it.
         await blocker.execute("BEGIN")
         await blocker.execute("SELECT FROM partitions FOR UPDATE")
         path, key = f"/api/shows/{show_id}/bookings", {"Idempotency-Key": uuid4().hex}
-        asked = await customer.post(path, json={"seats": ["1"]}, headers=key | {"Prefer": "wait=1"})
-        assert asked.status_code == 202
+        pending = await customer.post(path, json={"seats": ["1"]}, headers=key | {"Prefer": "wait=1"})
+        assert pending.status_code == 202
         instance.hit("supervisor", signal.SIGSTOP)
-        instance.hit(stands_by, signal.SIGSTOP)  # the batch must return to the same worker
+        instance.hit(standby, signal.SIGSTOP)  # the batch must return to the same worker
         try:
             old = instance.hit("postgres", signal.SIGKILL)
             await asyncio.sleep(POSTGRES_AWAY_S)
-            unsure = await customer.post(path, json={"seats": ["2"]})
+            rejected = await customer.post(path, json={"seats": ["2"]})
             # Which of the two depends on the gateway's cache of the show's partition.
-            assert unsure.status_code == 503
-            assert unsure.json()["code"] in ("log_unavailable", "database_unavailable")
-            assert unsure.headers["retry-after"]
+            assert rejected.status_code == 503
+            assert rejected.json()["code"] in ("log_unavailable", "database_unavailable")
+            assert rejected.headers["retry-after"]
         finally:
             instance.hit("supervisor", signal.SIGCONT)
             blocker.terminate()
         await instance.replaced("postgres", old)
         await instance.wait_until_ready()
-        fate = await customer.get(asked.headers["location"], headers={"Prefer": "wait=20"})
-        instance.hit(stands_by, signal.SIGCONT)
-        assert fate.json()["status"] == "accepted", fate.text
-        found = await customer.get(f"/api/bookings/{fate.json()['booking']['id']}")
-        assert found.json() == fate.json()["booking"]
+        status = await customer.get(pending.headers["location"], headers={"Prefer": "wait=20"})
+        instance.hit(standby, signal.SIGCONT)
+        assert status.json()["status"] == "accepted", status.text
+        found = await customer.get(f"/api/bookings/{status.json()['booking']['id']}")
+        assert found.json() == status.json()["booking"]
     verified = await asyncio.to_thread(instance.command, "verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
 

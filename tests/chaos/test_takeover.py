@@ -15,7 +15,7 @@ import pytest
 from tests.chaos.chaos_instance import ChaosInstance, eventually
 
 OWNERS = "SELECT partition, owner FROM partitions"
-PARTITION = "SELECT partition FROM shows WHERE show_id = $1"
+PARTITIONS = "SELECT count(*) FROM partitions"
 READERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%workers reads aisle.commands'"
 
 
@@ -35,27 +35,28 @@ class Watch:
         self._customer = customer
         self._database = database
         self._shows: dict[int, int] = {}
+        self.partitions = 0
         self._seats = 0
 
-    async def look(self) -> None:
-        """Makes shows until every partition has one, and waits until every worker is at work or by."""
-        while len(self._shows) < 4:
-            show_id = await self.instance.make_show(200)
-            self._shows[await self._database.fetchval(PARTITION, show_id)] = show_id
+    async def prepare(self) -> None:
+        """Makes a show on every partition, and waits until every worker is active or on standby."""
+        self.partitions = await self._database.fetchval(PARTITIONS)
+        for partition in range(self.partitions):
+            self._shows[partition] = await self.instance.make_show(200, partition=partition)
         await self.book(*self._shows)
 
     async def owned_by(self, worker: str) -> list[int]:
         pid = self.instance.pid(worker)
         rows = await self._database.fetch(OWNERS)
-        return [partition for partition, owner in rows if int(owner.rpartition(":")[2]) == pid]
+        return [partition for partition, owner in rows if owner.endswith(f":{pid}")]
 
-    async def one_stands_by(self) -> None:
-        """On the embedded log: until both workers read or wait to; one that was killed may be starting still."""
+    async def standby_ready(self) -> None:
+        """Waits, on the embedded log, until both workers read or wait to; a restarted one may still be starting."""
 
-        async def both_are_there() -> bool:
+        async def both_connected() -> bool:
             return bool(await self._database.fetchval(READERS) == 2)
 
-        await eventually(both_are_there, "no worker stands by")
+        await eventually(both_connected, "there is no standby worker")
 
     async def book(self, *partitions: int) -> float:
         """Books a seat on each of these partitions at the same time; returns the time of the slowest in seconds."""
@@ -81,24 +82,24 @@ async def watched(instance: ChaosInstance, user_id: int) -> AsyncIterator[Watch]
     try:
         async with instance.client(user_id) as customer:
             watch = Watch(instance, customer, database)
-            await watch.look()
+            await watch.prepare()
             yield watch
     finally:
         await database.close()
 
 
 @pytest.mark.kafka
-async def test_another_worker_takes_the_partitions_of_a_dead_one(
+async def test_another_worker_takes_over_the_partitions_of_a_killed_one(
     kafka_instance: ChaosInstance, first_user: int, record_property: Record
 ) -> None:
     async with watched(kafka_instance, first_user) as watch:
-        dead, other = await _both_at_work(watch)
-        mine = await watch.owned_by(dead)
-        kafka_instance.hit("supervisor", signal.SIGSTOP)  # otherwise it would restart the dead one at once
+        victim, other = await _both_at_work(watch)
+        mine = await watch.owned_by(victim)
+        kafka_instance.hit("supervisor", signal.SIGSTOP)  # otherwise it would restart the victim at once
         try:
-            kafka_instance.hit(dead, signal.SIGKILL)
+            kafka_instance.hit(victim, signal.SIGKILL)
             took_s = await watch.book(*mine)
-            assert len(await watch.owned_by(other)) == 4
+            assert len(await watch.owned_by(other)) == watch.partitions
         finally:
             kafka_instance.hit("supervisor", signal.SIGCONT)
         record_property("taken_over_s", round(took_s, 2))
@@ -110,44 +111,44 @@ async def test_a_restarted_worker_regains_its_partitions_without_blocking_others
     kafka_instance: ChaosInstance, first_user: int, record_property: Record
 ) -> None:
     async with watched(kafka_instance, first_user) as watch:
-        dead, other = await _both_at_work(watch)
-        mine, others = await watch.owned_by(dead), await watch.owned_by(other)
-        old = kafka_instance.hit(dead, signal.SIGKILL)
-        hers = asyncio.create_task(watch.book(*mine))
+        victim, other = await _both_at_work(watch)
+        mine, others = await watch.owned_by(victim), await watch.owned_by(other)
+        old = kafka_instance.hit(victim, signal.SIGKILL)
+        booking = asyncio.create_task(watch.book(*mine))
         slowest_s, meanwhile = 0.0, 0
-        while not hers.done():
+        while not booking.done():
             slowest_s = max(slowest_s, await watch.book(*others))
-            meanwhile += not hers.done()
-        record_property("back_s", round(await hers, 2))
+            meanwhile += not booking.done()
+        record_property("back_s", round(await booking, 2))
         record_property("others_waited_s", round(slowest_s, 2))
-        assert await hers < TAKEN_OVER_S
+        assert await booking < TAKEN_OVER_S
         assert meanwhile > 3
-        await kafka_instance.replaced(dead, old)
+        await kafka_instance.replaced(victim, old)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-async def test_on_the_embedded_log_the_worker_that_stands_by_takes_over(
+async def test_with_the_embedded_log_the_standby_worker_takes_over(
     postgres_instance: ChaosInstance, first_user: int, record_property: Record, how: signal.Signals
 ) -> None:
     async with watched(postgres_instance, first_user) as watch:
-        await watch.one_stands_by()
+        await watch.standby_ready()
         first, second = postgres_instance.workers
-        at_work, stands_by = (first, second) if await watch.owned_by(first) else (second, first)
-        assert len(await watch.owned_by(at_work)) == 4
+        active, standby = (first, second) if await watch.owned_by(first) else (second, first)
+        assert len(await watch.owned_by(active)) == watch.partitions
         postgres_instance.hit("supervisor", signal.SIGSTOP)
         try:
-            postgres_instance.hit(at_work, how)
-            took_s = await watch.book(0, 1, 2, 3)
-            assert len(await watch.owned_by(stands_by)) == 4
+            postgres_instance.hit(active, how)
+            took_s = await watch.book(*range(watch.partitions))
+            assert len(await watch.owned_by(standby)) == watch.partitions
         finally:
-            postgres_instance.hit(at_work, signal.SIGCONT)
+            postgres_instance.hit(active, signal.SIGCONT)
             postgres_instance.hit("supervisor", signal.SIGCONT)
         record_property("taken_over_s", round(took_s, 2))
         assert took_s < TAKEN_OVER_S
 
 
 async def _both_at_work(watch: Watch) -> tuple[str, str]:
-    """Waits until both workers have partitions; their names."""
+    """Waits until both workers have partitions; returns their names."""
     first, second = watch.instance.workers
 
     async def at_work() -> bool:

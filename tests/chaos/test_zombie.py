@@ -1,4 +1,4 @@
-"""A worker that is frozen while its partitions are reassigned: after it wakes, it is fenced."""
+"""A worker that is frozen while its partitions are reassigned is fenced when it continues."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+import msgspec
 import pytest
 import redis.asyncio
 
@@ -16,13 +17,16 @@ from schemas.wire import decode_replies
 from tests.chaos.chaos_instance import ChaosInstance, eventually
 from tests.chaos.checks import violations
 from tests.chaos.clients import Clients
+from tests.chaos.crowds import EVERYTHING
 from tests.chaos.history import History
 from tests.chaos.read_state import read_stored
+from tests.chaos.show_plans import numbered
+from tests.chaos.storm import open_shows
 
 pytestmark = pytest.mark.kafka
 
 TAKEN_OVER_S = 15.0
-SLEEPS = 2
+FREEZES = 2
 
 OWNERS = "SELECT partition, owner FROM partitions ORDER BY partition"
 LINGERING = """
@@ -37,21 +41,22 @@ STATEMENTS = {"commit": "commit_batch", "take": "INSERT INTO partitions"}
 DECISIONS = "SELECT partition, log_offset, answer FROM decisions"
 
 
-async def test_a_worker_that_slept_while_its_partitions_moved_can_do_no_harm(
+async def test_a_worker_frozen_during_a_reassignment_is_fenced(
     kafka_instance: ChaosInstance, first_user: int
 ) -> None:
     instance, history = kafka_instance, History()
-    shows = [(await instance.make_show(400), 400) for _ in range(4)]
-    clients = Clients(instance.client, range(first_user, first_user + 12), shows, history, seed=first_user)
+    history.shows = await open_shows(instance, [numbered(400)] * 4)
+    crowd = msgspec.structs.replace(EVERYTHING, customers=9, staff=3)
+    clients = Clients(instance.client, first_user, crowd, history, seed=first_user)
     stop = asyncio.Event()
     database = await asyncpg.connect(instance.database_url)
     try:
-        async with _overheard(instance) as replies:
+        async with _published_replies(instance) as replies:
             living = asyncio.create_task(clients.live(stop))
-            for _ in range(SLEEPS):
+            for _ in range(FREEZES):
                 await _all_at_work(instance, database)
                 await asyncio.sleep(1)
-                await _sleep_through_a_move(instance, database)
+                await _freeze_during_a_reassignment(instance, database)
             await _all_at_work(instance, database)
             await asyncio.sleep(1)
             stop.set()
@@ -61,19 +66,19 @@ async def test_a_worker_that_slept_while_its_partitions_moved_can_do_no_harm(
             Position(partition, offset): answer
             for partition, offset, answer in await database.fetch(DECISIONS)
         }
-        wrong = violations(history, await read_stored(instance, shows))
+        wrong = violations(history, await read_stored(instance, history))
     finally:
         stop.set()
         await clients.leave()
         await database.close()
     assert len(replies) > 100
-    assert [position for position, told in replies if stored.get(position) != told] == []
+    assert [position for position, decision in replies if stored.get(position) != decision] == []
     assert wrong == []
     assert instance.command("verify").returncode == 0
 
 
 @pytest.mark.parametrize("doing", ["commit", "take"])
-async def test_a_worker_that_falls_asleep_inside_a_statement_holds_no_lock_when_that_is_over(
+async def test_a_worker_frozen_during_a_statement_holds_no_lock_after_it(
     kafka_instance: ChaosInstance, first_user: int, doing: str
 ) -> None:
     instance = kafka_instance
@@ -95,7 +100,9 @@ async def test_a_worker_that_falls_asleep_inside_a_statement_holds_no_lock_when_
             if doing == "take":
                 instance.hit(worker, signal.SIGKILL)
                 await instance.replaced(worker, owner)
-            await eventually(lambda: _waits(database, STATEMENTS[doing]), "no statement waits for our row")
+            await eventually(
+                lambda: _blocked(database, STATEMENTS[doing]), "no statement waits for the locked row"
+            )
             instance.hit(worker, signal.SIGSTOP)
             await holding.rollback()
             await asyncio.sleep(1.5)
@@ -107,7 +114,7 @@ async def test_a_worker_that_falls_asleep_inside_a_statement_holds_no_lock_when_
             async def moved() -> bool:
                 return instance.pid(worker) not in (await _owners(database)).values()
 
-            await eventually(moved, "its partitions stay with it", TAKEN_OVER_S)
+            await eventually(moved, "it still owns partitions", TAKEN_OVER_S)
             instance.hit(worker, signal.SIGCONT)
             again = await customer.post(f"/api/shows/{show_id}/bookings", json={"seats": ["1"]})
             assert (again.status_code, again.json()["code"]) == (409, "seat_taken")
@@ -119,15 +126,15 @@ async def test_a_worker_that_falls_asleep_inside_a_statement_holds_no_lock_when_
     assert instance.command("verify").returncode == 0
 
 
-async def _sleep_through_a_move(instance: ChaosInstance, database: asyncpg.Connection) -> None:
-    """Stops a worker until all its partitions are another's; meanwhile it holds nothing in PostgreSQL."""
+async def _freeze_during_a_reassignment(instance: ChaosInstance, database: asyncpg.Connection) -> None:
+    """Freezes a worker until others own all its partitions; meanwhile it holds no lock in PostgreSQL."""
     victim = instance.workers[0]
     pid = instance.hit(victim, signal.SIGSTOP)
     try:
         began = asyncio.get_running_loop().time()
         while pid in (owners := await _owners(database)).values():
-            slept_s = asyncio.get_running_loop().time() - began
-            assert slept_s < TAKEN_OVER_S, f"{victim} sleeps, and still owns {owners}"
+            frozen_s = asyncio.get_running_loop().time() - began
+            assert frozen_s < TAKEN_OVER_S, f"{victim} is frozen, and still owns {owners}"
             assert await database.fetch(LINGERING) == []
             await asyncio.sleep(0.1)
         await asyncio.sleep(1)
@@ -145,7 +152,7 @@ async def _all_at_work(instance: ChaosInstance, database: asyncpg.Connection) ->
     await eventually(at_work, "not every worker has partitions")
 
 
-async def _waits(database: asyncpg.Connection, statement: str) -> bool:
+async def _blocked(database: asyncpg.Connection, statement: str) -> bool:
     """Returns True when a statement of a worker waits for a lock."""
     return bool(await database.fetch(WAITING, f"%{statement}%"))
 
@@ -156,20 +163,22 @@ async def _owners(database: asyncpg.Connection) -> dict[int, int]:
 
 
 @asynccontextmanager
-async def _overheard(instance: ChaosInstance) -> AsyncIterator[list[tuple[Position, bytes]]]:
-    """All replies that workers publish: position and decision."""
-    heard: list[tuple[Position, bytes]] = []
+async def _published_replies(instance: ChaosInstance) -> AsyncIterator[list[tuple[Position, bytes]]]:
+    """Yields a list that grows by every reply that workers publish: position and decision."""
+    replies: list[tuple[Position, bytes]] = []
     client = redis.asyncio.Redis.from_url(instance.redis_url)
     pubsub = client.pubsub(ignore_subscribe_messages=True)
     await pubsub.psubscribe("aisle.replies.*")
 
     async def listen() -> None:
         async for message in pubsub.listen():
-            heard.extend((reply.position, bytes(reply.decision)) for reply in decode_replies(message["data"]))
+            replies.extend(
+                (reply.position, bytes(reply.decision)) for reply in decode_replies(message["data"])
+            )
 
     listening = asyncio.create_task(listen())
     try:
-        yield heard
+        yield replies
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)

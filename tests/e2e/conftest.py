@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -17,42 +17,40 @@ _users = itertools.count(1000)
 
 
 @pytest.fixture(scope="session")
-def aisle_on(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str], RunningAisle]]:
-    """Returns a function that starts an instance on a log, `postgres` or `kafka`, at its first use."""
-    started: dict[str, RunningAisle] = {}
+def aisle_on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAisle]:
+    """Yields the instance with the log in PostgreSQL."""
+    yield from _instance(tmp_path_factory.mktemp("postgres"), {})
 
-    def start(log: str) -> RunningAisle:
-        if log not in started:
-            settings = {"AISLE_RATE_LIMITS": "off", "AISLE_MAX_IN_FLIGHT_CUSTOMER": "10000"}
-            if log == "kafka":
-                settings["AISLE_KAFKA"] = request.getfixturevalue("kafka_bootstrap")
-            home: Path = tmp_path_factory.mktemp(log) / "home"
-            running = RunningAisle(home, settings)
-            asyncio.run(running.start())
-            started[log] = running
-        return started[log]
 
-    yield start
-    unverified = {
-        log: done for log, running in started.items() if (done := running.command("verify")).returncode
-    }
-    endings = {log: running.stop() for log, running in started.items()}
-    assert not any(endings.values()), {log: started[log].output.read_text()[-4000:] for log in endings}
-    assert not unverified, {log: done.stdout + done.stderr for log, done in unverified.items()}
+@pytest.fixture(scope="session")
+def aisle_on_kafka(tmp_path_factory: pytest.TempPathFactory, kafka_bootstrap: str) -> Iterator[RunningAisle]:
+    """Yields the instance with the log on Kafka, which ends after it."""
+    yield from _instance(tmp_path_factory.mktemp("kafka"), {"AISLE_KAFKA": kafka_bootstrap})
+
+
+def _instance(folder: Path, settings: Mapping[str, str]) -> Iterator[RunningAisle]:
+    running = RunningAisle(
+        folder / "home", {"AISLE_RATE_LIMITS": "off", "AISLE_MAX_IN_FLIGHT_CUSTOMER": "10000", **settings}
+    )
+    asyncio.run(running.start())
+    yield running
+    verified = running.command("verify")
+    ended = running.stop()
+    assert not ended, running.output.read_text()[-4000:]
+    assert not verified.returncode, verified.stdout + verified.stderr
 
 
 @pytest.fixture(params=["postgres", pytest.param("kafka", marks=pytest.mark.kafka)])
-def aisle(request: pytest.FixtureRequest, aisle_on: Callable[[str], RunningAisle]) -> RunningAisle:
+def aisle(request: pytest.FixtureRequest) -> RunningAisle:
     """Returns an instance, on each log in turn."""
-    return aisle_on(request.param)
+    instance: RunningAisle = request.getfixturevalue(f"aisle_on_{request.param}")
+    return instance
 
 
 @pytest.fixture
-def laptop(aisle_on: Callable[[str], RunningAisle]) -> RunningAisle:
+def laptop(aisle_on_postgres: RunningAisle) -> RunningAisle:
     """Returns an instance with embedded servers only, for tests that do not depend on the log."""
-    return aisle_on("postgres")
+    return aisle_on_postgres
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The contract with clients: the shape of each response, and a record of the observed ones.
 
-Written from the contract alone, not from the code: shapes are exact, so that a field more or less is told.
+Written from the contract alone, not from the code: shapes are exact, so a missing or an additional field is a failure.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ USER = {
     "email_confirmed": bool,
 }
 TOKENS = {"access": str, "refresh": str, "token_type": "Bearer", "expires_in": 3600}
+SESSION = {"access": str, "token_type": "Bearer", "expires_in": 3600}
 MOVIE = {
     "id": int,
     "title": str,
@@ -89,7 +90,7 @@ SEAT_MAP = {
 BOOKING = {
     "id": uuid,
     "show_id": int,
-    "user_id": int,
+    "user_id": (int, None),
     "status": among("held", "confirmed", "cancelled", "expired", "released"),
     "seats": [str],
     "total": MONEY,
@@ -97,6 +98,7 @@ BOOKING = {
     "expires_at": (time, None),
     "decided": {"partition": int, "offset": int},
 }
+OWN_BOOKING = {"id": uuid, "status": among("held", "confirmed"), "seats": [str], "expires_at": (time, None)}
 PENDING = {"command": position, "status": "pending"}
 ACCEPTED = {"command": position, "status": "accepted", "booking": BOOKING}
 
@@ -191,6 +193,7 @@ class Caller:
         for error in problem.get("errors", []):
             fits(error, {"field": str, "message": str})
         fits(problem.get("seats", []), [str])
+        fits(problem.get("yours", []), [OWN_BOOKING])
         if answer.status_code == 401:
             assert answer.headers["www-authenticate"].startswith("Bearer")
         if answer.status_code == 405:

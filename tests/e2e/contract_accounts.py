@@ -6,7 +6,7 @@ import base64
 import json
 import re
 
-from tests.e2e.contract import TOKENS, USER, fits, page
+from tests.e2e.contract import SESSION, TOKENS, USER, fits, page
 from tests.e2e.contract_instance import ContractInstance, email_to, everywhere
 
 PASSWORD = "correct horse 1"
@@ -23,7 +23,7 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     assert answer.headers["location"] == f"/api/users/{user['id']}"
     assert user["email_confirmed"] is False
     welcome = await email_to(instance, "grace@example.com", "Welcome")
-    [token] = set(re.findall(r"#/email/confirm/([\w-]+)", welcome["text"]))
+    [token] = set(re.findall(r"/email/confirm#([\w-]+)", welcome["text"]))
     assert (await nobody("POST /api/email/confirm", json={"token": token})).status_code == 204
     await nobody.refused("POST /api/email/confirm", 400, "validation", json={"token": token})
     user["email_confirmed"] = True
@@ -45,10 +45,14 @@ async def life_of_an_account(instance: ContractInstance) -> None:
 
     pair = await nobody.ok("POST /api/login", TOKENS, json={"username": "grace", "password": PASSWORD})
     head, claims, _ = (base64.urlsafe_b64decode(part + "==") for part in pair["access"].split("."))
-    told = json.loads(claims)
+    payload = json.loads(claims)
     assert {"alg", "kid"} <= set(json.loads(head))
-    assert {"sub", "role", "iat", "exp", "iss"} <= set(told)
-    assert (told["sub"], told["role"], told["exp"] - told["iat"]) == (str(user["id"]), "customer", 3600)
+    assert {"sub", "role", "iat", "exp", "iss"} <= set(payload)
+    assert (payload["sub"], payload["role"], payload["exp"] - payload["iat"]) == (
+        str(user["id"]),
+        "customer",
+        3600,
+    )
     await nobody.ok("POST /api/login", TOKENS, json={"username": "grace@example.com", "password": PASSWORD})
     for name in ("grace", "nobody"):
         wrong = {"username": name, "password": "wrong password"}
@@ -61,6 +65,8 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     assert (await nobody("POST /api/logout", json={"refresh": pair["refresh"]})).status_code == 204
     await nobody.refused("POST /api/token/refresh", 401, "token_invalid", json={"refresh": pair["refresh"]})
 
+    await session_of_a_browser(instance)
+
     grace = instance.acting(user["id"], token=pair["access"])
     assert await grace.ok("GET /api/me", USER) == user
     changed = await grace.ok("PATCH /api/me", USER, json={"name": "Grace", "language": "de"})
@@ -71,11 +77,11 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     moved = {"email": "hopper@example.com", "old_password": PASSWORD}
     assert await grace.ok("PATCH /api/me", USER, json=moved) == changed, "it counts once it is confirmed"
     sent = await email_to(instance, "hopper@example.com", "Confirm your new")
-    [token] = set(re.findall(r"#/email/confirm/([\w-]+)", sent["text"]))
+    [token] = set(re.findall(r"/email/confirm#([\w-]+)", sent["text"]))
     assert (await nobody("POST /api/email/confirm", json={"token": token})).status_code == 204
     assert (await grace.ok("GET /api/me", USER))["email"] == "hopper@example.com"
     notice = await email_to(instance, "grace@example.com", "is being changed")
-    [token] = set(re.findall(r"#/email/undo/([\w-]+)", notice["text"]))
+    [token] = set(re.findall(r"/email/undo#([\w-]+)", notice["text"]))
     assert (await nobody("POST /api/email/undo", json={"token": token})).status_code == 204
     await nobody.refused("POST /api/email/undo", 400, "validation", json={"token": token})
 
@@ -84,10 +90,10 @@ async def life_of_an_account(instance: ContractInstance) -> None:
 
     await everywhere(logged_out, "an undone change of the address ends every login")
     for address in ("grace@example.com", "unknown@example.com"):
-        told = await nobody("POST /api/password/forgot", json={"email": address})
-        assert (told.status_code, told.content) == (202, b"")
+        answer = await nobody("POST /api/password/forgot", json={"email": address})
+        assert (answer.status_code, answer.content) == (202, b"")
     email = await email_to(instance, "grace@example.com", "password")
-    [token] = set(re.findall(r"#/reset/([\w-]+)", email["text"]))
+    [token] = set(re.findall(r"/password/reset#([\w-]+)", email["text"]))
     reset = {"token": token, "password": "another good one"}
     assert (await nobody("POST /api/password/reset", json=reset)).status_code == 204
     await nobody.refused("POST /api/password/reset", 400, "validation", json=reset)
@@ -112,3 +118,32 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     gone = await grace("DELETE /api/me", json={"password": "another good one"})
     assert (gone.status_code, gone.content) == (204, b"")
     await nobody.refused("POST /api/login", 401, "bad_credentials", json=login)
+
+
+async def session_of_a_browser(instance: ContractInstance) -> None:
+    """Exercises the session of a browser, whose refresh token is a cookie."""
+    nobody = instance.nobody
+    login = {"username": "grace", "password": PASSWORD}
+    answer = await nobody("POST /api/session", json=login)
+    assert answer.status_code == 200
+    fits(answer.json(), SESSION)
+    cookie = answer.headers["set-cookie"]
+    assert {part.strip() for part in cookie.split(";")} >= {
+        "HttpOnly",
+        "SameSite=Strict",
+        "Path=/api/session",
+    }
+    first = {"Cookie": cookie.partition(";")[0]}
+    assert first["Cookie"].startswith("aisle_refresh=")
+    answers = [await nobody("POST /api/session/refresh", headers=first) for _ in range(2)]
+    for answer in answers:
+        assert answer.status_code == 200
+        fits(answer.json(), SESSION)
+    [second] = {answer.headers["set-cookie"].partition(";")[0] for answer in answers}
+    assert second != first["Cookie"]
+    await nobody.refused(
+        "POST /api/session", 403, "forbidden", json=login, headers={"Origin": "https://evil.example"}
+    )
+    await nobody.refused("POST /api/session/refresh", 401, "unauthenticated")
+    assert (await nobody("DELETE /api/session", headers={"Cookie": second})).status_code == 204
+    await nobody.refused("POST /api/session/refresh", 401, "token_invalid", headers={"Cookie": second})

@@ -14,6 +14,7 @@ from tests.e2e.running import RunningAisle
 SOON_S = 20
 CALLS = """
 POST /api/signup · POST /api/login · POST /api/token/refresh · POST /api/logout · GET /api/me · PATCH /api/me
+POST /api/session · POST /api/session/refresh · DELETE /api/session
 DELETE /api/me · POST /api/email/confirm · POST /api/email/undo
 POST /api/password/forgot · POST /api/password/reset · GET /api/users · PATCH /api/users/{id}
 GET /api/movies · POST /api/movies · GET /api/movies/{id} · PATCH /api/movies/{id} · DELETE /api/movies/{id}
@@ -22,6 +23,8 @@ POST /api/shows/{id}/close · POST /api/shows/{id}/reopen · POST /api/shows/{id
 POST /api/shows/{id}/block · POST /api/shows/{id}/unblock · GET /api/shows/{id}/seats
 POST /api/shows/{id}/bookings · POST /api/shows/{id}/holds · POST /api/bookings/{id}/confirm
 POST /api/bookings/{id}/cancel · DELETE /api/bookings/{id} · GET /api/bookings/{id}
+POST /api/bookings/{id}/extend · POST /api/bookings/{id}/seats · POST /api/bookings/{id}/swap
+GET /api/bookings/{id}/ticket.svg · GET /api/bookings/{id}/calendar.ics
 GET /api/bookings/{id}/ticket.pdf · GET /api/me/bookings · GET /api/users/{id}/bookings
 GET /api/commands/{position} · GET /api/reports/sales · GET /api/reports/occupancy
 GET /api/reports/cancellations · GET /api/reports/customers
@@ -29,6 +32,7 @@ GET / · GET /docs · GET /openapi.json · GET /inbox · GET /health/live · GET
 """
 ELSEWHERE = {
     "length_required": "tests/e2e/raw_requests.py",
+    "not_implemented": "tests/e2e/raw_requests.py",
     "request_timeout": "tests/integration/test_slow_requests.py",
     "rate_limited": "tests/integration/test_limited_requests.py",
     "overloaded": "tests/integration/test_unavailable.py",
@@ -40,6 +44,7 @@ ELSEWHERE = {
     "already_open": "tests/unit/show_model.py",
     "already_used": "tests/unit/test_show_staff.py",
     "checked_in": "tests/unit/test_show_staff.py",
+    "payment_required": "tests/integration/test_own_bookings.py",
 }
 """Codes that need a fault, or a timing, that other tests cause."""
 

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of Aisle that loses answers, answers itself, and cuts connections, as networks do."""
+"""A TCP proxy in front of Aisle that loses responses, sends its own, and cuts connections, as networks do."""
 
 from __future__ import annotations
 

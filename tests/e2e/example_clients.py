@@ -46,7 +46,7 @@ class ExampleClient(Protocol):
     """One running client, logged in lazily as its user."""
 
     watched: list[dict[str, Any]]
-    """What its watchers reported, oldest first: `{watch: "seats", …}`, `{watch: "booking", …}`."""
+    """Reports of its watchers, oldest first: `{watch: "seats", …}`, `{watch: "booking", …}`."""
 
     async def call(self, name: str, *given: Any) -> dict[str, Any]:
         """`{"result": booking}`, or `{"refused": {code, seats, status}}`."""

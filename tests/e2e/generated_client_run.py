@@ -13,18 +13,22 @@ from aisle_client.api.accounts import get_me, log_in, sign_up
 from aisle_client.api.bookings import (
     book_seats,
     cancel_booking,
+    change_seats,
     confirm_booking,
+    extend_hold,
     get_booking,
     get_command,
     get_seat_map,
     get_ticket_pdf,
     hold_seats,
     list_my_bookings,
+    swap_seats,
 )
 from aisle_client.api.movies_and_shows import create_show, list_movies, list_shows
 from aisle_client.api.reports import sales_report
 from aisle_client.models import (
     BookRequest,
+    ChangeSeatsRequest,
     HoldRequest,
     ListMyBookingsStatus,
     LoginBody,
@@ -32,6 +36,7 @@ from aisle_client.models import (
     NewShowBody,
     ProblemBody,
     SignupBody,
+    SwapSeatsRequest,
 )
 
 
@@ -88,16 +93,39 @@ def main(url: str, staff_token: str, name: str) -> dict[str, Any]:
 
     pending = book_seats.sync(show.id, client=me, body=BookRequest(seats=["5"]), prefer="respond-async")
     facts["pending"] = [named(pending), pending.status.value]
-    fate = get_command.sync(pending.command, client=me, prefer="wait=20")
-    facts["fate"] = [named(fate), named(fate.booking), fate.booking.seats]
+    status = get_command.sync(pending.command, client=me, prefer="wait=20")
+    facts["command status"] = [named(status), named(status.booking), status.booking.seats]
     pending = book_seats.sync(show.id, client=me, body=BookRequest(seats=["5"]), prefer="respond-async")
-    fate = get_command.sync(pending.command, client=me, prefer="wait=20")
-    facts["refused fate"] = [named(fate), named(fate.problem), fate.problem.code, named(fate.problem.decided)]
+    status = get_command.sync(pending.command, client=me, prefer="wait=20")
+    facts["refused command status"] = [
+        named(status),
+        named(status.problem),
+        status.problem.code,
+        named(status.problem.decided),
+    ]
     beyond = f"{booking.decided.partition}-{10**12}"
     facts["beyond"] = get_command.sync(beyond, client=me).code
 
     held = hold_seats.sync(show.id, client=me, body=HoldRequest(quantity=2, hold_s=600))
     facts["held"] = [held.status.value, named(held.expires_at)]
+    own = hold_seats.sync(show.id, client=me, body=HoldRequest(seats=held.seats))
+    facts["yours"] = [own.code, [[named(one), one.id == held.id, one.seats] for one in own.yours] == [
+        ["OwnBookingBody", True, held.seats]
+    ]]  # fmt: skip
+    extended = extend_hold.sync(held.id, client=me)
+    facts["extended"] = [named(extended), extended.expires_at > held.expires_at]
+    changed = change_seats.sync(held.id, client=me, body=ChangeSeatsRequest(seats=["19", "20"]))
+    facts["changed"] = [changed.seats, changed.expires_at == extended.expires_at]
+    walk_in = book_seats.sync(
+        show.id, client=staff, body=BookRequest(seats=["18"], note="Back row", max_price=None)
+    )
+    facts["walk-in"] = [walk_in.user_id, walk_in.note]
+    swapped = swap_seats.sync(held.id, client=staff, body=SwapSeatsRequest(with_=walk_in.id))
+    facts["swapped"] = [swapped.id == held.id, swapped.seats]
+    limited = hold_seats.sync(
+        show.id, client=me, body=HoldRequest(quantity=1, max_price=MoneyBody(1249, "EUR"))
+    )
+    facts["too dear"] = limited.code
     facts["confirmed"] = confirm_booking.sync(held.id, client=me).status.value
     pdf = get_ticket_pdf.sync_detailed(booking.id, client=me)
     content = pdf.parsed.payload.read()

@@ -132,8 +132,8 @@ class RunningAisle:
         limits = httpx.Limits(max_connections=300, max_keepalive_connections=300)
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=40, limits=limits, **options)
 
-    async def make_show(self, total_seats: int, **terms: Any) -> int:
-        """Creates a show on sale with seats "1" … "N"; returns its id."""
+    async def make_show(self, total_seats: int | None = None, **terms: Any) -> int:
+        """Creates a show on sale with seats "1" … "N", or with a layout; returns its id."""
         async with self.client(2, "admin") as staff:
             movies = (await staff.get("/api/movies")).json()["items"]
             wanted = {

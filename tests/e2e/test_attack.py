@@ -35,7 +35,9 @@ async def victim(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIter
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHORT)
-async def test_an_attack_costs_neither_memory_nor_others_their_time(victim: Victim, name: str) -> None:
+async def test_an_attack_raises_neither_memory_nor_latency_of_others_beyond_their_limits(
+    victim: Victim, name: str
+) -> None:
     cost = await victim.cost_of(ATTACKS[name], SECONDS)
     print(f"{name}: {cost}")  # noqa: T201
     assert cost.growth < GROWTH, cost

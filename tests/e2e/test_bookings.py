@@ -111,17 +111,17 @@ async def test_a_request_without_waiting_returns_a_position_to_poll(
     assert answer.status_code == 202
     assert answer.headers["preference-applied"] == "respond-async"
     assert answer.headers["location"] == f"/api/commands/{answer.json()['command']}"
-    fate = await customer.get(answer.headers["location"], headers={"Prefer": "wait=10"})
-    assert fate.json()["status"] == "accepted"
-    assert (await customer.get(f"/api/bookings/{fate.json()['booking']['id']}")).json() == fate.json()[
+    status = await customer.get(answer.headers["location"], headers={"Prefer": "wait=10"})
+    assert status.json()["status"] == "accepted"
+    assert (await customer.get(f"/api/bookings/{status.json()['booking']['id']}")).json() == status.json()[
         "booking"
     ]
     async with aisle.client(new_user()) as somebody:
         assert (await somebody.get(answer.headers["location"])).status_code == 404
-        assert (await somebody.get(f"/api/bookings/{fate.json()['booking']['id']}")).status_code == 403
+        assert (await somebody.get(f"/api/bookings/{status.json()['booking']['id']}")).status_code == 403
         taken = await somebody.post(path, json={"seats": ["1"]}, headers={"Prefer": "respond-async"})
-        fate = await somebody.get(taken.headers["location"], headers={"Prefer": "wait=10"})
-        assert (fate.json()["status"], fate.json()["problem"]["code"]) == ("refused", "seat_taken")
+        status = await somebody.get(taken.headers["location"], headers={"Prefer": "wait=10"})
+        assert (status.json()["status"], status.json()["problem"]["code"]) == ("refused", "seat_taken")
 
 
 async def test_a_hold_is_confirmed_released_or_runs_out(

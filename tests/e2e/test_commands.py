@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.running import RunningAisle
 
 
-def test_commands_bring_the_database_with_them_when_nothing_runs(tmp_path: Path) -> None:
+def test_commands_start_the_database_when_nothing_runs(tmp_path: Path) -> None:
     instance = RunningAisle(tmp_path / "home", {})
     without = instance.command("verify")
     assert (without.returncode, without.stdout) == (1, "")

@@ -152,6 +152,13 @@ async def test_bookings(instance: ContractInstance) -> None:
     assert await instance.staff.ok(f"GET {where}", BOOKING) == booking
     ticket = await customer(f"GET {where}/ticket.pdf")
     assert (ticket.headers["content-type"], ticket.content[:5]) == ("application/pdf", b"%PDF-")
+    code = await customer(f"GET {where}/ticket.svg?seat=2")
+    assert (code.headers["content-type"], code.content[:4]) == ("image/svg+xml", b"<svg")
+    entry = await customer(f"GET {where}/calendar.ics")
+    assert (entry.headers["content-type"], entry.content[:15]) == (
+        "text/calendar; charset=utf-8",
+        b"BEGIN:VCALENDAR",
+    )
     other = instance.acting(911)
     for call in (f"GET {where}", f"GET {where}/ticket.pdf", f"POST {where}/cancel", f"DELETE {where}"):
         await other.refused(call, 403, "not_yours")
@@ -187,6 +194,42 @@ async def test_bookings(instance: ContractInstance) -> None:
     await other.refused("GET /api/users/910/bookings", 403, "forbidden")
 
 
+async def test_changes_of_bookings(instance: ContractInstance) -> None:
+    cheap, dear = ({"amount": amount, "currency": "EUR"} for amount in (500, 900))
+    sections = [
+        {"name": "Stalls", "price": dear, "rows": [{"name": "A", "seats": 6}]},
+        {"name": "Balcony", "price": cheap, "rows": [{"name": "B", "seats": 4}]},
+    ]
+    layout = {"sections": sections, "accessible": ["A2"], "companions": ["A3"]}
+    body = {"movie_id": instance.movie_id, "screen_name": "1", "starts_at": "2098-01-01T20:00:00Z"}
+    show = await instance.staff.ok("POST /api/shows", SHOW, 201, json=body | {"layout": layout})
+    path, customer, staff = f"/api/shows/{show['id']}", instance.customer, instance.staff
+    await customer.refused(f"POST {path}/holds", 409, "companion_only", json={"seats": ["A3"]})
+    held = await customer.ok(f"POST {path}/holds", BOOKING, 201, json={"seats": ["A1"], "hold_s": 60})
+    where = f"/api/bookings/{held['id']}"
+    again = await customer.refused(f"POST {path}/holds", 409, "seat_taken", json={"seats": ["A1"]})
+    assert [one["id"] for one in again["yours"]] == [held["id"]]
+    await asyncio.sleep(0.05)
+    extended = await customer.ok(f"POST {where}/extend", BOOKING)
+    assert extended["expires_at"] > held["expires_at"]
+    moved = await customer.ok(f"POST {where}/seats", BOOKING, json={"seats": ["B1"]})
+    assert (moved["seats"], moved["total"], moved["expires_at"]) == (["B1"], cheap, extended["expires_at"])
+    await customer.refused(f"POST {where}/seats", 400, "validation", json={"seats": ["B1", "B2"]})
+    walk_in = await staff.ok(f"POST {path}/holds", BOOKING, 201, json={"seats": ["A5"], "hold_s": 7200})
+    assert walk_in["user_id"] is None
+    await staff.refused(f"POST /api/bookings/{walk_in['id']}/extend", 409, "hold_limit")
+    await customer.refused(f"POST {where}/swap", 403, "forbidden", json={"with": walk_in["id"]})
+    swapped = await staff.ok(f"POST {where}/swap", BOOKING, json={"with": walk_in["id"]})
+    assert (swapped["id"], swapped["seats"], swapped["total"]) == (held["id"], ["A5"], dear)
+    sale = {"seats": ["A6"], "user_id": 910, "paid": "cash", "note": "By the door"}
+    sold = await staff.ok(f"POST {path}/bookings", BOOKING | {"paid": "cash", "note": str}, 201, json=sale)
+    await customer.ok(f"GET /api/bookings/{sold['id']}", BOOKING)
+    await customer.refused(
+        f"POST /api/bookings/{sold['id']}/seats", 409, "price_differs", json={"seats": ["B3"]}
+    )
+    await customer.refused(f"POST {path}/bookings", 403, "forbidden", json=sale)
+
+
 async def test_a_show_that_has_started(instance: ContractInstance) -> None:
     starts = (datetime.now(UTC) + timedelta(seconds=3)).isoformat(timespec="milliseconds")
     path = await instance.show(starts_at=starts)
@@ -213,12 +256,12 @@ async def test_waiting_and_keys(instance: ContractInstance) -> None:
     assert (answer.status_code, command) == (202, f"/api/commands/{answer.json()['command']}")
     assert answer.headers["retry-after"]
     assert answer.headers["preference-applied"] == "respond-async"
-    fate = await instance.customer.ok(f"GET {command}", ACCEPTED, headers={"Prefer": "wait=10"})
+    status = await instance.customer.ok(f"GET {command}", ACCEPTED, headers={"Prefer": "wait=10"})
     for seats in (["1"], ["1"]):
         again = await instance.customer(
             f"POST {path}", json={"seats": seats}, headers={"Idempotency-Key": "c1"}
         )
-        assert (again.status_code, again.json()) == (201, fate["booking"])
+        assert (again.status_code, again.json()) == (201, status["booking"])
         assert again.headers["idempotency-replayed"] == "true"
     await instance.customer.refused(
         f"POST {path}", 422, "key_reused", json={"seats": ["2"]}, headers={"Idempotency-Key": "c1"}

@@ -1,4 +1,4 @@
-"""The clients in `examples/`, run against a real Aisle through a network that loses answers and connections."""
+"""The clients in `examples/`, run against a real Aisle through a network that loses responses and connections."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def scene(request: pytest.FixtureRequest, laptop: RunningAisle) -> AsyncIt
 
 
 @pytest.mark.parametrize("scene", CLIENTS, indirect=True)
-async def test_answers_lost_in_the_middle_of_a_booking_cost_nothing(scene: Scene) -> None:
+async def test_requests_whose_responses_are_lost_are_repeated_with_the_same_key(scene: Scene) -> None:
     scene.proxy.lost.extend(["POST /api/shows/", "POST /api/shows/", "POST /api/bookings/"])
     held = (await scene.client.call("hold", scene.show_id, "hold-1", {"seats": ["3", "4"]}))["result"]
     assert (held["status"], held["seats"]) == ("held", ["3", "4"])
@@ -98,7 +98,7 @@ async def test_answers_lost_in_the_middle_of_a_booking_cost_nothing(scene: Scene
     assert [key for _, key in scene.proxy.requests("POST /api/shows/")] == ["hold-1"] * 3
     assert [key for _, key in scene.proxy.requests("POST /api/bookings/")] == ["confirm-1"] * 2
     assert [booking["id"] for booking in await scene.bookings()] == [held["id"]]
-    # A program that was started again asks with the key it had stored.
+    # A restarted program repeats the request with the key that it stored.
     again = (await scene.client.call("hold", scene.show_id, "hold-1", {"seats": ["3", "4"]}))["result"]
     assert again["id"] == held["id"]
     cancelled = (await scene.client.call("cancel", held["id"], "cancel-1"))["result"]
@@ -112,11 +112,13 @@ async def test_a_refusal_names_its_seats(scene: Scene, new_user: Callable[[], in
         "refused"
     ]
     assert (refused["status"], refused["code"], refused["seats"]) == (409, "seat_taken", ["8", "9"])
-    assert len(scene.proxy.requests("POST /api/shows/")) == 1, "a refusal stays: it is not asked again"
+    assert len(scene.proxy.requests("POST /api/shows/")) == 1, (
+        "a refusal is final: the request is not repeated"
+    )
 
 
 @pytest.mark.parametrize("scene", CLIENTS, indirect=True)
-async def test_busy_answers_are_repeated_with_the_same_key_after_retry_after(scene: Scene) -> None:
+async def test_rejected_requests_are_repeated_with_the_same_key_after_retry_after(scene: Scene) -> None:
     busy = [
         problem(429, "rate_limited", Retry_After="1"),
         problem(503, "overloaded", Retry_After="1"),
@@ -134,7 +136,7 @@ async def test_busy_answers_are_repeated_with_the_same_key_after_retry_after(sce
 
 
 @pytest.mark.parametrize("scene", CLIENTS, indirect=True)
-async def test_what_is_not_decided_in_time_is_asked_for_until_it_is(scene: Scene) -> None:
+async def test_a_pending_command_is_polled_until_it_is_decided(scene: Scene) -> None:
     scene.proxy.rewrite = (b"wait=10", b"wait=00")  # so that nothing is decided in time
     workers = scene.aisle.pids("seat_workers")
     for pid in workers:
@@ -178,7 +180,7 @@ async def test_an_expired_token_is_refreshed_once_for_all_calls(scene: Scene, lo
 
 
 @pytest.mark.parametrize("scene", CLIENTS, indirect=True)
-async def test_a_wrong_password_is_said_and_not_tried_again(scene: Scene) -> None:
+async def test_a_wrong_password_is_reported_and_not_retried(scene: Scene) -> None:
     scene.proxy.answers.append(("POST /api/login", problem(401, "bad_credentials")))
     refused = (await scene.client.call("hold", scene.show_id, "hold-1", {"seats": ["1"]}))["refused"]
     assert (refused["status"], refused["code"]) == (401, "bad_credentials")
@@ -186,7 +188,9 @@ async def test_a_wrong_password_is_said_and_not_tried_again(scene: Scene) -> Non
 
 
 @pytest.mark.parametrize("scene", WITH_POLLING, indirect=True)
-async def test_the_live_seat_map_is_right_after_every_cut(scene: Scene, new_user: Callable[[], int]) -> None:
+async def test_the_live_seat_map_is_correct_after_every_lost_connection(
+    scene: Scene, new_user: Callable[[], int]
+) -> None:
     scene.client.watch_seats(scene.show_id)
     await eventually(lambda: scene.client.watched, "there is no seat map")
     for n in range(1, 6):
@@ -207,7 +211,7 @@ async def test_the_live_seat_map_is_right_after_every_cut(scene: Scene, new_user
 
 
 @pytest.mark.parametrize("scene", WITH_POLLING, indirect=True)
-async def test_own_bookings_are_watched_through_every_cut(scene: Scene) -> None:
+async def test_own_bookings_are_reported_after_every_lost_connection(scene: Scene) -> None:
     first = (await scene.client.call("hold", scene.show_id, "hold-0", {"seats": ["1"]}))["result"]
     scene.client.watch_bookings()
     await eventually(lambda: scene.client.watched, "what was booked before is not reported")

@@ -13,8 +13,8 @@ from tests.integration.live_sockets import Live, live
 
 async def statuses(socket: Live, count: int) -> list[tuple[str, str]]:
     """Returns the next changes of bookings, in order of arrival."""
-    told = [(await socket.next(lambda one: one["type"] == "booking"))["booking"] for _ in range(count)]
-    return [(booking["id"], booking["status"]) for booking in told]
+    changed = [(await socket.next(lambda one: one["type"] == "booking"))["booking"] for _ in range(count)]
+    return [(booking["id"], booking["status"]) for booking in changed]
 
 
 async def test_a_customer_receives_every_change_in_order(
@@ -52,8 +52,8 @@ async def test_a_killed_worker_costs_a_socket_nothing(
                 answer = await socket.answer_to(str(seat))
             answers.append(answer)
         assert [answer["type"] for answer in answers] == ["accepted"] * 100
-        told = dict(await statuses(socket, 100))
-        assert told == {answer["booking"]["id"]: "confirmed" for answer in answers}
+        received = dict(await statuses(socket, 100))
+        assert received == {answer["booking"]["id"]: "confirmed" for answer in answers}
     await aisle.wait_until_ready()
 
 
@@ -66,7 +66,7 @@ async def test_a_reconnecting_client_misses_no_change_after_a_gateway_died(
         key = f"{user_id}-once"
         first = (await socket.ask(type="book", show_id=show_id, seats=["1"], key=key))["booking"]
         aisle.kill("gateway")
-        with pytest.raises(AssertionError, match="without a word"):
+        with pytest.raises(AssertionError, match="without a close frame"):
             await socket.closed()
     await aisle.wait_until_ready()
     async with live(aisle, user_id=user_id) as socket, aisle.client(user_id) as http:

@@ -11,12 +11,12 @@ import httpx
 
 from tests.e2e.running import RunningAisle
 
-SOON_S = 20
+SOON_S = 60
 SERVICES = {"gateway-1", "gateway-2", "seat-worker-1", "notifier"}
 PARTITIONS = 8
 
 
-async def told(instance: RunningAisle) -> dict[str, float]:
+async def scrape(instance: RunningAisle) -> dict[str, float]:
     """Returns the samples: `name{labels}` → value."""
     async with httpx.AsyncClient() as client:
         text = (await client.get(f"http://127.0.0.1:{instance.port + 1}/metrics")).text
@@ -40,7 +40,7 @@ def processes(samples: dict[str, float]) -> set[str]:
     }
 
 
-async def test_one_port_tells_of_every_process_and_again_after_one_was_killed(tmp_path: Path) -> None:
+async def test_one_port_serves_the_metrics_of_every_process_also_after_a_restart(tmp_path: Path) -> None:
     instance = RunningAisle(tmp_path / "home", {"AISLE_GATEWAYS": "2"})
     try:
         await instance.start()
@@ -55,11 +55,11 @@ async def test_one_port_tells_of_every_process_and_again_after_one_was_killed(tm
             ).status_code == 409
         async with asyncio.timeout(SOON_S):
             while True:
-                now = await told(instance)
+                now = await scrape(instance)
                 if (
                     processes(now) == SERVICES
-                    and total(now, "aisle_letters_total", 'outcome="sent"')
-                    + total(now, "aisle_letters_total", 'outcome="skipped"')
+                    and total(now, "aisle_emails_total", 'outcome="sent"')
+                    + total(now, "aisle_emails_total", 'outcome="skipped"')
                     >= 3
                 ):
                     break
@@ -77,7 +77,7 @@ async def test_one_port_tells_of_every_process_and_again_after_one_was_killed(tm
         instance.kill("seat_workers")
         async with asyncio.timeout(SOON_S):
             while True:
-                now = await told(instance)
+                now = await scrape(instance)
                 if total(now, "aisle_partition_epoch") == 2 * PARTITIONS:
                     break
                 await asyncio.sleep(0.1)
@@ -86,7 +86,7 @@ async def test_one_port_tells_of_every_process_and_again_after_one_was_killed(tm
         assert instance.stop() == 0
 
 
-async def test_a_metrics_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> None:
+async def test_a_metrics_port_in_use_is_reported_before_anything_starts(tmp_path: Path) -> None:
     instance = RunningAisle(tmp_path / "home", {})
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", instance.port + 1))
@@ -94,7 +94,7 @@ async def test_a_metrics_port_that_is_taken_is_said_before_anything_starts(tmp_p
         instance.launch()
         assert instance.process is not None
         assert instance.process.wait(timeout=60) == 1
-    said = instance.output.read_text()
-    assert f"AISLE_METRICS_PORT={instance.port + 1}: this port of 127.0.0.1 is in use" in said
-    assert "Traceback" not in said
+    printed = instance.output.read_text()
+    assert f"AISLE_METRICS_PORT={instance.port + 1}: this port of 127.0.0.1 is in use" in printed
+    assert "Traceback" not in printed
     assert not (instance.home / "postgres").exists()

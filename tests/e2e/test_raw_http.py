@@ -1,4 +1,4 @@
-"""Raw HTTP on a socket: each client gets its responses, in order, and nothing stalls."""
+"""Raw HTTP on a socket: each client gets its responses, in order, and no connection stalls."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from tests.e2e.raw_requests import (
     CHUNKED,
     CLOSE,
-    FINE,
     LOGIN,
     NO_SEAT,
     REFUSED,
-    Made,
+    VALID,
+    MakeRequest,
 )
 from tests.e2e.running import RunningAisle
 from tests.e2e.wire import JSON, SOON_S, Customer
@@ -35,7 +35,9 @@ def shows() -> dict[str, int]:
 
 
 @pytest.mark.parametrize(("status", "code", "made"), REFUSED.values(), ids=REFUSED)
-async def test_what_is_not_right_is_told_so(customer: Customer, status: int, code: str, made: Made) -> None:
+async def test_an_invalid_request_gets_a_problem(
+    customer: Customer, status: int, code: str, made: MakeRequest
+) -> None:
     answer = await customer.sends(made(customer))
     assert (answer.status, answer.code) == (status, code), answer
     assert answer.headers["x-request-id"]
@@ -72,12 +74,12 @@ async def test_a_refused_handshake_ends_the_connection(
         assert await wire.closed()
 
 
-@pytest.mark.parametrize("made", FINE.values(), ids=FINE)
-async def test_what_is_unusual_but_right_is_answered(customer: Customer, made: Made) -> None:
+@pytest.mark.parametrize("made", VALID.values(), ids=VALID)
+async def test_an_unusual_valid_request_is_answered(customer: Customer, made: MakeRequest) -> None:
     assert (await customer.sends(made(customer))).status == 200
 
 
-async def test_trailers_are_no_headers(customer: Customer) -> None:
+async def test_trailers_are_not_read_as_headers(customer: Customer) -> None:
     trailers = f"\r\n{customer.token}\r\nIdempotency-Key: k\r\n\r\n".encode()
     body = b'f\r\n{"seats":["1"]}\r\n0' + trailers
     head = f"POST {customer.book} HTTP/1.1\r\nHost: aisle\r\n{JSON}\r\n{CHUNKED}\r\n\r\n".encode()
@@ -136,7 +138,7 @@ async def test_pipelined_requests_are_answered_in_their_order(customer: Customer
         assert await wire.closed()
 
 
-async def test_what_was_asked_before_nonsense_is_answered_first(customer: Customer) -> None:
+async def test_requests_before_invalid_input_are_answered_first(customer: Customer) -> None:
     async with customer.connect() as wire:
         booking = customer.sized(customer.book, b'{"seats":["101"]}')
         wire.writer.write(booking + customer.request("GET", customer.show) + b"nonsense\r\n\r\n")
@@ -155,7 +157,7 @@ async def test_a_length_that_is_too_short_ends_the_connection(customer: Customer
         assert await wire.closed()
 
 
-async def test_a_broken_body_behind_a_good_request_is_not_acted_upon(customer: Customer) -> None:
+async def test_a_request_with_a_broken_body_is_not_executed_behind_a_valid_one(customer: Customer) -> None:
     async with customer.connect() as wire:
         good = customer.sized(customer.book, b'{"seats":["102"]}')
         whole = b'11\r\n{"seats":["103"]}\r\n'
@@ -168,7 +170,7 @@ async def test_a_broken_body_behind_a_good_request_is_not_acted_upon(customer: C
     assert await states(customer, 102, 103) == "sa"
 
 
-async def test_half_a_body_is_never_acted_upon(customer: Customer) -> None:
+async def test_a_request_with_an_incomplete_body_is_not_executed(customer: Customer) -> None:
     async with customer.connect() as wire:
         body = b'{"seats":["104"]}'
         wire.writer.write(customer.request("POST", customer.book, JSON, "Content-Length: 99", body=body))
@@ -181,7 +183,7 @@ async def test_half_a_body_is_never_acted_upon(customer: Customer) -> None:
     assert await states(customer, 104) == "a"
 
 
-async def test_who_expects_100_is_told_to_go_on(customer: Customer) -> None:
+async def test_expect_100_continue_gets_a_100(customer: Customer) -> None:
     for path, body, code in ((customer.book, NO_SEAT, "seat_unknown"), (LOGIN, b"{}", "validation")):
         async with customer.connect() as wire:
             head = customer.request(
@@ -212,7 +214,7 @@ async def test_a_client_that_half_closes_gets_its_response(customer: Customer, p
         assert await wire.closed()
 
 
-async def test_a_connection_goes_on_after_a_refusal_whose_body_came_whole(customer: Customer) -> None:
+async def test_a_connection_stays_open_after_a_rejected_body_that_is_complete(customer: Customer) -> None:
     async with customer.connect() as wire:
         large = b'{"seats":["' + b"1" * 17_000 + b'"]}'
         wire.writer.write(customer.sized(customer.book, large) + customer.request("GET", customer.show))
@@ -220,14 +222,14 @@ async def test_a_connection_goes_on_after_a_refusal_whose_body_came_whole(custom
         assert (await wire.answer()).status == 200
 
 
-async def test_a_refused_body_without_end_does_not_keep_its_connection(customer: Customer) -> None:
+async def test_a_connection_is_closed_after_a_rejected_body_that_is_incomplete(customer: Customer) -> None:
     async with customer.connect() as wire:
         wire.writer.write(customer.request("POST", customer.book, JSON, f"Content-Length: {10**9}"))
         assert (await wire.answer()).code == "body_too_large"
         assert await wire.closed()
 
 
-async def test_who_goes_away_has_booked_all_the_same(customer: Customer) -> None:
+async def test_a_booking_is_made_after_its_client_disconnected(customer: Customer) -> None:
     async with customer.connect() as wire:
         wire.writer.write(customer.sized(customer.book, b'{"seats":["105"]}') * 3)
         await wire.writer.drain()
@@ -243,7 +245,7 @@ async def states(customer: Customer, *seats: int) -> str:
     return "".join(found[seat - 1] for seat in seats)
 
 
-def test_none_of_this_was_a_fault_of_ours(laptop: RunningAisle) -> None:
+def test_none_of_these_requests_raised_an_exception(laptop: RunningAisle) -> None:
     logged = laptop.output.read_text()
     assert "request_failed" not in logged
     assert "Exception in ASGI application" not in logged

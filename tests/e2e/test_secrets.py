@@ -24,7 +24,7 @@ WRONG = "this-was-never-the-password"
 
 
 @pytest.fixture
-def talkative(tmp_path: Path) -> Iterator[RunningAisle]:
+def instance(tmp_path: Path) -> Iterator[RunningAisle]:
     """Yields an instance at log level debug."""
     settings = {
         "AISLE_LOG_LEVEL": "debug",
@@ -43,8 +43,8 @@ async def _reset_link(client: httpx.AsyncClient) -> str:
     for _ in range(300):
         for summary in (await client.get("/inbox", params={"format": "json"})).json()["items"]:
             email = await client.get(f"/inbox/{summary['id']}", params={"format": "json"})
-            if "/#/reset/" in email.text:
-                return email.text.partition("/#/reset/")[2][:43]
+            if "/password/reset#" in email.text:
+                return email.text.partition("/password/reset#")[2][:43]
         await asyncio.sleep(0.1)
     raise AssertionError("no e-mail arrived")
 
@@ -55,11 +55,11 @@ def _everything_logged(running: RunningAisle) -> str:
     return "\n".join(file.read_text(errors="replace") for file in files)
 
 
-async def test_no_secret_is_logged_at_any_level(talkative: RunningAisle) -> None:
-    await talkative.wait_until_ready()
+async def test_no_secret_is_logged_at_any_level(instance: RunningAisle) -> None:
+    await instance.wait_until_ready()
     secrets: dict[str, str] = {}
 
-    async with httpx.AsyncClient(base_url=talkative.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=instance.url, timeout=30) as client:
 
         async def post(path: str, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
             return await client.post(path, json=body, headers=headers)
@@ -98,12 +98,12 @@ async def test_no_secret_is_logged_at_any_level(talkative: RunningAisle) -> None
         assert users.status_code == 200
         assert "strict-transport-security" in users.headers
 
-    talkative.kill("gateway")
-    talkative.kill("seat_workers")
-    await talkative.wait_until_ready()
-    secrets |= {"signing key": json.loads((talkative.home / "keys.json").read_text())[0]["key"]}
+    instance.kill("gateway")
+    instance.kill("seat_workers")
+    await instance.wait_until_ready()
+    secrets |= {"signing key": json.loads((instance.home / "keys.json").read_text())[0]["key"]}
     secrets |= {"staff": STAFF, "admin": ADMIN, "password": PASSWORD, "new": NEW_PASSWORD, "wrong": WRONG}
-    logged = _everything_logged(talkative)
+    logged = _everything_logged(instance)
     assert "level=debug" in logged
     assert not [name for name, secret in secrets.items() if secret in logged]
 
@@ -137,7 +137,9 @@ def test_a_password_can_be_given_on_standard_input(laptop: RunningAisle) -> None
     assert httpx.post(f"{laptop.url}/api/login", json=login).status_code == 200
 
 
-def test_test_customers_come_by_the_thousand_with_their_tokens(laptop: RunningAisle, tmp_path: Path) -> None:
+def test_thousands_of_test_customers_are_created_with_their_tokens(
+    laptop: RunningAisle, tmp_path: Path
+) -> None:
     file = tmp_path / "tokens"
     made = laptop.command("users", "create", "--count", "12000", "--tokens", str(file))
     assert made.returncode == 0, made.stderr
@@ -157,7 +159,7 @@ def test_test_customers_come_by_the_thousand_with_their_tokens(laptop: RunningAi
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--username", "demo", "--email", "new@example.com"], "--username: there is an account with this"),
         (["--username", "fresh", "--email", "DEMO@aisle.example"], "--email: there is an account with this"),
@@ -169,8 +171,10 @@ def test_test_customers_come_by_the_thousand_with_their_tokens(laptop: RunningAi
         (["--count", "5", "--tokens", "x", "--email", "a@example.com"], "are for one account"),
     ],
 )
-def test_what_cannot_be_made_is_said_in_a_line(laptop: RunningAisle, arguments: list[str], said: str) -> None:
+def test_an_account_that_cannot_be_created_is_one_line(
+    laptop: RunningAisle, arguments: list[str], message: str
+) -> None:
     made = laptop.command("users", "create", *arguments)
     assert made.returncode == 1
-    assert said in made.stderr
+    assert message in made.stderr
     assert made.stderr.count("\n") == 1

@@ -44,7 +44,7 @@ def lines(unit: str, key: str) -> list[str]:
 
 
 def environment(unit: str, instance: int) -> dict[str, str]:
-    """What a service is given on the host."""
+    """Returns the environment of a service on the host."""
     own = (word.partition("=") for line in lines(unit, "Environment") for word in line.split())
     return environment_file() | {name: value.replace("%i", str(instance)) for name, _, value in own}
 
@@ -66,7 +66,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", NAMES)
-def test_the_settings_of_a_unit_are_those_of_a_house_for_real(unit: str) -> None:
+def test_the_settings_of_a_unit_are_for_production(unit: str) -> None:
     settings: Settings = read_settings(environment(unit, 1))
     assert settings.sample_data is False
     assert settings.smtp_url is not None

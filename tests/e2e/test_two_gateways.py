@@ -18,7 +18,7 @@ from tests.e2e.two_gateways import at_each, sockets_at_each
 
 SOON_S = 20
 FROZEN_S = 13
-"""Longer than any look back by the clock that a gateway could afford."""
+"""Longer than the time for which a gateway could afford to read old revocations again by its clock."""
 PASSWORD = "correct horse 1"
 _users = itertools.count(5_000)
 
@@ -76,7 +76,7 @@ async def test_a_key_used_at_one_is_known_at_the_other(pair: RunningAisle) -> No
         assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
 
 
-async def test_what_one_took_the_other_tells_and_changes(pair: RunningAisle) -> None:
+async def test_a_command_accepted_by_one_can_be_polled_and_changed_at_the_other(pair: RunningAisle) -> None:
     show = f"/api/shows/{await pair.make_show(20)}"
     async with at_each(pair, next(_users)) as clients:
         for seat, (here, there) in enumerate((clients, clients[::-1]), 1):
@@ -104,7 +104,7 @@ async def test_no_seat_is_sold_at_both(pair: RunningAisle) -> None:
             assert sorted(answer.status_code for answer in answers) == [201, 409]
 
 
-async def test_a_login_at_one_goes_on_and_ends_at_the_other(pair: RunningAisle) -> None:
+async def test_a_login_at_one_is_refreshed_and_ended_at_the_other(pair: RunningAisle) -> None:
     async with at_each(pair, None) as (one, two):
         login = await account(one)
         tokens = (await two.post("/api/login", json=login)).json()
@@ -162,7 +162,9 @@ async def test_a_gateway_that_was_frozen_does_not_miss_a_deactivation(pair: Runn
         assert (first.status_code, first.json()["code"]) == (401, "token_invalid")
 
 
-async def test_a_seat_sold_at_one_is_sold_in_the_other_s_map_and_sockets(pair: RunningAisle) -> None:
+async def test_a_seat_sold_at_one_is_sold_in_the_seat_map_and_sockets_of_the_other(
+    pair: RunningAisle,
+) -> None:
     show_id = await pair.make_show(20)
     path, customer = f"/api/shows/{show_id}", next(_users)
     async with (
@@ -181,7 +183,7 @@ async def test_a_seat_sold_at_one_is_sold_in_the_other_s_map_and_sockets(pair: R
                 states: str = (await there.get(f"{path}/seats")).json()["states"]
                 return states[seat - 1] == "s"
 
-            await soon(sold, "the other gateway's picture follows")
+            await soon(sold, "the other gateway's seat map shows it")
             for watcher in watchers:
                 change = await watcher.next(lambda one: one["type"] == "changes")
                 assert change["changes"] == {str(seat): "s"}
@@ -197,7 +199,7 @@ async def test_a_seat_sold_at_one_is_sold_in_the_other_s_map_and_sockets(pair: R
         await mine[0].change(answer["booking"]["id"], "cancelled")
 
 
-async def test_the_catalogue_follows_at_both(pair: RunningAisle) -> None:
+async def test_changes_of_the_catalogue_reach_both_gateways(pair: RunningAisle) -> None:
     async with at_each(pair, 2, "admin") as clients:
         for here, there in (clients, clients[::-1]):
             movie = (await here.post("/api/movies", json={"title": "New", "duration_minutes": 9})).json()
@@ -220,7 +222,7 @@ async def test_the_catalogue_follows_at_both(pair: RunningAisle) -> None:
             await soon(gone, "a deletion is known at the other")
 
 
-async def test_guesses_at_both_count_together(pair: RunningAisle) -> None:
+async def test_password_guesses_at_both_count_together(pair: RunningAisle) -> None:
     async with at_each(pair, None) as clients:
         login = await account(clients[0]) | {"password": "wrong password"}
         answers = [await client.post("/api/login", json=login) for client in clients * 6]

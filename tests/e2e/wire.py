@@ -1,4 +1,4 @@
-"""A connection on which a test writes bytes, and somebody who knows which."""
+"""A connection on which a test writes bytes, and a customer's requests as bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JSON = "Content-Type: application/json"
 
 
 class Answer(NamedTuple):
-    """One answer as it came over the wire."""
+    """One response as it was received."""
 
     status: int
     headers: dict[str, str]
@@ -37,7 +37,7 @@ class Wire:
         self.writer = writer
 
     async def answer(self, *, head_only: bool = False) -> Answer:
-        """The next answer."""
+        """Reads the next response."""
         async with asyncio.timeout(SOON_S):
             head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             first, *lines = head.strip().split("\r\n")
@@ -48,13 +48,13 @@ class Wire:
         return Answer(status, headers, body)
 
     async def closed(self) -> bool:
-        """Whether nothing more comes."""
+        """Returns whether the connection is closed without further input."""
         async with asyncio.timeout(SOON_S):
             return await self._reader.read() == b""
 
 
 class Customer:
-    """Writes requests of one customer about one show."""
+    """Requests of one customer for one show."""
 
     def __init__(self, aisle: RunningAisle, user_id: int, show_id: int) -> None:
         self.aisle = aisle
@@ -83,7 +83,7 @@ class Customer:
                 await writer.wait_closed()
 
     async def sends(self, data: bytes, *, head_only: bool = False) -> Answer:
-        """The first answer to these bytes on a connection of their own."""
+        """Returns the first response to these bytes, sent on a new connection."""
         async with self.connect() as wire:
             wire.writer.write(data)
             return await wire.answer(head_only=head_only)

@@ -1,4 +1,4 @@
-"""Somebody with an account, for tests of accounts."""
+"""Sign-up and log-in of a user, for tests of accounts."""
 
 from __future__ import annotations
 

@@ -28,10 +28,10 @@ PASSWORD = "correct horse 1"
 class Server:
     """A running gateway, with its clients and its database."""
 
-    def __init__(self, settings: Settings, port: int) -> None:
+    def __init__(self, settings: Settings, port: int, host: str = "127.0.0.1") -> None:
         self.settings = settings
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self.stop = asyncio.Event()
         self._tokens = Tokens(KEYS, {})
 
@@ -63,13 +63,15 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings, *, worker: bool = True) -> AsyncIterator[Server]:
+async def serving(
+    settings: Settings, *, worker: bool = True, host: str = "127.0.0.1"
+) -> AsyncIterator[Server]:
     """Runs a gateway, by default with a seat worker; stops both gracefully."""
     log = await open_log(None, settings.database_url)
     await log.create(settings.partitions)
     await log.close()
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = Server(settings, listener.getsockname()[1])
+    listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    server = Server(settings, listener.getsockname()[1], host)
     with listener, mock.patch("gateway.app.settle_gc"), mock.patch("seat_workers.__main__.settle_gc"):
         settings = msgspec.structs.replace(settings, listen_fd=listener.detach())
         running = [asyncio.create_task(serve(settings, server.stop))]

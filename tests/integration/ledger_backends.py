@@ -10,11 +10,13 @@ from uuid import UUID
 import asyncpg
 
 from runtime.postgres import connect
-from schemas.commands import Command
+from schemas.commands import BookSeats, Command, OpenShow
 from schemas.ids import Position
-from schemas.layout import Layout, Money, Row, Seating, Section, encode_layout, layout_digest
+from schemas.layout import Layout, Money, Row, Section, encode_layout, layout_digest
+from schemas.seating import Seating
 from schemas.wire import encode
 from seat_workers.batch import Advance, Batch, ShowRow
+from seat_workers.compact.stored_show import StoredShow
 from seat_workers.fold import DecidedRecord, fold
 from seat_workers.ledger import Ledger
 from seat_workers.show import step
@@ -172,3 +174,38 @@ class Writer:
             shows=row,
             versions_before={},
         )
+
+
+def open_show(writer: Writer, **fields: Any) -> OpenShow:
+    return OpenShow(
+        command_id=writer.id(),
+        show_id=writer.show.show_id,
+        layout_id=1,
+        layout_digest=DIGEST,
+        starts_ms=2**50,
+        seats_per_customer=100,
+        **fields,
+    )
+
+
+def ask(writer: Writer, kind: type[Any], **fields: Any) -> Any:
+    given = {"command_id": writer.id(), "show_id": writer.show.show_id, "user_id": 1, "staff": True} | fields
+    return kind(**given)
+
+
+def book(writer: Writer, *seats: str, **fields: Any) -> BookSeats:
+    command: BookSeats = ask(writer, BookSeats, booking_id=writer.id(), seats=seats, **fields)
+    return command
+
+
+def cached(stored: StoredShow | Show) -> tuple[object, ...]:
+    """The state of a show in its writer's memory."""
+    show = Show(stored.show_id, SEATING)
+    if isinstance(stored, Show):
+        show = stored
+    else:
+        for _ in show.fill(stored):
+            pass
+    holds = sorted(one for one in show.expiries if show.holds_until(one[1], one[0]))
+    customers = dict(show.seats_of_customer)
+    return bytes(show.states), show.available, dict(show.bookings), customers, holds, show.blocks

@@ -32,7 +32,7 @@ class Live:
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
-        self.came: list[Message] = []
+        self.unread: list[Message] = []
         self._refs = itertools.count(1)
 
     async def send(self, message: Message | str | bytes) -> None:
@@ -40,16 +40,16 @@ class Live:
 
     async def next(self, wanted: Callable[[Message], bool]) -> Message:
         """Awaits the first message that matches; the others are kept."""
-        for kept in self.came:
+        for kept in self.unread:
             if wanted(kept):
-                self.came.remove(kept)
+                self.unread.remove(kept)
                 return kept
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 message: Message = json.loads(await self.connection.recv())
                 if wanted(message):
                     return message
-                self.came.append(message)
+                self.unread.append(message)
 
     async def ask(self, **message: Any) -> Message:
         """Sends a message with a new ref and returns the response without the ref."""
@@ -78,11 +78,46 @@ class Live:
         async with asyncio.timeout(PATIENCE_S):
             try:
                 while True:
-                    self.came.append(json.loads(await self.connection.recv()))
+                    self.unread.append(json.loads(await self.connection.recv()))
             except ConnectionClosed as error:
-                farewell = error.rcvd
-        assert farewell is not None, "the connection ended without a word"
-        return farewell.code, farewell.reason
+                close = error.rcvd
+        assert close is not None, "the connection ended without a close frame"
+        return close.code, close.reason
+
+
+class Replay:
+    """The seats of a client that applies the first message and every change."""
+
+    def __init__(self, socket: Live) -> None:
+        self._socket = socket
+        self.letters: list[str] = []
+        self.versions: list[int] = []
+
+    @property
+    def states(self) -> str:
+        return "".join(self.letters)
+
+    async def step(self) -> None:
+        message = json.loads(await self._socket.connection.recv())
+        if not self.versions:
+            assert set(message) == {"type", "version", "states"}
+            assert message["type"] == "seats"
+            self.letters = list(message["states"])
+        else:
+            assert set(message) == {"type", "version", "changes"}
+            assert message["type"] == "changes"
+            assert message["changes"]
+            assert message["version"] > self.versions[-1], "in order, none twice"
+            for label, letter in message["changes"].items():
+                self.letters[int(label) - 1] = letter
+        self.versions.append(message["version"])
+
+    async def until(self, version: int, states: str) -> None:
+        """Applies messages up to this version."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not self.versions or self.versions[-1] < version:
+                await self.step()
+        assert (self.versions[-1], self.states) == (version, states)
 
 
 @contextlib.asynccontextmanager
@@ -131,15 +166,16 @@ async def refusal(server: Gateway, path: str = "/api/me/live", **options: Any) -
 
 
 async def make_show(server: Server, total_seats: int = 50, **terms: Any) -> int:
-    """Makes a show on sale with seats "1" … "N"."""
+    """Makes a show on sale with seats "1" … "N", or a layout."""
     async with server.client(1, "staff") as staff:
         movie = await staff.post("/api/movies", json={"title": "Night", "duration_minutes": 90})
         wanted = {
             "movie_id": movie.json()["id"],
             "screen_name": "Hall 1",
             "starts_at": "2098-06-01T20:00:00Z",
-            "total_seats": total_seats,
         }
+        if "layout" not in terms:
+            wanted["total_seats"] = total_seats
         answer = await staff.post("/api/shows", json=wanted | terms)
         assert answer.status_code == 201, answer.text
         show_id: int = answer.json()["id"]

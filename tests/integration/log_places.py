@@ -7,14 +7,26 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import pytest
+
 from runtime.log import Log, Reader, Record
 from runtime.log.in_memory import MemoryLog
 from runtime.log.kafka import KafkaLog
 from runtime.log.postgres import PostgresLog
+from schemas.wire import COMMANDS_TOPIC
+
+PARTITIONS = 4
+TOPIC = COMMANDS_TOPIC
+GROUP = "readers"
+
+KINDS = ["memory", "postgres", pytest.param("kafka", marks=pytest.mark.kafka)]
+
+every_log = pytest.mark.parametrize("place", KINDS, indirect=True)
+every_log_between_processes = pytest.mark.parametrize("place", KINDS[1:], indirect=True)
 
 
 class Place:
-    """One log, for which `open` gives as many connections as wanted."""
+    """One log. Each call of `open` makes a connection."""
 
     def __init__(self, kind: str, where: str = "", prefix: str = "") -> None:
         self.kind = kind
@@ -32,34 +44,34 @@ class Place:
                 return self._memory
 
     def arguments(self) -> list[str]:
-        """What another process needs to open the same log."""
+        """Arguments with which another process opens the same log."""
         return [self.kind, self.where, self.prefix]
 
 
 class Follower:
-    """A member that starts every partition at the offset it was given, 0 where it was given none."""
+    """A member that starts each partition at the given offset, by default 0, and records its notices."""
 
     def __init__(self, offsets: Mapping[int, int] | None = None) -> None:
         self.offsets = dict(offsets or {})
         self.held: set[int] = set()
-        self.told: list[tuple[str, list[int]]] = []
+        self.notices: list[tuple[str, list[int]]] = []
 
     async def assigned(self, partitions: Sequence[int]) -> dict[int, int]:
         assert self.held.isdisjoint(partitions)
         self.held.update(partitions)
-        self.told.append(("assigned", list(partitions)))
+        self.notices.append(("assigned", list(partitions)))
         return {partition: self.offsets.get(partition, 0) for partition in partitions}
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         assert self.held.issuperset(partitions)
         self.held.difference_update(partitions)
-        self.told.append(("revoked", list(partitions)))
+        self.notices.append(("revoked", list(partitions)))
 
 
 async def read_until(
     reader: Reader, enough: Callable[[list[Record]], bool], *, max_records: int = 100, within_s: float = 20
 ) -> list[Record]:
-    """Polls until what has been read is enough."""
+    """Polls until `enough` is true of the records read."""
     found: list[Record] = []
     deadline = time.monotonic() + within_s
     while not enough(found):
@@ -70,7 +82,7 @@ async def read_until(
 
 
 async def _append_for_ever(place: Place, topic: str, partitions: int, name: str) -> None:
-    """Appends from many tasks at once and says on stdout what was confirmed, until somebody ends it."""
+    """Appends from many concurrent tasks, and prints each confirmed record, until the process is killed."""
     appender = place.open().appender(topic)
 
     async def append(task: int) -> None:

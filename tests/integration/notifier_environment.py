@@ -26,19 +26,23 @@ MakeSettings = Callable[..., Settings]
 
 
 class NotifierEnvironment:
-    """A database with a show and two customers, a log, a post office; events that happen."""
+    """A database with a show and two customers, a log, and a mail server."""
 
     def __init__(
-        self, database: asyncpg.Connection, database_url: str, log: MemoryLog, post: RecordingMailServer
+        self,
+        database: asyncpg.Connection,
+        database_url: str,
+        log: MemoryLog,
+        mail_server: RecordingMailServer,
     ) -> None:
         self.database = database
         self.database_url = database_url
         self.log = log
-        self.post = post
+        self.mail_server = mail_server
         self.settings: Settings
         self._bookings = 0
 
-    async def furnish(self, title: str = "The Lighthouse at Noon") -> None:
+    async def insert_show(self, title: str = "The Lighthouse at Noon") -> None:
         body = encode_layout(LAYOUT)
         await self.database.execute(
             "INSERT INTO users (user_id, username, email, name, password_hash) "
@@ -71,15 +75,15 @@ class NotifierEnvironment:
             created_ms=1_795_000_000_000,
         )
 
-    def happens(self, event: Any, event_id: str, partition: int = 0) -> None:
+    def publish(self, event: Any, event_id: str, partition: int = 0) -> None:
         self.log.put(EVENTS_TOPIC, partition, encode(PublishedEvent(event_id, 1, event)))
 
     def confirmed(self, event_id: str, user_id: int = 3, partition: int = 0) -> None:
-        self.happens(BookingConfirmed(self.booking(user_id)), event_id, partition)
+        self.publish(BookingConfirmed(self.booking(user_id)), event_id, partition)
 
     @contextlib.asynccontextmanager
     async def notifier(self, **changes: Any) -> AsyncIterator[asyncio.Task[None]]:
-        """A notifier that runs; stopped in good order at the end."""
+        """Runs a notifier, and stops it in order at the end."""
         pool = await postgres.create_pool(self.database_url, "notifier", min_size=1, max_size=4)
         stop = asyncio.Event()
         task = asyncio.create_task(notify(self.settings, pool, self.log, stop))
@@ -112,15 +116,15 @@ class NotifierEnvironment:
 async def opened(
     database: asyncpg.Connection, database_url: str, settings: MakeSettings
 ) -> AsyncIterator[NotifierEnvironment]:
-    """An environment that is furnished, and its post office."""
+    """Opens an environment with its show, customers and mail server."""
     log = MemoryLog(lambda: time.time_ns() // 1_000_000)
     await log.create(4)
-    post = RecordingMailServer()
-    await post.open()
+    mail_server = RecordingMailServer()
+    await mail_server.open()
     try:
-        environment = NotifierEnvironment(database, database_url, log, post)
-        environment.settings = settings(smtp_url=post.url, mail_from="Aisle <tickets@venue.example>")
-        await environment.furnish()
+        environment = NotifierEnvironment(database, database_url, log, mail_server)
+        environment.settings = settings(smtp_url=mail_server.url, mail_from="Aisle <tickets@venue.example>")
+        await environment.insert_show()
         yield environment
     finally:
-        await post.close()
+        await mail_server.close()

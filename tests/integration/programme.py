@@ -63,7 +63,7 @@ async def ids(client: httpx.AsyncClient, path: str) -> list[int]:
 
 
 async def until_shown(client: httpx.AsyncClient, path: str, **fields: Any) -> dict[str, Any]:
-    """What is at this address, once these fields of it are so."""
+    """Waits until the resource at this path has these values; returns it."""
     async with asyncio.timeout(15):
         while True:
             shown: dict[str, Any] = (await client.get(path)).json()
@@ -73,7 +73,7 @@ async def until_shown(client: httpx.AsyncClient, path: str, **fields: Any) -> di
 
 
 async def until_listed(client: httpx.AsyncClient, path: str, wanted: list[int]) -> None:
-    """Waits until the list at this address has these items."""
+    """Waits until the list at this path has these ids."""
     async with asyncio.timeout(15):
         while True:
             if await ids(client, path) == wanted:

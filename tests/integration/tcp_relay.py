@@ -1,16 +1,38 @@
-"""A host on the network in front of a server that listens on a socket only; and hosts with faults."""
+"""A host on the network in front of a server that listens on a socket only or moves; and hosts with faults."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
 async def relay(socket: Path) -> AsyncIterator[int]:
-    """Passes connections on to `socket`; gives the port."""
+    """Forwards connections to `socket`; yields the port."""
+    async with _forwarding(lambda: asyncio.open_unix_connection(socket)) as port:
+        yield port
+
+
+class Target:
+    """The port of this machine to which a relay forwards; it may change."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+
+@asynccontextmanager
+async def moving_relay(target: Target) -> AsyncIterator[int]:
+    """Forwards each new connection to the target of that moment; yields the port."""
+    async with _forwarding(lambda: asyncio.open_connection("127.0.0.1", target.port)) as port:
+        yield port
+
+
+@asynccontextmanager
+async def _forwarding(connect: Callable[[], Awaitable[Streams]]) -> AsyncIterator[int]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -25,7 +47,7 @@ async def relay(socket: Path) -> AsyncIterator[int]:
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            inner_reader, inner_writer = await asyncio.open_unix_connection(socket)
+            inner_reader, inner_writer = await connect()
         except OSError:
             writer.close()
             return
@@ -42,22 +64,22 @@ async def relay(socket: Path) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def silent_host() -> AsyncIterator[int]:
-    """Takes connections and never answers, as a host that is switched off seems to do."""
+async def silent_host(port: int = 0) -> AsyncIterator[int]:
+    """Accepts connections and never responds, like a host that is switched off; on any free port by default."""
     kept: list[asyncio.StreamWriter] = []
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         kept.append(writer)
 
-    async with _listening(connected) as port:
-        yield port
+    async with _listening(connected, port) as own:
+        yield own
         for writer in kept:
             writer.close()
 
 
 @asynccontextmanager
-async def _listening(connected: object) -> AsyncIterator[int]:
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)  # type: ignore[arg-type]
+async def _listening(connected: object, port: int = 0) -> AsyncIterator[int]:
+    server = await asyncio.start_server(connected, "127.0.0.1", port)  # type: ignore[arg-type]
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:

@@ -1,14 +1,16 @@
-"""Limits of guesses and of e-mails: one for each account however it is named, and none that others can spend."""
+"""Limits of password guesses and e-mails: one per account, whatever its spelling, which others cannot use up."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
 
 from gateway.accounts import passwords
-from gateway.accounts.names import normal_name
+from gateway.accounts.hash_turns import MAX_QUEUED
+from gateway.accounts.names import mailbox, normal_name
 from runtime.settings import Settings
 from tests.integration.accounts import bearer, log_in, sign_up
 from tests.integration.gateway_server import KEYS, PASSWORD, Server, serving
@@ -61,14 +63,50 @@ async def test_anonymous_attempts_do_not_use_up_the_owners_limit(client: httpx.A
     assert (await client.patch("/api/me", json=new, headers=bearer(access))).status_code == 200
 
 
-async def test_new_addresses_are_counted_like_sign_ups(client: httpx.AsyncClient) -> None:
+async def change(client: httpx.AsyncClient, access: str, email: str, password: str = PASSWORD) -> int:
+    wanted = {"email": email, "old_password": password}
+    return (await client.patch("/api/me", json=wanted, headers=bearer(access))).status_code
+
+
+async def test_an_account_has_five_e_mails_an_hour_sent_by_changes_of_its_address(
+    server: Server, client: httpx.AsyncClient
+) -> None:
     await sign_up(client)
-    headers = bearer((await log_in(client))["access"])
-    changes = [{"email": f"ada{n}@example.com", "old_password": PASSWORD} for n in range(12)]
-    statuses = [
-        (await client.patch("/api/me", json=change, headers=headers)).status_code for change in changes
-    ]
-    assert statuses == [200] * 10 + [429] * 2
+    await sign_up(client, username="eve", email="eve@example.com")
+    await server.sql("UPDATE users SET email_confirmed = true")
+    access = (await log_in(client))["access"]
+    for email, password, status in (
+        ("ada0@example.com", "a wrong password", 401),
+        ("eve@example.com", PASSWORD, 409),
+        ("ADA@example.com", PASSWORD, 200),
+    ):
+        assert await change(client, access, email, password) == status, "no e-mail is sent, so none counts"
+    assert [await change(client, access, f"ada{n}@example.com") for n in range(5)] == [200] * 5
+    sent = await server.sql("SELECT count(*) FROM letters_wanted WHERE kind = 'email_undo'")
+    assert sent[0]["count"] == 5
+    wanted = {"email": "ada9@example.com", "old_password": PASSWORD}
+    refused = (await client.patch("/api/me", json=wanted, headers=bearer(access))).json()
+    assert refused["code"] == "rate_limited"
+    assert 600 < refused["retry_after_s"] <= 720
+    assert await change(client, access, "ada@example.com") == 200, "a change can be withdrawn"
+    other = (await log_in(client, "eve"))["access"]
+    assert await change(client, other, "eve1@example.com") == 200, "the limit is the account's"
+
+
+async def test_a_stranger_gets_five_e_mails_an_hour_from_all_accounts(
+    server: Server, client: httpx.AsyncClient
+) -> None:
+    names = [f"eve{n}" for n in range(6)]
+    for name in names:
+        await sign_up(client, username=name, email=f"{name}@example.com")
+    tokens = [(await log_in(client, name))["access"] for name in names]
+    for n, status in enumerate([200] * 5 + [429]):
+        assert await change(client, tokens[n], f"stranger+{n}@example.com") == status
+    # An address that its account has not confirmed may be a stranger's as well: the undo goes there.
+    statuses = [await change(client, tokens[0], f"other{n}@example.com") for n in range(4)]
+    assert statuses == [200] * 3 + [429], "the welcome, and the undo of each change"
+    await server.sql("UPDATE users SET email_confirmed = true WHERE username = 'eve0'")
+    assert await change(client, tokens[0], "other9@example.com") == 200
 
 
 async def test_tags_of_an_address_share_its_limit(client: httpx.AsyncClient) -> None:
@@ -81,7 +119,7 @@ async def test_tags_of_an_address_share_its_limit(client: httpx.AsyncClient) -> 
         ).status_code
         for n, email in enumerate(emails)
     ]
-    assert statuses == [201] * 10 + [429] * 2
+    assert statuses == [201] * 5 + [429] * 7
     other = {"username": "charles", "email": "charles+a@example.com", "password": PASSWORD}
     assert (await client.post("/api/signup", json=other)).status_code == 201
 
@@ -96,6 +134,29 @@ async def test_an_attempt_in_a_full_queue_is_not_counted(
         assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
     monkeypatch.undo()
     await log_in(client)
+
+
+async def test_sign_ups_of_an_address_leave_room_in_the_queue_of_hashes(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "_MAX_PENDING", MAX_QUEUED)
+    names = [f"visitor{n}" for n in range(3 * MAX_QUEUED)]
+    await asyncio.gather(*(sign_up(client, username=name, email=f"{name}@example.com") for name in names))
+
+
+@pytest.mark.parametrize(
+    ("email", "delivered_to"),
+    [
+        ("Ada@Example.com", "ada@example.com"),
+        ("ada+1+2@example.com", "ada@example.com"),
+        ("+ada@example.com", "+ada@example.com"),
+        ("a.da@example.com", "a.da@example.com"),
+        ("A.d.a+1@GMail.com", "ada@gmail.com"),
+        ("ada@googlemail.com", "ada@gmail.com"),
+    ],
+)
+def test_addresses_of_one_mailbox_count_together(email: str, delivered_to: str) -> None:
+    assert mailbox(email) == delivered_to
 
 
 @pytest.mark.parametrize(

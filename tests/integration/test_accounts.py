@@ -1,4 +1,4 @@
-"""Accounts, over HTTP and on a real database: what clients are promised."""
+"""Accounts over HTTP, with a real database."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ async def test_equal_layouts_are_stored_once(server: Server, staff: httpx.AsyncC
     assert len(await server.sql("SELECT 1 FROM layouts")) == 1
 
 
-async def test_a_show_goes_where_the_fewest_seats_are_on_sale(
+async def test_a_show_goes_to_the_partition_with_the_fewest_seats_on_sale(
     server: Server, staff: httpx.AsyncClient
 ) -> None:
     movie = await add_movie(staff)
@@ -179,7 +179,7 @@ async def test_a_show_goes_where_the_fewest_seats_are_on_sale(
     assert [tuple(row) for row in rows] == [(0, 100), (1, 220), (2, 220)]
 
 
-async def test_a_movie_with_shows_stays(staff: httpx.AsyncClient) -> None:
+async def test_a_movie_with_shows_cannot_be_deleted(staff: httpx.AsyncClient) -> None:
     movie = await add_movie(staff)
     await add_show(staff, movie)
     answer = await staff.delete(f"/api/movies/{movie}")
@@ -237,7 +237,7 @@ async def test_without_a_worker_a_show_is_pending_and_the_next_worker_opens_it(
         ready = await staff.get("/health/ready")
         assert (ready.status_code, ready.json()["code"]) == (503, "not_ready")
         assert ready.json()["missing"]
-        # A gateway that stopped between the row and the log leaves a show that nobody was told to open.
+        # A gateway that stopped between the row and the log leaves a show whose opening was not requested.
         rows = await server.sql(
             "INSERT INTO shows (movie_id, screen_name, starts_at, timezone, layout_id, seats_per_customer, partition,"
             " created_at) SELECT movie_id, screen_name, starts_at, timezone, layout_id, seats_per_customer, 0,"
@@ -254,7 +254,9 @@ async def test_without_a_worker_a_show_is_pending_and_the_next_worker_opens_it(
         assert len(decisions) == 3
 
 
-async def test_a_status_follows_the_writer_and_the_clock(server: Server, staff: httpx.AsyncClient) -> None:
+async def test_a_status_follows_the_seat_worker_and_the_clock(
+    server: Server, staff: httpx.AsyncClient
+) -> None:
     movie, now = await add_movie(staff), datetime.now(UTC)
 
     def at(**ahead: float) -> str:

@@ -1,4 +1,4 @@
-"""The catalogue out of memory: entity tags, and right on every gateway soon after a change on any of them."""
+"""The response cache of the catalogue: entity tags, and changes that reach every gateway."""
 
 from __future__ import annotations
 

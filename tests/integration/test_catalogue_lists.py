@@ -108,7 +108,7 @@ async def test_a_search_finds_a_part_whatever_its_case_and_accents(staff: httpx.
     assert await ids(staff, "/api/movies?language=FRANCAIS") == [made["amelie"]]
 
 
-async def test_paging_neither_repeats_nor_skips_what_was_there_when_others_are_added(
+async def test_paging_neither_repeats_nor_skips_entries_when_others_are_added(
     staff: httpx.AsyncClient,
 ) -> None:
     movies = {await add_movie(staff, title=f"m{number:02}") for number in range(9)}

@@ -1,13 +1,16 @@
-"""Movies, shows, layouts and queries that are invalid: each is refused with every field at fault named."""
+"""Movies, shows, layouts and queries that are invalid: every invalid field is named."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.catalogue.large_bodies import LARGE, MAX_LARGE, MAX_OF_ACCOUNT
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 from tests.integration.programme import LAYOUT, MOVIE, a_show, add_movie, add_show, ids
@@ -163,7 +166,7 @@ async def test_every_wrong_field_of_movies_and_shows_is_named(staff: httpx.Async
     assert await ids(staff, "/api/shows") == []
 
 
-async def test_a_layout_of_megabytes_is_taken_and_more_than_four_are_not(staff: httpx.AsyncClient) -> None:
+async def test_a_layout_of_up_to_four_megabytes_is_accepted(staff: httpx.AsyncClient) -> None:
     movie = await add_movie(staff)
     rows = [{"name": f"R{r}", "seats": [f"row-{r}-seat-{s}" for s in range(100)]} for r in range(1000)]
     layout = {"sections": [{"name": "", "price": {"amount": 1, "currency": "EUR"}, "rows": rows}]}
@@ -174,6 +177,35 @@ async def test_a_layout_of_megabytes_is_taken_and_more_than_four_are_not(staff: 
             path, content=b" " * (4 * 2**20 + 1), headers={"Content-Type": "application/json"}
         )
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+async def test_large_bodies_are_bounded_in_all_and_of_an_account(server: Server) -> None:
+    held: list[asyncio.StreamWriter] = []
+
+    async def begin(user_id: int, framing: str) -> str:
+        """Begins a request whose body does not come. Returns the first line of a response within half a second."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        held.append(writer)
+        head = f"POST /api/movies HTTP/1.1\r\nHost: aisle\r\nAuthorization: Bearer {server.token(user_id, 'staff')}\r\n"
+        writer.write(f"{head}{framing}\r\n\r\n".encode())
+        with contextlib.suppress(TimeoutError):
+            return (await asyncio.wait_for(reader.readline(), 0.5)).decode()[9:12]
+        return ""
+
+    async def add(user_id: int, description: str) -> int:
+        async with server.client(user_id, "staff") as client:
+            return (await client.post("/api/movies", json={**MOVIE, "description": description})).status_code
+
+    size, chunks = f"Content-Length: {LARGE + 1}", "Transfer-Encoding: chunked"
+    assert [await begin(1, size) for _ in range(MAX_OF_ACCOUNT)] == [""] * MAX_OF_ACCOUNT
+    assert (await begin(1, size), await begin(1, chunks)) == ("429", "429")
+    assert (await add(1, "x"), await add(1, "x" * LARGE)) == (201, 429)
+    assert [await begin(2, chunks) for _ in range(MAX_LARGE - MAX_OF_ACCOUNT)] == [""] * MAX_OF_ACCOUNT
+    assert (await begin(3, size), await add(3, "x")) == ("503", 201)
+    for writer in held:
+        writer.close()
+    await asyncio.sleep(0.5)
+    assert [await add(1, "x" * LARGE) for _ in range(MAX_LARGE + 1)] == [400] * (MAX_LARGE + 1)
 
 
 async def test_invalid_queries_and_numbers_are_explained(server: Server, staff: httpx.AsyncClient) -> None:

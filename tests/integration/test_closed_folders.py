@@ -125,7 +125,7 @@ def test_one_capability_is_kept_for_a_closed_folder(tmp_path: Path) -> None:
 
 
 def rights(command: list[str]) -> int:
-    """The capabilities of what this command starts, as a bit set."""
+    """Returns the capabilities of the program that this command starts, as a bit set."""
     status = subprocess.run([*command, "cat", "/proc/self/status"], capture_output=True, check=True).stdout
     (line,) = [line for line in status.decode().splitlines() if line.startswith("CapPrm:")]
     return int(line.split()[1], 16)

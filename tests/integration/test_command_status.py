@@ -63,6 +63,19 @@ async def test_an_unwritten_position_is_not_found(made: Settings) -> None:
                 await check_not_found(client, position)
 
 
+async def test_a_pruned_position_is_not_found_and_its_booking_is(made: Settings) -> None:
+    async with serving(made) as server, server.client(1, "staff") as staff, server.client(7) as owner:
+        movie = (await staff.post("/api/movies", json={"title": "M", "duration_minutes": 9})).json()["id"]
+        show = {"movie_id": movie, "screen_name": "1", "starts_at": "2098-01-01T00:00:00Z", "total_seats": 9}
+        show_id = (await staff.post("/api/shows", json=show)).json()["id"]
+        booked = (await owner.post(f"/api/shows/{show_id}/bookings", json={"seats": ["1"]})).json()
+        position = "{partition}-{offset}".format(**booked["decided"])
+        assert (await owner.get(f"/api/commands/{position}")).status_code == 200
+        await server.sql("DROP TABLE decisions_rest")  # as `aisle prune` drops a part
+        await check_not_found(owner, position)
+        assert (await owner.get(f"/api/bookings/{booked['id']}")).json() == booked
+
+
 async def test_a_command_of_another_gateway_is_pending_at_once(made: Settings) -> None:
     async with (
         serving(made, worker=False) as first,

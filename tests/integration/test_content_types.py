@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from gateway.framework import build_framework
 from gateway.inbox.routes import FromThisMachine, inbox_routes
 from gateway.openapi.fast_routes import fast_route_paths
+from gateway.site.assets import load_assets
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 
@@ -48,11 +50,11 @@ def every_get_path(settings: Settings) -> set[str]:
     """Templates of all paths that answer GET: the framework's, the fast routes', the inbox's."""
     parts: dict[str, Any] = dict.fromkeys(inspect.signature(build_framework).parameters)
     framework = build_framework(
-        **parts | {"more_routes": inbox_routes(settings.home, FromThisMachine("http://a"))}
+        **parts | {"more_routes": inbox_routes(settings.home, FromThisMachine("http://a"), mock.MagicMock())}
     )
     paths = {route.path for route in framework.routes if "GET" in getattr(route, "methods", ())}
     return (
-        {"/"}
+        {"/", "/docs"}
         | {re.sub(r":\w+}", "}", path) for path in paths}
         | {path for path, item in fast_route_paths().items() if "get" in item}
     )
@@ -74,7 +76,6 @@ async def test_every_response_has_one_media_type(server: Server) -> None:
                 "/": ("/", HTML),
                 "/docs": ("/docs", HTML),
                 "/docs/{name}": ("/docs/docs.css", "text/css; charset=utf-8"),
-                "/site.css": ("/site.css", "text/css; charset=utf-8"),
                 "/openapi.json": ("/openapi.json", JSON),
                 "/openapi.json/openapi.json": (
                     "/openapi.json/openapi.json",
@@ -100,6 +101,14 @@ async def test_every_response_has_one_media_type(server: Server) -> None:
                     f"/api/bookings/{booking['id']}/ticket.pdf",
                     "application/pdf",
                 ),
+                "/api/bookings/{booking_id}/ticket.svg": (
+                    f"/api/bookings/{booking['id']}/ticket.svg?seat={booking['seats'][0]}",
+                    "image/svg+xml",
+                ),
+                "/api/bookings/{booking_id}/calendar.ics": (
+                    f"/api/bookings/{booking['id']}/calendar.ics",
+                    "text/calendar; charset=utf-8",
+                ),
                 "/api/commands/{position}": (
                     f"/api/commands/{decided['partition']}-{decided['offset']}",
                     JSON,
@@ -121,6 +130,9 @@ async def test_every_response_has_one_media_type(server: Server) -> None:
             check(await nobody.get(f"/api/shows/{show}"), JSON)
             for name, query in reports.items():
                 check(await admin.get(f"/api/reports/{name}{query}", headers={"Accept": "text/csv"}), CSV)
+        check(await nobody.get(load_assets().address("css/aisle.css")), "text/css; charset=utf-8")
+        check(await nobody.get(load_assets().address("js/words.js")), "text/javascript; charset=utf-8")
+        check(await nobody.get(load_assets().address("images/icon.svg")), "image/svg+xml")
         check(await nobody.get("/docs/docs.js"), "text/javascript; charset=utf-8")
         check(await nobody.get("/docs/swagger-ui-bundle.js"), "text/javascript; charset=utf-8")
         check(await nobody.get("/docs/swagger-ui.css"), "text/css; charset=utf-8")

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.site.assets import load_assets
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 
@@ -24,7 +25,8 @@ PAGES = [
     "/",
     "/docs",
     "/docs/docs.js",
-    "/site.css",
+    load_assets().address("css/aisle.css"),
+    load_assets().address("js/words.js"),
     "/openapi.json",
     "/problems",
     "/problems/seat_taken",

@@ -59,8 +59,8 @@ async def test_bookings_are_held_confirmed_and_cancelled_by_message(server: Serv
         cancelled = await socket.ask(type="cancel", booking_id=held["id"])
         assert cancelled["booking"]["status"] == "cancelled"
         for status in ("held", "confirmed", "cancelled"):
-            told = await socket.next(lambda message: message["type"] == "booking")
-            assert (told["booking"]["id"], told["booking"]["status"]) == (held["id"], status)
+            changed = await socket.next(lambda message: message["type"] == "booking")
+            assert (changed["booking"]["id"], changed["booking"]["status"]) == (held["id"], status)
         refused = await socket.ask(type="confirm", booking_id=held["id"])
         assert (refused["type"], refused["problem"]["code"]) == ("refused", "already_cancelled")
 
@@ -80,7 +80,7 @@ async def test_refusals_are_those_of_http(server: Server, show_id: int) -> None:
         for body in wrong:
             answer = await socket.ask(type="book", show_id=show_id, **body)
             over_http = (await http.post(f"/api/shows/{show_id}/bookings", json=body)).json()
-            # Each that reached the log was a command of its own.
+            # Requests that reached the log are separate commands, at different positions.
             assert ("decided" in answer["problem"]) == ("decided" in over_http)
             for problem in (answer["problem"], over_http):
                 problem.pop("decided", None)
@@ -150,8 +150,8 @@ async def test_changes_of_any_cause_are_sent_to_the_owner_only(server: Server, s
         await bob.change(his, "cancelled")
         last = (await ada.ask(type="cancel", booking_id=mine))["problem"]["code"]
         assert last in ("already_cancelled", "show_cancelled")
-        assert not [one for one in ada.came if one["type"] == "booking"]
-        assert {one["booking"]["id"] for one in bob.came if one["type"] == "booking"} == {his}
+        assert not [one for one in ada.unread if one["type"] == "booking"]
+        assert {one["booking"]["id"] for one in bob.unread if one["type"] == "booking"} == {his}
 
 
 async def test_an_expired_hold_is_sent(server: Server, show_id: int) -> None:
@@ -175,8 +175,8 @@ async def test_changes_made_through_another_gateway_are_sent(server: Server, sho
                 booking_id = made.json()["id"]
                 await http.post(f"/api/bookings/{booking_id}/cancel")
                 statuses += [(booking_id, "confirmed"), (booking_id, "cancelled")]
-        told = [(await socket.next(lambda one: one["type"] == "booking"))["booking"] for _ in statuses]
-        assert [(one["id"], one["status"]) for one in told] == statuses
+        changed = [(await socket.next(lambda one: one["type"] == "booking"))["booking"] for _ in statuses]
+        assert [(one["id"], one["status"]) for one in changed] == statuses
 
 
 async def test_without_redis_requests_are_answered_and_changes_sent(
@@ -207,8 +207,8 @@ async def test_an_undecided_request_is_pending_and_answered_later(made: Settings
             await socket.send({"type": "book", "ref": "a", "show_id": show_id, "seats": ["2"]})
             assert (await socket.answer_to(None))["problem"]["errors"][0]["field"] == "ref"
             async with server.client(ADA) as http:
-                fate = await http.get(f"/api/commands/{pending['command']}")
-                assert fate.json() == {"command": pending["command"], "status": "pending"}
+                status = await http.get(f"/api/commands/{pending['command']}")
+                assert status.json() == {"command": pending["command"], "status": "pending"}
             async with serving(made):
                 accepted = await socket.answer_to("a")
                 assert (accepted["type"], accepted["booking"]["seats"]) == ("accepted", ["1"])
@@ -220,12 +220,12 @@ async def test_reading_stops_while_sixteen_requests_are_in_progress(made: Settin
     async with serving(made) as with_worker:
         show_id = await make_show(with_worker)
     submit = CommandSender.submit
-    let_go = asyncio.Event()
+    released = asyncio.Event()
     begun: list[str] = []
 
     async def slow(self: CommandSender, command: Any, *, wait_s: float) -> Any:
         begun.append(command.seats[0])
-        await let_go.wait()
+        await released.wait()
         return await submit(self, command, wait_s=wait_s)
 
     with mock.patch.object(CommandSender, "submit", slow):
@@ -236,7 +236,7 @@ async def test_reading_stops_while_sixteen_requests_are_in_progress(made: Settin
             async with server.client() as http:  # any further message would have been read by now
                 assert (await http.get("/health/live")).status_code == 200
             assert begun == [str(n) for n in range(1, 17)]
-            let_go.set()
+            released.set()
             answers = [await socket.answer_to(f"b{n}") for n in range(1, 31)]
             taken = [answer for answer in answers if answer["type"] == "accepted"]
             assert len(taken) == 10, "seats_per_customer"
@@ -247,8 +247,8 @@ async def test_a_booking_is_made_after_its_client_disconnected(server: Server, s
     async with live(server, user_id=ADA) as socket, live(server, user_id=ADA) as other:
         await socket.send({"type": "book", "ref": "a", "show_id": show_id, "seats": ["7"]})
         await socket.connection.close()
-        told = await other.next(lambda one: one["type"] == "booking")
-        assert told["booking"]["seats"] == ["7"]
+        changed = await other.next(lambda one: one["type"] == "booking")
+        assert changed["booking"]["seats"] == ["7"]
 
 
 async def test_a_slow_reader_is_dropped_and_delays_no_other(server: Server, show_id: int) -> None:
@@ -275,7 +275,7 @@ async def test_a_slow_reader_is_dropped_and_delays_no_other(server: Server, show
             await until(lambda: 1013 in ended)
             slow.connection.transport.resume_reading()
             assert await slow.closed() == (1013, "too slow: connect again")
-            assert 100 < len(slow.came) < 1_000
+            assert 100 < len(slow.unread) < 1_000
 
 
 async def test_a_stopping_gateway_closes_with_1012(made: Settings) -> None:

@@ -1,4 +1,4 @@
-"""A release calls only its own functions, and processes of the release before go on beside the migrated schema."""
+"""A release calls only its own functions, and processes of the previous release work with the migrated schema."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from schemas.ids import new_booking_id
 from schemas.layout import Money, encode_layout, layout_digest, numbered
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC, decode_decision, encode
 from seat_workers import ledger, queries
+from seat_workers.batch import Batch, arguments
 from seat_workers.publisher import Publisher
 from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
@@ -35,9 +36,11 @@ SELECT proname::text, oid::regprocedure::text FROM pg_proc
 
 
 _BEFORE = ("commit_batch", "append_records", "fold_text", "report_moves")
-"""The functions that the release before versions called."""
+"""The functions of earlier releases: first by these names, then with the suffix `_v1`."""
 
 _PLACES = ", ".join(f"${n}" for n in range(1, 57))
+_ADDED = {"code": 19, "release_ms": 20, "paid": 32, "hold_ms": 39, "seats": 40, "total": 41, "payment": 53}
+"""The arguments of `commit_batch_v2` that `commit_batch_v1` does not have."""
 
 
 async def test_a_release_works_without_the_functions_that_have_no_version(
@@ -51,23 +54,28 @@ async def test_a_release_works_without_the_functions_that_have_no_version(
     assert await database.fetchval("SELECT changes FROM catalogue_changes") > 0
 
 
-async def test_processes_of_the_release_before_go_on_by_the_names_without_a_version(
-    database: asyncpg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("suffix", ["", "_v1"])
+async def test_processes_of_earlier_releases_go_on_by_the_names_that_they_know(
+    database: asyncpg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     for module, name in (
         (queries, "COMMIT"),
-        (queries, "COMMIT_DELETING_EXPIRED_IDS"),
         (postgres_appender, "APPEND"),
         (figures, "_AGGREGATE_SQL"),
         (movies, "_LIST_SQL"),
     ):
         text: str = getattr(module, name)
-        assert "_v1(" in text
-        monkeypatch.setattr(module, name, re.sub(rf"\b({'|'.join(_BEFORE)})_v1\(", r"\1(", text))
+        earlier, calls = re.subn(rf"\b({'|'.join(_BEFORE)})_v[12]\(", rf"\1{suffix}(", text)
+        assert calls
+        monkeypatch.setattr(module, name, earlier)
+    monkeypatch.setattr(queries, "COMMIT", f"SELECT commit_batch{suffix}({_PLACES})")
+    monkeypatch.setattr(ledger, "arguments", _arguments_v1)
     await _sell_and_add_up(database, database_url)
+    assert await database.fetchrow("SELECT DISTINCT hold_ms, paid FROM bookings") == (None, False)
+    assert await database.fetchval("SELECT payment FROM show_states") == "none"
 
 
-async def test_calls_prepared_before_the_migration_go_on_after_it(servers: Servers) -> None:
+async def test_statements_prepared_before_the_migration_work_after_it(servers: Servers) -> None:
     name = f"test_{uuid4().hex}"
     admin = await asyncpg.connect(servers.postgres.url_of("postgres"))
     await admin.execute(f"CREATE DATABASE {name}")
@@ -97,22 +105,45 @@ async def test_calls_prepared_before_the_migration_go_on_after_it(servers: Serve
 
 
 @pytest.mark.parametrize("name", ["commit_batch", "commit_batch_v1"])
-async def test_a_fenced_commit_says_so_by_either_name(database: asyncpg.Connection, name: str) -> None:
+async def test_a_fenced_commit_says_so_by_each_name(database: asyncpg.Connection, name: str) -> None:
     with pytest.raises(asyncpg.PostgresError) as refused:
         await database.fetchval(f"SELECT {name}({_PLACES})", *_fenced())
     assert refused.value.sqlstate == "AI001"
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await database.fetchval(queries.COMMIT, *_fenced(56 + len(_ADDED)))
+    assert refused.value.sqlstate == "AI001"
 
 
-def _fenced() -> list[Any]:
+async def test_the_added_arguments_of_a_commit_are_where_their_names_say(
+    database: asyncpg.Connection,
+) -> None:
+    v1, v2 = [
+        await database.fetchval(
+            "SELECT proargnames FROM pg_proc WHERE proname = $1", f"commit_batch_{version}"
+        )
+        for version in ("v1", "v2")
+    ]
+    assert [one for n, one in enumerate(v2) if n not in _ADDED.values()] == v1
+    assert [v2[n] for n in _ADDED.values()] == [
+        *("c_code", "c_release", "n_paid", "u_hold", "u_seats", "u_total", "o_payment")
+    ]
+
+
+def _arguments_v1(batch: Batch) -> list[Any]:
+    """The arguments of `commit_batch_v1`, where an array without a value is empty."""
+    return [() if one is None else one for n, one in enumerate(arguments(batch)) if n not in _ADDED.values()]
+
+
+def _fenced(count: int = 56) -> list[Any]:
     """Arguments of a commit to a partition that is not ours."""
-    arguments: list[Any] = [[] for _ in range(56)]
-    arguments[:6] = [[0], [1], [0], [1], [1], [1]]
-    arguments[12] = 1
-    return arguments
+    given: list[Any] = [[] for _ in range(count)]
+    given[:6] = [[0], [1], [0], [1], [1], [1]]
+    given[12] = 1
+    return given
 
 
 async def _sell_and_add_up(database: Any, url: str) -> None:
-    """Appends, decides, commits, publishes, gathers figures and searches, as processes do."""
+    """Appends, decides, commits, publishes, aggregates figures and searches, as processes do."""
     log = PostgresLog(url)
     await log.create(1)
     await bind_log(database, log)

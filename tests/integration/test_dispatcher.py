@@ -15,6 +15,7 @@ from gateway.server.serve import listener_for
 from runtime.process import CannotStart
 from runtime.settings import SettingError, Settings
 from tests.integration.gateway_server import KEYS, Server, serving
+from tests.integration.live_sockets import make_show
 
 
 @pytest.fixture
@@ -197,3 +198,34 @@ async def test_a_gateway_without_keys_does_not_start(
     with pytest.raises(SettingError, match="AISLE_JWT_KEYS"):
         async with serving(settings(database_url=made.database_url, redis_url=made.redis_url)):
             pass
+
+
+async def test_repeated_headers_are_one_list_on_fast_and_framework_routes(made: Settings) -> None:
+    async with serving(made) as server, server.client() as client, server.client(1, "staff") as staff:
+        show = await make_show(server)
+        for path in ("/api/movies", f"/api/shows/{show}/seats", f"/api/shows/{show}", "/docs/docs.js", "/"):
+            etag = (await client.get(path)).headers.get("etag")
+            if etag is not None:
+                for tags in ((etag, '"x"'), ('"x"', etag), ('"x"', f'"y", {etag}')):
+                    headers = [("If-None-Match", tag) for tag in tags]
+                    assert (await client.get(path, headers=headers)).status_code == 304, (path, tags)
+        preferences = [("Prefer", "respond-async"), ("Prefer", "handling=lenient")]
+        async with server.client(7) as customer:
+            booked = await customer.post(
+                f"/api/shows/{show}/bookings", json={"quantity": 1}, headers=preferences
+            )
+        closed = await staff.post(f"/api/shows/{show}/close", headers=preferences)
+        for answer in (booked, closed):
+            assert (answer.status_code, answer.headers["preference-applied"]) == (202, "respond-async")
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/api/me", 401), ("/openapi.json", 200)])
+async def test_a_request_without_a_host_is_answered_over_ipv6(made: Settings, path: str, status: int) -> None:
+    async with serving(made, worker=False, host="::1") as server:
+        reader, writer = await asyncio.open_connection("::1", server.port)
+        try:
+            writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            answer = await asyncio.wait_for(reader.read(), 5)
+        finally:
+            writer.close()
+    assert answer.startswith(b"HTTP/1.1 %d " % status), answer[:300]

@@ -142,6 +142,22 @@ async def test_the_old_address_stays_reserved_while_it_can_come_back(
     await sign_up(client, username="other")
 
 
+async def test_an_undo_that_expires_as_somebody_else_takes_the_address_is_invalid(
+    server: Server, client: httpx.AsyncClient
+) -> None:
+    await sign_up(client)
+    access = (await log_in(client))["access"]
+    await ask(client, NEW["email"], access)
+    undo = await last_token(server, "email_undo")
+    await use(client, "confirm", await last_token(server, "email_confirmation"))
+    # The address is reserved until the link expires, which may be after the undo has begun.
+    await server.sql("INSERT INTO users (username, email) VALUES ('other', $1)", ADA["email"])
+    answer = await use(client, "undo", undo)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "token")
+    me = await client.get("/api/me", headers=bearer(access))
+    assert (me.status_code, me.json()["email"]) == (200, NEW["email"]), "nothing is undone"
+
+
 async def test_an_address_that_was_taken_meanwhile_is_not_confirmed(
     server: Server, client: httpx.AsyncClient
 ) -> None:

@@ -65,7 +65,7 @@ def hold(environment: WorkerEnvironment, *seats: str, user_id: int = 1, hold_ms:
     return HoldSeats(**msgspec.structs.asdict(environment.book(7, *seats, user_id=user_id)), hold_ms=hold_ms)
 
 
-async def told(environment: WorkerEnvironment, position: Position) -> str:
+async def explanation(environment: WorkerEnvironment, position: Position) -> str:
     """Returns the explanation once all commands are decided."""
     async with environment.working():
         await environment.decision(position)
@@ -78,7 +78,7 @@ async def test_an_accepted_booking_and_its_later_status(environment: WorkerEnvir
     booked = environment.book(7, "1", "2")
     position = environment.put(booked)
     environment.put(environment.cancel(booked))
-    text = await told(environment, position)
+    text = await explanation(environment, position)
     assert text.startswith("0-1  20")
     assert f"asked    book 1, 2 of show 7 as booking {booked.booking_id}" in text
     assert f"by       customer, user 1; command id {booked.command_id}" in text
@@ -97,7 +97,7 @@ async def test_a_taken_seat_names_the_booking_and_position_that_took_it(
     environment.put(environment.cancel(freed))
     held = hold(environment, "3", user_id=2)
     environment.put(held)
-    text = await told(environment, environment.put(environment.book(7, "4", "3", "2", "1", user_id=2)))
+    text = await explanation(environment, environment.put(environment.book(7, "4", "3", "2", "1", user_id=2)))
     assert "decided  refused, seat_taken: 1, 2, 3" in text
     assert (
         f"why      1, 2 were taken at 0-1, 4 before this, by another booking, {first.booking_id} of user 1"
@@ -115,9 +115,9 @@ async def test_a_blocked_seat_and_a_limit(environment: WorkerEnvironment) -> Non
     environment.put(hold(environment, "3", "4"))
     blocked = environment.put(environment.book(7, "9"))
     limited = environment.put(environment.book(7, "5", "6"))
-    text = await told(environment, blocked)
+    text = await explanation(environment, blocked)
     assert "why      9 was blocked at 0-1, 3 before this, by staff, user 3" in text
-    text = await told(environment, limited)
+    text = await explanation(environment, limited)
     assert "why      limit of 5: the customer had 4 through 0-2, 0-3, and asked for 2" in text
 
 
@@ -128,12 +128,12 @@ async def test_an_expired_hold(environment: WorkerEnvironment, clock: Clock) -> 
     confirm = ConfirmBooking(command_id=uuid4(), show_id=7, user_id=1, booking_id=held.booking_id)
     just_then = environment.put(confirm)
     later = environment.put(msgspec.structs.replace(confirm, command_id=uuid4()))
-    text = await told(environment, just_then)
+    text = await explanation(environment, just_then)
     assert "decided  refused, hold_expired" in text
     assert "why      the hold of 0-1 ran out 20" in text
     assert "log time, and was released just then" in text
     assert f"booking {held.booking_id} of user 1 expired: 1" in text
-    assert "released at 0-2, 1 before this" in await told(environment, later)
+    assert "released at 0-2, 1 before this" in await explanation(environment, later)
 
 
 async def test_the_times_and_the_status_of_the_show(environment: WorkerEnvironment, clock: Clock) -> None:
@@ -148,10 +148,12 @@ async def test_the_times_and_the_status_of_the_show(environment: WorkerEnvironme
     started = environment.put(environment.book(7, "1"))
     environment.put(by_staff(CancelShow))
     cancelled = environment.put(environment.book(7, "1"))
-    assert "5000 ms later" in await told(environment, early)
-    assert "the show was closed at 0-3, 1 before this, by staff, user 3" in await told(environment, closed)
-    assert "why      the show started 20" in await told(environment, started)
-    assert "the show was called off at 0-7, 1 before this, by staff, user 3" in await told(
+    assert "5000 ms later" in await explanation(environment, early)
+    assert "the show was closed at 0-3, 1 before this, by staff, user 3" in await explanation(
+        environment, closed
+    )
+    assert "why      the show started 20" in await explanation(environment, started)
+    assert "the show was called off at 0-7, 1 before this, by staff, user 3" in await explanation(
         environment, cancelled
     )
 
@@ -165,11 +167,13 @@ async def test_bookings_of_others_and_earlier_changes(environment: WorkerEnviron
     used = environment.put(environment.cancel(booked))
     wrong = environment.put(by_staff(CheckIn, booking_id=booked.booking_id, seat="3"))
     never = environment.put(environment.cancel(environment.book(7, "5")))
-    assert "the booking is user 1's, and only staff may act for others" in await told(environment, others)
-    assert "why      2 was let in at 0-3, 1 before this, 20" in await told(environment, twice)
-    assert "why      2 was let in at 0-3, 2 before this, 20" in await told(environment, used)
-    assert "3 is not a seat of that booking" in await told(environment, wrong)
-    assert "there was no booking" in await told(environment, never)
+    assert "the booking is user 1's, and only staff may act for others" in await explanation(
+        environment, others
+    )
+    assert "why      2 was let in at 0-3, 1 before this, 20" in await explanation(environment, twice)
+    assert "why      2 was let in at 0-3, 2 before this, 20" in await explanation(environment, used)
+    assert "3 is not a seat of that booking" in await explanation(environment, wrong)
+    assert "there was no booking" in await explanation(environment, never)
 
 
 async def test_the_best_seats_and_unknown_ones(environment: WorkerEnvironment) -> None:
@@ -178,11 +182,11 @@ async def test_the_best_seats_and_unknown_ones(environment: WorkerEnvironment) -
     few = environment.put(msgspec.structs.replace(best, quantity=3))
     unknown = environment.put(environment.book(7, "1", "999", "X"))
     elsewhere = environment.put(environment.book(8, "1"))
-    text = await told(environment, few)
+    text = await explanation(environment, few)
     assert "asked    book the best 3 seats side by side of show 7" in text
     assert "2 of 100 seats were available" in text
-    assert "has no 999, X" in await told(environment, unknown)
-    assert "show 8 had not been opened on partition 0" in await told(environment, elsewhere)
+    assert "has no 999, X" in await explanation(environment, unknown)
+    assert "show 8 had not been opened on partition 0" in await explanation(environment, elsewhere)
 
 
 async def test_repeats_and_reused_keys(environment: WorkerEnvironment) -> None:
@@ -191,14 +195,16 @@ async def test_repeats_and_reused_keys(environment: WorkerEnvironment) -> None:
     environment.put(refused)
     repeat = environment.put(refused)
     reused = environment.put(environment.book(7, "2", command_id=refused.command_id))
-    text = await told(environment, repeat)
+    text = await explanation(environment, repeat)
     assert "why      repeats 0-2, which has the same command id" in text
     assert "         1 was taken at 0-1, 1 before this" in text, "before the first of them"
-    assert "why      its command id was used at 0-2 for another request" in await told(environment, reused)
+    assert "why      its command id was used at 0-2 for another request" in await explanation(
+        environment, reused
+    )
 
 
 async def test_a_record_that_is_not_a_command_is_shown_as_bytes(environment: WorkerEnvironment) -> None:
-    text = await told(environment, environment.put(b"\xffrubbish" + b"x" * 5_000))
+    text = await explanation(environment, environment.put(b"\xffrubbish" + b"x" * 5_000))
     assert "asked    nothing that can be read: b'\\xffrubbishxxx" in text
     assert "(5008 bytes)" in text
     assert "decided  refused, malformed" in text
@@ -207,7 +213,7 @@ async def test_a_record_that_is_not_a_command_is_shown_as_bytes(environment: Wor
 
 
 async def test_a_pending_command_is_reported_as_pending(environment: WorkerEnvironment) -> None:
-    await told(environment, Position(0, 0))
+    await explanation(environment, Position(0, 0))
     environment.put(environment.book(7, "1"))
     position = environment.put(ExpireHolds(command_id=uuid4(), show_id=7, staff=True))
     text = "\n".join(await explain(environment.database_url, environment.log, position))
@@ -233,7 +239,7 @@ async def test_other_shows_and_later_decisions_are_ignored(environment: WorkerEn
     first = environment.put(environment.book(7, "1", user_id=2))
     position = environment.put(environment.book(7, "1"))
     environment.put(environment.book(7, "2", user_id=9))
-    text = await told(environment, position)
+    text = await explanation(environment, position)
     assert f"1 was taken at {first}, 1 before this" in text
     assert "user 8" not in text
     assert "user 9" not in text

@@ -16,12 +16,10 @@ from schemas.commands import (
     CheckIn,
     Command,
     HoldSeats,
-    OpenShow,
 )
 from schemas.events import BookingStatus
 from schemas.ids import Position
 from seat_workers.batch import Batch
-from seat_workers.compact.stored_show import StoredShow
 from seat_workers.fold import Claim
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, Ledger, OutcomeUnknown, ShowSize
 from seat_workers.show_state import Show
@@ -32,6 +30,10 @@ from tests.integration.ledger_backends import (
     PostgresBackend,
     SimulatedBackend,
     Writer,
+    ask,
+    book,
+    cached,
+    open_show,
 )
 
 
@@ -63,40 +65,6 @@ async def writer(ledger: Ledger) -> Writer:
     writer = Writer()
     await ledger.commit(writer.batch(open_show(writer)))
     return writer
-
-
-def open_show(writer: Writer) -> OpenShow:
-    return OpenShow(
-        command_id=writer.id(),
-        show_id=writer.show.show_id,
-        layout_id=1,
-        layout_digest=DIGEST,
-        starts_ms=2**50,
-        seats_per_customer=100,
-    )
-
-
-def ask(writer: Writer, kind: type[Any], **fields: Any) -> Any:
-    given = {"command_id": writer.id(), "show_id": writer.show.show_id, "user_id": 1, "staff": True} | fields
-    return kind(**given)
-
-
-def book(writer: Writer, *seats: str, **fields: Any) -> BookSeats:
-    command: BookSeats = ask(writer, BookSeats, booking_id=writer.id(), seats=seats, **fields)
-    return command
-
-
-def cached(stored: StoredShow | Show) -> tuple[object, ...]:
-    """The state of a show in its writer's memory."""
-    show = Show(stored.show_id, SEATING)
-    if isinstance(stored, Show):
-        show = stored
-    else:
-        for _ in show.fill(stored):
-            pass
-    holds = sorted(one for one in show.expiries if show.holds_until(one[1], one[0]))
-    customers = dict(show.seats_of_customer)
-    return bytes(show.states), show.available, dict(show.bookings), customers, holds
 
 
 async def refused(ledger: Ledger, backend: Backend, batch: Batch, kind: type[Exception]) -> None:

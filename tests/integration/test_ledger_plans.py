@@ -25,6 +25,9 @@ _SOLD = f"""
     INSERT INTO claims (show_id, seat, state, booking_id)
     SELECT s, b, 's', md5(s || '-' || b)::uuid
       FROM generate_series(1, {SHOWS}) s, generate_series(1, {BOOKINGS}) b;
+    INSERT INTO claims (show_id, seat, state, code, release_ms)
+    SELECT s, {BOOKINGS} + n, 'b', 'press', CASE n WHEN 1 THEN 1000 END
+      FROM generate_series(1, {SHOWS}) s, generate_series(1, 20) n;
     ANALYZE"""
 
 

@@ -1,4 +1,4 @@
-"""Bounds of a WebSocket: past them it is closed, and the gateway serves others as before."""
+"""Limits of a WebSocket: past them it is closed, and the gateway still serves others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def server(
 
 
 async def closed_after(server: Server, frames: bytes) -> int | None:
-    """The code with which a socket is closed that sends these bytes; None where it is reset."""
+    """Sends these bytes on a socket; returns its close code, or None if it is reset."""
     async with live(server, user_id=1) as socket:
         socket.connection.transport.write(frames)
         try:
@@ -57,7 +57,7 @@ async def test_some_pings_are_answered(server: Server) -> None:
         assert answer["problem"]["code"] == "not_found"
 
 
-async def test_fragments_without_end_are_limited(server: Server) -> None:
+async def test_the_number_of_fragments_is_limited(server: Server) -> None:
     more = frame(Opcode.CONT, fin=False)
     assert await closed_after(server, frame(Opcode.TEXT, b"{", fin=False) + more * 2_000) == 1009
 

@@ -6,44 +6,22 @@ import asyncio
 import signal
 import sys
 import time
-import uuid
-from collections.abc import AsyncIterator
 from itertools import chain
 
 import pytest
 
 from runtime.log import MAX_BODY_BYTES, Log, LogUnavailable, Record, WrongLog
-from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
-from tests.integration.log_places import Follower, Place, read_until
-
-PARTITIONS = 4
-TOPIC = COMMANDS_TOPIC
-GROUP = "readers"
-
-KINDS = ["memory", "postgres", pytest.param("kafka", marks=pytest.mark.kafka)]
-
-
-@pytest.fixture
-def place(request: pytest.FixtureRequest) -> Place:
-    match request.param:
-        case "postgres":
-            return Place("postgres", request.getfixturevalue("database_url"))
-        case "kafka":
-            return Place("kafka", request.getfixturevalue("kafka_bootstrap"), f"{uuid.uuid4().hex}.")
-        case _:
-            return Place("memory")
-
-
-@pytest.fixture
-async def log(place: Place) -> AsyncIterator[Log]:
-    log = place.open()
-    await log.create(PARTITIONS)
-    yield log
-    await log.close()
-
-
-every_log = pytest.mark.parametrize("place", KINDS, indirect=True)
-every_log_between_processes = pytest.mark.parametrize("place", KINDS[1:], indirect=True)
+from schemas.wire import EVENTS_TOPIC
+from tests.integration.log_places import (
+    GROUP,
+    PARTITIONS,
+    TOPIC,
+    Follower,
+    Place,
+    every_log,
+    every_log_between_processes,
+    read_until,
+)
 
 
 async def stored(log: Log, partition: int, *, topic: str = TOPIC) -> list[Record]:
@@ -69,15 +47,15 @@ async def test_offsets_are_dense_with_several_appenders_at_once(place: Place, lo
     appenders = [each.appender(TOPIC) for each in logs]
 
     async def append(which: int) -> list[tuple[int, int, bytes]]:
-        told = []
+        appended = []
         for n in range(25):
             body = f"{which}-{n}".encode()
-            told.append((n % PARTITIONS, await appenders[which % 3].append(n % PARTITIONS, body), body))
-        return told
+            appended.append((n % PARTITIONS, await appenders[which % 3].append(n % PARTITIONS, body), body))
+        return appended
 
-    told = [*chain.from_iterable(await asyncio.gather(*[append(which) for which in range(24)]))]
+    appended = [*chain.from_iterable(await asyncio.gather(*[append(which) for which in range(24)]))]
     held = [record for partition in range(PARTITIONS) for record in await stored(log, partition)]
-    assert sorted(told) == [(record.partition, record.offset, record.body) for record in held]
+    assert sorted(appended) == [(record.partition, record.offset, record.body) for record in held]
     for partition in range(PARTITIONS):
         offsets = [record.offset for record in held if record.partition == partition]
         assert offsets == list(range(len(offsets)))
@@ -115,10 +93,10 @@ async def test_a_killed_appender_leaves_no_gap_and_loses_nothing_confirmed(place
         bodies = [record.body for record in records]
         assert len(set(bodies)) == len(bodies)
         assert records[after[partition]].body == b"after"
-    told = [line.split() for line in chain.from_iterable(lines)]
-    assert len(told) >= 800
-    for told_partition, offset, body in told:
-        assert held[int(told_partition)][int(offset)].body == body
+    appended = [line.split() for line in chain.from_iterable(lines)]
+    assert len(appended) >= 800
+    for appended_to, offset, body in appended:
+        assert held[int(appended_to)][int(offset)].body == body
 
 
 @every_log
@@ -281,7 +259,7 @@ async def test_partitions_are_revoked_before_they_are_reassigned(place: Place, l
         assert second.held == set()
     else:
         assert len(first.held) == len(second.held) == PARTITIONS // 2
-        assert ("revoked", list(range(PARTITIONS))) in first.told
+        assert ("revoked", list(range(PARTITIONS))) in first.notices
     stop.set()
     await both
     await readers[0].close()
@@ -296,18 +274,18 @@ async def test_partitions_are_revoked_before_they_are_reassigned(place: Place, l
 
 @every_log
 async def test_poll_raises_errors_of_the_member_and_calls_it_again(log: Log) -> None:
-    class Hesitant(Follower):
-        hesitates = True
+    class FailsOnce(Follower):
+        fails = True
 
         async def assigned(self, partitions: object) -> dict[int, int]:
-            if self.hesitates:
-                self.hesitates = False
+            if self.fails:
+                self.fails = False
                 raise RuntimeError("not yet")
             return await super().assigned(list(range(PARTITIONS)))
 
     appender = log.appender(TOPIC)
     await appender.append(1, b"here")
-    reader = log.reader(TOPIC, GROUP, Hesitant())
+    reader = log.reader(TOPIC, GROUP, FailsOnce())
     with pytest.raises(RuntimeError, match="not yet"):
         await read_until(reader, lambda records: len(records) == 1)
     found = await read_until(reader, lambda records: len(records) == 1)

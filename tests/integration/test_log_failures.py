@@ -74,7 +74,7 @@ class Load:
         await asyncio.gather(*self._tasks)
 
     async def compare(self, log: Log) -> None:
-        """What was confirmed stands where it was said to, what was refused nowhere, and nothing twice."""
+        """Asserts that confirmed records are at their offsets, rejected ones nowhere, and none twice."""
         held: dict[bytes, tuple[int, int]] = {}
         for partition, (first, end) in (await log.bounds(TOPIC)).items():
             records = await log.read(TOPIC, partition, first, end - first)
@@ -88,7 +88,7 @@ class Load:
 
 
 async def end_connections(database: asyncpg.Connection, purpose: str) -> int:
-    """Ends the connections of that purpose as a broken network would."""
+    """Ends the connections with this application name, as a broken network would."""
     ended = await database.fetch(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE $1",
         f"aisle log, {purpose}%",
@@ -123,7 +123,7 @@ async def test_a_reader_that_loses_its_connection_loses_its_partitions(
     assert await end_connections(database, "readers") == 2
     with pytest.raises(LogUnavailable):
         await reader.poll(max_records=10, wait_s=1)
-    assert follower.told == [("assigned", [0, 1]), ("revoked", [0, 1])]
+    assert follower.notices == [("assigned", [0, 1]), ("revoked", [0, 1])]
     with pytest.raises(LogUnavailable):
         await standby.poll(max_records=10, wait_s=1)
     await appender.append(0, b"second")
@@ -192,13 +192,13 @@ async def test_an_append_confirmed_without_an_offset_is_found_in_the_log(
     monkeypatch.setattr(AIOKafkaProducer, "send_batch", without_offset)
     mine = [b"mine-%d" % n for n in range(20)]
     theirs = [b"theirs-%d" % n for n in range(20)]
-    told = await asyncio.gather(
+    offsets = await asyncio.gather(
         *[appender.append(0, body) for body in mine], *[other.append(0, body) for body in theirs]
     )
     assert stripped >= 2
     held = {record.body: record.offset for record in await kafka_log.read(TOPIC, 0, 0, 100)}
     assert len(held) == 41
-    assert told == [held[body] for body in mine + theirs]
+    assert offsets == [held[body] for body in mine + theirs]
     await appender.close()
     await other.close()
 
@@ -218,7 +218,7 @@ async def test_a_producer_that_is_out_of_sequence_is_replaced(kafka_log: KafkaLo
 
 
 def lose_a_batch(appender: KafkaAppender, partition: TopicPartition) -> None:
-    """Has the producer believe that it sent records which the broker has never seen."""
+    """Advances the producer's sequence number, as if it had sent records that the broker has not received."""
     assert appender._producer is not None
     appender._producer._txn_manager.increment_sequence_number(partition, 7)
 

@@ -11,7 +11,7 @@ from aiokafka.admin import NewTopic
 from runtime.log import WrongLog
 from runtime.log.in_memory import MemoryLog
 from runtime.log.kafka import KafkaLog
-from runtime.log.kafka_topics import SETTINGS, administer
+from runtime.log.kafka_topics import LEAST_RETENTION_MS, SETTINGS, administer
 from runtime.log.opening import bind_log, check_bounds, open_log
 from runtime.log.postgres import PostgresLog
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
@@ -93,6 +93,18 @@ async def test_a_topic_with_other_settings_is_rejected_with_the_correcting_comma
         await log.create(1)
     with pytest.raises(WrongLog, match=f"has {name}={value}"):
         await log.identity()
+    await log.close()
+
+
+@pytest.mark.kafka
+async def test_a_topic_may_keep_its_records_for_a_month_or_longer(kafka_bootstrap: str) -> None:
+    prefix = f"{uuid.uuid4().hex}."
+    async with administer(kafka_bootstrap) as admin:
+        configs = SETTINGS | {"retention.ms": str(LEAST_RETENTION_MS)}
+        await admin.create_topics([NewTopic(prefix + COMMANDS_TOPIC, 1, 1, topic_configs=configs)])
+    log = KafkaLog(kafka_bootstrap, prefix=prefix)
+    await log.create(1)
+    assert (await log.identity()).kind == "kafka"
     await log.close()
 
 

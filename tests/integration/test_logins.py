@@ -1,4 +1,4 @@
-"""Logging in, staying in and getting out, passwords and their links, over HTTP."""
+"""Logins over HTTP: start, refresh and end; passwords and reset links."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ async def test_a_token_of_the_same_second_counts_by_which_side_of_the_change_it_
         old_password = new_password
 
 
-async def test_a_login_by_the_old_password_does_not_outlive_a_change_on_its_way(
+async def test_a_login_by_the_old_password_does_not_outlive_a_concurrent_change(
     server: Server, client: httpx.AsyncClient
 ) -> None:
     user = await sign_up(client)
@@ -271,7 +271,7 @@ async def test_a_reset_ends_access_tokens_too(server: Server, client: httpx.Asyn
     assert (await client.get("/api/me", headers=headers)).json()["code"] == "token_invalid"
 
 
-async def test_what_an_account_had_when_it_was_shut_stays_shut_when_it_is_opened_again(
+async def test_logins_of_a_deactivated_account_stay_ended_when_it_is_reactivated(
     server: Server, client: httpx.AsyncClient
 ) -> None:
     user = await sign_up(client)

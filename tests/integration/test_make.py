@@ -67,21 +67,24 @@ class Machine:
         return [line for line in printed.splitlines() if not line.startswith("make: ")], process.returncode
 
 
-def test_in_ci_a_missing_java_ends_make_test_before_anything_is_installed(tmp_path: Path) -> None:
+def test_in_ci_a_missing_program_ends_make_test_before_anything_is_installed(tmp_path: Path) -> None:
     machine = Machine(tmp_path, ensurepip=True)
     lines, status = machine.output("test", CI="true")
     assert status != 0
-    (line,) = lines
-    assert line.startswith("Not tested here: the tests on a real Kafka. Missing: java, mvn. To change that, ")
+    kafka, alerts, browser = lines
+    assert alerts.startswith("Not tested here: the alert rules. Missing: promtool. To change that, ")
+    assert kafka.startswith(
+        "Not tested here: the tests on a real Kafka. Missing: java, mvn. To change that, "
+    )
+    assert browser.startswith("Not tested here: the site in a browser. Missing: chromium. To change that, ")
     assert not (machine.checkout / ".venv").exists()
 
 
-def test_elsewhere_it_is_the_first_line_of_make_test(tmp_path: Path) -> None:
+def test_outside_of_ci_missing_programs_are_the_first_lines_of_make_test(tmp_path: Path) -> None:
     lines, status = Machine(tmp_path, ensurepip=False).output("test")
     assert status != 0
-    assert lines[0].startswith("Not tested here: ")
-    assert lines[1] == "python3 cannot make a venv: install python3-venv (Debian, Ubuntu), or set PYTHON=…"
-    assert len(lines) == 2
+    assert all(line.startswith("Not tested here: ") for line in lines[:3])
+    assert lines[3:] == ["python3 cannot make a venv: install python3-venv (Debian, Ubuntu), or set PYTHON=…"]
 
 
 def test_a_missing_python_is_named(tmp_path: Path) -> None:

@@ -8,8 +8,18 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+import structlog
 
-from schemas.events import Booking, BookingCancelled, BookingConfirmed
+from schemas.events import (
+    Booking,
+    BookingCancelled,
+    BookingChanged,
+    BookingConfirmed,
+    BookingStatus,
+    HoldExtended,
+    SeatsBlocked,
+    SeatsSwapped,
+)
 from schemas.wire import EVENTS_TOPIC
 from tests.integration.notifier_environment import MakeSettings, NotifierEnvironment, opened
 
@@ -26,7 +36,7 @@ async def test_a_confirmed_booking_sends_an_e_mail_with_its_tickets(environment:
     async with environment.notifier():
         environment.confirmed("0-5-0")
         delivery = await environment.until_status("0-5-0", "sent")
-    (message,) = environment.post.messages
+    (message,) = environment.mail_server.messages
     assert message["To"] == "Ada <ada@example.org>"
     assert "The Lighthouse at Noon" in message["Subject"]
     (pdf,) = message.iter_attachments()
@@ -46,11 +56,11 @@ async def test_e_mails_of_a_show_with_an_unusable_zone_use_the_venues(
     environment.settings = msgspec.structs.replace(environment.settings, timezone="Asia/Kathmandu")
     async with environment.notifier():
         booking = environment.booking()
-        environment.happens(BookingConfirmed(booking), "0-5-0")
-        environment.happens(BookingCancelled(booking), "0-6-0")
+        environment.publish(BookingConfirmed(booking), "0-5-0")
+        environment.publish(BookingCancelled(booking), "0-6-0")
         await environment.until_status("0-6-0", "sent")
-    assert len(environment.post.messages) == 2
-    for e_mail in environment.post.messages:
+    assert len(environment.mail_server.messages) == 2
+    for e_mail in environment.mail_server.messages:
         text = e_mail.get_body(("plain",))
         assert text is not None
         assert "1:45" in text.get_content()
@@ -60,29 +70,29 @@ async def test_a_repeated_event_sends_nothing_twice(environment: NotifierEnviron
     async with environment.notifier():
         event = BookingConfirmed(environment.booking())
         for _ in range(5):
-            environment.happens(event, "0-5-0")
+            environment.publish(event, "0-5-0")
         environment.confirmed("0-6-0")
         await environment.until_status("0-6-0", "sent")
-        environment.happens(event, "0-5-0")
+        environment.publish(event, "0-5-0")
         environment.confirmed("0-7-0")
         await environment.until_status("0-7-0", "sent")
-    assert len(environment.post.messages) == 3
-    assert len(set(environment.post.ids)) == 3
+    assert len(environment.mail_server.messages) == 3
+    assert len(set(environment.mail_server.ids)) == 3
 
 
 async def test_e_mails_about_one_booking_are_sent_in_order(environment: NotifierEnvironment) -> None:
     answers = ["451 later", None, None, None]
-    environment.post.on_message = lambda _message: answers.pop(0)
+    environment.mail_server.on_message = lambda _message: answers.pop(0)
     booking = environment.booking()
     async with environment.notifier():
-        environment.happens(BookingConfirmed(booking), "0-1-0")
-        environment.happens(BookingCancelled(booking), "0-2-0")
+        environment.publish(BookingConfirmed(booking), "0-1-0")
+        environment.publish(BookingCancelled(booking), "0-2-0")
         environment.confirmed("0-3-0")
         await environment.until_status("0-3-0", "sent")
         assert await environment.status("0-2-0") == "due"
         await environment.make_due()
         await environment.until_status("0-2-0", "sent")
-    subjects = [message["Subject"].partition(":")[0] for message in environment.post.messages]
+    subjects = [message["Subject"].partition(":")[0] for message in environment.mail_server.messages]
     assert subjects == ["Your tickets", "Your tickets", "Cancelled"]
 
 
@@ -96,7 +106,32 @@ async def test_a_deleted_account_gets_no_e_mail(environment: NotifierEnvironment
         skipped = await environment.until_status("0-1-0", "skipped")
         await environment.until_status("0-2-0", "skipped")
     assert skipped["last_error"] == "the account was deleted"
-    assert environment.post.messages == []
+    assert environment.mail_server.messages == []
+
+
+async def test_walk_ins_and_other_seats_send_nothing_and_are_no_errors(
+    environment: NotifierEnvironment,
+) -> None:
+    owned, walk_in = environment.booking(), environment.booking(user_id=0)
+    held = msgspec.structs.replace(owned, status=BookingStatus.HELD, expires_ms=2)
+    with structlog.testing.capture_logs() as lines:
+        async with environment.notifier():
+            for n, event in enumerate(
+                (
+                    BookingConfirmed(walk_in),
+                    BookingCancelled(msgspec.structs.replace(walk_in, status=BookingStatus.CANCELLED)),
+                    HoldExtended(held),
+                    BookingChanged(owned, ("C1", "C2"), 2500),
+                    SeatsSwapped(owned, walk_in),
+                    SeatsBlocked(7, ("C9",), code="press", release_ms=9),
+                )
+            ):
+                environment.publish(event, f"0-{n}-0")
+            environment.confirmed("0-9-0")
+            await environment.until_status("0-9-0", "sent")
+    assert len(environment.mail_server.messages) == 1
+    assert await environment.database.fetchval("SELECT count(*) FROM deliveries") == 1
+    assert [line for line in lines if line["log_level"] in ("warning", "error")] == []
 
 
 async def test_unreadable_records_are_skipped(environment: NotifierEnvironment) -> None:
@@ -110,7 +145,7 @@ async def test_unreadable_records_are_skipped(environment: NotifierEnvironment) 
             environment.log.put(EVENTS_TOPIC, 0, body)
         environment.confirmed("0-9-0")
         await environment.until_status("0-9-0", "sent")
-    assert len(environment.post.messages) == 1
+    assert len(environment.mail_server.messages) == 1
 
 
 async def test_a_failed_composition_does_not_block_other_e_mails(
@@ -118,7 +153,7 @@ async def test_a_failed_composition_does_not_block_other_e_mails(
 ) -> None:
     booking = environment.booking()
     async with environment.notifier():
-        environment.happens(BookingConfirmed(Booking(**{**_fields(booking), "show_id": 8})), "0-1-0")
+        environment.publish(BookingConfirmed(Booking(**{**_fields(booking), "show_id": 8})), "0-1-0")
         environment.confirmed("0-2-0")
         await environment.until_status("0-2-0", "sent")
     delivery = await environment.database.fetchrow("SELECT * FROM deliveries WHERE event_id = '0-1-0'")
@@ -133,7 +168,7 @@ async def test_line_ends_in_a_title_inject_no_headers(environment: NotifierEnvir
     async with environment.notifier():
         environment.confirmed("0-1-0")
         await environment.until_status("0-1-0", "sent")
-    (message,) = environment.post.messages
+    (message,) = environment.mail_server.messages
     assert message["Bcc"] is None
     assert "Evil Bcc: eve@example.org hello" in message["Subject"]
     assert len(list(message.iter_attachments())) == 1
@@ -151,11 +186,11 @@ async def test_requested_e_mails_are_sent_and_their_secrets_deleted(
         )
         await environment.until_status("letter-1", "sent")
         reset = await environment.until_status("letter-2", "sent")
-    assert [message["Subject"] for message in environment.post.messages] == [
+    assert [message["Subject"] for message in environment.mail_server.messages] == [
         "Welcome to Aisle",
         "Set a new password",
     ]
-    assert "s3cret" in str(environment.post.messages[1])
+    assert "s3cret" in str(environment.mail_server.messages[1])
     assert reset["payload"] == b"{}"
     assert await environment.database.fetchval("SELECT count(*) FROM letters_wanted") == 0
 
@@ -168,7 +203,7 @@ async def test_an_expired_reset_link_is_not_sent(environment: NotifierEnvironmen
     async with environment.notifier():
         skipped = await environment.until_status("letter-1", "skipped")
     assert skipped["payload"] == b"{}"
-    assert environment.post.messages == []
+    assert environment.mail_server.messages == []
 
 
 def _fields(booking: Booking) -> dict[str, Any]:

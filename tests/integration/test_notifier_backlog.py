@@ -47,8 +47,8 @@ async def test_the_backlog_has_a_count_and_the_age_of_the_oldest(
     backlog = await subject.backlog()
     assert (backlog.waiting, round(backlog.oldest_s / 60)) == (1, 60)
     families = {family.name: family async for family in subject.metrics()}
-    assert families["aisle_letters_waiting"].samples[0].value == 1
-    assert 3600 <= families["aisle_letters_oldest_seconds"].samples[0].value < 3700
+    assert families["aisle_emails_waiting"].samples[0].value == 1
+    assert 3600 <= families["aisle_emails_oldest_age_seconds"].samples[0].value < 3700
 
 
 async def test_a_large_backlog_is_estimated(database: asyncpg.Connection, pool: postgres.Pool) -> None:

@@ -29,7 +29,7 @@ async def test_a_notifier_continues_at_the_stored_offset(environment: NotifierEn
     environment.confirmed("0-2-0")
     async with environment.notifier():
         await environment.until_status("0-2-0", "sent")
-    assert len(environment.post.messages) == 2
+    assert len(environment.mail_server.messages) == 2
     assert (
         await environment.database.fetchval("SELECT next_offset FROM consumer_offsets WHERE partition = 0")
         == 2
@@ -37,18 +37,18 @@ async def test_a_notifier_continues_at_the_stored_offset(environment: NotifierEn
 
 
 async def test_deliveries_wait_for_an_unavailable_mail_server(environment: NotifierEnvironment) -> None:
-    await environment.post.close()
+    await environment.mail_server.close()
     async with environment.notifier():
         for number in range(3):
             environment.confirmed(f"0-{number}-0")
         await environment.until_status("0-2-0", "due")
         await asyncio.sleep(1.2)
-        assert environment.post.messages == []
-        await environment.post.open()
+        assert environment.mail_server.messages == []
+        await environment.mail_server.open()
         for number in range(3):
             delivery = await environment.until_status(f"0-{number}-0", "sent")
             assert delivery["attempts"] == 1
-    assert len(set(environment.post.ids)) == 3
+    assert len(set(environment.mail_server.ids)) == 3
 
 
 async def test_a_broken_idle_connection_is_reopened(
@@ -57,18 +57,18 @@ async def test_a_broken_idle_connection_is_reopened(
     async with environment.notifier():
         environment.confirmed("0-1-0")
         await environment.until_status("0-1-0", "sent")
-        await environment.post.close()
-        await environment.post.open()
+        await environment.mail_server.close()
+        await environment.mail_server.open()
         await asyncio.sleep(2.1)
         environment.confirmed("0-2-0")
         await environment.until_status("0-2-0", "sent")
-    assert len(environment.post.messages) == 2
+    assert len(environment.mail_server.messages) == 2
 
 
 async def test_a_rejected_message_fails_and_others_are_sent(
     environment: NotifierEnvironment,
 ) -> None:
-    environment.post.refusals["bob@example.org"] = "550 5.1.1 no such mailbox"
+    environment.mail_server.refusals["bob@example.org"] = "550 5.1.1 no such mailbox"
     async with environment.notifier():
         environment.confirmed("0-1-0", user_id=4)
         environment.confirmed("0-2-0", user_id=3)
@@ -87,7 +87,7 @@ async def test_a_deferred_message_is_retried_under_the_same_id(
         seen.append(message["Message-ID"])
         return "451 4.7.1 try again" if len(seen) == 1 else None
 
-    environment.post.on_message = greylist
+    environment.mail_server.on_message = greylist
     async with environment.notifier():
         environment.confirmed("0-1-0")
         environment.confirmed("0-2-0")
@@ -111,8 +111,8 @@ async def test_two_notifiers_share_the_work_and_send_each_e_mail_once(
             environment.confirmed(f"{number % 4}-{number}-0", user_id=3 + number % 2, partition=number % 4)
         for number in range(60):
             await environment.until_status(f"{number % 4}-{number}-0", "sent")
-    assert len(environment.post.ids) == 60
-    assert len(set(environment.post.ids)) == 60
+    assert len(environment.mail_server.ids) == 60
+    assert len(set(environment.mail_server.ids)) == 60
 
 
 async def test_a_delivery_of_a_killed_notifier_is_sent_after_its_lease_expires(
@@ -130,8 +130,8 @@ async def test_a_delivery_of_a_killed_notifier_is_sent_after_its_lease_expires(
     async with environment.notifier():
         delivery = await environment.until_status("0-1-0", "sent")
     assert delivery["attempts"] == 3
-    assert len(environment.post.ids) == 2
-    assert len(set(environment.post.ids)) == 1, "a repeat can be recognised by its Message-ID"
+    assert len(environment.mail_server.ids) == 2
+    assert len(set(environment.mail_server.ids)) == 1, "a repeat can be recognised by its Message-ID"
     await dead.defer(in_hand, "woken up too late")
     assert await environment.status("0-1-0") == "sent"
     await pool.close()
@@ -165,7 +165,7 @@ async def test_the_notifier_survives_its_database_connections(environment: Notif
         )
         environment.confirmed("0-2-0")
         await environment.until_status("0-2-0", "sent")
-    assert len(set(environment.post.ids)) == 2
+    assert len(set(environment.mail_server.ids)) == 2
 
 
 async def test_a_stop_finishes_the_current_delivery_and_releases_the_others(
@@ -178,12 +178,12 @@ async def test_a_stop_finishes_the_current_delivery_and_releases_the_others(
     def note(_message: Any) -> None:
         arrived.set()
 
-    environment.post.on_message = note
+    environment.mail_server.on_message = note
     async with environment.notifier():
         await arrived.wait()
     rows = await environment.database.fetch(
         "SELECT status, attempts, taken_by, due_at <= now() AS due FROM deliveries"
     )
-    assert sum(row["status"] == "sent" for row in rows) == len(environment.post.messages)
+    assert sum(row["status"] == "sent" for row in rows) == len(environment.mail_server.messages)
     assert all(row["taken_by"] is None for row in rows)
     assert all(row["attempts"] == 0 and row["due"] for row in rows if row["status"] == "due")

@@ -23,7 +23,7 @@ MESSAGE = b"From: tickets@venue.example\r\nTo: ada@example.org\r\nSubject: Hello
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for `localhost` that only those trust who are told to, and its key."""
+    """A self-signed certificate for `localhost`, and its key."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is needed to make a certificate")
     folder = tmp_path_factory.mktemp("certificate")

@@ -247,7 +247,7 @@ async def test_a_show_with_an_obsolete_currency_is_sold_and_reported(
     staff: httpx.AsyncClient, server: Server, monkeypatch: pytest.MonkeyPatch, currency: str
 ) -> None:
     with monkeypatch.context() as before:
-        before.setattr("schemas.layout.is_currency", lambda _code: True)
+        before.setattr("schemas.layout_problems.is_currency", lambda _code: True)
         price = {"amount": 1250, "currency": currency}
         made = await staff.post("/api/shows", json=a_show(await add_movie(staff), price=price))
         assert made.status_code == 201, made.text

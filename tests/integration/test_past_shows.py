@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import httpx
-import pytest
 
-from runtime.settings import Settings
-from tests.integration.gateway_server import KEYS, Server, serving
 from tests.integration.programme import a_show, add_movie, add_show
 
 
 def at(zone: Any = UTC, **ahead: float) -> str:
     return datetime.now(UTC).astimezone(zone).__add__(timedelta(**ahead)).isoformat()
-
-
-@pytest.fixture
-async def server(
-    settings: Callable[..., Settings], database_url: str, redis_url: str
-) -> AsyncIterator[Server]:
-    made = settings(database_url=database_url, redis_url=redis_url, jwt_keys=KEYS, partitions=2)
-    async with serving(made) as running:
-        yield running
-
-
-@pytest.fixture
-async def staff(server: Server) -> AsyncIterator[httpx.AsyncClient]:
-    async with server.client(1, "staff") as client:
-        yield client
 
 
 def refused(answer: httpx.Response) -> list[str]:

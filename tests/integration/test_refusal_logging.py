@@ -20,7 +20,7 @@ def made(settings: Callable[..., Settings], database_url: str, redis_url: str) -
     return settings(database_url=database_url, redis_url=redis_url, jwt_keys=KEYS, partitions=1)
 
 
-def loud(entries: list[Any]) -> list[Any]:
+def warnings(entries: list[Any]) -> list[Any]:
     return [entry for entry in entries if entry["log_level"] in ("warning", "error", "critical")]
 
 
@@ -41,7 +41,7 @@ async def test_refused_staff_commands_log_no_warning(made: Settings, monkeypatch
             assert (await staff.post(f"{show}/cancel")).status_code == 200
             assert (await staff.patch(show, json={"screen_name": "Hall 2"})).status_code == 409
             await asyncio.sleep(0.5)
-        assert loud(entries) == []
+        assert warnings(entries) == []
         rows = await server.sql("SELECT accepted FROM show_requests")
         assert [row["accepted"] for row in rows] == [False] * 4
 
@@ -55,4 +55,4 @@ async def test_a_repeat_that_the_worker_looks_up_logs_no_warning(made: Settings)
         with structlog.testing.capture_logs() as entries:
             again = await customer.post(f"{show}/bookings", json={"seats": ["1"]}, headers=key)
         assert (again.status_code, again.json()) == (201, first.json())
-        assert loud(entries) == []
+        assert warnings(entries) == []

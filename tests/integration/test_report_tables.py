@@ -1,4 +1,4 @@
-"""Long tables over HTTP: whole, or cut so that it is seen; and no client keeps the place of a report."""
+"""Long tables over HTTP: complete, or visibly cut; and no client occupies the slot of a report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from gateway.reports import table
+from gateway.reports import query, table
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 
@@ -47,7 +47,7 @@ async def server(
 
 
 @contextlib.asynccontextmanager
-async def half_read(server: Server) -> AsyncIterator[asyncio.StreamReader]:
+async def half_read(server: Server, user_id: int = 1) -> AsyncIterator[asyncio.StreamReader]:
     """A connection that has read the beginning of a long table and reads no more by itself."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -57,7 +57,7 @@ async def half_read(server: Server) -> AsyncIterator[asyncio.StreamReader]:
     try:
         writer.write(
             b"GET /api/reports/customers HTTP/1.1\r\nHost: x\r\nAccept: text/csv\r\n"
-            b"Authorization: Bearer %b\r\n\r\n" % server.token(1, "staff").encode()
+            b"Authorization: Bearer %b\r\n\r\n" % server.token(user_id, "staff").encode()
         )
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
         yield reader
@@ -66,7 +66,7 @@ async def half_read(server: Server) -> AsyncIterator[asyncio.StreamReader]:
 
 
 async def readers(server: Server, count: int) -> list[int]:
-    """The backends that read a table, once there are as many as wanted."""
+    """Waits until this number of backends read a table; returns their ids."""
     async with asyncio.timeout(30):
         while True:
             found = [row["pid"] for row in await server.sql(_READING)]
@@ -75,7 +75,7 @@ async def readers(server: Server, count: int) -> list[int]:
             await asyncio.sleep(0.05)
 
 
-async def test_a_table_of_50000_customers_comes_whole(server: Server) -> None:
+async def test_a_table_of_50000_customers_is_complete(server: Server) -> None:
     async with server.client(1, "staff") as staff:
         answer = await staff.get("/api/reports/customers", headers={"Accept": "text/csv"})
     assert answer.headers["transfer-encoding"] == "chunked"
@@ -84,7 +84,7 @@ async def test_a_table_of_50000_customers_comes_whole(server: Server) -> None:
     assert len(found) == CUSTOMERS
 
 
-async def test_a_table_whose_backend_ends_in_the_middle_is_cut_and_the_next_one_is_whole(
+async def test_a_table_whose_backend_ends_early_is_cut_and_the_next_one_is_complete(
     server: Server,
 ) -> None:
     async with half_read(server) as reader:
@@ -116,7 +116,7 @@ async def test_clients_that_stop_reading_keep_neither_place_nor_connection(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table, "CHUNK_TIMEOUT_S", 0.5)
-    async with half_read(server) as one, half_read(server) as two:
+    async with half_read(server) as one, half_read(server, 2) as two:
         await readers(server, 0)
         async with server.client(1, "staff") as staff:
             assert (await staff.get("/api/reports/customers")).status_code == 200
@@ -142,11 +142,28 @@ async def test_a_client_that_takes_piece_after_piece_slowly_keeps_its_place_for_
 
 async def test_clients_that_go_in_the_middle_free_their_places_at_once(server: Server) -> None:
     for _ in range(3):
-        async with half_read(server), half_read(server):
+        async with half_read(server), half_read(server, 2):
             await readers(server, 2)
         began = time.monotonic()
         await readers(server, 0)
         assert time.monotonic() - began < table.CHUNK_TIMEOUT_S / 2
+
+
+async def test_an_account_that_reads_slowly_leaves_a_place_to_others(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "_WAIT_S", 0.5)
+    csv_wanted = {"Accept": "text/csv"}
+    async with server.client(1, "staff") as slow, server.client(2, "staff") as other:
+        async with half_read(server):
+            second = await slow.get("/api/reports/customers", headers=csv_wanted)
+            assert (second.status_code, second.json()["code"]) == (503, "overloaded")
+            await readers(server, 1)
+            assert (await slow.get("/api/reports/customers")).status_code == 200
+            table = await other.get("/api/reports/customers", headers=csv_wanted)
+            assert len(table.content.splitlines()) == CUSTOMERS + 1
+        again = [slow.get("/api/reports/sales", headers=csv_wanted) for _ in range(5)]
+        assert {answer.status_code for answer in await asyncio.gather(*again)} == {200}
 
 
 async def test_a_gateway_that_stops_while_a_client_reads_nothing_cuts_the_table(

@@ -1,4 +1,4 @@
-"""Reports over HTTP: real bookings, who may see them, which forms they come in."""
+"""Reports over HTTP: figures of real bookings, permissions and formats."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def ok(request: Any, status: int = 200) -> Any:
     return answer.json()
 
 
-async def test_what_is_booked_and_given_back_is_in_every_report_at_once(
+async def test_bookings_and_cancellations_are_in_every_report_at_once(
     server: Server, staff: httpx.AsyncClient
 ) -> None:
     show = await new_show(staff, timezone="Asia/Tokyo")
@@ -139,7 +139,7 @@ async def test_occupancy_is_of_one_movie_and_of_the_days_of_its_shows(
     assert first["totals"] == second["totals"]
 
 
-async def test_csv_is_whole_and_no_cell_of_it_is_a_formula(server: Server, staff: httpx.AsyncClient) -> None:
+async def test_csv_is_complete_and_has_no_formula(server: Server, staff: httpx.AsyncClient) -> None:
     title = '=HYPERLINK("http://x"), बारिश\u00a0"quoted"'
     show = await new_show(staff, title, screen_name="@1")
     async with server.client(1) as ada:
@@ -209,7 +209,7 @@ async def newest(client: httpx.AsyncClient) -> str:
     return booking
 
 
-async def test_customers_who_were_forgotten_have_no_name(server: Server, staff: httpx.AsyncClient) -> None:
+async def test_deleted_customers_have_no_name(server: Server, staff: httpx.AsyncClient) -> None:
     show = await new_show(staff)
     new = {"username": "ada", "email": "ada@example.com", "password": "correct horse 1"}
     user_id = (await ok(staff.post("/api/signup", json=new), 201))["id"]
@@ -234,7 +234,7 @@ async def test_reports_are_for_staff(server: Server) -> None:
             assert answer.json()["items"] == []
 
 
-FORMS = [
+FORMATS = [
     ("*/*", 200, "application/json"),
     ("application/json", 200, "application/json"),
     ("text/html, application/*;q=0.5", 200, "application/json"),
@@ -247,8 +247,8 @@ FORMS = [
 ]
 
 
-async def test_the_form_is_the_one_that_accept_asks_for(staff: httpx.AsyncClient) -> None:
-    for accept, status, kind in FORMS:
+async def test_the_accept_header_selects_json_or_csv(staff: httpx.AsyncClient) -> None:
+    for accept, status, kind in FORMATS:
         answer = await staff.get("/api/reports/sales", headers={"Accept": accept})
         assert (answer.status_code, answer.headers["content-type"]) == (status, kind), accept
 
@@ -274,7 +274,7 @@ WRONG = [
 ]
 
 
-async def test_what_is_not_understood_is_refused_by_its_name(staff: httpx.AsyncClient) -> None:
+async def test_an_invalid_parameter_is_named(staff: httpx.AsyncClient) -> None:
     for path, field in WRONG:
         answer = await staff.get(f"/api/reports/{path}")
         assert answer.status_code == 400, (path, answer.text)
@@ -282,7 +282,7 @@ async def test_what_is_not_understood_is_refused_by_its_name(staff: httpx.AsyncC
         assert field in [error["field"] for error in answer.json()["errors"]], path
 
 
-async def test_the_document_says_both_forms_of_each_report(staff: httpx.AsyncClient) -> None:
+async def test_both_formats_of_each_report_are_documented(staff: httpx.AsyncClient) -> None:
     paths = (await ok(staff.get("/openapi.json")))["paths"]
     for name in REPORTS:
         operation = paths[f"/api/reports/{name}"]["get"]

@@ -120,7 +120,7 @@ async def usernames(database: asyncpg.Connection) -> list[str]:
     return [row[0] for row in await database.fetch("SELECT username FROM users ORDER BY user_id")]
 
 
-async def test_an_empty_house_has_the_user_admin_alone(
+async def test_an_empty_instance_has_the_user_admin_only(
     settings: Callable[..., Settings], database_url: str, database: asyncpg.Connection, log: Log
 ) -> None:
     empty = settings(sample_data=False, admin_password="a given password", staff_password="another password")
@@ -152,7 +152,7 @@ async def test_the_setting_counts_at_the_first_start_only(
     assert after == before
 
 
-async def test_the_first_start_of_an_empty_house_may_be_a_migration(
+async def test_the_first_start_of_an_empty_instance_may_be_a_migration(
     settings: Callable[..., Settings], database_url: str, database: asyncpg.Connection, log: Log
 ) -> None:
     empty = settings(sample_data=False)
@@ -225,7 +225,7 @@ async def test_a_load_that_was_interrupted_leaves_a_new_database(
 
 
 @pytest.mark.parametrize("used", [True, False])
-async def test_a_database_of_before_has_had_its_first_start_if_it_has_anything(
+async def test_a_database_of_an_earlier_release_counts_as_started_if_it_has_data(
     settings: Callable[..., Settings], database_url: str, database: asyncpg.Connection, log: Log, used: bool
 ) -> None:
     [migration] = [one for one in read_migrations() if one.name == "0014_first_start.sql"]

@@ -20,7 +20,7 @@ from ops.local.embedded import run_servers
 from ops.local.embedded_redis import EmbeddedRedis
 from runtime.settings import Settings
 from tests.integration.gateway_server import KEYS, Server, serving
-from tests.integration.live_sockets import PATIENCE_S, Live, live, make_show, refusal
+from tests.integration.live_sockets import PATIENCE_S, Live, Replay, live, make_show, refusal
 
 SEATS = 40
 
@@ -45,41 +45,6 @@ async def show_id(server: Server) -> int:
 
 def path_of(show_id: int) -> str:
     return f"/api/shows/{show_id}/live"
-
-
-class Replay:
-    """The seats of a client that applies the first message and every change."""
-
-    def __init__(self, socket: Live) -> None:
-        self._socket = socket
-        self.letters: list[str] = []
-        self.versions: list[int] = []
-
-    @property
-    def states(self) -> str:
-        return "".join(self.letters)
-
-    async def step(self) -> None:
-        message = json.loads(await self._socket.connection.recv())
-        if not self.versions:
-            assert set(message) == {"type", "version", "states"}
-            assert message["type"] == "seats"
-            self.letters = list(message["states"])
-        else:
-            assert set(message) == {"type", "version", "changes"}
-            assert message["type"] == "changes"
-            assert message["changes"]
-            assert message["version"] > self.versions[-1], "in order, none twice"
-            for label, letter in message["changes"].items():
-                self.letters[int(label) - 1] = letter
-        self.versions.append(message["version"])
-
-    async def until(self, version: int, states: str) -> None:
-        """Applies messages up to this version."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not self.versions or self.versions[-1] < version:
-                await self.step()
-        assert (self.versions[-1], self.states) == (version, states)
 
 
 async def seats_of(server: Server, show_id: int) -> dict[str, Any]:
@@ -244,8 +209,8 @@ async def test_a_status_change_by_staff_is_sent_and_to_later_sockets(server: Ser
     async with live(server, path_of(show_id)) as socket, server.client(1, "staff") as staff:
         for what, status in (("close", "closed"), ("reopen", "on_sale"), ("cancel", "cancelled")):
             assert (await staff.post(f"/api/shows/{show_id}/{what}")).status_code == 200
-            told = await socket.next(lambda message: message["type"] == "show")
-            assert told == {"type": "show", "status": status}
+            changed = await socket.next(lambda message: message["type"] == "show")
+            assert changed == {"type": "show", "status": status}
         async with live(server, path_of(show_id)) as later:
             assert [json.loads(await later.connection.recv())["type"] for _ in range(2)] == ["seats", "show"]
 
@@ -361,7 +326,7 @@ async def test_a_client_that_does_not_read_is_dropped_alone(server: Server) -> N
             await socket.next(lambda message: message["type"] == "seats")
             for what, letter in [("block", "b"), ("unblock", "a")] * 5:
                 assert (await staff.post(f"/api/shows/{show_id}/{what}", json=many)).status_code == 200
-                heard = await socket.next(lambda message: message["type"] == "changes")
-                assert heard["changes"] == dict.fromkeys(many["seats"], letter)
+                blocked = await socket.next(lambda message: message["type"] == "changes")
+                assert blocked["changes"] == dict.fromkeys(many["seats"], letter)
             slow.transport.resume_reading()
             assert (await Live(slow).closed())[0] == 1013

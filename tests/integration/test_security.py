@@ -8,6 +8,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from gateway.site.assets import load_assets
 from runtime.settings import Settings
 from tests.integration.accounts import ADA, log_in, sign_up
 from tests.integration.gateway_server import KEYS, Server, serving
@@ -40,8 +41,9 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_every_response_has_security_headers(client: httpx.AsyncClient) -> None:
-    for path in ("/", "/docs", "/docs/docs.js", "/site.css", "/openapi.json", "/health/live", "/nothing",
-                 "/api/movies", "/api/me", "/api/shows/1/seats", "/api/shows/1/bookings", "/inbox"):  # fmt: skip
+    for path in ("/", "/docs", "/docs/docs.js", "/openapi.json", "/health/live", "/nothing",
+                 load_assets().address("js/words.js"), "/api/movies", "/api/me", "/api/shows/1/seats",
+                 "/api/shows/1/bookings", "/inbox"):  # fmt: skip
         headers = (await client.get(path)).headers
         assert headers.get_list("x-content-type-options") == ["nosniff"], path
         assert headers.get_list("referrer-policy") == ["same-origin"], path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -29,6 +30,18 @@ class Gateways:
     def add(self) -> RateLimits:
         self.clients.append(connect(self.url))
         return RateLimits(self.clients[-1], self.settings, lambda: self.now_s)
+
+    @contextlib.asynccontextmanager
+    async def fetching(self, count: int) -> AsyncIterator[list[RateLimits]]:
+        """The limits of some gateways that fetch tokens."""
+        made = [self.add() for _ in range(count)]
+        tasks = [asyncio.create_task(limits.fetch()) for limits in made]
+        try:
+            yield made
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.fixture
@@ -58,6 +71,69 @@ async def try_take(limits: RateLimits, account: str, address: str) -> bool:
     except Problem:
         return False
     return True
+
+
+async def hold(limits: RateLimits, key: str = "5.7") -> bool:
+    """Spends a token of the limit of holds, as a request does."""
+    await limits.holds.fetch(key)
+    return limits.holds.try_spend(key)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+async def test_holds_at_several_gateways_at_once_exceed_the_limit_by_two_for_each_further_one(
+    gateways: Gateways, count: int
+) -> None:
+    async with gateways.fetching(count) as all_limits:
+        at_once = [hold(limits) for _ in range(40) for limits in all_limits]
+        spent = sum(await asyncio.gather(*at_once))
+        assert 30 <= spent <= 30 + 2 * (count - 1)
+        assert not any([await hold(limits) for limits in all_limits])
+
+
+async def test_a_gateway_learns_what_another_spent_with_the_third_hold(gateways: Gateways) -> None:
+    async with gateways.fetching(2) as (one, other):
+        assert [await hold(one) for _ in range(31)] == [True] * 30 + [False]
+        assert [await hold(other) for _ in range(4)] == [True, True, False, False]
+        assert await hold(other, "6.7")
+
+
+async def test_refunded_holds_are_available_at_every_gateway(gateways: Gateways) -> None:
+    async with gateways.fetching(2) as (one, other):
+        for _ in range(30):
+            assert await hold(one)
+        assert [await hold(other) for _ in range(3)] == [True, True, False]
+        for _ in range(10):
+            one.holds.adjust("5.7", 1.0)
+        await one.report_once()
+        assert [await hold(other) for _ in range(9)] == [True] * 8 + [False], "two were spent before"
+        assert [await hold(one) for _ in range(3)] == [True, True, False]
+
+
+async def test_a_refund_is_spent_again_without_redis(gateways: Gateways) -> None:
+    async with gateways.fetching(1) as (limits,):
+        for _ in range(6):
+            assert await hold(limits)
+        for _ in range(100):
+            limits.holds.adjust("5.7", 1.0)
+            assert not limits.holds.has_to_fetch("5.7")
+            assert limits.holds.try_spend("5.7")
+
+
+async def test_many_holds_wait_for_one_call(gateways: Gateways) -> None:
+    async with gateways.fetching(1) as (limits,):
+        assert all([await hold(limits) for _ in range(3)])
+        keys = [f"{user}.8" for user in range(500)]
+        for key in keys * 2:
+            assert not limits.holds.has_to_fetch(key)
+            assert limits.holds.try_spend(key)
+        called = await calls(gateways)
+        assert all(await asyncio.gather(*(hold(limits, key) for key in keys)))
+        assert await calls(gateways) - called <= 2
+
+
+async def calls(gateways: Gateways) -> int:
+    stats = await gateways.clients[0].info("commandstats")
+    return int(stats["cmdstat_evalsha"]["calls"])
 
 
 async def test_taken_tokens_are_gone_on_every_gateway(gateways: Gateways) -> None:

@@ -116,7 +116,7 @@ async def test_times_screen_and_limit_change_and_the_seats_stay(
     assert (stored["starts_at"].day, stored["seats_per_customer"], stored["sales_start_at"]) == (2, 2, None)
 
 
-async def test_what_cannot_be_changed_is_named(staff: httpx.AsyncClient, path: str) -> None:
+async def test_a_field_that_cannot_be_changed_is_named(staff: httpx.AsyncClient, path: str) -> None:
     before = (await staff.get(path)).json()
     bad: list[tuple[dict[str, Any], str]] = [
         ({"total_seats": 60}, "total_seats"),
@@ -176,7 +176,7 @@ async def test_blocked_seats_are_not_for_sale_until_they_are_unblocked(
     assert not any(b"Camera" in row["body"] for row in log), "remarks stay out of the log"
 
 
-async def test_lists_of_seats_that_cannot_be_meant_are_refused(staff: httpx.AsyncClient, path: str) -> None:
+async def test_invalid_lists_of_seats_are_rejected(staff: httpx.AsyncClient, path: str) -> None:
     bad: list[tuple[dict[str, Any], str]] = [
         ({}, "seats"),
         ({"seats": []}, "seats"),
@@ -206,7 +206,7 @@ async def test_a_whole_layout_is_blocked_at_once(staff: httpx.AsyncClient) -> No
     assert (answer.status_code, answer.json()["available_seats"]) == (200, 20_000)
 
 
-async def test_calls_of_staff_are_for_staff_and_for_shows_that_are_there(
+async def test_staff_calls_are_for_staff_and_existing_shows(
     server: Server, staff: httpx.AsyncClient, path: str
 ) -> None:
     body = {"block": {"seats": ["1"]}, "unblock": {"seats": ["1"]}}
@@ -261,7 +261,7 @@ async def test_a_key_makes_one_command_of_many_requests(
     assert (await staff.get(path)).json()["screen_name"] == "Hall 9", "the key was a closing's"
 
 
-async def test_what_is_not_decided_in_time_is_pending_and_done_later_by_whichever_gateway(
+async def test_an_undecided_change_is_pending_and_completed_later_by_any_gateway(
     make_settings: Callable[[], Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = make_settings()

@@ -1,4 +1,4 @@
-"""A connection has to bring a whole request in time; nobody is kept waiting for the rest of one for ever."""
+"""Timeouts of requests: a request must be complete in time, and a pending one ahead of it does not count."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ async def connected(server: Server) -> AsyncIterator[tuple[asyncio.StreamReader,
 
 
 async def everything(reader: asyncio.StreamReader) -> bytes:
-    """What comes until the connection is closed."""
+    """Reads until the connection is closed."""
     async with asyncio.timeout(10):
         return await reader.read()
 
 
-async def test_a_connection_that_says_nothing_is_closed(server: Server) -> None:
+async def test_a_silent_connection_is_closed(server: Server) -> None:
     async with connected(server) as (reader, _):
         assert await everything(reader) == b""
 
 
 @pytest.mark.parametrize("sent", [b"G", b"GET / HTTP/1.1\r\n", HEAD, HEAD + b"\r\n", HEAD + b"\r\n{"])
-async def test_a_request_that_does_not_go_on_is_told_so(server: Server, sent: bytes) -> None:
+async def test_an_incomplete_request_gets_a_408(server: Server, sent: bytes) -> None:
     async with connected(server) as (reader, writer):
         writer.write(sent)
         answer = await everything(reader)
@@ -58,7 +58,7 @@ async def test_a_request_that_does_not_go_on_is_told_so(server: Server, sent: by
     assert b"connection: close" in answer
 
 
-async def test_bytes_one_by_one_win_no_time(server: Server) -> None:
+async def test_single_bytes_do_not_extend_the_timeout(server: Server) -> None:
     async with connected(server) as (reader, writer):
 
         async def dribble() -> None:
@@ -73,7 +73,7 @@ async def test_bytes_one_by_one_win_no_time(server: Server) -> None:
         await dribbling
 
 
-async def test_empty_lines_win_no_time(server: Server) -> None:
+async def test_empty_lines_do_not_extend_the_timeout(server: Server) -> None:
     async with connected(server) as (reader, writer):
         writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
         await reader.readuntil(b"}")
@@ -81,7 +81,7 @@ async def test_empty_lines_win_no_time(server: Server) -> None:
         assert await everything(reader) == b""
 
 
-async def test_a_whole_request_has_its_answer_and_then_its_pause(server: Server) -> None:
+async def test_a_connection_stays_open_after_its_response(server: Server) -> None:
     async with connected(server) as (reader, writer):
         writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
         await reader.readuntil(b"}")
@@ -90,8 +90,8 @@ async def test_a_whole_request_has_its_answer_and_then_its_pause(server: Server)
                 await reader.read()
 
 
-async def test_a_request_behind_one_that_waits_is_not_late(server: Server) -> None:
-    """It is not read while the one before it waits, which is no fault of its client."""
+async def test_a_request_behind_a_pending_one_does_not_time_out(server: Server) -> None:
+    """The gateway does not read it while the one before it is pending."""
     async with server.client(1, "staff") as staff:
         movie = (await staff.post("/api/movies", json={"title": "M", "duration_minutes": 9})).json()["id"]
     body = b'{"movie_id":%d,"screen_name":"1","starts_at":"2098-01-01T00:00:00Z","total_seats":9}' % movie
@@ -106,7 +106,7 @@ async def test_a_request_behind_one_that_waits_is_not_late(server: Server) -> No
             assert b"HTTP/1.1 400 " in await reader.readuntil(b'"code":"validation"')
 
 
-async def test_a_socket_is_not_a_request_that_does_not_end(server: Server) -> None:
+async def test_a_websocket_has_no_request_timeout(server: Server) -> None:
     async with live(server, user_id=1) as socket:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.6):

@@ -71,15 +71,15 @@ async def test_events_are_those_of_the_log(server: Server, made: Settings) -> No
         async with server.client(STAFF, "staff") as staff:
             await staff.post(f"/api/bookings/{booking_id}/cancel")
             await staff.post(f"/api/shows/{show_id}/close")
-        told = await events(socket, 3)
-        assert [one["event"]["type"] for one in told] == [
+        received = await events(socket, 3)
+        assert [one["event"]["type"] for one in received] == [
             "BookingConfirmed",
             "BookingCancelled",
             "ShowClosed",
         ]
-        assert told[0]["event"]["booking"]["booking_id"] == booking_id
+        assert received[0]["event"]["booking"]["booking_id"] == booking_id
         partition = int(opened["event_id"].split("-")[0])
-        assert [one["event_id"] for one in [opened, *told]] == await stored_ids(made, partition)
+        assert [one["event_id"] for one in [opened, *received]] == await stored_ids(made, partition)
 
 
 async def test_events_can_be_limited_to_one_show(server: Server) -> None:
@@ -91,9 +91,9 @@ async def test_events_can_be_limited_to_one_show(server: Server) -> None:
         for seat in ("1", "2", "3"):
             await book(server, other, seat)
             booked.append(await book(server, watched, seat))
-        told = await events(socket, 3)
-        assert [one["event"]["booking"]["booking_id"] for one in told] == booked
-        assert not socket.came
+        received = await events(socket, 3)
+        assert [one["event"]["booking"]["booking_id"] for one in received] == booked
+        assert not socket.unread
 
 
 async def test_every_event_of_many_is_sent_once(server: Server, made: Settings) -> None:
@@ -104,10 +104,10 @@ async def test_every_event_of_many_is_sent_once(server: Server, made: Settings) 
         show_id = await opened_show(server, first, 200)
         await events(second, 1)
         await asyncio.gather(*(book(server, show_id, str(n)) for n in range(1, 101)))
-        told = await events(first, 100)
-        assert [one["event_id"] for one in told] == [one["event_id"] for one in await events(second, 100)]
-        partition = int(told[0]["event_id"].split("-")[0])
-        assert [one["event_id"] for one in told] == (await stored_ids(made, partition))[-100:]
+        received = await events(first, 100)
+        assert [one["event_id"] for one in received] == [one["event_id"] for one in await events(second, 100)]
+        partition = int(received[0]["event_id"].split("-")[0])
+        assert [one["event_id"] for one in received] == (await stored_ids(made, partition))[-100:]
 
 
 async def test_no_event_is_lost_when_the_database_ends_connections(server: Server, database_url: str) -> None:
@@ -122,7 +122,7 @@ async def test_no_event_is_lost_when_the_database_ends_connections(server: Serve
         assert ended == 1
         booking_id = await book(server, show_id, "2")
         assert (await events(socket, 1))[0]["event"]["booking"]["booking_id"] == booking_id
-        assert not socket.came
+        assert not socket.unread
 
 
 async def test_the_status_of_a_show_is_the_apis_word(server: Server) -> None:
@@ -146,8 +146,8 @@ async def test_the_status_of_a_show_is_the_apis_word(server: Server) -> None:
             assert answer.status_code == 200, answer.text
             seen.append(answer.json()["status"])
         assert seen == ["on_sale", "closed", "on_sale", "scheduled", "past", "cancelled"]
-        told = [one["event"] for one in await events(socket, 6)]
-        assert [event["status"] for event in told] == seen
-        assert all(event["terms"]["seats_per_customer"] == 10 for event in told)
+        received = [one["event"] for one in await events(socket, 6)]
+        assert [event["status"] for event in received] == seen
+        assert all(event["terms"]["seats_per_customer"] == 10 for event in received)
         stored = await server.sql("SELECT body FROM log WHERE topic = $1", EVENTS_TOPIC)
         assert any(b'"status":"open"' in row["body"] for row in stored), "records keep the writer's word"

@@ -10,13 +10,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from ops.local.notices import Notices
 from ops.local.orphans import end_orphans, record
 from ops.local.supervisor import Program, Supervisor
 from runtime.process import CannotStart
+
+
+@pytest.fixture
+async def notices() -> AsyncIterator[Notices]:
+    notices = Notices()
+    yield notices
+    notices.close()
 
 
 def program(name: str, *command: str, stop_s: float = 5.0) -> Program:
@@ -28,8 +37,8 @@ def starts(tmp_path: Path, name: str) -> int:
     return len(path.read_text()) if path.exists() else 0
 
 
-async def test_a_program_that_keeps_dying_is_restarted_with_backoff(tmp_path: Path) -> None:
-    supervisor = Supervisor(tmp_path)
+async def test_a_program_that_keeps_dying_is_restarted_with_backoff(tmp_path: Path, notices: Notices) -> None:
+    supervisor = Supervisor(tmp_path, notices)
     supervisor.settled()
     supervisor.keep(program("dying", "sh", "-c", f"printf x >> {tmp_path}/dying; exit 3"))
     await asyncio.sleep(2.2)
@@ -39,8 +48,8 @@ async def test_a_program_that_keeps_dying_is_restarted_with_backoff(tmp_path: Pa
     assert not (tmp_path / "dying.pid").exists()
 
 
-async def test_a_program_that_dies_during_the_start_fails_the_start(tmp_path: Path) -> None:
-    supervisor = Supervisor(tmp_path)
+async def test_a_program_that_dies_during_the_start_fails_the_start(tmp_path: Path, notices: Notices) -> None:
+    supervisor = Supervisor(tmp_path, notices)
     supervisor.keep(program("dying", "sh", "-c", f"printf x >> {tmp_path}/dying; exit 3"))
     with pytest.raises(CannotStart, match=r"dying does not start \(exit status 3\)"):
         await asyncio.wait_for(supervisor.failure, 5)
@@ -49,12 +58,12 @@ async def test_a_program_that_dies_during_the_start_fails_the_start(tmp_path: Pa
 
 
 async def test_a_program_runs_once_when_the_disk_is_too_full_to_record_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, notices: Notices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    supervisor = Supervisor(tmp_path)
+    supervisor = Supervisor(tmp_path, notices)
     supervisor.settled()
     child = supervisor.keep(
         program("sleeping", "sh", "-c", f"printf x >> {tmp_path}/sleeping; exec sleep 60")
@@ -78,8 +87,8 @@ async def _started(tmp_path: Path, name: str, times: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_program_that_exceeds_its_stop_time_is_killed(tmp_path: Path) -> None:
-    supervisor = Supervisor(tmp_path)
+async def test_a_program_that_exceeds_its_stop_time_is_killed(tmp_path: Path, notices: Notices) -> None:
+    supervisor = Supervisor(tmp_path, notices)
     supervisor.settled()
     deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(60)"
     child = supervisor.keep(

@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+from xml.etree import ElementTree
 
 import httpx
 import pypdfium2
 import pytest
+from icalendar import Calendar
 
 from gateway.tickets import renderer as ticket_printing
+from runtime.log.opening import open_log
 from runtime.settings import Settings
+from schemas.commands import BookSeats, ChangeSeats, Command
+from schemas.ids import new_booking_id
+from schemas.wire import COMMANDS_TOPIC, decode_decision, encode
 from tests.integration.gateway_server import KEYS, Server, serving
 from tests.integration.programme import LAYOUT, add_movie, add_show
+from tickets.codes import printed_code
 from tickets.pdf import render_ticket
-from tickets.ticket import Ticket
+from tickets.ticket import Ticket, plain_token
 
 
 @pytest.fixture
@@ -101,6 +111,58 @@ async def test_a_ticket_is_for_its_owner_and_staff_only(
     assert (await customer.post(f"{booking}/ticket.pdf")).status_code == 405
 
 
+async def test_the_code_of_a_seat_is_that_of_its_ticket(
+    server: Server, staff: httpx.AsyncClient, customer: httpx.AsyncClient, show: str
+) -> None:
+    booking = await booked(customer, show, "A3", "Loge")
+    for seat in ("A3", "Loge"):
+        answer = await customer.get(f"{booking}/ticket.svg", params={"seat": seat})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+        token = plain_token(UUID(booking[-36:]), seat)
+        drawing = ElementTree.fromstring(answer.text)
+        assert drawing.get("data-section") == "Stalls"
+        assert drawing.get("data-row") == ("A" if seat == "A3" else "B")
+        assert seat in (drawing.findtext("{*}title") or "")
+        printed = ElementTree.fromstring(printed_code(token))
+        [bare], [framed] = (
+            [path.get("d", "") for path in svg.iter() if path.get("stroke")] for svg in (printed, drawing)
+        )
+        assert bare.removeprefix("M0 0.5") == framed.removeprefix("M4 4.5"), (
+            "the same code, with white around it"
+        )
+        assert answer.headers["cache-control"] == "no-store"
+        assert (await staff.get(f"{booking}/ticket.svg", params={"seat": seat})).content == answer.content
+    for query in ("", "?seat=A4", "?seat=", "?seat=A3&seat=A3", "?seat=A3&x=1"):
+        answer = await customer.get(f"{booking}/ticket.svg{query}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "validation"), query
+    async with server.client() as nobody, server.client(6) as other:
+        for client, status in ((nobody, 401), (other, 403)):
+            for name in ("ticket.svg?seat=A3", "calendar.ics"):
+                assert (await client.get(f"{booking}/{name}")).status_code == status
+
+
+async def test_the_calendar_file_of_a_booking_has_its_show(
+    server: Server, staff: httpx.AsyncClient, customer: httpx.AsyncClient, show: str
+) -> None:
+    booking = await booked(customer, show, "A3", "Loge")
+    answer = await customer.get(f"{booking}/calendar.ics")
+    assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
+    assert answer.headers["content-disposition"] == f'attachment; filename="ticket-{booking[-12:]}.ics"'
+    [event] = Calendar.from_ical(answer.content).events
+    screening = (await staff.get(show)).json()
+    assert event["UID"] == booking[-36:]
+    assert event.start == datetime.fromisoformat(screening["starts_at"])
+    assert event.end - event.start == timedelta(minutes=screening["movie"]["duration_minutes"])
+    assert (event["SUMMARY"], event["LOCATION"]) == (screening["movie"]["title"], "Hall 1")
+    assert f"{server.settings.public_url}/bookings/{booking[-36:]}" in str(event["DESCRIPTION"])
+    held = await booked(customer, show, "A1", what="holds")
+    for name in ("calendar.ics", "ticket.svg?seat=A1"):
+        refused = await customer.get(f"{held}/{name}")
+        assert (refused.status_code, refused.json()["code"]) == (409, "not_confirmed")
+    refused = await customer.get(f"{booking}/calendar.ics", headers={"Accept": "application/json"})
+    assert refused.status_code == 406
+
+
 async def test_an_unconfirmed_booking_has_no_ticket(
     server: Server, staff: httpx.AsyncClient, customer: httpx.AsyncClient, show: str
 ) -> None:
@@ -129,6 +191,51 @@ async def test_the_ticket_of_a_deleted_customer_has_no_name(
     answer = await customer.get(f"{booking}/ticket.pdf")
     assert answer.status_code == 200
     assert "Ada" not in pages(answer.content)[0]
+
+
+async def test_tickets_of_a_changed_booking_and_of_a_walk_in(
+    server: Server, staff: httpx.AsyncClient, customer: httpx.AsyncClient, show: str
+) -> None:
+    booking = await booked(customer, show, "A3", "Loge")
+    before = await customer.get(f"{booking}/ticket.pdf")
+    show_id, booking_id = int(show.rpartition("/")[2]), UUID(booking.rpartition("/")[2])
+    walk_in_id = new_booking_id(show_id, 1, 1)
+    ids: dict[str, Any] = {"show_id": show_id, "user_id": 1, "staff": True}
+    await decided(
+        server,
+        ChangeSeats(command_id=uuid4(), **ids, booking_id=booking_id, seats=("A4", "C2")),
+        BookSeats(command_id=uuid4(), **ids, booking_id=walk_in_id, seats=("A3",), walk_in=True),
+    )
+    changed = await customer.get(f"{booking}/ticket.pdf", headers={"If-None-Match": before.headers["etag"]})
+    assert changed.status_code == 200
+    one, other = pages(changed.content)
+    assert all(text in one for text in ("A4", "Stalls", "12.00", "Ada Lovelace")), one
+    assert all(text in other for text in ("C2", "Balcony", "8.00", "Ada Lovelace")), other
+    walk_in = f"/api/bookings/{walk_in_id}/ticket.pdf"
+    (page,) = pages((await staff.get(walk_in)).content)
+    assert "A3" in page
+    assert "Ada" not in page
+    assert "Name" not in page
+    assert "NAME" in one
+    assert (await customer.get(walk_in)).status_code == 403
+
+
+async def decided(server: Server, *commands: Command) -> None:
+    """Appends commands to the log and waits until they are accepted."""
+    log = await open_log(None, server.settings.database_url)
+    appender = log.appender(COMMANDS_TOPIC)
+    offsets = await appender.append_many([(0, encode(command)) for command in commands])
+    async with asyncio.timeout(10):
+        while True:
+            rows = await server.sql(
+                "SELECT answer FROM decisions WHERE log_offset = ANY ($1::bigint[])", offsets
+            )
+            if len(rows) == len(commands):
+                break
+            await asyncio.sleep(0.02)
+    await appender.close()
+    await log.close()
+    assert [decode_decision(row["answer"]).reason for row in rows] == [None] * len(commands)
 
 
 async def test_a_full_ticket_queue_does_not_block_other_requests(
@@ -188,3 +295,29 @@ async def test_one_customer_leaves_room_in_the_ticket_queue(
     assert answers[-1] == 200, "another customer"
     assert sorted(answers[:-1]) == sorted(status * 5)
     assert len(rendered) == status.count(200) + 1, "the same ticket is rendered once"
+
+
+async def test_own_bookings_are_listed_by_whether_their_show_has_ended(
+    server: Server, customer: httpx.AsyncClient, show: str
+) -> None:
+    first, second = await booked(customer, show, "A1"), await booked(customer, show, "A2")
+
+    async def listed(query: str) -> list[str]:
+        page = (await customer.get(f"/api/me/bookings?{query}")).json()
+        return [f"/api/bookings/{booking['id']}" for booking in page["items"]]
+
+    assert await listed("when=coming") == [second, first]
+    assert await listed("when=past") == []
+    await server.sql("UPDATE show_states SET starts_ms = (extract(epoch FROM now()) * 1000)::bigint - 60000")
+    assert await listed("when=coming") == [second, first], "it has begun, and goes on"
+    await server.sql("UPDATE show_states SET starts_ms = starts_ms - 86400000")
+    assert await listed("when=coming&status=confirmed") == []
+    assert await listed("when=past&limit=1") == [second]
+    assert await listed("when=past&status=cancelled") == []
+    await server.sql("UPDATE bookings SET status = 'expired' WHERE booking_id = $1", UUID(first[-36:]))
+    assert await listed("when=past&status=live") == [second]
+    assert await listed("status=live&limit=1") == [second]
+    assert await listed("status=expired") == [first]
+    for wrong in ("when=", "when=soon", "when=past&when=past", "status=", "status=held,", "status=lost"):
+        answer = await customer.get(f"/api/me/bookings?{wrong}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "validation")

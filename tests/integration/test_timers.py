@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from schemas.commands import CancelShow, HoldSeats
-from seat_workers import show
+from seat_workers import show_rules
 from tests.integration.worker_environment import WorkerEnvironment, opened
 
 
@@ -73,7 +73,7 @@ async def test_a_timer_that_fires_before_its_log_time_fires_again(environment: W
 async def test_bookings_of_a_cancelled_show_are_cancelled_in_pages(
     environment: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(show, "CANCELLED_PER_COMMAND", 10)
+    monkeypatch.setattr(show_rules, "CANCELLED_PER_COMMAND", 10)
     async with environment.working():
         for seat in range(1, 36):
             position = environment.put(environment.book(7, str(seat)))
@@ -95,7 +95,7 @@ async def test_bookings_of_a_cancelled_show_are_cancelled_in_pages(
 async def test_bookings_of_a_cancelled_show_are_cancelled_after_a_crash(
     environment: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(show, "CANCELLED_PER_COMMAND", 3)
+    monkeypatch.setattr(show_rules, "CANCELLED_PER_COMMAND", 3)
     for seat in range(1, 8):
         environment.put(environment.book(7, str(seat)))
     environment.put(CancelShow(command_id=uuid4(), show_id=7, user_id=1, staff=True))

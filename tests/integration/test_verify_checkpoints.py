@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -14,9 +15,10 @@ from ops.audit.findings import WrongRules
 from ops.audit.verify import verify
 from runtime.log import Record, WrongLog
 from runtime.log.in_memory import MemoryLog
-from schemas.commands import BlockSeats, CheckIn, HoldSeats
+from schemas.commands import BlockSeats, ChangeSeats, CheckIn, ExtendHold, HoldSeats, SwapSeats
+from schemas.events import RULES
 from schemas.ids import Position
-from schemas.wire import COMMANDS_TOPIC
+from schemas.wire import COMMANDS_TOPIC, encode
 from tests.integration.worker_environment import WorkerEnvironment
 
 HOUR_MS = 3_600_000
@@ -138,17 +140,62 @@ async def test_decisions_lost_since_the_checkpoint_are_an_error(environment: Wor
         await verify(environment.database_url, environment.log)
 
 
-async def test_other_rules_are_an_error_after_a_checkpoint_and_not_before(
-    environment: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
+async def test_decisions_and_checkpoints_of_earlier_rules_are_verified(
+    environment: WorkerEnvironment,
 ) -> None:
+    await environment.db.execute("UPDATE decisions SET rules = 1")
     assert await differences(environment, checkpoint=True) == []
-    await environment.db.execute("UPDATE decisions SET rules = 0")
+    await environment.db.execute("UPDATE verify_checkpoints SET rules = 1")
     findings = await verify(environment.database_url, environment.log)
     assert (findings.differences, findings.before_checkpoint, findings.checkpoint_rules) == ([], 9, 1)
-    with pytest.raises(
-        WrongRules, match=r"0-0 was decided by rules 0, .* `aisle verify --checkpoint` of the release"
-    ):
+    await environment.db.execute("UPDATE decisions SET answer = '{}' WHERE log_offset = 7")
+    assert await differences(environment, from_start=True) == [
+        "0-7 is stored as accepted and decided again as malformed"
+    ]
+
+
+async def test_a_decision_of_later_rules_is_an_error_unless_it_is_before_the_checkpoint(
+    environment: WorkerEnvironment,
+) -> None:
+    assert await differences(environment, checkpoint=True) == []
+    await environment.db.execute("UPDATE decisions SET rules = $1", RULES + 1)
+    findings = await verify(environment.database_url, environment.log)
+    assert (findings.differences, findings.before_checkpoint, findings.checkpoint_rules) == ([], 9, RULES)
+    with pytest.raises(WrongRules, match=rf"0-0 was decided by rules {RULES + 1} of a later release"):
         await verify(environment.database_url, environment.log, from_start=True)
+
+
+async def test_a_checkpoint_of_later_rules_is_an_error(environment: WorkerEnvironment) -> None:
+    assert await differences(environment, checkpoint=True) == []
+    await environment.db.execute("UPDATE verify_checkpoints SET rules = $1", RULES + 1)
+    with pytest.raises(WrongRules, match=rf"the checkpoint has rules {RULES + 1} of a later release"):
+        await verify(environment.database_url, environment.log)
+    assert await differences(environment, from_start=True) == []
+
+
+async def test_commands_that_earlier_rules_did_not_know_stay_malformed(
+    environment: WorkerEnvironment,
+) -> None:
+    by_staff: dict[str, Any] = {"show_id": 7, "user_id": 3, "staff": True}
+    for command in (
+        HoldSeats(**msgspec.structs.asdict(environment.book(7, "30")) | {"staff": True}, hold_ms=2 * HOUR_MS),
+        ExtendHold(command_id=uuid4(), booking_id=uuid4(), **by_staff),
+        ChangeSeats(command_id=uuid4(), booking_id=uuid4(), seats=("31",), **by_staff),
+        SwapSeats(command_id=uuid4(), booking_id=uuid4(), with_booking_id=uuid4(), **by_staff),
+    ):
+        body = encode(command)
+        position = environment.put(b"rubbish")
+        await settled(environment)
+        # As a seat worker of the first release left it: malformed, and without a row of the command's id.
+        records = environment.log._partition(COMMANDS_TOPIC, 0)
+        records[-1] = Record(0, position.offset, records[-1].at_ms, body)
+        await environment.db.execute(
+            "UPDATE decisions SET command = $1, rules = 1 WHERE log_offset = $2", body, position.offset
+        )
+        assert await differences(environment) == []
+        await environment.db.execute("UPDATE decisions SET rules = 2 WHERE log_offset = $1", position.offset)
+        assert f"0-{position.offset} is stored as malformed" in (await differences(environment))[0]
+        await environment.db.execute("UPDATE decisions SET rules = 1 WHERE log_offset = $1", position.offset)
 
 
 @pytest.mark.parametrize("begin", [1, 5, 9])

@@ -1,4 +1,4 @@
-"""Time zones of shows: which are taken, and what becomes of stored ones that cannot be used."""
+"""Time zones of shows: accepted names, and the zone used for a stored name that is unusable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runtime.settings import SettingError, Settings
 from tests.integration.gateway_server import KEYS, Server, serving
 from tests.integration.programme import a_show, add_movie, add_show, ids
 
-HOUSE = "Europe/Berlin"
+VENUE_ZONE = "Europe/Berlin"
 UNUSABLE = ["localtime", "Mars/Olympus", "", "../etc/passwd", "Europe", "posixrules", "no\nzone", "Ä"]
 
 
@@ -34,7 +34,7 @@ async def server(
         jwt_keys=KEYS,
         partitions=2,
         rate_limits=False,
-        timezone=HOUSE,
+        timezone=VENUE_ZONE,
     )
     async with serving(made) as running:
         yield running
@@ -104,10 +104,10 @@ async def test_a_stored_show_with_an_unusable_zone_is_taken_as_the_venues(
     broken = (await add_show(staff, movie, starts_at=starts_at.isoformat()))["id"]
     sound = (await add_show(staff, movie, starts_at=starts_at.isoformat(), timezone="UTC"))["id"]
     await server.sql("UPDATE shows SET timezone = $2 WHERE show_id = $1", broken, zone)
-    in_utc, in_berlin = starts_at.date(), starts_at.astimezone(ZoneInfo(HOUSE)).date()
+    in_utc, in_berlin = starts_at.date(), starts_at.astimezone(ZoneInfo(VENUE_ZONE)).date()
 
     shown = (await staff.get(f"/api/shows/{broken}")).json()
-    assert shown["timezone"] == HOUSE
+    assert shown["timezone"] == VENUE_ZONE
     assert await ids(staff, "/api/shows") == [broken, sound]
     assert await ids(staff, f"/api/shows?from={in_utc}&to={in_utc}") == [sound]
     assert await ids(staff, f"/api/shows?from={in_berlin}&to={in_berlin}") == [broken]
@@ -124,7 +124,7 @@ async def test_a_stored_show_with_an_unusable_zone_is_taken_as_the_venues(
             ticket = await customer.get(f"/api/bookings/{booked.json()['id']}/ticket.pdf")
             assert ticket.status_code == 200
             page = pypdfium2.PdfDocument(ticket.content)[0].get_textpage().get_text_bounded()
-            local = starts_at.astimezone(ZoneInfo(HOUSE if show == broken else "UTC"))
+            local = starts_at.astimezone(ZoneInfo(VENUE_ZONE if show == broken else "UTC"))
             assert f"{local:%H:%M}" in page
         cancelled = await customer.post(f"/api/bookings/{booked.json()['id']}/cancel")
         assert cancelled.status_code == 200
@@ -172,7 +172,7 @@ async def test_figures_are_counted_on_the_venues_day_where_a_zone_is_unusable(
     await server.sql("UPDATE decisions SET at_ms = $1", to_ms(at))
     await server.sql("UPDATE shows SET timezone = 'Mars/Olympus'")
     async with asyncpg.create_pool(database_url, min_size=1, max_size=2) as pool:
-        figures = ReportFigures(pool, await read_zones(pool, HOUSE))
+        figures = ReportFigures(pool, await read_zones(pool, VENUE_ZONE))
         await figures.catch_up()
     rows = await server.sql("SELECT day::text, seats FROM report_sales")
     assert [tuple(row) for row in rows] == [("2026-01-16", 1)]

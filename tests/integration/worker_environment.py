@@ -18,7 +18,7 @@ from runtime.log.opening import bind_log
 from schemas.commands import BookSeats, CancelBooking, Command, OpenShow
 from schemas.events import Decision
 from schemas.ids import Position, new_booking_id
-from schemas.layout import Money, encode_layout, layout_digest, numbered
+from schemas.layout import Layout, Money, encode_layout, layout_digest, numbered
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC, decode_decision, encode
 from seat_workers.ledger import Ledger
 from seat_workers.publisher import Publisher
@@ -60,15 +60,16 @@ class WorkerEnvironment:
         """The workers' clock."""
         return int(time.time() * 1000)
 
-    async def open(self, seats: int = 100) -> None:
+    async def open(self, seats: int = 100, layout: Layout | None = None) -> None:
+        """Connects, and stores a layout: a numbered one of `seats` seats unless it is given."""
         self.db = await asyncpg.connect(self.database_url)
         await bind_log(self.db, self.log)
-        body = encode_layout(numbered(seats, Money(1000, "EUR")))
+        body = encode_layout(layout or numbered(seats, Money(1000, "EUR")))
         self._digest = layout_digest(body)
         self._layout_id = await self.db.fetchval(
             "INSERT INTO layouts (digest, total_seats, body) VALUES ($1, $2, $3) RETURNING layout_id",
             self._digest,
-            seats,
+            seats if layout is None else sum(len(row) for one in layout.sections for row in one.rows),
             body,
         )
 

@@ -38,7 +38,7 @@ from seat_workers.ledger import Ledger
 from seat_workers.publisher import Publisher
 from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
-from tests.recorded.crowd import Asked, Crowd
+from tests.recorded.crowd import Crowd, ToAppend
 from tests.recorded.recorded_catalogue import BEGAN, BEGAN_MS, HOUR_MS, PARTITIONS, STAFF, store
 from tests.recorded.recording import FOLDER, SUFFIX, save
 
@@ -95,7 +95,7 @@ class Recorder:
         self._ledger = Ledger(
             lambda name: asyncpg.connect(self._url, server_settings={"application_name": name})
         )
-        self._timers = Timers(self._ledger, self._commands, lambda: self._worker_ms, self.crowd.follow_up_id)
+        self._timers = Timers(self._ledger, self._commands, lambda: self._worker_ms, self.crowd.timer_id)
         self._worker = worker = SeatWorker(
             self._ledger, Publisher(NoRedis(), self._events), self._timers, "recorded"
         )
@@ -119,7 +119,7 @@ class Recorder:
         self._worker_ms = now_ms
         await self._settled()
 
-    async def put(self, records: list[Asked]) -> None:
+    async def put(self, records: list[ToAppend]) -> None:
         """Appends records and waits for their decisions."""
         await self._commands.append_many(records)
         await self._settled()
@@ -128,9 +128,9 @@ class Recorder:
         self.crowd.live = live
         self.crowd.held = [one for one, row in zip(live, rows, strict=True) if row["status"] == "held"]
 
-    async def put_noted(self, asked: Asked) -> None:
+    async def put_noted(self, record: ToAppend) -> None:
         """Blocks seats with a note, which goes into the catalogue, as a gateway does."""
-        command = decode_command(asked[1])
+        command = decode_command(record[1])
         pool = await postgres.create_pool(self._url, "gateway", min_size=1, max_size=1)
         request = ShowRequest(
             command_id=command.command_id,
@@ -140,7 +140,7 @@ class Recorder:
             note="Kamera – „Süd“",
         )
         await ShowRequests(pool).store(request)
-        await self.put([asked])
+        await self.put([record])
         assert await ShowRequests(pool).settle(command.command_id)
         await pool.close()
 
@@ -161,7 +161,7 @@ class Recorder:
             assert not self._running.done() or self._stop.is_set(), self._running
             await asyncio.sleep(0.02)
 
-    async def send_letters(self, home: Path) -> None:
+    async def send_emails(self, home: Path) -> None:
         """Lets a notifier send all pending e-mails to the embedded inbox."""
         pool = await postgres.create_pool(self._url, "notifier", min_size=1, max_size=4)
         stop = asyncio.Event()
@@ -179,7 +179,7 @@ class Recorder:
             await running
             await pool.close()
 
-    async def record_letters(self) -> None:
+    async def record_emails(self) -> None:
         """Records the deliveries of new events without sending them."""
         pool = await postgres.create_pool(self._url, "notifier", min_size=1, max_size=4)
         stop = asyncio.Event()
@@ -190,7 +190,7 @@ class Recorder:
         await running
         await pool.close()
 
-    async def gather(self) -> None:
+    async def aggregate(self) -> None:
         """Collects the figures of the reports."""
         pool = await postgres.create_pool(self._url, "reports", min_size=1, max_size=1)
         await ReportFigures(pool, await read_zones(pool, "UTC")).catch_up()
@@ -203,19 +203,22 @@ async def _run(recorder: Recorder, database: Any, home: Path, url: str, log: Pos
     await recorder.start()
     await recorder.put(crowd.some(20))  # before any show is open
     await recorder.put(crowd.open_all())
+    await recorder.put(crowd.changes.paid())
     await recorder.put_noted(crowd.by_staff(BlockSeats, 7, seats=("70", "71")))
     for n in range(6):
         await recorder.set_time(BEGAN_MS + n * HOUR_MS // 3)
-        await recorder.put(crowd.some(120))
+        await recorder.put(crowd.some(80))
+        await recorder.set_log_time(BEGAN_MS + n * HOUR_MS // 3 + HOUR_MS // 15)  # holds are not over yet
+        await recorder.put(crowd.some(60))
     odd = crowd.odd()
-    await recorder.put(odd[:4])  # the booking whose id comes again
+    await recorder.put(odd[:4])  # the booking whose id is used again
     await recorder.put(odd[4:])
     await recorder.put(crowd.keyed("sao"))
     await recorder.stop()
     await recorder.start()  # with an empty memory: ids are found by the index of the database
     await recorder.put(crowd.keyed("a"))
     for n in range(6, 14):
-        # Log time first: what has run out is released by whatever comes; then the worker's own ExpireHolds.
+        # Log time first, so that the next commands expire the holds; then the worker's clock, for its ExpireHolds.
         await recorder.set_log_time(BEGAN_MS + n * HOUR_MS // 2)
         await recorder.put(crowd.some(110))
         await recorder.set_time(BEGAN_MS + n * HOUR_MS // 2)
@@ -225,23 +228,22 @@ async def _run(recorder: Recorder, database: Any, home: Path, url: str, log: Pos
         "INSERT INTO letters_wanted (user_id, kind, data) SELECT n, 'welcome', '{}' FROM generate_series(1, 6) n;"
         "INSERT INTO letters_wanted (user_id, kind, data) VALUES (2, 'password_reset', '{\"token\": \"recorded\"}')"
     )
-    await recorder.send_letters(home)
-    await recorder.gather()
+    await recorder.send_emails(home)
+    await recorder.aggregate()
     await recorder.stop()
     verified = await verify(url, log, checkpoint=True)
     assert verified.differences == [], verified.differences[:5]
-    await recorder.set_log_time(BEGAN_MS + 58 * HOUR_MS)  # ids of before count no more
+    await recorder.set_log_time(BEGAN_MS + 58 * HOUR_MS)  # earlier command ids have expired
     await recorder.start()
     await recorder.set_time(BEGAN_MS + 58 * HOUR_MS)
     await recorder.put(crowd.keyed("so"))
     await recorder.put(crowd.some(400))
-    await recorder.put(
-        crowd.poison()
-    )  # after the figures were gathered: of that release they would stop here
+    # After the aggregation: that of the recorded release fails on these labels.
+    await recorder.put(crowd.poison())
     await recorder.set_time(BEGAN_MS + 60 * HOUR_MS)
     await recorder.put(crowd.some(300))
     await recorder.stop()
-    await recorder.record_letters()
+    await recorder.record_emails()
     await database.execute(
         "INSERT INTO letters_wanted (user_id, kind, data) VALUES (7, 'welcome', '{}'),"
         " (8, 'password_reset', '{\"token\": \"not taken yet\"}')"

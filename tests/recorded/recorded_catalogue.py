@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from schemas.layout import Layout, Money, Row, Section, encode_layout, layout_digest, numbered
+from schemas.layout import Layout, Money, Row, SeatPrice, Section, encode_layout, layout_digest, numbered
 
 BEGAN = datetime(2031, 3, 3, 10, tzinfo=UTC)
 """Log time at the start. In the future, so that the log's clock is the one that the recorder sets."""
@@ -47,6 +47,23 @@ _LARGE = Layout(
     )
 )
 
+_KINDS = Layout(
+    (
+        Section(
+            "Parkett",
+            Money(1500, "EUR"),
+            (
+                Row("A", 12, aisles_after=(6,)),
+                Row("B", 12, prices=(SeatPrice(("B1", "B2"), Money(900, "EUR")),)),
+            ),
+        ),
+        Section("Loge", Money(4000, "EUR"), (Row("L", 6),)),
+    ),
+    accessible=("A1", "A7", "B5"),
+    companions=("A2", "A6", "A8", "B4", "B6"),
+    restricted_view=("B12",),
+)
+
 
 class Planned(NamedTuple):
     """A show of the recording."""
@@ -59,6 +76,7 @@ class Planned(NamedTuple):
     sales_start_after_h: float | None = None
     sales_end_after_h: float | None = None
     timezone: str = "Europe/Berlin"
+    payment: Literal["none", "required"] = "none"
 
     @property
     def digest(self) -> str:
@@ -79,6 +97,7 @@ SHOWS = (
     Planned(8, 1, numbered(1200, Money(900, "EUR")), 400),
     Planned(9, 2, numbered(30, Money(900, "EUR")), 400),
     Planned(10, 2, _DIGITS, 400, limit=4),
+    Planned(11, 0, _KINDS, 400, limit=8, payment="required"),
 )
 UNOPENED = 9
 """A show of the catalogue whose OpenShow never came."""

@@ -9,14 +9,17 @@ import multiprocessing
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from tests.simulation.modes import ALL_COMMANDS, CHANGES
 from tests.simulation.run import Result, run
 
 CHECKOUT = Path(__file__).parents[2]
-PROGRESS = Path(".aisle-simulation") / "progress.json"
+PROGRESS = Path(".aisle-simulation")
+MODES = {mode.name: mode for mode in (ALL_COMMANDS, CHANGES)}
 CODE = ("schemas", "seat_workers", "gateway", "notifier", "runtime/log", "tests/simulation")
 CHUNK = 50
 
@@ -56,14 +59,14 @@ def known_progress(path: Path, first: int) -> Progress:
     return known if (known.code, known.first) == (fresh.code, first) else fresh
 
 
-def run_chunk(seeds: range) -> list[Result]:
+def run_chunk(mode: str, seeds: range) -> list[Result]:
     """Runs schedules without tracing."""
-    results = [run(seed) for seed in seeds]
+    results = [run(seed, mode=MODES[mode]) for seed in seeds]
     gc.collect()
     return results
 
 
-def simulate(runs: int, first: int, processes: int, path: Path) -> Progress:
+def simulate(runs: int, first: int, processes: int, path: Path, mode: str) -> Progress:
     """Runs the schedules `first` … `first + runs - 1` that are not done yet, and prints those that fail."""
     progress = known_progress(path, first)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +76,7 @@ def simulate(runs: int, first: int, processes: int, path: Path) -> Progress:
     chunks = [todo[n : n + CHUNK] for n in range(0, len(todo), CHUNK)]
     began_s, before_s = time.monotonic(), progress.seconds
     with multiprocessing.Pool(processes, gc.disable) as pool:
-        for seeds, results in zip(chunks, pool.imap(run_chunk, chunks), strict=True):
+        for seeds, results in zip(chunks, pool.imap(partial(run_chunk, mode), chunks), strict=True):
             for result in results:
                 progress.commands += result.commands
                 if result.violations:
@@ -87,9 +90,9 @@ def simulate(runs: int, first: int, processes: int, path: Path) -> Progress:
     return progress
 
 
-def print_trace(seed: int) -> int:
+def print_trace(seed: int, mode: str) -> int:
     """Prints the trace of one schedule. Returns the number of violations."""
-    result = run(seed, tracing=True)
+    result = run(seed, mode=MODES[mode], tracing=True)
     print_line(result.trace)
     for violation in result.violations:
         print_line(f"seed {seed}: {violation}")
@@ -102,17 +105,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="seed of the first schedule")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--trace", type=int, metavar="SEED", help="print the trace of one schedule instead")
+    parser.add_argument("--mode", choices=MODES, default=ALL_COMMANDS.name, help="what the clients do")
     given = parser.parse_args()
     if given.trace is not None:
-        return 1 if print_trace(given.trace) else 0
-    progress = simulate(given.runs, given.seed, given.processes, PROGRESS)
+        return 1 if print_trace(given.trace, given.mode) else 0
+    path = PROGRESS / f"{given.mode}.json"
+    progress = simulate(given.runs, given.seed, given.processes, path, given.mode)
     print_line(
         f"{progress.done} schedules with {progress.commands} commands in {progress.seconds:.0f} s,"
         f" {len(progress.failed)} failed"
     )
     if progress.failed:
         seed = progress.failed[0]
-        print_trace(seed)
+        print_trace(seed, given.mode)
         print_line(f"Add {seed} to tests/simulation/test_regression_seeds.py.")
     return 1 if progress.failed else 0
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
 
 from runtime.log import LogUnavailable
 from runtime.postgres import UNAVAILABLE
+from schemas.events import Booking
 from schemas.wire import COMMANDS_TOPIC
 from seat_workers.batch import Batch
 from seat_workers.command_ids import ID_LIFETIME_MS
 from seat_workers.ledger import DataRefused, Fenced
+from seat_workers.show_state import Block
 from tests.simulation import client_checks, publication_checks
-from tests.simulation.instance import PARTITIONS, SimulatedInstance
+from tests.simulation.instance import SimulatedInstance
 from tests.simulation.replay import Replay
 
 EXPECTED_ENDS = (Fenced, LogUnavailable, *UNAVAILABLE)
@@ -26,8 +29,8 @@ def check(instance: SimulatedInstance) -> list[str]:
 
 def check_replay(instance: SimulatedInstance) -> Iterator[str]:
     """1 one claim, 2 one decision, 6 rows follow from decisions, 7 decide is pure, 8 one rule for expiry."""
-    for partition in range(PARTITIONS):
-        replay = Replay(instance.database, partition)
+    for partition in instance.partitions:
+        replay = Replay(instance.database, partition, instance.hall)
         records = instance.log.records(COMMANDS_TOPIC, partition, 0, 10**6)
         yield from replay.follow(records)
         yield from replay.compare()
@@ -56,6 +59,7 @@ def check_fencing(instance: SimulatedInstance) -> Iterator[str]:
     history = sorted(
         [(at, "taken", part, partition) for at, part, partition in instance.observations.takes]
         + [(at, "revoked", part, partition) for at, part, partition in instance.observations.revokes]
+        + [(at, "assigned", part, partition) for at, part, partition in instance.observations.assignments]
     )
     for commit in instance.observations.commits:
         for partition, advance in commit.batch.advances.items():
@@ -97,6 +101,8 @@ def check_cache(instance: SimulatedInstance) -> Iterator[str]:
         if not worker.running:
             continue
         for (partition, show_id), show in worker.worker._cache._shows.items():
+            if partition not in worker.worker._owned:
+                continue  # revoked; compared with the epoch if it comes back
             row = instance.database.show_states.get(show_id)
             if row is None:
                 if show.status is not None:
@@ -104,18 +110,36 @@ def check_cache(instance: SimulatedInstance) -> Iterator[str]:
                 continue
             stored = {b.booking_id: b for b in instance.database.live_bookings([show_id])}
             states = dict.fromkeys(range(len(show.states)), "a")
+            blocks: dict[int, Block] = {}
             for (of_show, index), claim in instance.database.claims.items():
                 if of_show == show_id:
                     states[index] = claim.state
+                    if claim.code is not None or claim.release_ms is not None:
+                        blocks[index] = Block(claim.code, claim.release_ms)
             wrong = (
                 partition != row.partition
                 or (show.status, show.terms, show.version) != (row.status, row.terms, row.version)
                 or show.available != row.available
                 or show.bookings != stored
                 or show.states.decode() != "".join(states.values())
+                or show.blocks != blocks
+                or show.seats_of_customer != _seats_of_customers(stored.values())
             )
             if wrong:
                 yield f"6. memory is a cache: {worker.name} caches show {show_id} differently from what is stored"
+
+
+def _seats_of_customers(bookings: Iterable[Booking]) -> dict[int, int]:
+    counts: dict[int, int] = defaultdict(int)
+    for booking in bookings:
+        if booking.user_id:
+            counts[booking.user_id] += len(booking.seats)
+    return counts
+
+
+def check_tables(instance: SimulatedInstance) -> Iterator[str]:
+    """1. After every commit each live booking has exactly its seats, and no other booking has any."""
+    yield from instance.observations.torn_tables
 
 
 def check_exits(instance: SimulatedInstance) -> Iterator[str]:
@@ -130,12 +154,15 @@ CHECKS: tuple[Callable[[SimulatedInstance], Iterator[str]], ...] = (
     check_fencing,
     check_commits,
     check_cache,
+    check_tables,
     check_exits,
     publication_checks.check_commit_before_publish,
     publication_checks.check_events,
     publication_checks.check_seat_changes,
+    publication_checks.check_states_follow,
     publication_checks.check_no_personal_data,
     client_checks.check_responses,
+    client_checks.check_shared_refusals,
     client_checks.check_rejected_not_logged,
     client_checks.check_idempotency,
     client_checks.check_order,

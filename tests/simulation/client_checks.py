@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from itertools import pairwise
 from uuid import UUID
 
+from gateway.commands.coalescing import SHARED_REASONS
 from gateway.commands.outcomes import Pending, StoredDecision
 from gateway.http.problems import Problem
-from schemas.commands import Command, request_of
+from schemas.commands import BookSeats, Command, HoldSeats, SeatsCommand, request_of
 from schemas.events import Decision, Reason
 from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC, decode_decision
 from seat_workers.command_ids import ID_LIFETIME_MS
-from tests.simulation.instance import PARTITIONS, SimulatedInstance
+from tests.simulation.gateways import may_be_coalesced
+from tests.simulation.instance import SimulatedInstance
 from tests.simulation.observations import Request
 from tests.simulation.replay import command_of
+from tests.simulation.seat_history import SeatHistory
 
 
 def check_responses(instance: SimulatedInstance) -> Iterator[str]:
@@ -45,8 +48,45 @@ def check_responses(instance: SimulatedInstance) -> Iterator[str]:
 def _is_at(instance: SimulatedInstance, request: Request, position: Position) -> Iterator[str]:
     records = instance.log.records(COMMANDS_TOPIC, position.partition, 0, 10**6)
     command = command_of(records[position.offset].body) if position.offset < len(records) else None
-    if command is None or command.command_id != request.command.command_id:
+    if command is None or not (
+        command.command_id == request.command.command_id or _is_shared(request, command)
+    ):
         yield f"client view: {request.client} got {position}, which is another command"
+
+
+def _is_shared(request: Request, command: Command) -> bool:
+    """Whether a response may be the refusal of another request, which asked for the same seats in the same way."""
+    asked, answer = request.command, request.answer
+    return (
+        isinstance(asked, BookSeats | HoldSeats)
+        and isinstance(command, BookSeats | HoldSeats)
+        and isinstance(answer, StoredDecision)
+        and answer.decision.reason in SHARED_REASONS
+        and may_be_coalesced(asked, request.wait_s)
+        and may_be_coalesced(command, request.wait_s)
+        and (type(asked), asked.show_id, sorted(asked.seats))
+        == (type(command), command.show_id, sorted(command.seats))
+    )
+
+
+def check_shared_refusals(instance: SimulatedInstance) -> Iterator[str]:
+    """A refusal for taken seats was shared only with customers who had none of them, and named no bookings."""
+    history: SeatHistory | None = None
+    for request in instance.observations.requests:
+        if not isinstance(request.answer, StoredDecision) or not isinstance(request.command, SeatsCommand):
+            continue
+        position, decision = request.answer.position, request.answer.decision
+        row = instance.database.decisions.get(position)
+        command = None if row is None else command_of(row.command)
+        if command is None or command.command_id == request.command.command_id:
+            continue
+        if decision.yours:
+            yield f"client view: {request.client} got the refusal at {position} with bookings of somebody else"
+        if decision.reason is Reason.SEAT_TAKEN:
+            history = history or SeatHistory(instance.database, instance.hall)
+            at = decision.repeats or position
+            if request.command.owner_id in history.owners(command.show_id, at, decision.seats):
+                yield f"client view: {request.client} has these seats and got the refusal of another at {position}"
 
 
 def check_rejected_not_logged(instance: SimulatedInstance) -> Iterator[str]:
@@ -56,7 +96,7 @@ def check_rejected_not_logged(instance: SimulatedInstance) -> Iterator[str]:
         times[request.command.command_id] += 1
     logged = {
         command.command_id
-        for partition in range(PARTITIONS)
+        for partition in instance.partitions
         for record in instance.log.records(COMMANDS_TOPIC, partition, 0, 10**6)
         if (command := command_of(record.body)) is not None
     }
@@ -98,11 +138,15 @@ def check_idempotency(instance: SimulatedInstance) -> Iterator[str]:
             yield f"4. same id, same answer: {position} repeats {decision.repeats}, which decides nothing"
             continue
         answer, asked = decode_decision(first.answer), command_of(first.command)
-        same = (answer.reason, answer.seats, answer.limit, answer.booking)
-        if same != (decision.reason, decision.seats, decision.limit, decision.booking) or decision.events:
+        if _without_events(answer) != _without_events(decision) or decision.events:
             yield f"4. same id, same answer: {position} answers otherwise than {decision.repeats}"
         if asked is None or request_of(asked) != request_of(command):
             yield f"4. same id, same answer: {position} is another request than {decision.repeats}"
+
+
+def _without_events(decision: Decision) -> tuple[object, ...]:
+    one = decision
+    return (one.reason, one.seats, one.limit, one.booking, one.yours, one.unshared)
 
 
 def check_order(instance: SimulatedInstance) -> Iterator[str]:

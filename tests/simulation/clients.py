@@ -1,40 +1,24 @@
-"""The clients of a run: customers who book, hold, confirm, cancel and retry, and staff."""
+"""A client of a run: sends commands, waits for responses, retries, and remembers the bookings it has seen."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from gateway.commands.outcomes import Outcome, Pending, StoredDecision
 from gateway.http.problems import Problem
-from schemas.commands import (
-    BlockSeats,
-    BookSeats,
-    CancelBooking,
-    CancelShow,
-    ChangeShow,
-    CheckIn,
-    CloseShow,
-    Command,
-    ConfirmBooking,
-    HoldSeats,
-    OpenShow,
-    ReopenShow,
-    UnblockSeats,
-)
-from schemas.events import Booking, Reason
-from schemas.ids import fresh_command_id, keyed_command_id, new_booking_id
+from schemas.commands import Command
+from schemas.events import Booking
+from schemas.ids import fresh_command_id, keyed_command_id
 from tests.simulation.clocks import clock_ms
-from tests.simulation.instance import DIGEST, LABELS, SimulatedInstance
+from tests.simulation.gateways import Gateway
+from tests.simulation.instance import SimulatedInstance
 from tests.simulation.loop import Part
 from tests.simulation.observations import Lost, Request
 
 Build = Callable[[UUID], Command]
 """Makes the command of one attempt from its id, with a new booking id each time, as a gateway does."""
-
-STAFF = 99
 
 
 class Client:
@@ -57,7 +41,7 @@ class Client:
             command_id = keyed_command_id(self.user_id, f"key {self._keys}")
             self._sent.append((command_id, build))
         else:
-            command_id = fresh_command_id(clock_ms(self.instance), random.getrandbits(74))
+            command_id = self._fresh_id()
         if random.random() < 0.02:
             self.instance.failing_commands.add(command_id)
         answer = await self._send_once(command_id, build)
@@ -67,6 +51,13 @@ class Client:
             await asyncio.sleep(random.choice((0.01, 0.3, 1.0)) * random.random())
             answer = await self._send_once(command_id, build)
         return answer
+
+    async def send_at(self, build: Build, gateway: Gateway, arrives_s: float) -> Outcome | Problem | Lost:
+        """Sends a command once, in a request that arrives at this time and waits long for its decision."""
+        return await self._send_once(self._fresh_id(), build, gateway=gateway, arrives_s=arrives_s)
+
+    def _fresh_id(self) -> UUID:
+        return fresh_command_id(clock_ms(self.instance), self.random.getrandbits(74))
 
     async def repeat(self) -> None:
         """Repeats an earlier key: with the same request, with another one, or twice at the same moment."""
@@ -81,16 +72,23 @@ class Client:
         else:
             await self._send_once(command_id, build)
 
-    async def _send_once(self, command_id: UUID, build: Build) -> Outcome | Problem | Lost:
+    async def _send_once(
+        self,
+        command_id: UUID,
+        build: Build,
+        *,
+        gateway: Gateway | None = None,
+        arrives_s: float | None = None,
+    ) -> Outcome | Problem | Lost:
         instance, random = self.instance, self.random
-        gateway = random.choice(instance.gateways)
+        gateway = gateway or random.choice(instance.gateways)
         command = build(command_id)
-        wait_s = random.choice((0.0, 0.3, 10.0, 10.0, 10.0))
+        wait_s = random.choice((0.0, 0.3, 10.0, 10.0, 10.0)) if arrives_s is None else 10.0
         sent = instance.observations.count()
         request = Request(self.part.name, gateway.name, command, wait_s, sent, instance.loop.time())
         instance.observations.requests.append(request)
         instance.observations.log(self.part.name, f"sends to {gateway.name}", command)
-        answer = await gateway.submit(command, wait_s)
+        answer = await gateway.submit(command, wait_s, arrives_s)
         request.answered, request.answered_s = instance.observations.count(), instance.loop.time()
         request.answer = answer
         instance.observations.log(self.part.name, "receives", answer)
@@ -99,6 +97,22 @@ class Client:
         if isinstance(answer, StoredDecision) and answer.decision.booking is not None:
             self.bookings.append(answer.decision.booking)
         return answer
+
+    def pick(self, bookings: Sequence[Booking]) -> Booking:
+        """One of these bookings, as it was last seen; mostly one that was live then."""
+        latest = {booking.booking_id: booking for booking in bookings}
+        live = [booking for booking in latest.values() if booking.status.live]
+        if live and self.random.random() < 0.85:
+            return self.random.choice(live)
+        return self.random.choice([*latest.values()])
+
+    def other_seats(self, seats: tuple[str, ...]) -> tuple[str, ...]:
+        """Seats to change to: mostly as many as before, some of which may be the same."""
+        random, labels = self.random, self.instance.hall.labels
+        count = len(seats) if random.random() < 0.9 else max(1, len(seats) + random.choice((-1, 1)))
+        kept = random.sample(seats, random.randrange(1 + min(count, len(seats))))
+        rest = [label for label in labels if label not in kept]
+        return (*kept, *random.sample(rest, min(count - len(kept), len(rest))))
 
     async def _poll(self, pending: Pending) -> None:
         status = await self.instance.random.choice(self.instance.gateways).command_status(
@@ -111,129 +125,3 @@ class Client:
 
 def _is_retryable(answer: Outcome | Problem | Lost) -> bool:
     return isinstance(answer, Lost) or (isinstance(answer, Problem) and answer.status >= 429)
-
-
-class Customer(Client):
-    """A customer, who takes seats, confirms and cancels."""
-
-    async def run(self, requests: int) -> None:
-        for _ in range(requests):
-            await asyncio.sleep(self.random.expovariate(1 / self.instance.think_s))
-            draw = self.random.random()
-            if draw < 0.05:
-                await asyncio.gather(*[self._take_seats() for _ in range(3)])
-            elif draw < 0.45 or not self.bookings:
-                await self._take_seats()
-            elif draw < 0.75:
-                await self._confirm_or_cancel(self.random.choice(self.bookings))
-            elif draw < 0.8:
-                stranger = self.random.choice(self.instance.customers)
-                await self._confirm_or_cancel(self.random.choice(stranger.bookings or self.bookings))
-            else:
-                await self.repeat()
-
-    async def _take_seats(self) -> None:
-        random, instance = self.random, self.instance
-        show = random.choice(instance.shows)
-        common: dict[str, Any] = {"show_id": show, "user_id": self.user_id}
-        if random.random() < 0.15:
-            common |= {"quantity": random.randrange(1, 4), "adjacent": random.random() < 0.7}
-        else:
-            common["seats"] = tuple(random.sample(LABELS, random.choice((1, 1, 2, 3))))
-        hold_ms = random.choice((1_000, 1_500, 4_000))
-        holding = random.random() < 0.4
-
-        def build(command_id: UUID) -> Command:
-            booking_id = new_booking_id(show, clock_ms(instance), random.getrandbits(42))
-            if holding:
-                return HoldSeats(command_id=command_id, booking_id=booking_id, hold_ms=hold_ms, **common)
-            return BookSeats(command_id=command_id, booking_id=booking_id, **common)
-
-        answer = await self.send(build, keyed=random.random() < 0.6)
-        if (
-            holding
-            and isinstance(answer, StoredDecision)
-            and answer.decision.booking
-            and random.random() < 0.6
-        ):
-            await asyncio.sleep(random.random() * 1.2 * hold_ms / 1000)
-            await self._confirm_or_cancel(answer.decision.booking)
-
-    async def _confirm_or_cancel(self, booking: Booking) -> None:
-        kind = ConfirmBooking if self.random.random() < 0.4 else CancelBooking
-        await self.send(
-            lambda command_id: kind(
-                command_id=command_id,
-                show_id=booking.show_id,
-                user_id=self.user_id,
-                booking_id=booking.booking_id,
-            ),
-            keyed=self.random.random() < 0.5,
-        )
-
-
-class Staff(Client):
-    """Staff: opens the shows, later blocks seats, changes, closes and cancels shows, and checks tickets in."""
-
-    async def open_shows(self) -> None:
-        await asyncio.gather(*[self._open(show) for show in self.instance.shows])
-
-    async def _open(self, show: int) -> None:
-        starts_ms = clock_ms(self.instance) + self.random.choice((20_000, 10**10, 10**10))
-        while True:
-            answer = await self.send(
-                lambda command_id: OpenShow(
-                    command_id=command_id,
-                    show_id=show,
-                    user_id=self.user_id,
-                    staff=True,
-                    layout_id=1,
-                    layout_digest=DIGEST,
-                    starts_ms=starts_ms,
-                    seats_per_customer=self.random.choice((3, 10)),
-                )
-            )
-            if isinstance(answer, StoredDecision) and answer.decision.reason is not Reason.INTERNAL_ERROR:
-                return
-            await asyncio.sleep(0.5)
-
-    async def run(self, requests: int) -> None:
-        for _ in range(requests):
-            await asyncio.sleep(self.random.expovariate(1 / self.instance.think_s))
-            await self.send(self._random_command(), keyed=self.random.random() < 0.5)
-            if self.random.random() < 0.2:
-                await self.repeat()
-
-    def _random_command(self) -> Build:
-        random = self.random
-        common: dict[str, Any] = {
-            "show_id": random.choice(self.instance.shows),
-            "user_id": self.user_id,
-            "staff": True,
-        }
-        seats = tuple(random.sample(LABELS, random.choice((1, 2))))
-        bookings = [booking for customer in self.instance.customers for booking in customer.bookings]
-        booking = random.choice(bookings) if bookings else None
-        draw = random.random()
-        if draw < 0.3:
-            return lambda command_id: BlockSeats(command_id=command_id, seats=seats, **common)
-        if draw < 0.55:
-            return lambda command_id: UnblockSeats(command_id=command_id, seats=seats, **common)
-        if draw < 0.65:
-            return lambda command_id: CloseShow(command_id=command_id, **common)
-        if draw < 0.75:
-            return lambda command_id: ReopenShow(command_id=command_id, **common)
-        if draw < 0.8:
-            limit = random.choice((1, 3, 10))
-            return lambda command_id: ChangeShow(command_id=command_id, seats_per_customer=limit, **common)
-        if draw < 0.84:
-            return lambda command_id: CancelShow(command_id=command_id, **common)
-        if booking is not None:
-            common["show_id"], booking_id = booking.show_id, booking.booking_id
-            if draw < 0.94:
-                seat = random.choice(booking.seats)
-                return lambda command_id: CheckIn(
-                    command_id=command_id, booking_id=booking_id, seat=seat, **common
-                )
-            return lambda command_id: CancelBooking(command_id=command_id, booking_id=booking_id, **common)
-        return lambda command_id: ReopenShow(command_id=command_id, **common)

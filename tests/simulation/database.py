@@ -15,10 +15,10 @@ import msgspec
 
 from schemas.events import Booking, BookingStatus, ShowStatus, Terms
 from schemas.ids import Position
-from schemas.layout import Seating
+from schemas.seating import Seating
 from seat_workers.batch import Batch, ShowRow
 from seat_workers.command_ids import FirstDecision
-from seat_workers.compact.stored_show import BookingColumns, StoredShow
+from seat_workers.compact.stored_show import BlockedColumns, BookingColumns, StoredShow
 from seat_workers.fold import Claim
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, PartitionState, ShowSize, Unavailable
 
@@ -103,9 +103,7 @@ class Database:
                 row.version,
                 row.available,
                 self._booking_columns(one.show_id),
-                array(
-                    "I", sorted(seat for seat, claim in self._claims_of(one.show_id) if claim.state == "b")
-                ),
+                self._blocked_columns(one.show_id),
             )
             for one in self.show_sizes(show_ids, partitions)
         ]
@@ -120,6 +118,16 @@ class Database:
         )
         columns = BookingColumns.of(rows, self.layouts[self.show_states[show_id].terms.layout_digest])
         return msgspec.structs.replace(columns, seats=array("I", [seat for _, seat in claimed]))
+
+    def _blocked_columns(self, show_id: int) -> BlockedColumns:
+        blocks = sorted(
+            [one for one in self._claims_of(show_id) if one[1].state == "b"], key=lambda one: one[0]
+        )
+        return BlockedColumns(
+            array("I", [seat for seat, _ in blocks]),
+            array("q", [claim.release_ms or 0 for _, claim in blocks]),
+            [claim.code for _, claim in blocks],
+        )
 
     def _claims_of(self, show_id: int) -> list[tuple[int, Claim]]:
         return [(seat, claim) for (of_show, seat), claim in self.claims.items() if of_show == show_id]
@@ -147,14 +155,21 @@ class Database:
         return [(offset, row.at_ms, row.command, row.answer) for offset, row in rows]
 
     def held(self, partitions: Sequence[int]) -> list[tuple[int, int, int]]:
-        """Shows with holds, as (partition, show, first expiry in ms)."""
-        due: dict[tuple[int, int], int] = {}
+        """Shows with holds or blocks that end, as (partition, show, first expiry or release in ms)."""
+        ends = [
+            (claim.release_ms, show_id)
+            for (show_id, _), claim in self.claims.items()
+            if claim.release_ms is not None
+        ]
         for booking, _ in self.bookings.values():
-            state = self.show_states[booking.show_id]
-            if booking.status is BookingStatus.HELD and state.partition in partitions:
+            if booking.status is BookingStatus.HELD:
                 assert booking.expires_ms is not None
-                key = state.partition, booking.show_id
-                due[key] = min(due.get(key, booking.expires_ms), booking.expires_ms)
+                ends.append((booking.expires_ms, booking.show_id))
+        due: dict[tuple[int, int], int] = {}
+        for due_ms, show_id in sorted(ends):
+            partition = self.show_states[show_id].partition
+            if partition in partitions:
+                due.setdefault((partition, show_id), due_ms)
         return [(*key, due_ms) for key, due_ms in due.items()]
 
     def cancelled(self, partitions: Sequence[int]) -> list[tuple[int, int]]:
@@ -238,14 +253,21 @@ class Database:
         for booking, position in batch.net.new_bookings:
             self.bookings[booking.booking_id] = (booking, position)
         for booking, position in batch.net.changed_bookings:
-            self._change_booking(booking, position)
+            self._change_booking(booking, position, booking.booking_id.int in batch.net.moved)
         for show in batch.shows:
             self._write_show(show, show.show_id in batch.net.opened)
 
-    def _change_booking(self, booking: Booking, position: Position) -> None:
+    def _change_booking(self, booking: Booking, position: Position, moved: bool) -> None:
         old, _ = self.bookings[booking.booking_id]
+        seated = booking if moved else old
         changed = msgspec.structs.replace(
-            old, status=booking.status, expires_ms=booking.expires_ms, checked_in=booking.checked_in
+            old,
+            status=booking.status,
+            seats=seated.seats,
+            total=seated.total,
+            expires_ms=booking.expires_ms,
+            checked_in=booking.checked_in,
+            hold_ms=booking.hold_ms,
         )
         self.bookings[booking.booking_id] = (changed, position)
 
@@ -255,7 +277,10 @@ class Database:
             old = self.show_states[show.show_id]
             partition = old.partition
             terms = msgspec.structs.replace(
-                terms, layout_id=old.terms.layout_id, layout_digest=old.terms.layout_digest
+                terms,
+                layout_id=old.terms.layout_id,
+                layout_digest=old.terms.layout_digest,
+                payment=old.terms.payment,
             )
         self.show_states[show.show_id] = ShowStateRow(
             partition, show.status, terms, show.version, show.available

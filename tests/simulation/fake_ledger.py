@@ -11,7 +11,7 @@ import asyncpg
 
 from runtime.postgres import UNAVAILABLE
 from schemas.events import Booking
-from schemas.layout import Seating
+from schemas.seating import Seating
 from seat_workers.batch import Batch
 from seat_workers.command_ids import FirstDecision
 from seat_workers.compact.stored_show import StoredShow

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
-from tests.simulation.instance import LABELS, PARTITIONS, SimulatedInstance
+from tests.simulation.instance import SimulatedInstance
 from tests.simulation.loop import WORLD
 from tests.simulation.processes import Process, Worker
 
@@ -81,10 +81,15 @@ def _disturb_server(instance: SimulatedInstance, kind: str) -> None:
             instance.log_clock_offset_ms += random.choice((-20_000, -2_000, -50, 50, 2_000, 20_000))
         case "a day passes":
             instance.skipped_ms += 25 * 3600 * 1000
+        case "half an hour passes":
+            instance.skipped_ms += 30 * 60 * 1000
         case "malformed record":
-            instance.log.put(COMMANDS_TOPIC, random.randrange(PARTITIONS), random.choice(GARBAGE))
+            instance.log.put(COMMANDS_TOPIC, random.choice(instance.partitions), random.choice(GARBAGE))
         case "a constraint violation":
-            instance.database.refused_seat = (random.choice(instance.shows), random.randrange(len(LABELS)))
+            instance.database.refused_seat = (
+                random.choice(instance.shows),
+                random.randrange(len(instance.hall.labels)),
+            )
             _later(instance, for_s, lambda: setattr(instance.database, "refused_seat", None))
         case _:
             raise AssertionError(kind)

@@ -64,6 +64,7 @@ INJECTED_FAULTS = (
     "events topic away",
     "clock jumps",
     "a day passes",
+    "half an hour passes",
     "malformed record",
     "a constraint violation",
 )

@@ -7,29 +7,23 @@ from typing import Any
 from uuid import UUID
 
 from schemas.ids import fresh_command_id
-from schemas.layout import Layout, Money, Row, Seating, Section, encode_layout, layout_digest
+from schemas.wire import COMMANDS_TOPIC
 from seat_workers.worker import SeatWorker
 from tests.simulation.clocks import START_MS
 from tests.simulation.database import Database
 from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.fakes import DatabaseLink
 from tests.simulation.faults import FaultPlan, NetworkFaults, draw_plan
+from tests.simulation.gateways import Gateway
+from tests.simulation.halls import TWO_ROWS, Hall
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.network import Network
 from tests.simulation.observations import Observations
-from tests.simulation.processes import Gateway, Notifier, Worker
+from tests.simulation.processes import Notifier, Worker
 from tests.simulation.simulated_log import SimulatedLog
 
-LAYOUT = Layout(
-    (
-        Section("Stalls", Money(1000, "EUR"), (Row("A", 3),)),
-        Section("Circle", Money(500, "EUR"), (Row("B", 3),)),
-    )
-)
-SEATING = Seating(LAYOUT)
-LABELS = tuple(label for section in LAYOUT.sections for row in section.rows for label in row.labels())
-DIGEST = layout_digest(encode_layout(LAYOUT))
 PARTITIONS = 2
+"""Of the log at its creation. In some runs one is added: see added_partition.py."""
 
 
 class SimulatedInstance:
@@ -42,7 +36,11 @@ class SimulatedInstance:
         tracing: bool = False,
         worker_type: type[SeatWorker] = SeatWorker,
         database_type: type[Database] = Database,
+        hall: Hall = TWO_ROWS,
+        max_shows: int = 3,
     ) -> None:
+        self.hall = hall
+        self.seed = seed
         self.random = Random(seed)
         self.loop = SimulatedLoop(self.random)
         self.plan: FaultPlan = draw_plan(self.random)
@@ -50,8 +48,8 @@ class SimulatedInstance:
         self.observations = Observations(self.loop.time, tracing=tracing)
         self.network = Network(self.loop, self.random, self.plan.network_faults)
         self.database = database_type()
-        self.database.layouts[DIGEST] = SEATING
-        self.shows = [*range(1, 1 + self.random.choice((1, 2, 3)))]
+        self.database.layouts[hall.digest] = hall.seating
+        self.shows = [*range(1, 2 + self.random.randrange(max_shows))]
         self.database.partition_of_show = {show: self.random.randrange(PARTITIONS) for show in self.shows}
         self.database_away = False
         self.redis = FakeRedis(self.loop, self.network, self.observations)
@@ -59,9 +57,7 @@ class SimulatedInstance:
         """Time that was skipped, in addition to the time of the loop."""
         self.log_clock_offset_ms = 0
         """Offset of the log's clock from simulated time."""
-        self.log = SimulatedLog(
-            lambda: START_MS + int(self.loop.time() * 1000) + self.skipped_ms + self.log_clock_offset_ms
-        )
+        self.log = SimulatedLog(self.log_clock_ms)
         self.log.network, self.log.observations, self.log.random = (
             self.network,
             self.observations,
@@ -69,7 +65,9 @@ class SimulatedInstance:
         )
         self.log.away = set()
         self.worker_type = worker_type
-        self.max_seats_in_memory = self.random.choice((2_000_000, 2_000_000, 6, 12))
+        self.max_seats_in_memory = self.random.choice(
+            (2_000_000, 2_000_000, len(hall.labels), 2 * len(hall.labels))
+        )
         self.max_claims_at_once = self.random.choice((4_000, 2, 0))
         """Larger shows are loaded in the background."""
         self.in_flight = self.random.choice(((1000, 1000, 1000), (1000, 1000, 1000), (6, 4, 2)))
@@ -88,6 +86,11 @@ class SimulatedInstance:
         self.notifier = Notifier(self, "notifier")
         self.processes = [*self.workers, *self.gateways, self.notifier]
 
+    @property
+    def partitions(self) -> range:
+        """The partitions that the log has now."""
+        return self.log.partitions(COMMANDS_TOPIC)
+
     def database_link(self) -> DatabaseLink:
         """A connection to the database for one process."""
         return DatabaseLink(self.network, lambda: self.database_away, self.commit_s)
@@ -101,6 +104,14 @@ class SimulatedInstance:
     def new_id(self, now_ms: int) -> UUID:
         """A command id for a timer of a worker."""
         return fresh_command_id(now_ms, self.random.getrandbits(74))
+
+    def log_clock_ms(self) -> int:
+        """Unix time in ms by the clock of the log."""
+        return START_MS + int(self.loop.time() * 1000) + self.skipped_ms + self.log_clock_offset_ms
+
+    def skip_to(self, log_ms: int) -> None:
+        """Skips the time until the log's clock shows at least `log_ms`."""
+        self.skipped_ms += max(0, log_ms - self.log_clock_ms())
 
     def stop_faults(self) -> None:
         """Ends all faults: servers are reachable again and suspended processes resume."""

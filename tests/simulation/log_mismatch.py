@@ -6,12 +6,12 @@ import asyncio
 
 from runtime.log import WrongLog
 from schemas.wire import COMMANDS_TOPIC
-from tests.simulation.instance import PARTITIONS, SimulatedInstance
+from tests.simulation.instance import SimulatedInstance
 
 
 async def check_truncated_log(instance: SimulatedInstance) -> list[str]:
     """Removes the last record, starts a worker, and returns the violations."""
-    logs = [instance.log._partition(COMMANDS_TOPIC, partition) for partition in range(PARTITIONS)]
+    logs = [instance.log._partition(COMMANDS_TOPIC, partition) for partition in instance.partitions]
     cut = max(logs, key=len)
     if not cut:
         return []

@@ -64,11 +64,15 @@ class Observations:
         self._count = 0
         self.requests: list[Request] = []
         self.commits: list[Commit] = []
+        self.torn_tables: list[str] = []
+        """Violations in the tables of claims and bookings as a commit left them."""
         self.published: list[Published] = []
         self.takes: list[tuple[int, str, int]] = []
         """(number of the moment, process, partition)"""
         self.revokes: list[tuple[int, str, int]] = []
         """As `takes`, for revokes in good order; without the forced ones."""
+        self.assignments: list[tuple[int, str, int]] = []
+        """As `takes`, for partitions that a worker begins with or goes on with, at the end of `assigned`."""
         self.exits: list[tuple[str, BaseException]] = []
         """Processes that ended with an error."""
         self.polls: list[tuple[Position, Any]] = []
@@ -119,7 +123,10 @@ def _shown(detail: Any) -> str:
 
 
 def _command(command: Any) -> str:
-    left_out = ("command_id", "show_id", "user_id", "staff", "reply_to", "booking_id", "layout_digest")
+    left_out = (
+        *("command_id", "show_id", "user_id", "staff", "reply_to", "booking_id", "with_booking_id"),
+        "layout_digest",
+    )
     fields = {
         name: value
         for name in command.__struct_fields__
@@ -127,6 +134,8 @@ def _command(command: Any) -> str:
     }
     booking = getattr(command, "booking_id", None)
     named = "" if booking is None else f" booking …{str(booking)[-4:]}"
+    if (other := getattr(command, "with_booking_id", None)) is not None:
+        named += f" with …{str(other)[-4:]}"
     given = "".join(f" {name}={_plain(value)}" for name, value in fields.items())
     source = "staff" if command.staff else f"user {command.user_id}"
     return (

@@ -10,6 +10,7 @@ from tests.simulation.database import Database
 from tests.simulation.fake_ledger import FakeLedger, Link
 from tests.simulation.network import Network
 from tests.simulation.observations import Commit, Observations
+from tests.simulation.torn_tables import torn_tables
 
 
 class ObservedLedger(FakeLedger):
@@ -57,5 +58,7 @@ class _ObservedDatabase:
             self._observations.commits.append(Commit(at, self._name, batch, refused, self._network.unawaited))
             if refused is None:
                 self._observations.log(self._name, "commits", batch)
+                torn = torn_tables(self._database, {show.show_id for show in batch.shows})
+                self._observations.torn_tables += [f"{one}, by a commit of {self._name}" for one in torn]
             else:
                 self._observations.log(self._name, "commit refused:", refused, batch)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from unittest.mock import patch
 
@@ -23,26 +22,8 @@ from seat_workers.show_cache import ShowCache
 from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 from tests.simulation.database import Database
-
-Patches = Iterable[tuple[object, str, Any]]
-
-
-class PlantedBug(msgspec.Struct, frozen=True):
-    """One bug. `expected_violations`: the possible beginnings of the violation that it must cause."""
-
-    name: str
-    expected_violations: tuple[str, ...]
-    worker: type[SeatWorker] = SeatWorker
-    database: type[Database] = Database
-    patches: Callable[[], Patches] = tuple
-
-    @contextmanager
-    def planted(self) -> Iterator[dict[str, Any]]:
-        """Plants the bug; yields the types to make the instance of."""
-        with ExitStack() as stack:
-            for where, name, wrong in self.patches():
-                stack.enter_context(patch.object(where, name, wrong))
-            yield {"worker_type": self.worker, "database_type": self.database}
+from tests.simulation.planted_bug import Patches, PlantedBug
+from tests.simulation.planted_changes import BUGS_OF_CHANGES
 
 
 class _PublishesFirst(SeatWorker):
@@ -167,6 +148,7 @@ def _unfolded() -> Patches:
             [row for one in every for row in one.claims],
             [row for one in every for row in one.new_bookings],
             [row for one in every for row in one.changed_bookings],
+            {number for one in every for number in one.moved},
             {show for one in every for show in one.opened},
             {show for one in every for show in one.terms_changed},
         )
@@ -185,16 +167,6 @@ def _keeps_cache_of_a_refused_batch() -> Patches:
 
 def _keeps_cache_when_taking() -> Patches:
     yield ShowCache, "drop_partitions", lambda self, partitions: None
-
-
-def _keeps_loads_of_revoked_partitions() -> Patches:
-    def drop(self: ShowCache, shows: Iterable[tuple[int, int]]) -> None:
-        for key in shows:
-            show = self._shows.pop(key, None)
-            if show is not None:
-                self._seats -= len(show.states)
-
-    yield ShowCache, "drop", drop
 
 
 def _decides_while_loading() -> Patches:
@@ -270,7 +242,6 @@ PLANTED_BUGS = (
     PlantedBug("cache of a refused batch kept", ("6.", "7."), patches=_keeps_cache_of_a_refused_batch),
     PlantedBug("ids of a refused batch kept", ("4.",), patches=_keeps_ids_of_a_refused_batch),
     PlantedBug("cache from before the take kept", ("6.", "7."), patches=_keeps_cache_when_taking),
-    PlantedBug("a load from before the take kept", ("6.", "7."), patches=_keeps_loads_of_revoked_partitions),
     PlantedBug("a blocked partition not left out", ("7.",), patches=_decides_while_loading),
     PlantedBug(
         "an unknown outcome taken for committed",
@@ -281,4 +252,5 @@ PLANTED_BUGS = (
     PlantedBug("ids expire after an hour", ("4.",), patches=_ids_count_for_an_hour),
     PlantedBug("places in flight kept", ("10.",), patches=_keeps_places_in_flight),
     PlantedBug("answers looked up one offset before", ("client view",), patches=_looks_up_wrong_position),
+    *BUGS_OF_CHANGES,
 )

@@ -1,39 +1,25 @@
-"""The processes of a run: workers, gateways and the notifier, with their real code, restarted when they end."""
+"""The processes of a run: workers and the notifier, with their real code, restarted when they end. See gateways.py."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gateway.commands.decision_lookup import DecisionLookup
-from gateway.commands.log_ends import LogEnds
-from gateway.commands.outcomes import Outcome, StoredDecision
-from gateway.commands.pending import PendingRequests
-from gateway.commands.replies import ReplyListener
-from gateway.commands.sender import CommandSender
-from gateway.http.problems import Problem
-from gateway.limits.admission import AdmissionControl
 from notifier.intake import EventIntake
 from notifier.pace import Pace, Used
-from schemas.commands import Command
-from schemas.ids import Position
 from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
 from seat_workers.publisher import Publisher
 from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 from tests.simulation.clocks import clock_ms
-from tests.simulation.fakes import FakeDeliveries, FakePool
+from tests.simulation.fakes import FakeDeliveries
 from tests.simulation.loop import WORLD, Part
-from tests.simulation.observations import Lost
 from tests.simulation.observed_ledger import ObservedLedger
 from tests.simulation.simulated_log import SimulatedReader
 
 if TYPE_CHECKING:
     from tests.simulation.instance import SimulatedInstance
-
-Serve = Callable[[], Awaitable[Any]]
-"""Handles one request on a gateway."""
 
 
 class Process:
@@ -154,7 +140,7 @@ class Worker(Process):
 
 
 class _ObservedMember:
-    """A worker as a member of its group that records orderly revokes."""
+    """A worker as a member of its group that records assignments and orderly revokes."""
 
     def __init__(self, process: Worker) -> None:
         self._worker = process.worker
@@ -162,7 +148,10 @@ class _ObservedMember:
         self._name = process.part.name
 
     async def assigned(self, partitions: Sequence[int]) -> Any:
-        return await self._worker.assigned(partitions)
+        starts = await self._worker.assigned(partitions)
+        at = self._instance.observations.count()
+        self._instance.observations.assignments += [(at, self._name, partition) for partition in partitions]
+        return starts
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         instance, began_s = self._instance, self._instance.loop.time()
@@ -174,96 +163,13 @@ class _ObservedMember:
             instance.observations.revokes += [(at, self._name, partition) for partition in partitions]
 
 
-class Gateway(Process):
-    """A gateway without HTTP: it appends commands, waits and responds."""
-
-    commands: CommandSender
-    admission: AdmissionControl
-
-    async def work(self) -> None:
-        instance = self.instance
-        self.pending: list[asyncio.Future[Any]] = []
-        pool = FakePool(instance.database, instance.database_link())
-        pending = PendingRequests()
-        self.admission = AdmissionControl(*instance.in_flight)
-        self.commands = CommandSender(
-            pool, instance.log.appender(COMMANDS_TOPIC), pending, self.admission, LogEnds(instance.log)
-        )
-        self.reply_address = pending.gateway_id
-        await asyncio.gather(
-            ReplyListener(instance.redis.client(), pending).run(), DecisionLookup(pool, pending).run()
-        )
-
-    def on_exit(self, part: Part, *, killed: bool) -> None:
-        for answer in getattr(self, "pending", []):
-            self.instance.loop.call_later(0.001, _lose, answer, context=WORLD.context)
-
-    async def submit(self, command: Command, wait_s: float) -> Outcome | Problem | Lost:
-        """Sends a command over the network and returns the client's response."""
-
-        async def serve() -> Outcome | Problem:
-            try:
-                return await self.commands.submit(command, wait_s=wait_s)
-            except Problem as problem:
-                return problem
-
-        answer: Outcome | Problem | Lost = await self._over_http(serve, wait_s + 20)
-        return answer
-
-    async def command_status(self, position: Position, wait_s: float) -> StoredDecision | Lost | None:
-        """Requests the status of a command and returns the client's response."""
-
-        async def serve() -> StoredDecision | None:
-            return await self.commands.await_decision(position, wait_s)
-
-        status: StoredDecision | Lost | None = await self._over_http(serve, wait_s + 20)
-        return status
-
-    async def _over_http(self, serve: Serve, patience_s: float) -> Any:
-        instance = self.instance
-        answer: asyncio.Future[Any] = instance.loop.create_future()
-
-        def arrive() -> None:
-            instance.requests_in_transit -= 1
-            if not self.running or not hasattr(self, "commands"):
-                instance.loop.call_later(0.001, _lose, answer, context=WORLD.context)
-                return
-            self.pending = [one for one in self.pending if not one.done()]
-            self.pending.append(answer)
-            instance.loop.spawn(self.part, _serve(self.part, serve, answer))
-
-        instance.requests_in_transit += 1
-        instance.loop.call_later(instance.network.delay_s(), arrive, context=WORLD.context)
-        if instance.network.happens(instance.network.faults.http_cut):
-            patience_s = 20 * instance.network.delay_s()
-        try:
-            async with asyncio.timeout(patience_s):
-                return await asyncio.shield(answer)
-        except TimeoutError:
-            return Lost("no answer in time")
-
-
-async def _serve(part: Part, serve: Serve, answer: asyncio.Future[Any]) -> None:
-    try:
-        outcome = await serve()
-    except Exception as error:
-        outcome = Lost(f"500 {error!r}")
-    if not part.dead and not answer.done():
-        answer.set_result(outcome)
-
-
-def _lose(answer: asyncio.Future[Any]) -> None:
-    if not answer.done():
-        answer.set_result(Lost("connection lost"))
-
-
 class Notifier(Process):
     """The notifier, as far as it consumes events."""
 
     async def work(self) -> None:
         instance = self.instance
         deliveries = FakeDeliveries(instance.database, instance.database_link())
-        self.intake = EventIntake(instance.log, deliveries, lambda: None, Pace(_untold))
+        self.intake = EventIntake(instance.log, deliveries, lambda: None, Pace(_usage_unknown))
         await self.intake.run(asyncio.Event())
 
     def on_exit(self, part: Part, *, killed: bool) -> None:
@@ -272,5 +178,5 @@ class Notifier(Process):
             reader.vanish()
 
 
-def _untold() -> Used:
+def _usage_unknown() -> Used:
     raise OSError("a simulated machine is never busy")

@@ -19,7 +19,8 @@ from schemas.wire import (
 )
 from seat_workers.fold import DecidedRecord
 from seat_workers.publisher import seat_changes
-from tests.simulation.instance import PARTITIONS, SimulatedInstance
+from tests.simulation.instance import SimulatedInstance
+from tests.simulation.seat_history import SeatHistory
 
 
 def check_commit_before_publish(instance: SimulatedInstance) -> Iterator[str]:
@@ -30,7 +31,7 @@ def check_commit_before_publish(instance: SimulatedInstance) -> Iterator[str]:
             for one in commit.batch.decided:
                 committed.setdefault(one.position, (commit.at, one.answer))
     for message in instance.observations.published:
-        for position, answer in _told(instance, message.channel, message.body):
+        for position, answer in _decisions_in(instance, message.channel, message.body):
             known = committed.get(position)
             if known is None or known[0] > message.at:
                 yield f"3. commit, then publish: {message.part} publishes {position} before its commit"
@@ -38,7 +39,9 @@ def check_commit_before_publish(instance: SimulatedInstance) -> Iterator[str]:
                 yield f"3. commit, then publish: {message.part} publishes another answer at {position}"
 
 
-def _told(instance: SimulatedInstance, channel: str, body: bytes) -> Iterator[tuple[Position, bytes | None]]:
+def _decisions_in(
+    instance: SimulatedInstance, channel: str, body: bytes
+) -> Iterator[tuple[Position, bytes | None]]:
     if channel == "events":
         published = decode_published_event(body)
         yield parse_position(published.event_id.rpartition("-")[0]), None
@@ -57,7 +60,7 @@ def check_events(instance: SimulatedInstance) -> Iterator[str]:
         for n, event in enumerate(decode_decision(row.answer).events):
             wanted[f"{position}-{n}"] = PublishedEvent(f"{position}-{n}", row.at_ms, event)
     seen: set[str] = set()
-    for partition in range(PARTITIONS):
+    for partition in instance.partitions:
         for record in instance.log.records(EVENTS_TOPIC, partition, 0, 10**6):
             published = decode_published_event(record.body)
             seen.add(published.event_id)
@@ -96,13 +99,31 @@ def check_seat_changes(instance: SimulatedInstance) -> Iterator[str]:
                 yield f"9. Redis may vanish: {message.part} publishes {change}, correct is {true}"
 
 
+def check_states_follow(instance: SimulatedInstance) -> Iterator[str]:
+    """9. Seat changes lead from the states of one version to those of another: all seats of a change or none."""
+    history = SeatHistory(instance.database, instance.hall)
+    for message in instance.observations.published:
+        if message.channel != SEATS_CHANNEL:
+            continue
+        for change in decode_seat_changes(message.body):
+            states = history.states(change.show_id, change.to_version)
+            before = states
+            if change.from_version >= 0:
+                before = history.states(change.show_id, change.from_version)
+            if before | change.changes != states:
+                yield (
+                    f"9. Redis may vanish: {message.part} publishes {change}, which leads from {before} to"
+                    f" {before | change.changes}, should be {states}"
+                )
+
+
 NAMES = frozenset({"name", "username", "email", "phone", "address", "language", "password"})
 
 
 def check_no_personal_data(instance: SimulatedInstance) -> Iterator[str]:
     """12. No record of the log and no decision has a field for personal data."""
     for topic in ("aisle.commands", EVENTS_TOPIC):
-        for partition in range(PARTITIONS):
+        for partition in instance.partitions:
             for record in instance.log.records(topic, partition, 0, 10**6):
                 yield from _named(f"{topic} {partition}-{record.offset}", record.body)
     for position, row in instance.database.decisions.items():

@@ -10,29 +10,16 @@ import msgspec
 
 from runtime.log import Record
 from schemas.commands import Command, OpenShow
-from schemas.events import (
-    Booking,
-    BookingCancelled,
-    BookingConfirmed,
-    BookingHeld,
-    BookingStatus,
-    Decision,
-    HoldExpired,
-    HoldReleased,
-    Reason,
-    SeatsBlocked,
-    SeatsUnblocked,
-    ShowCancelled,
-    TicketCheckedIn,
-)
+from schemas.events import Decision, Reason
 from schemas.ids import Position
 from schemas.wire import decode_command, decode_decision
 from seat_workers.command_ids import FirstDecision
-from seat_workers.fold import Claim
 from seat_workers.show import step
 from seat_workers.show_state import Show
 from tests.simulation.database import Database
-from tests.simulation.instance import SEATING
+from tests.simulation.halls import Hall
+from tests.simulation.rule_checks import check_decision
+from tests.simulation.seat_book import SeatBook, decided_anew
 
 
 def command_of(body: bytes) -> Command | None:
@@ -44,77 +31,15 @@ def command_of(body: bytes) -> Command | None:
     return command
 
 
-class SeatBook:
-    """The owners of seats, from events alone, in a plain dict. It reports conflicting claims."""
-
-    def __init__(self) -> None:
-        self.claims: dict[tuple[int, str], tuple[str, UUID | None]] = {}
-        self.bookings: dict[UUID, tuple[Booking, Position]] = {}
-        self.cancelled: set[int] = set()
-
-    def take(self, position: Position, decision: Decision, now_ms: int) -> Iterator[str]:
-        """Applies the events of one decision."""
-        for event in decision.events:
-            match event:
-                case BookingConfirmed(booking) | BookingHeld(booking):
-                    state = "s" if isinstance(event, BookingConfirmed) else "h"
-                    if booking.show_id in self.cancelled:
-                        yield f"1. one claim: {position} sells seats of a cancelled show"
-                    for label in booking.seats:
-                        claim = self.claims.get((booking.show_id, label))
-                        if claim not in (None, ("h", booking.booking_id)):
-                            yield f"1. one claim: {position} gives {label} to a second booking"
-                        self.claims[booking.show_id, label] = (state, booking.booking_id)
-                case BookingCancelled(booking) | HoldReleased(booking) | HoldExpired(booking):
-                    for label in booking.seats:
-                        claim = self.claims.pop((booking.show_id, label), None)
-                        if claim is None or claim[1] != booking.booking_id:
-                            yield f"1. one claim: {position} frees {label}, which was not the booking's"
-                    before = self.bookings.get(booking.booking_id)
-                    if isinstance(event, HoldExpired) and (
-                        before is None or before[0].expires_ms is None or before[0].expires_ms > now_ms
-                    ):
-                        yield f"8. one rule for expiry: {position} at {now_ms} releases a hold too early"
-                case SeatsBlocked(show_id, seats):
-                    for label in seats:
-                        if (show_id, label) in self.claims:
-                            yield f"1. one claim: {position} blocks {label}, which is taken"
-                        self.claims[show_id, label] = ("b", None)
-                    continue
-                case SeatsUnblocked(show_id, seats):
-                    for label in seats:
-                        if self.claims.pop((show_id, label), None) != ("b", None):
-                            yield f"1. one claim: {position} frees {label}, which was not blocked"
-                    continue
-                case TicketCheckedIn(booking=booking):
-                    pass
-                case ShowCancelled(show_id):
-                    self.cancelled.add(show_id)
-                    continue
-                case _:
-                    continue
-            self.bookings[booking.booking_id] = (booking, position)
-
-    def overdue(self, show_id: int, now_ms: int) -> list[UUID]:
-        """Holds of a show that should have expired by `now_ms`."""
-        return [
-            booking.booking_id
-            for booking, _ in self.bookings.values()
-            if booking.show_id == show_id
-            and booking.status is BookingStatus.HELD
-            and booking.expires_ms is not None
-            and booking.expires_ms <= now_ms
-        ]
-
-
 class Replay:
     """The replay of one partition."""
 
-    def __init__(self, database: Database, partition: int) -> None:
+    def __init__(self, database: Database, partition: int, hall: Hall) -> None:
         self._database = database
         self._partition = partition
+        self._hall = hall
         self.shows: dict[int, Show] = {}
-        self.book = SeatBook()
+        self.book = SeatBook(hall)
         self.last_ms = 0
         self.changed_at: dict[int, int] = {}
         """Show → the offset of its last change."""
@@ -136,17 +61,15 @@ class Replay:
             again = self._decide(record, stored, now_ms)
             if again != stored:
                 yield f"7. decide is pure: {position} is stored as {stored}, decided again it is {again}"
-            yield from self.book.take(position, stored, now_ms)
             command = command_of(record.body)
+            yield from self.book.take(position, command, stored, now_ms)
             if command is not None:
                 if stored.events:
                     self.changed_at[command.show_id] = record.offset
-                first = stored.repeats is None and stored.reason not in (
-                    Reason.KEY_REUSED,
-                    Reason.INTERNAL_ERROR,
-                )
-                if first and (late := self.book.overdue(command.show_id, now_ms)):
-                    yield f"8. one rule for expiry: {position} leaves {late} held at {now_ms}"
+                if decided_anew(stored):
+                    if late := self.book.overdue(command.show_id, now_ms):
+                        yield f"8. one rule for expiry: {position} leaves {late} held at {now_ms}"
+                    yield from check_decision(self.book, position, command, stored, now_ms)
 
     def _decide(self, record: Record, stored: Decision, now_ms: int) -> Decision:
         command = command_of(record.body)
@@ -158,7 +81,7 @@ class Replay:
             return stored
         show = self.shows.get(command.show_id)
         if show is None and isinstance(command, OpenShow) and command.layout_digest in self._database.layouts:
-            show = self.shows[command.show_id] = Show(command.show_id, SEATING)
+            show = self.shows[command.show_id] = Show(command.show_id, self._hall.seating)
         return Decision(Reason.NOT_FOUND) if show is None else step(show, command, now_ms)
 
     def _repeat(self, command: Command, stored: Decision) -> Decision:
@@ -182,9 +105,9 @@ class Replay:
     def compare(self) -> Iterator[str]:
         """Compares claims, bookings and shows with what is stored."""
         database = self._database
+        labels = self._hall.labels
         claims = {
-            (show_id, SEATING.index(label)): Claim(*claim)
-            for (show_id, label), claim in self.book.claims.items()
+            (show_id, labels.index(label)): claim for (show_id, label), claim in self.book.claims.items()
         }
         opened = {show_id: show for show_id, show in self.shows.items() if show.status is not None}
         stored = {at: claim for at, claim in database.claims.items() if at[0] in opened}

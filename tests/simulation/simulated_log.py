@@ -107,10 +107,10 @@ class SimulatedReader(MemoryReader):
             await asyncio.sleep(network.delay_s())
         return found
 
-    async def close(self) -> None:
+    async def close(self, *, leave: bool = True) -> None:
         if current_part().dead:
             raise asyncio.CancelledError
-        await super().close()
+        await super().close(leave=leave)
 
     def evict(self) -> None:
         """Removes this member from its group without notice."""

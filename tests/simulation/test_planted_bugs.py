@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.planted_bugs import PLANTED_BUGS, PlantedBug
+from tests.simulation.planted_bug import PlantedBug
+from tests.simulation.planted_bugs import PLANTED_BUGS
 from tests.simulation.run import run
 
-MAX_SCHEDULES = 300
+MAX_SCHEDULES = 600
 
 
 @pytest.mark.parametrize("bug", PLANTED_BUGS, ids=lambda bug: bug.name)

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import msgspec
 
-from schemas.events import Booking, Decision, Event
-from tests.unit.show_model import Answer
+from schemas.events import Booking, BookingChanged, Decision, Event, SeatsBlocked, SeatsSwapped
+from tests.unit.model_bookings import Answer
 
 
 def answer_of(decision: Decision) -> Answer:
@@ -18,10 +18,19 @@ def answer_of(decision: Decision) -> Answer:
         limit=decision.limit,
         booking=None if decision.booking is None else _facts(decision.booking),
         events=tuple((type(event).__name__, _about(event)) for event in decision.events),
+        yours=tuple(_facts(booking) for booking in decision.yours),
+        unshared=decision.unshared,
     )
 
 
 def _about(event: Event) -> Any:
+    match event:
+        case BookingChanged():
+            return _facts(event.booking), event.old_seats, event.old_total
+        case SeatsSwapped():
+            return _facts(event.booking), _facts(event.other)
+        case SeatsBlocked():
+            return event.seats, event.code, event.release_ms
     if (booking := getattr(event, "booking", None)) is not None:
         return _facts(booking)
     if (seats := getattr(event, "seats", None)) is not None:

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from schemas.commands import BookSeats, CancelBooking, Command, ExpireHolds, HoldSeats, OpenShow
 from schemas.events import BookingStatus, Decision
-from schemas.layout import Layout, Money, Row, Seating, Section
+from schemas.layout import Layout, Money, Row, Section
+from schemas.seating import Seating
 from seat_workers.show import step
 from seat_workers.show_state import Show
 
@@ -21,6 +22,11 @@ LAYOUT = Layout(
     )
 )
 ids = (UUID(int=n) for n in itertools.count(1))
+
+
+def next_id() -> UUID:
+    """A new id of a command or booking."""
+    return next(ids)
 
 
 def unopened() -> Show:
@@ -37,7 +43,7 @@ def opened(**terms: Any) -> Show:
 
 
 def ask(
-    show: Show, kind: type[Any], *, by: int = ANN, at: int = 0, staff: bool = False, **fields: Any
+    show: Show, kind: type[Any], /, *, by: int = ANN, at: int = 0, staff: bool = False, **fields: Any
 ) -> Decision:
     """Decides a command of type `kind` at log time `at`, in ms."""
     command: Command = kind(

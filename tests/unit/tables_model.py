@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from schemas.events import Booking, ShowStatus, Terms
-from schemas.layout import Seating
+from schemas.seating import Seating
 from seat_workers.fold import Claim, DecidedRecord, fold
-from seat_workers.show_state import BLOCKED, Show
+from seat_workers.show_state import BLOCKED, Block, Show
 
 
 class TablesModel:
@@ -33,6 +33,8 @@ class TablesModel:
             self.bookings[booking.booking_id] = booking
         for booking, _ in net.changed_bookings:
             assert booking.booking_id in self.bookings
+            before = self.bookings[booking.booking_id]
+            assert before.seats == booking.seats or booking.booking_id.int in net.moved
             self.bookings[booking.booking_id] = booking
 
     def assert_equal_to(self, show: Show) -> None:
@@ -41,6 +43,7 @@ class TablesModel:
         states = bytearray(b"a" * len(self._seating))
         for seat, claim in self.claims.items():
             states[seat] = ord(claim.state)
+            assert (claim.code, claim.release_ms) == show.block(seat)
             if claim.booking_id is not None:
                 assert self._seating.labels[seat] in show.bookings[claim.booking_id].seats
         assert states == show.states
@@ -49,7 +52,11 @@ class TablesModel:
         """Loads the show from the tables, ended bookings included."""
         show = Show(self._show_id, self._seating)
         live = [booking for booking in self.bookings.values() if booking.status.live]
-        blocked = [seat for seat, claim in self.claims.items() if ord(claim.state) == BLOCKED]
+        blocked = {
+            seat: Block(claim.code, claim.release_ms)
+            for seat, claim in self.claims.items()
+            if ord(claim.state) == BLOCKED
+        }
         show.restore(status, terms, version, live, blocked)
         show.ended.update({key: booking for key, booking in self.bookings.items() if not booking.status.live})
         return show

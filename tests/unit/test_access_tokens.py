@@ -148,26 +148,24 @@ def test_no_token_is_accepted_while_revocations_are_out_of_date() -> None:
         subject.verify(token, NOW)
 
 
-def test_remembered_tokens_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     subject = tokens()
     issued = [header(subject.issue_access(n, "customer", NOW)) for n in range(1, 31)]
-    monkeypatch.setattr(auth, "_MAX_REMEMBERED_BYTES", 10 * (len(issued[-1]) + auth._ENTRY_BYTES))
+    monkeypatch.setattr(auth, "_MAX_CACHED_BYTES", 10 * (len(issued[-1]) + auth._ENTRY_BYTES))
     for token in issued:
         subject.verify(token, NOW)
-    assert len(subject._remembered) == 10
-    assert subject._remembered_bytes == sum(
-        len(one or b"") + auth._ENTRY_BYTES for one in subject._remembered
-    )
+    assert len(subject._cache) == 10
+    assert subject._cached_bytes == sum(len(one or b"") + auth._ENTRY_BYTES for one in subject._cache)
     assert subject.verify(issued[0], NOW).user_id == 1
 
 
-def test_a_token_is_remembered_once_whatever_its_header_looks_like() -> None:
+def test_a_token_is_cached_once_whatever_its_header_looks_like() -> None:
     subject = tokens()
     token = subject.issue_access(7, "customer", NOW).encode()
     for n in range(1, 200):
         for scheme in (b"Bearer", b"bearer", b"BEARER", b"bEARER"):
             assert subject.verify(scheme + b" " * n + token + b" " * (n % 7), NOW).user_id == 7
-    assert list(subject._remembered) == [b"Bearer " + token]
+    assert list(subject._cache) == [b"Bearer " + token]
 
 
 @pytest.mark.parametrize("blanks", [4_096, 30_000])
@@ -176,12 +174,12 @@ def test_the_length_of_a_header_is_checked_before_its_blanks_are_stripped(blanks
     token = subject.issue_access(7, "customer", NOW).encode()
     assert refusal(subject, b"Bearer " + b" " * blanks + token) == "token_invalid"
     assert refusal(subject, b"Bearer " + token + b" " * blanks) == "token_invalid"
-    assert not subject._remembered
+    assert not subject._cache
 
 
 @pytest.mark.parametrize("junk", [b"!", b"=", b"\n", b" ", b"\x00", b"."])
 def test_a_token_has_one_spelling(junk: bytes) -> None:
-    """base64 decoders pass over bytes that do not belong: each such spelling would be remembered by itself."""
+    """base64 decoders pass over bytes that do not belong: each such spelling would be an entry of its own."""
     subject = tokens()
     token = subject.issue_access(7, "customer", NOW).encode()
     middle = token.rindex(b".") + 9
@@ -192,7 +190,7 @@ def test_invalid_tokens_are_not_cached() -> None:
     subject = tokens()
     for n in range(20):
         refusal(subject, f"Bearer {n}".encode())
-    assert not subject._remembered
+    assert not subject._cache
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.layout import Layout, Money, Row, Seating, Section
+from schemas.layout import Layout, Money, Row, Section
+from schemas.seating import Seating
 from seat_workers.best_seats import best_seats
 
 EUR = Money(100, "EUR")
@@ -91,3 +92,36 @@ def test_chosen_seats_are_available_and_in_the_fewest_blocks(
 def _free_runs(states: str) -> list[str]:
     segments = [states[start:end] for row in CINEMA.rows for start, end in row.segments]
     return ["".join(run) for segment in segments for state, run in itertools.groupby(segment) if state == "a"]
+
+
+@given(st.text("as", min_size=22, max_size=22), st.integers(1, 9))
+def test_adjacent_seats_are_the_best_of_all_blocks(states: str, quantity: int) -> None:
+    assert best_seats(states.encode(), CINEMA, quantity, None, True) == _best_of_all_blocks(states, quantity)
+
+
+@pytest.mark.parametrize("quantity", range(1, 9))
+def test_in_a_row_of_eight_the_best_block_is_best_whatever_is_sold(quantity: int) -> None:
+    for sold in itertools.product("as", repeat=8):
+        states = "".join(sold) + "s" * 14
+        expected = _best_of_all_blocks(states, quantity)
+        assert best_seats(states.encode(), CINEMA, quantity, None, True) == expected, states
+
+
+def _best_of_all_blocks(states: str, quantity: int) -> list[int] | None:
+    """The first row with the fewest single seats left; in it the block nearest to the middle, the left one of two."""
+    best: tuple[int, list[int]] | None = None
+    for row in CINEMA.rows:
+        blocks = []
+        for start, end in row.segments:
+            free = [start <= seat < end and states[seat] == "a" for seat in range(len(states) + 2)]
+            for place in range(start, end - quantity + 1):
+                after = place + quantity
+                if all(free[place:after]):
+                    left = free[place - 1] and not free[place - 2] if place > start else False
+                    right = free[after] and not free[after + 1]
+                    off_centre = abs((place + after) - (row.start + row.end))
+                    blocks.append((left + right, off_centre, place))
+        if blocks and (best is None or min(blocks)[0] < best[0]):
+            single, _, place = min(blocks)
+            best = single, [*range(place, place + quantity)]
+    return None if best is None else best[1]

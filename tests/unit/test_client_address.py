@@ -22,6 +22,8 @@ def address(peer: str | None, *forwarded: str, trusted: bool = True) -> str:
     [
         ("192.0.2.1", "192.0.2.1"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("64:ff9b::192.0.2.1", "192.0.2.1"),
+        ("64:ff9b:0:1::192.0.2.1", "64:ff9b:0:1::/64"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
         ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
@@ -90,7 +92,7 @@ def test_a_connection_counts_for_its_address_unless_that_is_a_trusted_proxy(
     assert addresses.connection_address(None) is None
 
 
-def test_long_entries_are_not_remembered() -> None:
+def test_long_entries_are_not_cached() -> None:
     addresses = ClientAddresses(TRUSTED)
     before = _parsed.cache_info().currsize
     for number in range(100):

@@ -1,4 +1,4 @@
-"""compose.yaml and its image, read carefully where no container engine is at hand."""
+"""compose.yaml and the Dockerfile, checked without a container engine."""
 
 from __future__ import annotations
 
@@ -18,24 +18,28 @@ import typer.main
 from compose_spec import PyOptions
 
 from gateway.auth.access_tokens import Tokens
+from gateway.server.serve import DRAIN_S
 from ops.cli import app
 from runtime.settings import Settings, read_settings
 
 CHECKOUT = Path(__file__).parents[2]
-OURS = ("migrate", "sample-data", "gateway-1", "gateway-2", "seat-worker", "notifier")
+OURS = ("migrate", "sample-data", "gateway", "seat-worker", "notifier")
+SCALED = ("gateway", "seat-worker")
+"""Services of which there may be any number."""
+COMPOSE = CHECKOUT / "compose.yaml"
 DEFAULT = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    compose = PyOptions(apply_merge=True).from_yaml((CHECKOUT / "compose.yaml").read_text())
+    compose = PyOptions(apply_merge=True).from_yaml(DEFAULT.sub(r"\2", COMPOSE.read_text()))
     compose.validate()
     services: dict[str, Any] = compose.to_dict()["services"]
     return services
 
 
 def environment(service: dict[str, Any]) -> dict[str, str]:
-    """What a container of the service is given when nothing is set outside."""
+    """Returns the environment of a service's container when nothing is set outside."""
     given: dict[str, str] = {}
     for file in service["env_file"]:
         if (path := CHECKOUT / file["path"]).exists() and file.get("required", True):
@@ -51,9 +55,9 @@ def settings(service: dict[str, Any]) -> Settings:
 
 
 def test_there_are_two_gateways_two_workers_and_one_image(services: dict[str, Any]) -> None:
-    commands = [services[name]["command"] for name in OURS]
-    assert commands.count(["python", "-m", "gateway"]) == 2
-    assert services["seat-worker"]["deploy"]["replicas"] == 2
+    for name in SCALED:
+        assert services[name]["deploy"] == {"mode": "replicated", "replicas": 2}
+        assert not services[name].keys() & {"container_name", "ports", "hostname"}
     assert {services[name]["image"] for name in OURS} == {"aisle"}
     assert {services[name]["build"]["dockerfile"] for name in OURS} == {"deploy/Dockerfile"}
 
@@ -84,7 +88,7 @@ def test_the_environment_of_a_service_is_one_it_can_start_with(services: dict[st
 
 
 def test_the_passwords_of_the_database_are_the_same_on_both_sides(services: dict[str, Any]) -> None:
-    url = urlsplit(settings(services["gateway-1"]).database_url or "")
+    url = urlsplit(settings(services["gateway"]).database_url or "")
     server = {name: DEFAULT.sub(r"\2", value) for name, value in services["postgres"]["environment"].items()}
     assert (url.username, url.password, url.path) == (
         server["POSTGRES_USER"],
@@ -93,25 +97,48 @@ def test_the_passwords_of_the_database_are_the_same_on_both_sides(services: dict
     )
 
 
-def test_whoever_is_waited_for_until_healthy_has_a_health_check(services: dict[str, Any]) -> None:
+def test_a_service_awaited_until_healthy_has_a_health_check(services: dict[str, Any]) -> None:
     for service in services.values():
         for other, wanted in service.get("depends_on", {}).items():
             match wanted["condition"]:
                 case "service_healthy":
                     assert services[other]["healthcheck"]["test"]
+                case "service_started":
+                    assert other in SCALED
                 case "service_completed_successfully":
                     assert services[other]["restart"] == "no"
                 case condition:
                     pytest.fail(f"{other}: {condition}")
 
 
-def test_ports_are_open_to_this_machine_only_and_lead_to_who_listens(services: dict[str, Any]) -> None:
-    published = [port for service in services.values() for port in service.get("ports", [])]
-    assert all(port.startswith("127.0.0.1:") for port in published)
-    assert len(set(published)) == len(published)
-    for name in ("gateway-1", "gateway-2"):
-        (port,) = services[name]["ports"]
-        assert int(port.rpartition(":")[2]) == settings(services[name]).port
+def test_published_ports_are_local_and_can_be_chosen(services: dict[str, Any]) -> None:
+    published = {name: port for name, service in services.items() for port in service.get("ports", [])}
+    assert published.keys() == {"proxy", "mail"}
+    for port in published.values():
+        assert port.startswith("127.0.0.1:")
+    chosen = re.findall(r"127\.0\.0\.1:\$\{(PUBLISHED_\w+):-\d+\}:\d+", COMPOSE.read_text())
+    assert chosen == ["PUBLISHED_PORT", "PUBLISHED_MAIL_PORT"]
+
+
+def test_the_proxy_passes_on_to_the_port_of_the_gateways_and_is_trusted(services: dict[str, Any]) -> None:
+    caddyfile = (CHECKOUT / "deploy/caddy/compose.Caddyfile").read_text()
+    assert re.findall(r"name (\S+)\s+port (\d+)", caddyfile) == [
+        ("gateway", str(settings(services["gateway"]).port))
+    ]
+    (inside,) = [port.rpartition(":")[2] for port in services["proxy"]["ports"]]
+    assert f"\n:{inside} {{" in caddyfile
+    assert settings(services["gateway"]).trusted_proxies
+
+
+def test_every_service_has_limits_and_is_started_again(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["mem_limit"]
+        assert service["logging"]["options"]["max-size"]
+        assert service["restart"] == ("no" if name in ("migrate", "sample-data") else "unless-stopped")
+        if name in OURS:
+            assert service["read_only"] is True
+            assert service["cap_drop"] == ["ALL"]
+            assert int(service["stop_grace_period"].removesuffix("s")) > DRAIN_S
 
 
 def instructions(name: str) -> list[str]:
@@ -120,7 +147,7 @@ def instructions(name: str) -> list[str]:
     return [line.removeprefix(name).strip() for line in text.splitlines() if line.startswith(f"{name} ")]
 
 
-def test_what_the_image_copies_is_there_and_not_ignored() -> None:
+def test_files_copied_into_the_image_exist_and_are_not_ignored() -> None:
     lines = (CHECKOUT / ".dockerignore").read_text().splitlines()
     let_in = {line[1:] for line in lines if line.startswith("!")}
     copied = {copy.split()[0] for copy in instructions("COPY") if not copy.startswith("--from")}
@@ -136,8 +163,14 @@ def test_the_image_installs_by_hashes_and_runs_as_an_ordinary_user() -> None:
     assert "AISLE_HOST=0.0.0.0" in instructions("ENV")[-1]
 
 
+def test_the_health_check_of_the_image_has_only_options_that_podman_knows() -> None:
+    (check,) = instructions("HEALTHCHECK")
+    options = re.findall(r"--([a-z-]+)=", check.partition("CMD")[0])
+    assert set(options) <= {"interval", "timeout", "start-period", "retries"}
+
+
 @pytest.mark.slow
-def test_what_is_installed_in_the_image_has_every_file_of_its_packages(tmp_path: Path) -> None:
+def test_the_wheel_in_the_image_has_every_file_of_its_packages(tmp_path: Path) -> None:
     packages = [copy.split()[0] for copy in instructions("COPY") if copy.split()[0].isidentifier()]
     ignore = shutil.ignore_patterns("__pycache__")
     for package in packages:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from gateway.reports.lines import decimal
 from schemas.currencies import MINOR_DIGITS, is_currency, minor_digits
-from schemas.layout import Money, decode_layout, encode_layout, numbered, problems
+from schemas.layout import Money, decode_layout, encode_layout, numbered
+from schemas.layout_problems import problems
 from tickets import formats
 
 
@@ -61,7 +62,7 @@ def test_prices_are_written_with_the_digits_of_iso_4217(code: str, shown: str) -
     code=st.sampled_from(sorted(MINOR_DIGITS)),
     locale=st.sampled_from(["en", "en_GB", "de", "fr", "pt_BR", "ja"]),
 )
-def test_what_is_written_reads_as_the_amount(amount: int, code: str, locale: str) -> None:
+def test_a_written_price_reads_as_its_amount(amount: int, code: str, locale: str) -> None:
     written = formats.money(Money(amount, code), locale)
     symbols = Locale.parse(locale).number_symbols["latn"]
     kept = {*"0123456789", symbols["decimal"], symbols["group"]}

@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
 
 from gateway.commands.decision_lookup import DecisionLookup
 from gateway.commands.outcomes import StoredDecision
-from gateway.commands.pending import AwaitedDecision, PendingRequests
+from gateway.commands.pending import (
+    LATER_LOOK_UP_S,
+    LOOK_UP_AFTER_S,
+    AwaitedDecision,
+    PendingRequest,
+    PendingRequests,
+)
 from schemas.events import Decision
 from schemas.ids import Position
 from schemas.wire import encode
@@ -85,3 +92,14 @@ async def test_shutdown_times_out_present_and_later_requests() -> None:
     after = expect(pending, 60)
     assert after.done()
     assert after.result() is None
+
+
+def test_look_ups_stay_frequent_for_seconds() -> None:
+    request = PendingRequest()
+    times: list[float] = []
+    while not times or times[-1] < 10.0:
+        times.append(LOOK_UP_AFTER_S if not times else request.look_up_at)
+        request.looked_up_at(times[-1])
+    steps = {after - before for before, after in pairwise(times) if after <= 5.0}
+    assert steps == {LOOK_UP_AFTER_S}
+    assert times[-1] - times[-2] == LATER_LOOK_UP_S

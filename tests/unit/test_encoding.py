@@ -15,7 +15,7 @@ PROGRAM = """
 import os, sys
 from ops.encoding import use_utf8
 use_utf8()
-print(sys.argv[1], os.environ["HOUSE"], sys.getfilesystemencoding(), sys.argv[2:])
+print(sys.argv[1], os.environ["VENUE"], sys.getfilesystemencoding(), sys.argv[2:])
 os.mkdir(sys.argv[1])
 """
 
@@ -24,7 +24,7 @@ def run(environment: dict[str, str], *options: str, folder: Path) -> subprocess.
     place = os.fspath(folder / "théâtre")
     return subprocess.run(
         [sys.executable, *options, "-c", PROGRAM, place, "-x", "two words"],
-        env=os.environ | environment | {"HOUSE": "Zürich"},
+        env=os.environ | environment | {"VENUE": "Zürich"},
         capture_output=True,
         check=False,
         timeout=60,
@@ -46,6 +46,6 @@ def test_output_in_ascii_is_written_with_backslashes(tmp_path: Path) -> None:
     assert (tmp_path / "théâtre").is_dir()
 
 
-def test_an_option_that_forbids_the_mode_does_not_start_it_for_ever(tmp_path: Path) -> None:
+def test_an_interpreter_option_against_utf8_causes_no_restart_loop(tmp_path: Path) -> None:
     done = run(FORCED_TO_ASCII, "-X", "utf8=0", folder=tmp_path)
     assert b"ascii" in done.stdout + done.stderr

@@ -13,7 +13,17 @@ import pytest
 from gateway.live.event_stream import EventStream, StreamEvent
 from runtime.log import LogUnavailable
 from runtime.log.in_memory import MemoryLog
-from schemas.events import Booking, BookingConfirmed, BookingStatus, Event, PublishedEvent, SeatsBlocked
+from schemas.events import (
+    Booking,
+    BookingChanged,
+    BookingConfirmed,
+    BookingStatus,
+    Event,
+    HoldExtended,
+    PublishedEvent,
+    SeatsBlocked,
+    SeatsSwapped,
+)
 from schemas.wire import EVENTS_TOPIC, decode_published_event, encode
 
 
@@ -66,9 +76,27 @@ async def test_a_reader_gets_every_event_published_after_it_began(fixture: Fixtu
         fixture.publish("0-2-0")
         fixture.publish("0-2-1", SeatsBlocked(5, ("1",)))
         assert await fixture.ids(2) == ["0-2-0", "0-2-1"]
-        assert [(event.show_id, event.user_id) for event in fixture.received] == [(3, 7), (5, None)]
+        assert [(event.show_id, event.user_ids) for event in fixture.received] == [(3, (7,)), (5, ())]
         fixture.publish("1-9-0")
         assert await fixture.ids(3) == ["0-2-0", "0-2-1", "1-9-0"]
+
+
+async def test_a_swap_concerns_both_owners_and_a_walk_in_nobody(fixture: Fixture) -> None:
+    ada, bob, nobody = (confirmed(user_id).booking for user_id in (7, 8, 0))
+    async with fixture.stream.reading():
+        published: list[Event] = [
+            SeatsSwapped(ada, bob),
+            SeatsSwapped(nobody, bob),
+            SeatsSwapped(ada, ada),
+            SeatsSwapped(nobody, nobody),
+            BookingChanged(ada, ("2",), 100),
+            HoldExtended(nobody),
+        ]
+        for n, event in enumerate(published):
+            fixture.publish(f"0-{n}-0", event)
+        await fixture.ids(6)
+        assert [event.user_ids for event in fixture.received] == [(7, 8), (8,), (7,), (), (7,), ()]
+        assert {event.show_id for event in fixture.received} == {3}
 
 
 async def test_republished_events_are_sent_once(fixture: Fixture) -> None:
@@ -88,7 +116,7 @@ async def test_invalid_records_are_skipped(fixture: Fixture) -> None:
         fixture.publish("0-2-0")
         await until(lambda: len(fixture.received) >= 2)
         assert [event.show_id for event in fixture.received] == [4, 3], (
-            "events of a kind to come are told as well"
+            "events of unknown types are sent, too"
         )
 
 

@@ -10,6 +10,8 @@ import pytest
 from gateway.fast_routes import FastRoutes
 from gateway.http.exchange import Exchange
 from gateway.http.problems import EncodedProblem
+from gateway.site.assets import Assets
+from gateway.site.routes import Site
 
 BOOKING = "0198a6f0-7b1c-8000-8000-00000000000a"
 OVERLOADED = EncodedProblem(503, (), b"{}")
@@ -17,8 +19,9 @@ OVERLOADED = EncodedProblem(503, (), b"{}")
 
 @pytest.fixture
 async def routes() -> FastRoutes:
-    parts: Any = [mock.MagicMock() for _ in range(8)]
+    parts: Any = [mock.MagicMock() for _ in range(9)]
     parts[1].overload_problem.return_value = OVERLOADED
+    parts[8] = Site(Assets({"js/a.js": b"a"}), {"/": mock.MagicMock()})
     return FastRoutes(*parts)
 
 
@@ -36,7 +39,12 @@ async def routes() -> FastRoutes:
         ("DELETE", f"/api/bookings/{BOOKING}", "cancel"),
         ("POST", f"/api/bookings/{BOOKING}/cancel", "cancel"),
         ("POST", f"/api/bookings/{BOOKING}/confirm", "confirm"),
+        ("POST", f"/api/bookings/{BOOKING}/extend", "extend"),
+        ("POST", f"/api/bookings/{BOOKING}/seats", "change_seats"),
+        ("POST", f"/api/bookings/{BOOKING}/swap", "swap"),
         ("GET", f"/api/bookings/{BOOKING}/ticket.pdf", "ticket"),
+        ("GET", f"/api/bookings/{BOOKING}/ticket.svg", "ticket"),
+        ("GET", f"/api/bookings/{BOOKING}/calendar.ics", "ticket"),
         ("GET", "/api/me/bookings", "bookings"),
         ("GET", "/api/users/3/bookings", "bookings"),
         ("GET", "/api/commands/3-1", "poll"),

@@ -1,4 +1,4 @@
-"""Memory is given back after a crowd of connections has left, and only then."""
+"""Memory is given back once after a peak of connections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.http_connection import on_virtual_time
     ("most", "left", "given_back"),
     [(300, 0, 1), (300, 100, 1), (300, 200, 0), (50, 0, 0), (64, 0, 1), (0, 0, 0)],
 )
-def test_memory_is_given_back_once_a_crowd_has_left(
+def test_memory_is_given_back_once_after_a_peak_of_connections(
     monkeypatch: pytest.MonkeyPatch, most: int, left: int, given_back: int
 ) -> None:
     trimmed: list[int] = []
@@ -43,5 +43,5 @@ def test_memory_is_given_back_once_a_crowd_has_left(
     on_virtual_time(story)
 
 
-def test_malloc_trim_is_there_or_done_without() -> None:
+def test_malloc_trim_works_or_is_left_out() -> None:
     assert freed_memory._malloc_trim()(0) in (0, 1)

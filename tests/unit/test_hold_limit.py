@@ -1,4 +1,4 @@
-"""The limit of holds: what costs a token, what is refunded, and what gateways announce to each other."""
+"""The limit of holds: what costs a token, what is refunded, and what gateways share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from typing import Any, cast
 from uuid import UUID
 
-import msgspec
 import pytest
 import structlog
 
@@ -20,6 +19,7 @@ from gateway.limits.rate_limits import RateLimits
 from gateway.limits.rejections import LOG_EVERY_S, Rejections
 from gateway.metrics import GatewayMetrics
 from runtime.log import LogUnavailable
+from runtime.metrics import Histogram
 from runtime.settings import read_settings
 from schemas.commands import BookSeats, HoldSeats
 from schemas.events import Decision, Reason
@@ -223,6 +223,25 @@ async def test_a_repeat_is_sent_without_a_token_and_looked_up_only_then(gateway:
     assert gateway.admission.total == 0
 
 
+async def test_the_key_of_an_undecided_hold_in_another_show_is_no_repeat(gateway: Gateway) -> None:
+    for _ in range(30):
+        await gateway.send(gateway.hold())
+    await gateway.send(gateway.hold("first", show_id=8))
+    await gateway.send(gateway.hold("first"))
+    assert (len(gateway.log.appended), gateway.codes) == (31, ["rate_limited"]), "it may be decided first"
+
+
+@pytest.mark.parametrize(("reason", "cost"), [(Reason.KEY_REUSED, 20), (Reason.SEAT_TAKEN, 1)])
+async def test_a_command_with_a_reused_key_costs_twenty(gateway: Gateway, reason: Reason, cost: int) -> None:
+    gateway.commands._limit = limit = gateway.limits.commands
+    await gateway.send(gateway.hold("first"))
+    await gateway.decide(Decision(reason))
+    assert limit.buckets.refilled(5, gateway.now_s).tokens == limit.rate.burst - cost
+    await gateway.send(gateway.hold("first", staff=True))
+    await gateway.decide(Decision(reason))
+    assert limit.buckets.refilled(5, gateway.now_s).tokens == limit.rate.burst - cost
+
+
 async def test_staff_and_bookings_cost_nothing(gateway: Gateway) -> None:
     for _ in range(40):
         await gateway.send(gateway.hold(staff=True))
@@ -230,16 +249,6 @@ async def test_staff_and_bookings_cost_nothing(gateway: Gateway) -> None:
         gateway.commands.admit(BookSeats(booking_id=UUID(int=1), **fields))  # type: ignore[arg-type]
     await gateway.decide(Decision(Reason.SEAT_TAKEN))
     assert gateway.left == 30
-
-
-async def test_announcements_of_other_gateways_lower_tokens_and_never_raise_them(gateway: Gateway) -> None:
-    await gateway.send(gateway.hold())
-    gateway.limits.apply_announcement(encode([("5.7", 12.0), ("6.7", 0.5)]))
-    assert gateway.left == 11, "the token that was not reported yet still counts"
-    gateway.limits.apply_announcement(encode([("5.7", 29.0)]))
-    assert gateway.left == 11
-    with pytest.raises(msgspec.MsgspecError):
-        gateway.limits.apply_announcement(b"{}")
 
 
 async def test_tokens_are_reported_later_after_redis_was_unavailable(gateway: Gateway) -> None:
@@ -252,17 +261,21 @@ async def test_tokens_are_reported_later_after_redis_was_unavailable(gateway: Ga
     assert bucket.unreported == 4
 
 
-async def test_few_tokens_are_reported_one_by_one_and_many_in_threes(gateway: Gateway) -> None:
-    reported = []
-    for _ in range(30):
+async def test_without_redis_nothing_is_fetched(gateway: Gateway) -> None:
+    hold = gateway.hold()
+    for _ in range(2):
+        assert not gateway.hold_limit.has_to_fetch(hold)
         await gateway.send(gateway.hold())
-        if gateway.limits.unreported:
-            ((_, bucket),) = gateway.limits.unreported.items()
-            reported.append((round(bucket.unreported), round(bucket.tokens)))
-            bucket.unreported = 0.0
-            gateway.limits.unreported.clear()
-    assert reported[:2] == [(3, 27), (3, 24)]
-    assert reported[-11:] == [(1, left) for left in range(10, -1, -1)][-11:]
+    assert gateway.hold_limit.has_to_fetch(hold)
+    assert not gateway.hold_limit.has_to_fetch(gateway.hold(staff=True))
+    fetching = asyncio.create_task(gateway.limits.fetch())
+    await gateway.commands.prepare(hold)
+    for _ in range(28):
+        assert not gateway.commands.has_to_prepare(hold)
+        await gateway.send(gateway.hold())
+    assert gateway.left == 0
+    assert not gateway.commands.has_to_prepare(hold)
+    fetching.cancel()
 
 
 async def test_rejections_are_counted_and_logged_at_most_every_ten_seconds() -> None:
@@ -279,7 +292,9 @@ async def test_rejections_are_counted_and_logged_at_most_every_ten_seconds() -> 
         ("address", 1, "::1"),
         ("holds", 5, "6.7"),
     ]
-    gateway_metrics = GatewayMetrics(PendingRequests(), AdmissionControl(1, 1, 1), rejections)
+    gateway_metrics = GatewayMetrics(
+        PendingRequests(), AdmissionControl(1, 1, 1), Histogram((1,)), rejections
+    )
     families = {family.name: family async for family in gateway_metrics.metrics()}
     samples = families["aisle_rate_limited"].samples
     assert {sample.labels["limit"]: sample.value for sample in samples} == {"holds": 6, "address": 1}

@@ -1,4 +1,4 @@
-"""One HTTP connection without a socket: its responses to all kinds of input, on both ways of serving."""
+"""One HTTP connection without a socket: its responses to all kinds of input, on the fast path and by ASGI."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_bodies_of_pipelined_requests_count(fast: bool) -> None:
 
 
 @both_ways
-def test_a_client_that_takes_none_of_its_responses_is_dropped_after_a_minute(fast: bool) -> None:
+def test_a_client_that_reads_no_responses_is_dropped_after_a_minute(fast: bool) -> None:
     async def story(connection: Connection, application: Application) -> None:
         connection.transport.reads = False
         for _ in range(20):
@@ -99,7 +99,7 @@ def test_a_client_that_reads_slowly_gets_everything(fast: bool) -> None:
 
 
 @both_ways
-def test_an_idle_connection_with_unsent_bytes_ends_for_good(fast: bool) -> None:
+def test_an_idle_connection_with_unsent_bytes_is_closed_in_the_end(fast: bool) -> None:
     async def story(connection: Connection, application: Application) -> None:
         connection.transport.reads = False
         connection.send(GET)
@@ -125,7 +125,7 @@ def test_a_client_that_half_closes_gets_its_response(fast: bool, request_: bytes
 
 @both_ways
 @pytest.mark.parametrize("half", [GET[:30], POST[:-1], CHUNKED + b"2\r\n{}\r\n0\r\n"])
-def test_half_a_request_is_not_acted_upon_when_its_client_ends(fast: bool, half: bytes) -> None:
+def test_an_incomplete_request_is_not_executed_when_its_client_half_closes(fast: bool, half: bytes) -> None:
     async def story(connection: Connection, application: Application) -> None:
         connection.send(POST + half)
         connection.end()
@@ -138,7 +138,7 @@ def test_half_a_request_is_not_acted_upon_when_its_client_ends(fast: bool, half:
 
 
 @both_ways
-def test_what_follows_an_offer_of_another_protocol_is_answered(fast: bool) -> None:
+def test_requests_after_an_ignored_upgrade_are_answered(fast: bool) -> None:
     async def story(connection: Connection, application: Application) -> None:
         offer = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
         connection.send(offer + GET + offer)
@@ -151,7 +151,51 @@ def test_what_follows_an_offer_of_another_protocol_is_answered(fast: bool) -> No
 
 
 @both_ways
-def test_a_draining_connection_answers_what_comes_and_closes(fast: bool) -> None:
+@pytest.mark.parametrize("at_once", [1, 50, 10_000])
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"Content-Length: %d\r\n\r\n%b" % (len(GET), GET), id="length"),
+        pytest.param(
+            b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(GET), GET), id="chunks"
+        ),
+    ],
+)
+def test_the_body_of_a_request_with_an_ignored_upgrade_is_no_request(
+    fast: bool, at_once: int, version: bytes, body: bytes
+) -> None:
+    offer = b"POST / HTTP/%b\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: x\r\n" % version
+    data = offer + body + (POST + GET if version == b"1.1" else b"")
+    after = [("POST", b"{}"), ("GET", b"")] if version == b"1.1" else []
+
+    async def story(connection: Connection, application: Application) -> None:
+        for start in range(0, len(data), at_once):
+            connection.send(data[start : start + at_once])
+        await asyncio.sleep(1)
+        assert application.asked == [("POST", GET), *after]
+        assert statuses(connection) == [200] * len(application.asked)
+        assert connection.protocol._bounds.unanswered == 0
+
+    run(story, fast=fast)
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "body", [b"Content-Length: %d\r\n\r\n" % len(GET), b"Transfer-Encoding: chunked\r\n\r\n"]
+)
+def test_a_tunnel_with_a_body_is_rejected_and_the_body_is_no_request(fast: bool, body: bytes) -> None:
+    async def story(connection: Connection, application: Application) -> None:
+        connection.send(b"CONNECT / HTTP/1.1\r\nHost: a\r\n" + body + GET)
+        await asyncio.sleep(1)
+        assert (statuses(connection), application.asked) == ([400], [])
+        assert connection.transport.ended
+
+    run(story, fast=fast)
+
+
+@both_ways
+def test_a_draining_connection_answers_the_next_request_and_closes(fast: bool) -> None:
     async def story(connection: Connection, application: Application) -> None:
         connection.send(GET)
         await asyncio.sleep(10)

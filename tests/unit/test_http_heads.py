@@ -103,7 +103,7 @@ def test_a_large_head_within_the_bound_is_answered(fast: bool) -> None:
         b"<script>", b'"', b"a:-1", b"a: 80", b"a:8 0", b"[]",
     ],
 )  # fmt: skip
-def test_a_host_that_is_none_is_refused(fast: bool, host: bytes) -> None:
+def test_an_invalid_host_header_is_rejected(fast: bool, host: bytes) -> None:
     async def story(connection: Connection, application: Application) -> None:
         connection.send(b"GET /api/movies HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
         await asyncio.sleep(5)
@@ -135,8 +135,15 @@ def test_a_host_with_or_without_a_port_is_answered(fast: bool, host: bytes) -> N
     ("target", "status"),
     [
         (b"http://aisle/api/movies", 200),
-        (b"HTTP://aisle:8080/api/movies?x=1", 200),
+        (b"HTTP://AISLE:80/api/movies?x=1", 200),
+        (b"https://aisle:443/api/movies", 200),
+        (b"http://aisle:/", 200),
         (b"http://aisle", 200),
+        (b"http://other/api/movies", 400),
+        (b"http://aisle.other/", 400),
+        (b"http://aisle:8080/", 400),
+        (b"http://aisle:443/", 400),
+        (b"https://aisle:80/", 400),
         (b"http://aisle?x", 200),
         (b"http://a:99999/", 400),
         (b"http://user@aisle/", 400),
@@ -149,7 +156,9 @@ def test_a_host_with_or_without_a_port_is_answered(fast: bool, host: bytes) -> N
         (b"http://a\\b/", 400),
     ],
 )
-def test_a_target_with_an_authority_has_a_valid_one(fast: bool, target: bytes, status: int) -> None:
+def test_the_authority_of_a_target_is_valid_and_that_of_the_host_header(
+    fast: bool, target: bytes, status: int
+) -> None:
     async def story(connection: Connection, application: Application) -> None:
         connection.send(b"GET " + target + b" HTTP/1.1\r\nHost: aisle\r\n\r\n")
         await asyncio.sleep(0.1)
@@ -167,11 +176,93 @@ def test_a_target_with_an_authority_has_a_valid_one(fast: bool, target: bytes, s
         (b"1_0", 400), ("²".encode(), 400), (b"2 2", 400),
     ],
 )  # fmt: skip
-def test_both_ways_understand_the_same_lengths(fast: bool, length: bytes, status: int) -> None:
+def test_the_both_ways_accept_the_same_lengths(fast: bool, length: bytes, status: int) -> None:
     async def story(connection: Connection, application: Application) -> None:
         connection.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length:" + length + b"\r\n\r\n{}")
         await asyncio.sleep(0.1)
         assert statuses(connection) == [status]
         assert application.asked == [("POST", b"{}")] * (status == 200)
+
+    run(story, fast=fast)
+
+
+@both_ways
+def test_a_target_may_have_an_authority_without_a_host_header_in_http_1_0(fast: bool) -> None:
+    async def story(connection: Connection, application: Application) -> None:
+        connection.send(b"GET http://anything/api/movies HTTP/1.0\r\n\r\n")
+        await asyncio.sleep(0.1)
+        assert statuses(connection) == [200]
+
+    run(story, fast=fast)
+
+
+@both_ways
+def test_the_values_of_a_repeated_header_are_one_list(fast: bool) -> None:
+    async def story(connection: Connection, application: Application) -> None:
+        connection.send(
+            b'GET / HTTP/1.1\r\nHost: a\r\nPrefer: handling=lenient\r\nIf-None-Match: "1"\r\n'
+            b'prefer: wait=5\r\nIF-NONE-MATCH: W/"2", "3"\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n'
+        )
+        await asyncio.sleep(0.1)
+        assert statuses(connection) == [200]
+        assert application.headers == [
+            {
+                b"host": b"a",
+                b"prefer": b"handling=lenient, wait=5",
+                b"if-none-match": b'"1", W/"2", "3"',
+                b"x-forwarded-for": b"1.2.3.4",
+            }
+        ]
+
+    run(story, fast=fast)
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "header",
+    [b"Host: a", b"Authorization: x", b"Idempotency-Key: x", b"Content-Type: x", b"Content-Length: 0"],
+)
+@pytest.mark.parametrize("other", [b"", b"1"], ids=["same", "another"])
+def test_a_header_with_one_value_comes_once(fast: bool, header: bytes, other: bytes) -> None:
+    async def story(connection: Connection, application: Application) -> None:
+        host = b"" if header.startswith(b"Host") else b"Host: a\r\n"
+        connection.send(b"POST / HTTP/1.1\r\n" + host + header + b"\r\n" + header + other + b"\r\n\r\n")
+        await asyncio.sleep(0.1)
+        assert (statuses(connection), application.asked) == ([400], [])
+
+    run(story, fast=fast)
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"PUT / HTTP/1.1", 200),
+        (b"TRACE / HTTP/1.1", 200),
+        (b"PATCH http://a/ HTTP/1.1", 200),
+        (b"BOOK / HTTP/1.1", 501),
+        (b"get / HTTP/1.1", 501),
+        (b"GETS / HTTP/1.1", 501),
+        (b"PROPFIND / HTTP/1.1", 501),
+        (b"DESCRIBE / HTTP/1.1", 501),
+        (b"A-1.b~ http://a/?x HTTP/1.0", 501),
+        (b"BO(OK / HTTP/1.1", 400),
+        (b"BO\xc3\x96K / HTTP/1.1", 400),
+        (b"BOOK  / HTTP/1.1", 400),
+        (b"BOOK /", 400),
+        (b"BOOK / HTTP/2.0", 400),
+        (b" GET / HTTP/1.1", 400),
+        (b"BOOK", 400),
+    ],
+)
+def test_an_unknown_method_is_not_implemented_and_a_malformed_line_is_invalid(
+    fast: bool, line: bytes, status: int
+) -> None:
+    async def story(connection: Connection, application: Application) -> None:
+        connection.send(line + b"\r\nHost: a\r\n\r\n")
+        await asyncio.sleep(5)
+        assert statuses(connection) == [status]
+        assert len(application.asked) == (status == 200)
+        assert connection.transport.lost == (status != 200)
 
     run(story, fast=fast)

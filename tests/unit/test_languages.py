@@ -1,4 +1,4 @@
-"""Language tags: one form whatever the spelling, and what names no language."""
+"""Language tags: one form whatever the spelling, and invalid tags."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_tag_has_one_form(given: str, tag: str) -> None:
 
 
 @pytest.mark.parametrize("given", NO_LANGUAGES)
-def test_what_names_no_language_is_refused(given: str) -> None:
+def test_an_invalid_language_tag_is_rejected(given: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"language": given}, ChangeMeBody)
 

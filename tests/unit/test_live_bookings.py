@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from schemas.events import Booking, BookingStatus, ShowStatus
 from schemas.ids import new_booking_id
-from schemas.layout import Layout, Money, Row, Seating, Section, numbered, problems
-from seat_workers.compact.live_bookings import LiveBookings, SeatsOfCustomers
+from schemas.layout import Layout, Money, Row, Section, numbered
+from schemas.layout_problems import problems
+from schemas.seating import Seating
+from seat_workers.compact.live_bookings import LiveBookings
 from seat_workers.compact.packed_keys import ROWS_PER_STEP, PackedKeys
-from seat_workers.compact.stored_show import BookingColumns, StoredShow
-from seat_workers.show_state import BLOCKED, Show
+from seat_workers.compact.stored_show import BlockedColumns, BookingColumns, StoredShow
+from seat_workers.show_state import PLAIN, Block, Show
 
 STEPS = st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=200)
 
@@ -91,17 +93,21 @@ def test_a_filled_show_equals_one_that_was_booked_step_by_step(
                 created_ms=n,
                 expires_ms=1_000 + n if held else None,
                 checked_in=dict.fromkeys(labels[:2], 5_000 + n) if kind == "checked in" else {},
+                hold_ms=500 if n % 3 == 0 else None,
+                paid=n % 5 == 0,
             )
         )
     one_by_one, at_once = Show(7, seating), Show(7, seating)
     for booking in bookings:
         one_by_one.claim(booking)
-    one_by_one.states[80:] = bytes([BLOCKED, BLOCKED])
-    at_once.restore(ShowStatus.OPEN, one_by_one.terms, 3, bookings, [80, 81])
+    one_by_one.set_blocked([seating.label(80)], PLAIN)
+    one_by_one.set_blocked([seating.label(81)], Block("press", 9))
+    at_once.restore(ShowStatus.OPEN, one_by_one.terms, 3, bookings, {80: PLAIN, 81: Block("press", 9)})
     assert at_once.bookings == one_by_one.bookings == {one.booking_id: one for one in bookings}
     assert at_once.seats_of_customer == one_by_one.seats_of_customer
     assert at_once.states == one_by_one.states
-    assert at_once.available == one_by_one.available - 2
+    assert at_once.available == one_by_one.available
+    assert at_once.blocks == one_by_one.blocks == {81: Block("press", 9)}
     assert at_once.next_expiry_ms() == one_by_one.next_expiry_ms()
     for booking in bookings:
         ended = msgspec.structs.replace(booking, status=BookingStatus.CANCELLED, expires_ms=None)
@@ -125,7 +131,9 @@ def test_filling_a_big_show_pauses_often() -> None:
         sizes=array("I", [1]) * 20_000,
         seats=array("I", range(20_000)),
     )
-    stored = StoredShow(7, 0, ShowStatus.OPEN, show.terms, 1, 0, columns, array("I"))
+    stored = StoredShow(
+        7, 0, ShowStatus.OPEN, show.terms, 1, 0, columns, BlockedColumns(array("I"), array("q"), ())
+    )
     assert len(list(show.fill(stored))) > 20_000 // ROWS_PER_STEP * 5
     assert show.available == 0
     assert show.states.decode() == "s" + 19_999 * "h"
@@ -141,31 +149,56 @@ def test_bookings_and_claims_that_differ_are_refused() -> None:
         )
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3))))
-def test_seats_of_customers_are_counted(bookings: list[tuple[int, int]]) -> None:
-    counts = SeatsOfCustomers()
-    for user_id, seats in bookings:
-        counts.add(user_id, seats)
-    assert sum(counts.values()) == sum(seats for _, seats in bookings)
-    for user_id, seats in bookings:
-        counts.add(user_id, -seats)
-    assert counts == {}
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3), st.booleans()), max_size=20), st.randoms())
+def test_bookings_are_found_by_their_customer(
+    bookings: list[tuple[int, int, bool]], rng: random.Random
+) -> None:
+    seating = Seating(numbered(60, Money(100, "EUR")))
+    live = LiveBookings(7, seating)
+    free, plain = list(range(60)), {}
+    for n, (user_id, size, ends_one) in enumerate(bookings, 1):
+        seats = sorted(free.pop() for _ in range(size))
+        booking = Booking(
+            UUID(int=n << 64),
+            show_id=7,
+            user_id=user_id,
+            status=BookingStatus.CONFIRMED,
+            seats=tuple(seating.label(seat) for seat in seats),
+            total=100 * size,
+            currency="EUR",
+            created_ms=n,
+        )
+        live[booking.booking_id] = plain[booking.booking_id] = booking
+        if ends_one:
+            ended = rng.choice(sorted(plain))
+            del live[ended], plain[ended]
+        owners = {one.user_id for one in plain.values()} - {0}
+        assert live.customers == {
+            owner: sum(len(one.seats) for one in plain.values() if one.user_id == owner) for owner in owners
+        }
+        for owner in range(5):
+            own = sorted(one.booking_id for one in plain.values() if owner and one.user_id == owner)
+            assert live.of_customer(owner) == own
+        for one in plain.values():
+            for label in one.seats:
+                seat = seating.index(label)
+                assert (live.id_at(seat), live.owner_at(seat)) == (one.booking_id, one.user_id)
 
 
 def test_a_sold_out_show_takes_less_than_100_bytes_a_seat() -> None:
     seats, rng = 20_000, random.Random(1)
     seating = Seating(Layout((Section("", Money(1, "EUR"), tuple(Row(f"R{r}-", 100) for r in range(200))),)))
-    live, customers = LiveBookings(7, seating), SeatsOfCustomers()
+    live = LiveBookings(7, seating)
     for seat in range(seats):
         booking_id = new_booking_id(7, seat, rng.getrandbits(42))
         booking = Booking(booking_id, 7, 10**6 + seat, BookingStatus.CONFIRMED, (), 1, "EUR", 1)
         live.put(booking, [seat])
-        customers.add(booking.user_id, 1)
         live.put(msgspec.structs.replace(booking, checked_in={seating.label(seat): seat}), [seat])
-    names = ("_users", "_created", "_first", "_next", "_checked_in_ms")
-    arrays = [getattr(live, name) for name in names] + [customers._counts]
+    names = ("_customers", "_created", "_first", "_next", "_booking_at", "_before", "_checked_in_ms")
+    customers = live.customers
+    arrays = [getattr(live, name) for name in names] + [customers._counts, customers._last]
     for keys in (live._keys, customers._keys):
-        arrays += [keys._high, keys._low, keys._table]
+        arrays += [keys._high or array("Q"), keys._low, keys._table]
     assert sum(sys.getsizeof(one) for one in arrays) + seats < 100 * seats
 
 

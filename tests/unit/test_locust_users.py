@@ -13,7 +13,8 @@ from loadtest.locust.shapes import Shape, UserCount, sale_starts_s, user_count_a
 from loadtest.locust.shared_state import NotReady, SharedState, current_state, set_current_state
 from loadtest.locust.shows_on_sale import FEWEST, MOST, ROW, layout, row_name
 from loadtest.locust.visits import SIZES, Ending, draw
-from schemas.layout import Layout, Seating
+from schemas.layout import Layout
+from schemas.seating import Seating
 
 HALL = hall([["A1", "A2", "A3", "A4", "A5"], ["B1", "B2", "B3", "B4", "B5"], ["C1", "C2"]])
 ALL_FREE = "a" * 12

@@ -58,4 +58,4 @@ async def test_partitions_of_a_vanished_reader_are_reassigned_without_notice(log
     readers[0].vanish()
     await readers[1].poll(max_records=9, wait_s=0)
     assert left.held == {0, 1}
-    assert ("revoked", [0]) not in gone.told
+    assert ("revoked", [0]) not in gone.notices

@@ -133,7 +133,7 @@ async def test_a_supervisor_serves_the_metrics_of_its_children(with_port: Settin
 
     url = f"http://127.0.0.1:{with_port.metrics_port}/metrics"
     names = ["gateway-1", "gateway-2", "notifier"]
-    async with serve_child_metrics(with_port, supervisor, names), httpx.AsyncClient() as client:
+    async with serve_child_metrics(with_port, supervisor, lambda: names), httpx.AsyncClient() as client:
         async with child("gateway-1"), child("gateway-2"):
             found = samples((await client.get(url)).content)
             up = {name: found[sample("aisle_process_up", process=name)] for name in names}
@@ -172,7 +172,7 @@ def test_requests_to_the_framework_are_labelled_by_group(path: str, label: str) 
 
 async def test_open_requests_and_sockets_are_counted() -> None:
     admission = AdmissionControl(10, 10, 10)
-    gateway_metrics = GatewayMetrics(PendingRequests(), admission)
+    gateway_metrics = GatewayMetrics(PendingRequests(), admission, Histogram((1,)))
     inside: list[dict[Any, float]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -15,7 +15,7 @@ from runtime.open_files import COMFORTABLE, OpenFiles, raise_limit
 
 
 def in_another_process(limits: tuple[int, int], program: str) -> str:
-    """What a program prints that runs with these limits, soft and hard."""
+    """Returns the output of a program that runs with these limits, soft and hard."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits),

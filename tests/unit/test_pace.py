@@ -8,7 +8,7 @@ from notifier.pace import BUSY, Pace, Used, machine_used
 
 
 class Machine:
-    """Two processors whose use a test decides."""
+    """Two processors whose load the test sets."""
 
     def __init__(self) -> None:
         self.now_s = self.total_s = self.worked_s = self.own_s = 0.0

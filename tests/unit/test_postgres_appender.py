@@ -1,4 +1,4 @@
-"""An appender whose connection breaks on it goes on with a new one."""
+"""An appender opens a new connection when one breaks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BROKEN = asyncpg.InternalClientError("cannot switch to state 11; another operati
 
 
 class FakeConnection:
-    """A connection to a log with partition 0, where everything lands at offset 7; or one that breaks."""
+    """A connection to a log with partition 0, where every record gets offset 7; or one that breaks."""
 
     def __init__(self, breaks: bool) -> None:
         self._breaks = breaks

@@ -37,7 +37,7 @@ def test_maven_is_not_needed_once_kafka_is_fetched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ci", "status"), [("", 0), ("true", 1)])
-def test_missing_java_is_reported_and_fails_in_ci_only(tmp_path: Path, ci: str, status: int) -> None:
+def test_missing_programs_are_reported_and_fail_in_ci_only(tmp_path: Path, ci: str, status: int) -> None:
     done = subprocess.run(
         [sys.executable, "-I", "-S", SCRIPT],
         env={**os.environ, "PATH": os.fspath(tmp_path), "CI": ci},
@@ -48,3 +48,13 @@ def test_missing_java_is_reported_and_fails_in_ci_only(tmp_path: Path, ci: str, 
     assert done.returncode == status
     assert "java" in done.stderr
     assert "default-jre-headless" in done.stderr
+    assert "apt install chromium" in done.stderr
+
+
+def test_chromium_elsewhere_is_named_by_a_setting(tmp_path: Path) -> None:
+    named = {**os.environ, "PATH": os.fspath(tmp_path), "CHROMIUM": sys.executable}
+    for environment, found in (({**named, "CHROMIUM": "chromium"}, False), (named, True)):
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", SCRIPT], env=environment, capture_output=True, text=True, check=False
+        )
+        assert ("the site in a browser" not in done.stderr) is found

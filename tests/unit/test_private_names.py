@@ -1,4 +1,4 @@
-"""Private names of uvicorn and aiokafka: pinned, used by way of one file each, and as they are relied upon."""
+"""Private names of uvicorn and aiokafka: pinned versions, one importing file each, expected signatures."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import aiokafka.admin
 import pytest
 import uvicorn
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.message_accumulator import MessageAccumulator
 
@@ -72,7 +73,11 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (uvicorn_private.WebSocketsSansIOProtocol, "handle_ping", ["self"]),
     (uvicorn_private.WebSocketsSansIOProtocol, "handle_pong", ["self", "event"]),
     (aiokafka.AIOKafkaConsumer, "getmany", ["self", "partitions", "timeout_ms", "max_records"]),
+    (AIOKafkaClient, "_metadata_update", ["self", "cluster_metadata", "topics"]),
+    (AIOKafkaClient, "bootstrap", ["self"]),
+    (AIOKafkaConnection, "close", ["self"]),
     (AIOKafkaClient, "_wait_on_metadata", ["self", "topic"]),
+    (AIOKafkaClient, "force_metadata_update", ["self"]),
     (GroupCoordinator, "check_errors", ["self"]),
     (MessageAccumulator, "fail_all", ["self", "exception"]),
     (aiokafka.admin.AIOKafkaAdminClient, "_send_request", ["self", "request", "node_id"]),
@@ -148,11 +153,15 @@ def test_a_kafka_client_has_the_attributes_that_are_relied_upon() -> None:
     assert "self._client = " in sources[aiokafka.AIOKafkaConsumer]
     assert "self._coordinator = " in sources[aiokafka.AIOKafkaConsumer]
     assert "self._message_accumulator = MessageAccumulator(" in sources[aiokafka.AIOKafkaProducer]
+    client = inspect.getsource(AIOKafkaClient)
+    assert "self.cluster = " in client
+    assert "self._conns[conn_id] = await create_conn(" in client
+    assert "conn_id = (node_id, group)" in client
     assert "self._group_instance_id = " in sources[GroupCoordinator]
 
 
 def our_files() -> Iterator[Path]:
-    """Everything but the tests, which put their own in the place of private names."""
+    """All files except the tests, which replace private names with their own."""
     for package in sorted(OURS - {"tests"}):
         yield from modules(package)
 

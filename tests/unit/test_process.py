@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from runtime.log import WrongLog
-from runtime.process import CannotStart, known_reason, run_until
+from runtime.process import CannotStart, group_instance, known_reason, run_until
+from runtime.settings import read_settings
 
 SERVICE = """
 import asyncio, sys
@@ -129,3 +130,11 @@ def test_a_service_of_a_dead_supervisor_does_not_start(tmp_path: Path) -> None:
     with service(tmp_path, "0", AISLE_SUPERVISED="1") as process:
         output, _ = process.communicate(timeout=20)
     assert (output, process.returncode) == ("", 1)
+
+
+def test_the_group_instance_is_the_one_that_is_set() -> None:
+    assert group_instance(read_settings({"AISLE_GROUP_INSTANCE": "seat-worker-0"})) == "seat-worker-0"
+    supervised = {"AISLE_SUPERVISED": str(os.getpid()), "AISLE_PROCESS": "seat-worker-1"}
+    assert group_instance(read_settings(supervised | {"AISLE_GROUP_INSTANCE": "pod-0"})) == "pod-0"
+    assert (group_instance(read_settings(supervised)) or "").startswith("seat-worker-1-")
+    assert group_instance(read_settings({})) is None

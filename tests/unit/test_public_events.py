@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.live.public_events import public_event
@@ -53,3 +54,17 @@ def test_events_of_bookings_and_seats_are_unchanged() -> None:
     ):
         body = json.dumps({"event_id": "0-1-0", "at_ms": 1, "event": event}, separators=(",", ":")).encode()
         assert public_event(body) == body
+
+
+def test_a_booking_without_an_owner_has_none_in_public() -> None:
+    walk_in, owned = ({"booking_id": "b", "user_id": user_id, "seats": ["1"]} for user_id in (0, 7))
+    shown: list[tuple[dict[str, Any], dict[str, int | None]]] = [
+        ({"type": "BookingHeld", "booking": walk_in}, {"booking": None}),
+        ({"type": "SeatsSwapped", "booking": owned, "other": walk_in}, {"booking": 7, "other": None}),
+        ({"type": "SeatsSwapped", "booking": walk_in, "other": walk_in}, {"booking": None, "other": None}),
+    ]
+    for event, owners in shown:
+        body = msgspec.json.encode({"event_id": "0-1-0", "at_ms": 1, "event": event})
+        after = json.loads(public_event(body))["event"]
+        assert {name: after[name]["user_id"] for name in owners} == owners
+        assert after["booking"]["seats"] == ["1"]

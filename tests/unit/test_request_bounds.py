@@ -1,4 +1,4 @@
-"""Bounds of a connection: exactly where they are, and what is due when."""
+"""Bounds of a connection: exact limits, deadlines, and the action due at each."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def request(bounds: RequestBounds, now_s: float, size: int = PIECE) -> None:
     bounds.headers()
     bounds.end()
     assert bounds.fed() is None
+
+
+def full(bounds: RequestBounds) -> bool:
+    """Whether nothing is to be read; a call, so that mypy expects it to change."""
+    return bounds.full
 
 
 def head(bounds: RequestBounds, now_s: float) -> None:
@@ -78,7 +83,7 @@ def test_what_a_parser_cannot_report_is_a_bug(first: str) -> None:
         bounds.begin()
 
 
-def test_a_head_in_pieces_may_have_as_many_bytes_as_it_may() -> None:
+def test_a_head_in_pieces_has_the_limit_of_a_whole_one() -> None:
     bounds = RequestBounds(0.0)
     head(bounds, 0.0)
     for _ in range(MAX_HEAD // 1024):
@@ -90,7 +95,7 @@ def test_a_head_in_pieces_may_have_as_many_bytes_as_it_may() -> None:
     assert bounds.head(MAX_HEAD + 1) is Refusal.HEAD_TOO_LARGE
 
 
-def test_empty_lines_count_as_head_and_win_no_time() -> None:
+def test_empty_lines_count_as_head_and_do_not_extend_the_timeout() -> None:
     bounds = RequestBounds(0.0)
     bounds.feed(MAX_HEAD, 5.0)
     assert bounds.fed() is None
@@ -115,7 +120,7 @@ def test_trailers_count_beside_the_chunks_of_a_body() -> None:
     assert bounds.fed() is Refusal.HEAD_TOO_LARGE
 
 
-def test_a_body_is_no_trailer() -> None:
+def test_a_body_does_not_count_as_trailers() -> None:
     bounds = RequestBounds(0.0)
     body(bounds, 0.0)
     for _ in range(1_000):
@@ -124,7 +129,7 @@ def test_a_body_is_no_trailer() -> None:
         assert bounds.fed() is None
 
 
-def test_some_requests_may_wait() -> None:
+def test_the_number_of_pipelined_requests_is_limited() -> None:
     bounds = RequestBounds(0.0)
     for number in range(1, MAX_UNANSWERED + 1):
         assert not bounds.full
@@ -135,7 +140,7 @@ def test_some_requests_may_wait() -> None:
     assert not bounds.full
 
 
-def test_bytes_of_requests_that_wait_are_bounded() -> None:
+def test_the_bytes_of_pipelined_requests_are_limited() -> None:
     bounds = RequestBounds(0.0)
     request(bounds, 0.0)
     while not bounds.full:
@@ -146,6 +151,27 @@ def test_bytes_of_requests_that_wait_are_bounded() -> None:
         assert bounds.full
     bounds.answered(1.0)
     assert not bounds.full, "what is left is being answered"
+
+
+def test_one_request_waits_while_the_client_reads_no_responses() -> None:
+    bounds = RequestBounds(0.0)
+    bounds.write_paused(70_000, 1.0)
+    assert not full(bounds)
+    request(bounds, 1.0)
+    assert full(bounds)
+    bounds.write_resumed(2.0)
+    assert not full(bounds)
+
+
+def test_a_body_is_read_while_the_client_reads_no_responses() -> None:
+    bounds = RequestBounds(0.0)
+    bounds.write_paused(70_000, 1.0)
+    bounds.feed(100, 1.0)
+    bounds.begin()
+    bounds.headers()
+    assert not bounds.full
+    bounds.end()
+    assert bounds.full
 
 
 def test_the_body_of_the_request_that_is_answered_is_not_ahead() -> None:
@@ -180,7 +206,7 @@ def test_deadlines_of_a_client() -> None:
     assert bounds.due(2_000.0 + KEEP_ALIVE_S, 0) is Due.CLOSE
 
 
-def test_a_body_that_was_answered_before_it_had_come_has_a_moment() -> None:
+def test_a_body_answered_early_is_drained_for_the_linger_time() -> None:
     bounds = RequestBounds(0.0)
     body(bounds, 0.0)
     bounds.answered(30.0)
@@ -207,7 +233,7 @@ def test_input_is_drained_while_it_comes_so_that_the_client_gets_the_response() 
         assert bounds.due(30.0 + LINGER_MAX_S, 0) is Due.CLOSE, "however much comes"
 
 
-def test_a_request_behind_one_that_waits_is_not_late() -> None:
+def test_a_request_behind_a_pending_one_does_not_time_out() -> None:
     bounds = RequestBounds(0.0)
     request(bounds, 0.0)
     head(bounds, 1.0)
@@ -217,7 +243,7 @@ def test_a_request_behind_one_that_waits_is_not_late() -> None:
     assert bounds.due(150.0 + HEAD_S, 0) is Due.REFUSE
 
 
-def test_unsent_bytes_have_a_minute_to_become_fewer() -> None:
+def test_a_client_that_reads_nothing_for_a_minute_is_aborted() -> None:
     bounds = RequestBounds(0.0)
     request(bounds, 0.0)
     bounds.write_paused(70_000, 10.0)
@@ -242,7 +268,7 @@ def test_nothing_is_closed_while_a_client_reads() -> None:
     assert bounds.due(now_s + LINGER_S, 0) is Due.CLOSE
 
 
-def test_a_drain_gives_idle_connections_a_moment_and_requests_their_time() -> None:
+def test_a_drain_shortens_the_timeout_of_idle_connections_only() -> None:
     for make, due_s in ((None, DRAIN_GRACE_S), (request, None), (head, HEAD_S), (body, REQUEST_S)):
         bounds = RequestBounds(0.0)
         if make is not None:

@@ -42,7 +42,7 @@ def test_a_target_is_split_into_path_and_query(origin: bytes) -> None:
         (b"/go?to=http://a/b", (b"/go", b"to=http://a/b")),
     ],
 )
-def test_odd_targets(target: bytes, expected: tuple[bytes, bytes]) -> None:
+def test_unusual_targets_are_split(target: bytes, expected: tuple[bytes, bytes]) -> None:
     assert split_target(target) == expected
 
 

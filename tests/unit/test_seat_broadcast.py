@@ -67,8 +67,8 @@ async def fixture() -> Fixture:
 
 
 def changes(version: int, **letters: str) -> dict[str, Any]:
-    told = {label.removeprefix("seat"): letter for label, letter in letters.items()}
-    return {"type": "changes", "version": version, "changes": told}
+    states = {label.removeprefix("seat"): letter for label, letter in letters.items()}
+    return {"type": "changes", "version": version, "changes": states}
 
 
 async def test_the_first_change_is_sent_at_once_and_the_next_ones_coalesced(fixture: Fixture) -> None:
@@ -86,8 +86,8 @@ async def test_the_first_change_is_sent_at_once_and_the_next_ones_coalesced(fixt
 async def test_all_subscribers_get_the_same_bytes_in_batches(fixture: Fixture) -> None:
     listener = [fixture.subscriber_added() for _ in range(1_000)]
     fixture.change(11, seat1="s")
-    told = sum(len(watcher.frames) == 2 for watcher in listener)
-    assert 0 < told < len(listener), "the others have their turn in between"
+    sent = sum(len(watcher.frames) == 2 for watcher in listener)
+    assert 0 < sent < len(listener), "the other tasks run in between"
     await listener[-1].until(11)
     assert len({id(watcher.frames[0]) for watcher in listener}) == 1
     assert len({id(watcher.frames[1]) for watcher in listener}) == 1

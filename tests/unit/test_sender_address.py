@@ -66,7 +66,7 @@ WORDS = ["Théâtre", "Box", "Office,", "Main:", "日本劇場", "(North)", "Ł�
 
 
 @generated(words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=14))
-def test_no_blank_of_a_name_is_lost_however_long_it_is(words: list[str]) -> None:
+def test_blanks_of_a_long_name_are_kept(words: list[str]) -> None:
     name = " ".join(words)
     head = headers(f'"{name}" <tickets@venue.example>')
     assert from_header(head) == (name, "tickets@venue.example")
@@ -125,7 +125,7 @@ def test_a_sender_keeps_its_whole_name_up_to_the_header(given: str, name: str, a
         f"Venue <{'a' * 65}@b.example>",
     ],
 )
-def test_what_is_not_one_sender_stops_the_start(value: str) -> None:
+def test_an_invalid_sender_stops_the_start(value: str) -> None:
     with pytest.raises(SettingError, match=r"^AISLE_MAIL_FROM='") as refusal:
         read_settings({"AISLE_MAIL_FROM": value})
     assert "\n" not in str(refusal.value)

@@ -84,6 +84,7 @@ def test_lists_are_separated_by_commas() -> None:
         ("AISLE_KAFKA", "localhost:99999"),
         ("AISLE_PARTITIONS", "0"),
         ("AISLE_PARTITIONS", "1.5"),
+        ("AISLE_GROUP_INSTANCE", "worker 1"),
         ("AISLE_SMTP_URL", "http://mail"),
         ("AISLE_MAIL_FROM", "nobody"),
         ("AISLE_MAIL_FROM", "a@b.example\r\nBcc: c@d.example"),
@@ -125,6 +126,13 @@ def test_lists_are_separated_by_commas() -> None:
         ("AISLE_RATE_LIMIT_ACCOUNTS", "many"),
         ("AISLE_RATE_LIMIT_LOGINS", "0.5"),
         ("AISLE_MAX_IN_FLIGHT", "0"),
+        ("AISLE_TRACE_URL", "collector:4318"),
+        ("AISLE_TRACE_URL", "http://collector:4318/v1/traces"),
+        ("AISLE_TRACE_RATIO", "1.01"),
+        ("AISLE_TRACE_RATIO", "-0.1"),
+        ("AISLE_TRACE_RATIO", "1%"),
+        ("AISLE_TRACE_RATIO", "nan"),
+        ("AISLE_TRACE_RATIO", "1e-3"),
         ("AISLE_LOG_LEVEL", "verbose"),
         ("AISLE_WORKERS", "0"),
         ("AISLE_GATEWAYS", "65"),
@@ -206,3 +214,27 @@ def test_a_secret_is_not_repeated_when_it_is_refused(name: str) -> None:
     with pytest.raises(SettingError, match=name) as refusal:
         read_settings({name: "hunter2"})
     assert "hunter2" not in str(refusal.value)
+
+
+def test_a_refused_number_or_choice_is_answered_with_the_bounds_it_was_declared_with() -> None:
+    for name, value, wanted in (
+        ("AISLE_PARTITIONS", "4097", "a whole number from 1 to 4096 is wanted"),
+        ("AISLE_LISTEN_FD", "2", "a whole number from 3 to 65535 is wanted"),
+        ("AISLE_SUPERVISED", "\udc80", "a whole number from 1 to 2147483647 is wanted"),
+        ("AISLE_LOG_LEVEL", "loud", "one of debug, info, warning, error is wanted"),
+    ):
+        with pytest.raises(SettingError) as refusal:
+            read_settings({name: value})
+        assert str(refusal.value) == f"{name}={value!r}: {wanted}"
+
+
+def test_every_secret_is_known_by_the_name_of_its_variable() -> None:
+    assert {
+        "AISLE_DATABASE_URL",
+        "AISLE_REDIS_URL",
+        "AISLE_SMTP_URL",
+        "AISLE_JWT_KEYS",
+        "AISLE_TICKET_KEYS",
+        "AISLE_ADMIN_PASSWORD",
+        "AISLE_STAFF_PASSWORD",
+    } == SECRET

@@ -1,4 +1,4 @@
-"""Tests of the rules of bookings and holds, derived from the table in seat_workers/show.py."""
+"""Tests of the rules of bookings and holds, derived from the table in seat_workers/transitions.py."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from schemas.commands import (
     BookSeats,
     CancelBooking,
     CancelShow,
+    ChangeSeats,
     ChangeShow,
     CloseShow,
     Command,
     ConfirmBooking,
     ExpireHolds,
+    ExtendHold,
     HoldSeats,
+    SwapSeats,
 )
 from schemas.events import BookingStatus, Decision, HoldExpired, Reason
-from seat_workers import show as rules
-from seat_workers.show import TRANSITIONS
+from seat_workers import transitions
 from seat_workers.show_state import Show
+from seat_workers.transitions import TRANSITIONS
 from tests.unit.show_fixture import (
     ANN,
     BEN,
@@ -48,14 +51,17 @@ def take(show: Show, kind: type[Any], *seats: str, **asked: Any) -> Decision:
 
 
 def test_the_documented_table_equals_the_transitions() -> None:
-    lines = [line.split() for line in (rules.__doc__ or "").splitlines() if line.startswith("    ")]
+    lines = [line.split() for line in (transitions.__doc__ or "").splitlines() if line.startswith("    ")]
     names = {kind.__name__: kind for _, kind in TRANSITIONS}
-    kinds = [names.get(word, ExpireHolds) for word in lines[0][3:7]] + [ExpireHolds]
     written = {}
-    for status, *cells in lines[1:]:
+    kinds: list[type[Any]] = []
+    for first, *cells in lines:
+        if first == "status":
+            kinds = [names.get(word, ExpireHolds) for word in cells[2:] if word != "expires"]
+            continue
         for kind, cell in zip(kinds, cells, strict=True):
             if cell != "–":
-                written[None if status == "(none)" else BookingStatus(status), kind] = cell
+                written[None if first == "(none)" else BookingStatus(first), kind] = cell
     followed = {
         key: outcome.value if isinstance(outcome, Reason) else outcome[1].value
         for key, outcome in TRANSITIONS.items()
@@ -63,8 +69,9 @@ def test_the_documented_table_equals_the_transitions() -> None:
     assert written == followed
 
 
-def test_the_table_covers_confirm_and_cancel_in_every_status() -> None:
-    for status, kind in itertools.product([None, *BookingStatus], [ConfirmBooking, CancelBooking]):
+def test_the_table_covers_commands_for_a_booking_in_every_status() -> None:
+    for_a_booking = [ConfirmBooking, CancelBooking, ExtendHold, ChangeSeats, SwapSeats]
+    for status, kind in itertools.product([None, *BookingStatus], for_a_booking):
         assert (status, kind) in TRANSITIONS
 
 
@@ -178,6 +185,12 @@ def test_requests_that_gateways_reject_are_refused_too(kind: type[Any]) -> None:
         used["hold_ms"] = 1_000
     again = ask(show, kind, **used)
     assert again.reason is Reason.VALIDATION, "a booking's id is used once"
+
+
+@pytest.mark.parametrize("kind", TAKING)
+def test_ten_seats_can_be_taken_at_once(kind: type[Any]) -> None:
+    assert take(opened(), kind, *(f"C{n}" for n in range(1, 11))).reason is None
+    assert take(opened(), kind, quantity=10).reason is None
 
 
 def test_only_staff_can_cancel_bookings_of_others() -> None:

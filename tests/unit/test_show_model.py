@@ -31,66 +31,55 @@ from schemas.commands import (
     BookSeats,
     CancelBooking,
     CancelShow,
+    ChangeSeats,
     ChangeShow,
     CheckIn,
     CloseShow,
     Command,
     ConfirmBooking,
     ExpireHolds,
+    ExtendHold,
     HoldSeats,
     OpenShow,
     ReopenShow,
+    SwapSeats,
     UnblockSeats,
     request_of,
 )
 from schemas.events import Decision
-from schemas.layout import Layout, Money, Row, Seating, Section
 from schemas.wire import encode
-from seat_workers import show as rules
+from seat_workers import show_rules as rules
 from seat_workers.command_ids import ID_LIFETIME_MS, FirstDecision, RecentCommandIds
 from seat_workers.decider import Decider, OwnedPartition
 from seat_workers.fold import DecidedRecord
 from seat_workers.show_cache import ShowCache
 from seat_workers.show_state import Show
 from tests.unit.model_answers import answer_of, described
+from tests.unit.model_bookings import Answer
+from tests.unit.model_hall import (
+    DAY_MS,
+    KINDS,
+    MODEL_LAYOUT,
+    SEATING,
+    SHOW,
+    USERS,
+    OneShowCache,
+    by,
+    counter_extras,
+    few_seats,
+    hold_s,
+    labels,
+    moments,
+    odd_seats,
+    special_seats,
+    wishes,
+    yours,
+)
 from tests.unit.seats_model import SeatsModel
-from tests.unit.show_model import Answer, ShowModel
+from tests.unit.show_model import ShowModel
 from tests.unit.tables_model import TablesModel
 
-SHOW, PAGE = 7, 2
-DAY_MS = 86_400_000
-USERS = {"ann": 1, "ben": 2, "staff": 3}
-SEATING = Seating(
-    Layout(
-        (
-            Section("Stalls", Money(1000, "EUR"), (Row("A", 5, aisles_after=(2,)), Row("B", 4))),
-            Section("Circle", Money(500, "EUR"), (Row("C", 6),)),
-        )
-    )
-)
-MODEL_LAYOUT = {
-    "Stalls": (1000, [["A1", "A2", "|", "A3", "A4", "A5"], ["B1", "B2", "B3", "B4"]]),
-    "Circle": (500, [["C1", "C2", "C3", "C4", "C5", "C6"]]),
-}
-
-by = st.sampled_from(list(USERS))
-labels = st.sampled_from([*SEATING.labels, "X9"])
-few_seats = st.lists(labels, min_size=1, max_size=3, unique=True)
-odd_seats = st.lists(labels, max_size=12)
-hold_s = st.sampled_from([1, 30, 300])
-
-
-class OneShowCache:
-    """A show cache with one show, as the decider needs it."""
-
-    def __init__(self, show: Show) -> None:
-        self.show = show
-
-    def find(self, partition: int, show_id: int) -> Show | None:
-        return self.show if (partition, show_id) == (0, SHOW) else None
-
-    def drop_borrowed(self) -> None:
-        """Keeps them: this cache has all bookings in memory."""
+PAGE = 2
 
 
 class ShowComparison(RuleBasedStateMachine):
@@ -107,7 +96,9 @@ class ShowComparison(RuleBasedStateMachine):
         self.start_decider()
         self.owned = OwnedPartition(1, 0, 0)
         self.chosen: tuple[str, ...] = ()
-        self.model = ShowModel(SeatsModel(MODEL_LAYOUT), PAGE, lambda _: self.chosen)
+        self.model = ShowModel(
+            SeatsModel(MODEL_LAYOUT, prices={"C6": 700}, **KINDS), PAGE, lambda _: self.chosen
+        )
         self.answers: dict[UUID, tuple[int, Command, Answer]] = {}
         self.commands: list[Command] = []
         self.now_ms = 1_000
@@ -125,7 +116,7 @@ class ShowComparison(RuleBasedStateMachine):
         self.ids += 1
         return UUID(int=self.ids)
 
-    def send(self, kind: type[Any], who: str, **fields: Any) -> Decision:
+    def send(self, kind: type[Any], who: str, /, **fields: Any) -> Decision:
         command: Command = kind(
             command_id=self.next_id(), show_id=SHOW, user_id=USERS[who], staff=who == "staff", **fields
         )
@@ -172,21 +163,41 @@ class ShowComparison(RuleBasedStateMachine):
         limit=st.sampled_from([10, 3]),
         sales_start_ms=st.sampled_from([None, None, 2_000]),
         sales_end_ms=st.sampled_from([None, DAY_MS]),
+        payment=st.sampled_from(["none", "none", "required"]),
         sold=st.lists(st.tuples(by, st.none() | hold_s), max_size=5),
     )
-    def open(self, sold: list[tuple[str, int | None]], limit: int, **times_ms: int | None) -> Any:
+    def open(self, sold: list[tuple[str, int | None]], limit: int, **terms: Any) -> Any:
         layout = {"layout_id": 1, "layout_digest": "0" * 64}
-        self.send(OpenShow, "staff", seats_per_customer=limit, **layout, **times_ms)
+        self.send(OpenShow, "staff", seats_per_customer=limit, **layout, **terms)
         taken = [self._take(who, hold_s, quantity=1 + n % 2) for n, (who, hold_s) in enumerate(sold)]
         return multiple(*(one for one in taken if isinstance(one, UUID)))
 
-    @rule(target=bookings, by=by, seats=few_seats)
-    def book(self, by: str, seats: list[str]) -> Any:
-        return self._take(by, None, seats=tuple(seats))
+    @rule(target=bookings, by=by, seats=few_seats | special_seats, yours=yours)
+    def book(self, by: str, seats: list[str], yours: bool) -> Any:
+        return self._take(by, None, seats=tuple(seats), yours=yours)
 
-    @rule(target=bookings, by=by, seats=few_seats, hold_s=hold_s)
-    def hold(self, by: str, seats: list[str], hold_s: int) -> Any:
-        return self._take(by, hold_s, seats=tuple(seats))
+    @rule(target=bookings, by=by, seats=few_seats | special_seats, hold_s=hold_s, yours=yours)
+    def hold(self, by: str, seats: list[str], hold_s: int, yours: bool) -> Any:
+        return self._take(by, hold_s, seats=tuple(seats), yours=yours)
+
+    @rule(target=bookings, seats=few_seats, sharing=st.lists(st.sampled_from([1, 2, 9]), max_size=3))
+    def book_for_equal_requests(self, seats: list[str], sharing: list[int]) -> Any:
+        return self._take("ann", None, seats=tuple(seats), yours=True, sharing=tuple(sharing))
+
+    @rule(
+        target=bookings,
+        seats=few_seats | special_seats,
+        hold_s=st.none() | hold_s,
+        owner=st.sampled_from(["a walk-in", "a walk-in", "ben"]),
+        more=counter_extras,
+    )
+    def sell_at_the_counter(self, seats: list[str], hold_s: int | None, owner: str, more: Any) -> Any:
+        sold_to = {"walk_in": True} if owner == "a walk-in" else {"customer_id": USERS[owner]}
+        return self._take("staff", hold_s, seats=tuple(seats), max_seats=100, yours=True, **sold_to, **more)
+
+    @rule(by=st.sampled_from(["ann", "ben"]), seats=few_seats)
+    def claim_the_rights_of_staff(self, by: str, seats: list[str]) -> None:
+        self._take(by, None, seats=tuple(seats), walk_in=True, lift_limit=True, paid=True, customer_id=3)
 
     @rule(
         target=bookings,
@@ -195,9 +206,12 @@ class ShowComparison(RuleBasedStateMachine):
         section=st.sampled_from([None, "Circle", "Stalls"]),
         adjacent=st.booleans(),
         hold_s=st.none() | hold_s,
+        wish=wishes,
     )
-    def take_best(self, by: str, n: int, section: str | None, adjacent: bool, hold_s: int | None) -> Any:
-        return self._take(by, hold_s, quantity=n, section=section, adjacent=adjacent)
+    def take_best(
+        self, by: str, n: int, section: str | None, adjacent: bool, hold_s: int | None, wish: Any
+    ) -> Any:
+        return self._take(by, hold_s, quantity=n, section=section, adjacent=adjacent, **wish)
 
     @rule(
         target=bookings,
@@ -233,6 +247,26 @@ class ShowComparison(RuleBasedStateMachine):
     def cancel(self, by: str, booking: UUID) -> None:
         self.send(CancelBooking, by, booking_id=booking)
 
+    @rule(by=by, booking=bookings)
+    def extend(self, by: str, booking: UUID) -> None:
+        self.send(ExtendHold, by, booking_id=booking)
+
+    @rule(
+        by=by, booking=bookings, seats=few_seats | special_seats | odd_seats, limit=st.sampled_from([10, 2])
+    )
+    def change_seats(self, by: str, booking: UUID, seats: list[str], limit: int) -> None:
+        self.send(ChangeSeats, by, booking_id=booking, seats=tuple(seats), max_seats=limit)
+
+    @rule(by=by, booking=bookings, nth=st.integers(0, 2), seat=labels)
+    def change_one_seat(self, by: str, booking: UUID, nth: int, seat: str) -> None:
+        seats = list(next(one.seats for one in self.model.bookings if one.booking_id == booking))
+        seats[nth % len(seats)] = seat
+        self.send(ChangeSeats, by, booking_id=booking, seats=tuple(seats))
+
+    @rule(by=st.sampled_from(["staff", "staff", "staff", "ann"]), one=bookings, other=bookings)
+    def swap_seats(self, by: str, one: UUID, other: UUID) -> None:
+        self.send(SwapSeats, by, booking_id=one, with_booking_id=other)
+
     @rule(booking=bookings, nth=st.integers(0, 2), checked_in_by=st.sampled_from(["staff", "staff", "ann"]))
     def check_in(self, booking: UUID, nth: int, checked_in_by: str) -> None:
         seats = next(one.seats for one in self.model.bookings if one.booking_id == booking)
@@ -242,6 +276,15 @@ class ShowComparison(RuleBasedStateMachine):
     @rule(by=st.sampled_from(["staff", "staff", "ann"]), seats=few_seats | odd_seats, block=st.booleans())
     def block_or_unblock(self, by: str, seats: list[str], block: bool) -> None:
         self.send(BlockSeats if block else UnblockSeats, by, seats=tuple(seats))
+
+    @rule(
+        seats=few_seats,
+        code=st.sampled_from([None, "press", "house"]),
+        release_in_ms=st.sampled_from([None, 0, 700, 300_000]),
+    )
+    def block_for_something(self, seats: list[str], code: str | None, release_in_ms: int | None) -> None:
+        release_ms = None if release_in_ms is None else self.now_ms + release_in_ms
+        self.send(BlockSeats, "staff", seats=tuple(seats), code=code, release_ms=release_ms)
 
     @rule(
         by=st.sampled_from(["staff", "staff", "ben"]),
@@ -275,11 +318,7 @@ class ShowComparison(RuleBasedStateMachine):
     def cancel_next_page(self) -> None:
         self.put(CancelShow(command_id=self.next_id(), show_id=SHOW, staff=True))
 
-    @rule(
-        until=st.sampled_from(
-            ["soon", "just before", "the next hold", "sales", "their end", "the start", "2 days"]
-        )
-    )
+    @rule(until=moments)
     def wait(self, until: str) -> None:
         model = self.model
         due = model.next_expiry_ms() or 0
@@ -304,8 +343,11 @@ class ShowComparison(RuleBasedStateMachine):
             case "garbage":
                 self.put(None)
             case _:
-                for kind in (ConfirmBooking, CancelBooking):
-                    self.send(kind, "staff", booking_id=UUID(int=2**100))
+                unknown = UUID(int=2**100)
+                for kind in (ConfirmBooking, CancelBooking, ExtendHold):
+                    self.send(kind, "staff", booking_id=unknown)
+                self.send(ChangeSeats, "staff", booking_id=unknown, seats=("A1",))
+                self.send(SwapSeats, "staff", booking_id=unknown, with_booking_id=unknown)
 
     @rule(nth=st.integers(0, 10))
     def repeat(self, nth: int) -> None:
@@ -346,14 +388,12 @@ class ShowComparison(RuleBasedStateMachine):
 
 def test_the_rules_agree_with_a_simple_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "CANCELLED_PER_COMMAND", PAGE)
-    chosen = hypothesis.settings()
-    thorough = chosen.max_examples > 100
-    quick = chosen.max_examples < 100
+    examples = hypothesis.settings().max_examples
     run_state_machine_as_test(
         ShowComparison,
         settings=hypothesis.settings(
-            max_examples=chosen.max_examples if thorough or quick else 700,
-            stateful_step_count=60 if thorough else 40,
+            max_examples=700 if examples == 100 else examples,
+            stateful_step_count=60 if examples > 100 else 40,
             deadline=None,
             suppress_health_check=list(hypothesis.HealthCheck),
         ),

@@ -14,6 +14,7 @@ from schemas.commands import (
     CheckIn,
     CloseShow,
     ConfirmBooking,
+    OpenShow,
     ReopenShow,
     UnblockSeats,
 )
@@ -23,14 +24,19 @@ from schemas.events import (
     HoldReleased,
     Reason,
     ShowCancelled,
+    ShowChanged,
+    ShowClosed,
+    ShowReopened,
     ShowStatus,
+    Terms,
     TicketCheckedIn,
 )
-from seat_workers import show as rules
-from seat_workers.show import TRANSITIONS
+from seat_workers import show_rules as rules
+from seat_workers.transitions import TRANSITIONS
 from tests.unit.show_fixture import (
     ANN,
     BEN,
+    SHOW,
     STAFF,
     STARTS_MS,
     ask,
@@ -84,6 +90,34 @@ def test_all_seats_can_be_blocked_by_one_command() -> None:
     assert (show.available, bytes(show.states)) == (0, b"b" * 20)
     for seats in ((), ("A1", "A1")):
         assert ask(show, UnblockSeats, by=STAFF, seats=seats).reason is Reason.VALIDATION
+
+
+def test_a_show_is_opened_once() -> None:
+    show = opened(seats_per_customer=1)
+    again: dict[str, Any] = {
+        "layout_id": 2,
+        "layout_digest": "1" * 64,
+        "starts_ms": 5,
+        "seats_per_customer": 9,
+    }
+    refused = ask(show, OpenShow, by=STAFF, **again)
+    assert (refused.reason, refused.events) == (Reason.ALREADY_OPEN, ())
+    assert (show.terms.layout_id, show.terms.starts_ms) == (1, STARTS_MS)
+
+
+def test_an_event_of_a_show_has_its_status_and_terms() -> None:
+    show = opened(sales_start_ms=50, sales_end_ms=60)
+    terms = Terms(1, "0" * 64, STARTS_MS, 10, 50, 60)
+    assert show.terms == terms
+    assert ask(show, CloseShow, by=STAFF).events == (ShowClosed(SHOW, ShowStatus.CLOSED, terms),)
+    assert ask(show, ReopenShow, by=STAFF).events == (ShowReopened(SHOW, ShowStatus.OPEN, terms),)
+    without_times = Terms(1, "0" * 64, 70, 4)
+    changed = ask(
+        show, ChangeShow, by=STAFF, starts_ms=70, seats_per_customer=4, sales_start_ms=0, sales_end_ms=0
+    )
+    assert changed.events == (ShowChanged(SHOW, ShowStatus.OPEN, without_times),)
+    cancelled = ask(show, CancelShow, by=STAFF)
+    assert cancelled.events == (ShowCancelled(SHOW, ShowStatus.CANCELLED, without_times),)
 
 
 def test_changed_terms_apply_to_later_commands() -> None:
@@ -143,11 +177,12 @@ def test_each_seat_is_checked_in_once() -> None:
     show = opened()
     booking_id = id_of(book(show, "A1", "A2"))
     let_in = ask(show, CheckIn, by=STAFF, at=70, booking_id=booking_id, seat="A1")
-    assert [type(event) for event in let_in.events] == [TicketCheckedIn]
     assert let_in.booking is not None
+    assert let_in.events == (TicketCheckedIn(let_in.booking, "A1"),)
     assert let_in.booking.checked_in == {"A1": 70}
     again = ask(show, CheckIn, by=STAFF, at=90, booking_id=booking_id, seat="A1")
     assert (again.reason, again.seats, again.limit, again.events) == (Reason.ALREADY_USED, ("A1",), 70, ())
+    assert again.booking == let_in.booking
     assert ask(show, CheckIn, by=STAFF, at=STARTS_MS + 5, booking_id=booking_id, seat="A2").reason is None
     assert show.bookings[booking_id].checked_in == {"A1": 70, "A2": STARTS_MS + 5}
     assert (show.available, bytes(show.states[:3])) == (18, b"ssa")

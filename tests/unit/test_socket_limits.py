@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from gateway.http.origins import Origins
 from gateway.http.problems import Problem
-from gateway.live.origins import Origins
 from gateway.live.socket_limits import MAX_FROM_ADDRESS, MAX_OF_CUSTOMER, SocketLimits
 
 

@@ -13,11 +13,7 @@ RATE = Rate("test", burst=5, per_s=2, description="tests")
 
 
 def take(subject: Buckets, key: str, now_s: float) -> bool:
-    bucket = subject.refilled(key, now_s)
-    if bucket.tokens < 1:
-        return False
-    bucket.tokens -= 1
-    return True
+    return subject.spend(key, now_s) is not None
 
 
 def test_a_burst_at_once_then_the_refill_rate() -> None:
@@ -63,3 +59,32 @@ def test_buckets_out_of_use_are_evicted(monkeypatch: pytest.MonkeyPatch) -> None
             assert not take(subject, "in use", 0.0)
     assert len(subject) <= 20
     assert take(subject, "other 0", 0.0), "evicted, so full again"
+
+
+def test_both_generations_are_used_to_the_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_bucket, "GENERATION_SIZE", 10)
+    subject = Buckets(RATE)
+    for n in range(20):
+        take(subject, f"key {n}", 0.0)
+    assert len(subject) == 20
+    take(subject, "one more", 0.0)
+    assert len(subject) == 11, "the older generation is evicted"
+
+
+def test_tokens_count_as_unreported_until_they_are_given_back() -> None:
+    subject = Buckets(RATE)
+    bucket = subject.spend("a", 0.0)
+    assert bucket is not None
+    assert (bucket.tokens, bucket.unreported) == (4.0, 1.0)
+    bucket.adjust(-2.5)
+    assert (bucket.tokens, bucket.unreported) == (1.5, 3.5)
+    bucket.adjust(3.5)
+    assert (bucket.tokens, bucket.unreported) == (5.0, 0.0)
+    assert subject.spend("a", 0.0) is bucket
+
+
+def test_a_bucket_in_debt_refills_from_there() -> None:
+    subject = Buckets(RATE)
+    subject.refilled("a", 0.0).adjust(-7.0)
+    assert not take(subject, "a", 1.4)
+    assert take(subject, "a", 1.5)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.http.cors import Cors
+from gateway.http.origins import Origins
 from gateway.http.problems import Problem
-from gateway.live.origins import Origins
 from runtime.settings import SettingError, read_settings
 
 NORMAL = [
@@ -114,7 +114,7 @@ def test_blanks_empty_parts_and_repetitions_of_a_list_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("value", REFUSED)
-def test_what_no_browser_sends_as_an_origin_is_refused(value: str) -> None:
+def test_an_origin_that_no_browser_sends_is_refused(value: str) -> None:
     with pytest.raises(SettingError, match=r"^AISLE_CORS_ORIGINS"):
         cors_origins(value)
     with pytest.raises(SettingError, match=r"^AISLE_PUBLIC_URL"):

@@ -13,21 +13,21 @@ from gateway.catalogue import zones as zones_module
 from gateway.catalogue.zones import read_zones
 from schemas.zones import portable_zones, zone_of
 
-HOUSE = "Europe/Berlin"
+VENUE_ZONE = "Europe/Berlin"
 
 
 def test_every_known_zone_is_found_and_none_is_of_this_machine() -> None:
     names = portable_zones()
     assert {"UTC", "Europe/Berlin", "NZ", "Singapore", "US/Eastern", "Etc/GMT+12"} <= names
     assert not names & {"localtime", "posixrules", "Factory", "posix/UTC", "right/UTC", "europe/berlin"}
-    assert all(zone_of(name, HOUSE).key == name for name in names)
+    assert all(zone_of(name, VENUE_ZONE).key == name for name in names)
 
 
 @given(
     name=st.text() | st.sampled_from(["localtime", "Europe", "../UTC", "/etc/localtime", "\0", "x" * 5000])
 )
 def test_a_stored_name_always_gives_a_zone(name: str) -> None:
-    assert zone_of(name, HOUSE).key == (name if name in portable_zones() else HOUSE)
+    assert zone_of(name, VENUE_ZONE).key == (name if name in portable_zones() else VENUE_ZONE)
 
 
 async def test_zones_are_read_again_and_a_database_that_is_away_changes_nothing(
@@ -47,7 +47,7 @@ async def test_zones_are_read_again_and_a_database_that_is_away_changes_nothing(
             return answer
 
     monkeypatch.setattr(zones_module, "_REFRESH_EVERY_S", 0.0)
-    zones = await read_zones(Database(), HOUSE)
+    zones = await read_zones(Database(), VENUE_ZONE)
     assert zones.known == ["Europe/Berlin", "UTC"]
     watching = asyncio.create_task(zones.watch())
     try:

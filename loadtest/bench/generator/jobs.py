@@ -103,7 +103,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=Tru
     """Set by an open loop."""
 
     @property
-    def asked(self) -> int:
+    def requests(self) -> int:
         """Number of requests of the whole run, with or without a response."""
         return sum(self.all_statuses.values()) + self.broken + self.unanswered
 

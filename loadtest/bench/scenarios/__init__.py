@@ -50,8 +50,8 @@ def all_scenarios(*, quick: bool) -> Sequence[Scenario]:
         Reading("show", SHOW, 64),
         Reading("show", SHOW, 64, known=True),
         *(
-            Nothing(connections, short=short)
+            Nothing(connections, fast=fast)
             for connections in ((64,) if quick else (64, 256))
-            for short in (False, True)
+            for fast in (False, True)
         ),
     )

@@ -53,5 +53,5 @@ class Bookings:
             measured_s=environment.measured_s,
         )
         case_run = await environment.drive(self.column, job, environment.cpu)
-        environment.seats.used(case_run.tally.asked)
+        environment.seats.used(case_run.tally.requests)
         return (case_run,)

@@ -23,13 +23,13 @@ START_S = 10.0
 class Nothing:
     """Requests of bookings to a server that reads them and responds, without any work.
 
-    `short`: through the gateway's fast path instead of ASGI.
+    `fast`: through the gateway's fast path instead of ASGI.
     """
 
-    def __init__(self, connections: int, *, short: bool = False) -> None:
+    def __init__(self, connections: int, *, fast: bool = False) -> None:
         self.connections = connections
-        self.way = "short" if short else "asgi"
-        case_suffix, suffix = ("-short", "fast path") if short else ("", "ASGI")
+        self.way = "fast" if fast else "asgi"
+        case_suffix, suffix = ("-short", "fast path") if fast else ("", "ASGI")
         self.columns = (
             Column(case=f"nothing-{connections}{case_suffix}", title=f"{connections}, no work, {suffix}"),
         )

@@ -61,7 +61,7 @@ class OpenLoop:
         )
         before, column = self.columns
         case_run = await environment.drive(column, job, environment.cpu)
-        environment.seats.used(case_run.tally.asked)
+        environment.seats.used(case_run.tally.requests)
         overload = case_run.tally.overload
         assert overload is not None, "an open loop returns its overload"
         figures = _figures(case_run.tally, overload, capacity)

@@ -1,0 +1,1 @@
+"""The languages of pages and e-mails, and their words."""

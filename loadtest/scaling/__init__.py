@@ -1,0 +1,1 @@
+"""Scaling and rolling restarts under load: what clients notice of processes that are added, replaced and killed."""

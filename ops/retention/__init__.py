@@ -1,0 +1,1 @@
+"""Retention: what is old is dropped by time, as whole partitions of tables."""

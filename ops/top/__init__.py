@@ -1,0 +1,1 @@
+"""`aisle top`: what a running Aisle does, in the terminal."""

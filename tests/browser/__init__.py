@@ -1,0 +1,1 @@
+"""The site in a real browser: journeys of customers, accessibility, languages, bad networks."""

@@ -1,0 +1,1 @@
+"""`aisle top` without a terminal and without a running Aisle."""
