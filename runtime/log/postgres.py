@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import asyncpg
@@ -111,11 +110,7 @@ class PostgresLog:
         return records
 
     def appender(self, topic: str) -> PostgresAppender:
-        if topic == COMMANDS_TOPIC:
-            return PostgresAppender(self._connect, topic, notify=True)
-        # Appends of events do not wait for the disk. A later commit of the same server stores that they were
-        # published, after them in the write-ahead log: a crash keeps both, or the events are published again.
-        return PostgresAppender(partial(self._connect, synchronous_commit="off"), topic, notify=False)
+        return PostgresAppender(self._connect, topic, notify=topic == COMMANDS_TOPIC)
 
     def reader(self, topic: str, group: str, member: Member) -> PostgresReader:
         return PostgresReader(self._connect_reader, topic, group, member, bounds=BOUNDS)

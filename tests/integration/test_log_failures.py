@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,12 +13,14 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from ops.migrations import migrate
 from runtime.log import Appender, Log, LogUnavailable
 from runtime.log.kafka import KafkaLog
 from runtime.log.kafka_appender import KafkaAppender
 from runtime.log.postgres import PostgresLog
 from runtime.log.postgres_appender import MAX_PENDING_RECORDS
-from schemas.wire import COMMANDS_TOPIC
+from schemas.wire import COMMANDS_TOPIC, EVENTS_TOPIC
+from tests.integration.crashing_postgres import CrashingPostgres
 from tests.integration.log_places import Follower, read_until
 from tests.kafka_fixture import start_node
 
@@ -135,6 +138,26 @@ async def test_a_reader_that_loses_its_connection_loses_its_partitions(
     assert [record.body for record in again] == [b"first", b"second"]
     await reader.close()
     await appender.close()
+
+
+@pytest.mark.parametrize("topic", [COMMANDS_TOPIC, EVENTS_TOPIC])
+async def test_what_postgresql_has_confirmed_survives_its_crash(topic: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="aisle-test-") as home:
+        server = CrashingPostgres(Path(home))
+        with server.running():
+            await migrate(server.url)
+            log = PostgresLog(server.url)
+            await log.create(2)
+            for number in range(2):
+                appender = log.appender(topic)
+                offset = await appender.append(0, b"%d" % number)
+                server.crash()
+                await appender.close()
+                await log.close()
+                log = PostgresLog(server.url)
+                [record] = await log.read(topic, 0, offset, 10)
+                assert (record.offset, record.body) == (number, b"%d" % number)
+            await log.close()
 
 
 async def test_appends_beyond_the_queue_limit_are_rejected_at_once(postgres_log: PostgresLog) -> None:
