@@ -26,7 +26,7 @@ OURS = {
 
 MAY_IMPORT = {
     "schemas": {"schemas"},
-    "tickets": {"tickets", "schemas"},
+    "tickets": {"tickets", "schemas", "languages"},
     "runtime": {"runtime", "schemas"},
     "seat_workers": {"seat_workers", "runtime", "schemas"},
     "languages": {"languages"},
