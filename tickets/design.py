@@ -66,11 +66,11 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
 
     layout: TicketLayout = "a6"
     brand: Brand = Brand()
-    template: bytes
+    template: Path
+    """A file of Typst that has the function `tickets(data)`."""
     folder: Path | None = None
-    """Where the template finds its own files, such as the logo."""
     logo: str = ""
-    """The logo's path within the folder."""
+    """The path of the logo."""
     system_fonts: bool = True
     """Whether letters that no other font has may come from fonts of the machine."""
     digest: bytes
@@ -99,25 +99,26 @@ def packaged_design(layout: TicketLayout = "a6") -> Design:
 
 def read_design(folder: Path | None, layout: TicketLayout, *, system_fonts: bool = True) -> Design:
     """The design in a folder, or the packaged one. Raises DesignError."""
-    template = (files(__package__) / "ticket.typ").read_bytes()
+    template = Path(str(files(__package__) / "ticket.typ")).absolute()
     digest = hashlib.sha256(" ".join(version(name) for name in ("typst", "zxing-cpp")).encode())
     brand, logo = Brand(), ""
     if folder is not None:
+        folder = folder.absolute()
         if not folder.is_dir():
             raise DesignError(f"{folder} is not a folder")
         try:
             if (folder / "ticket.typ").exists():
-                template = (folder / "ticket.typ").read_bytes()
+                template = folder / "ticket.typ"
             if (folder / "brand.toml").exists():
                 brand = _read_brand((folder / "brand.toml").read_text())
-            logo = next((f"/{name}" for name in LOGOS if (folder / name).exists()), "")
+            logo = next((str(folder / name) for name in LOGOS if (folder / name).exists()), "")
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                 digest.update(path.read_bytes())
         except OSError as error:
             raise DesignError(f"{error.filename}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise DesignError(f"{folder / 'brand.toml'}: text in UTF-8 is wanted") from None
-    digest.update(layout.encode() + template)
+    digest.update(layout.encode() + template.read_bytes())
     return Design(
         layout=layout,
         brand=brand,

@@ -1,7 +1,7 @@
 """Tickets as PDF: one document for each booking, tagged for screen readers, by PDF/UA-1 where fonts have all letters.
 
-Typst typesets the pages. It gets the data as JSON, never as markup, so no title or name can act as a command. What does
-not fit is made smaller, and at last cut between grapheme clusters; the template measures that.
+Typst typesets the pages. It gets the data as JSON in a string, so no title or name can act as a command. What does not
+fit is made smaller, and at last cut between grapheme clusters; the template measures that.
 """
 
 from __future__ import annotations
@@ -32,23 +32,33 @@ def render_ticket(ticket: Ticket, design: Design | None = None) -> bytes:
     CPU-bound: call it in a thread. Raises typst.TypstError where the template of a venue's own design fails.
     """
     design = design or packaged_design()
-    data = {"ticket": msgspec.json.encode(_printed(ticket, design)).decode()}
+    source = _source(ticket, design)
     try:
-        return _compiled(data, ticket, design, ["ua-1"])
+        return _compiled(source, ticket, design, ["ua-1"])
     except typst.TypstError as error:
         if not error.message.startswith("PDF/UA"):
             raise
         # A letter that no font has: the standard forbids the box that is printed instead.
-        return _compiled(data, ticket, design, [])
+        return _compiled(source, ticket, design, [])
 
 
-def _compiled(
-    data: dict[str, str], ticket: Ticket, design: Design, standards: list[typst.PDFStandard]
-) -> bytes:
+def _source(ticket: Ticket, design: Design) -> bytes:
+    """The document: a call of the template. The template stays the same, so that Typst parses it once."""
+    data = msgspec.json.encode(_printed(ticket, design)).decode()
+    return (
+        f"#import {_string(str(design.template))}: tickets\n#tickets(json(bytes({_string(data)})))".encode()
+    )
+
+
+def _string(text: str) -> str:
+    """A string literal of Typst. Whatever the text is, it does not end before the last quotation mark."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _compiled(source: bytes, ticket: Ticket, design: Design, standards: list[typst.PDFStandard]) -> bytes:
     document = _compiler(design).compile(
-        design.template,
+        source,
         format="pdf",
-        sys_inputs=data,
         pdf_standards=standards,
         timestamp=int(ticket.booked_at.timestamp()),
     )
@@ -66,8 +76,8 @@ def _compiler(design: Design) -> typst.Compiler:
     """The compiler of this thread. Designs differ only in tests; a process has one."""
     kept: tuple[Design, typst.Compiler] | None = getattr(_of_this_thread, "compiler", None)
     if kept is None or kept[0] != design:
-        folder = None if design.folder is None else str(design.folder)
-        kept = (design, typst.Compiler(root=folder, font_paths=design.fonts()))
+        # The template and a venue's logo are anywhere. Templates are as trusted as the program.
+        kept = (design, typst.Compiler(root="/", font_paths=design.fonts()))
         _of_this_thread.compiler = kept
     return kept[1]
 
