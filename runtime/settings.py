@@ -84,7 +84,7 @@ class Settings(
     mail_from: Annotated[str, read_sender] = "Aisle <tickets@aisle.example>"
     jwt_keys: Annotated[str | None, _SECRET] = None
     ticket_keys: Annotated[str | None, _SECRET] = None
-    ticket_layout: Annotated[Literal["a6", "a4", "booking"], _choice("a6", "a4", "booking")] = "a6"
+    ticket_layout: Annotated[Literal["a6", "a4", "booking"], _ticket_layout] = "a6"
     ticket_design: Annotated[Path | None, _existing_folder] = None
     """Folder with a logo, colours, fonts or a template of the venue; see docs/tickets.md."""
     sample_data: Annotated[bool, _switch]
@@ -202,6 +202,12 @@ def _folder(value: str) -> Path:
     if other:
         raise ValueError("this is not a folder; set AISLE_HOME to another")
     return path
+
+
+def _ticket_layout(value: str) -> str:
+    if value not in ("a6", "a4", "booking"):
+        raise ValueError("one of a6, a4, booking is wanted")
+    return value
 
 
 def _existing_folder(value: str) -> Path:

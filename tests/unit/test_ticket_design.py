@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import time
 import unicodedata
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,10 +17,14 @@ import pytest
 import zxingcpp
 from PIL import Image
 from pypdf.generic import ContentStream, TextStringObject
+from structlog.testing import capture_logs
 
+from gateway.tickets import design as gateway_design
+from notifier import ticket_design as notifier_design
+from runtime.settings import SettingError, Settings, read_settings
 from schemas.layout import Layout, Money, Row, Section
 from tests.unit.test_tickets import a_ticket
-from tickets.design import DesignError, TicketLayout, read_design
+from tickets.design import Design, DesignError, TicketLayout, read_design
 from tickets.opening import open_design
 from tickets.pdf import render_ticket
 from tickets.scripts import PACKAGED, SAMPLES, missing_scripts, unprintable
@@ -251,6 +257,24 @@ def test_a_design_that_cannot_be_used_is_refused_at_the_start(
     (tmp_path / name).write_text(content)
     with pytest.raises(DesignError, match=message):
         open_design(tmp_path, "a6")
+
+
+@pytest.mark.parametrize("start", [gateway_design.ticket_design_of, notifier_design.ticket_design_of])
+async def test_a_service_says_at_its_start_which_scripts_it_cannot_print(
+    start: Callable[[Settings], Awaitable[Design]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = read_settings({"AISLE_TICKET_LAYOUT": "a4", "AISLE_TICKET_DESIGN": str(tmp_path)})
+    monkeypatch.setattr("tickets.opening.read_design", partial(read_design, system_fonts=False))
+    with capture_logs() as logged:
+        design = await start(settings)
+    assert (design.layout, design.folder) == ("a4", tmp_path)
+    [warning] = [entry for entry in logged if entry["event"] == "ticket_fonts_missing"]
+    assert warning["log_level"] == "warning"
+    assert {"Chinese", "Emoji"} <= set(warning["scripts"].split(", "))
+    assert "fonts-noto-cjk" in warning["remedy"]
+    (tmp_path / "brand.toml").write_text("ink = 1")
+    with pytest.raises(SettingError, match=r"AISLE_TICKET_DESIGN: brand\.toml"):
+        await start(settings)
 
 
 def test_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
