@@ -67,6 +67,8 @@ from gateway.site.assets import load_assets
 from gateway.site.error_pages import ErrorPages
 from gateway.site.rendering import Renderer
 from gateway.site.routes import SiteParts, site_routes
+from gateway.tickets.design import ticket_design_of
+from gateway.tickets.public_keys import PublicTicketKeys
 from gateway.tickets.renderer import TicketRenderer
 from gateway.tickets.routes import TicketRoutes
 from runtime import postgres, redis
@@ -75,8 +77,10 @@ from runtime.metrics_server import serve_metrics
 from runtime.open_files import OpenFiles, raise_limit
 from runtime.process import settle_gc
 from runtime.settings import SettingError, Settings
+from runtime.signing_keys import read_ticket_keys
 from runtime.tracing import open_tracing
 from schemas.wire import COMMANDS_TOPIC
+from tickets.tokens import TicketSigner
 
 SERVICE = "gateway"
 
@@ -148,6 +152,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         stack.push_async_callback(revocations_pool.close)
         revocations = Revocations(revocations_pool)
         tokens = Tokens(settings.jwt_keys, revocations.versions, revocations.is_fresh)
+        ticket_keys = read_ticket_keys(settings.ticket_keys)
+        ticket_design = await ticket_design_of(settings)
         await revocations.refresh()
         appender = log.appender(COMMANDS_TOPIC)
         stack.push_async_callback(appender.close)
@@ -202,7 +208,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             inbox = inbox_routes(
                 settings.home, FromThisMachine(settings.public_url, settings.trusted_proxies), renderer
             )
-        ticket_renderer = TicketRenderer()
+        ticket_renderer = TicketRenderer(ticket_design)
         stack.callback(ticket_renderer.close)
         framework = build_framework(
             tokens=tokens,
@@ -225,7 +231,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             stored_responses=stored_responses,
             health=Health(pool, log),
             renderer=renderer,
-            more_routes=inbox,
+            more_routes=[PublicTicketKeys(ticket_keys.public).routes(), *inbox],
         )
         socket_logins = SocketLogins(tokens, revocations)
         socket_limits = SocketLimits(limited=settings.rate_limits)
@@ -257,7 +263,14 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             seat_requests,
             pool,
             CatalogueRoutes(response_cache, movies, shows),
-            TicketRoutes(tokens, pool, ticket_renderer, settings.timezone, settings.public_url),
+            TicketRoutes(
+                tokens,
+                pool,
+                TicketSigner(ticket_keys.private),
+                ticket_renderer,
+                settings.timezone,
+                settings.public_url,
+            ),
             seat_maps,
             revocations,
             site,

@@ -14,9 +14,9 @@ import jwt
 import msgspec
 
 from gateway.auth.revocation import RevocationsOutdated
-from gateway.auth.signing_keys import read_signing_keys
 from gateway.http.integers import read_integer
 from gateway.http.problems import Problem
+from runtime.signing_keys import read_signing_keys
 
 ACCESS_LIFETIME_S = 3600
 ISSUER = "aisle"

@@ -15,7 +15,7 @@ from runtime.process import CannotStart
 FORMAT = 1
 MANIFEST = "backup.json"
 DUMP = "database.dump"
-HOME_FILES = ("keys.json", "credentials.json")
+HOME_FILES = ("keys.json", "ticket_keys.json", "credentials.json")
 """Files of the home that are part of a backup where they exist."""
 
 _BLOCK = 2**20

@@ -24,7 +24,10 @@ def backup_lines(manifest: Manifest, folder: Path) -> list[str]:
             "The log is in Kafka and is not part of it: a restore decides again what Kafka has beyond these offsets."
         )
     if not any(stored.name == "keys.json" for stored in manifest.files):
-        lines.append("Keys are not part of it: keep AISLE_JWT_KEYS with it, or every login ends.")
+        lines.append(
+            "Keys are not part of it: keep AISLE_JWT_KEYS and AISLE_TICKET_KEYS with it, or every login ends and every"
+            " ticket becomes invalid."
+        )
     return lines
 
 

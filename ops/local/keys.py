@@ -12,8 +12,8 @@ import msgspec
 from runtime.process import CannotStart
 
 
-class JwtKey(msgspec.Struct, frozen=True):
-    """A key for access tokens. Of several, the first signs and all verify."""
+class Key(msgspec.Struct, frozen=True):
+    """A signing key. Of several, the first signs and all verify."""
 
     kid: str
     alg: str
@@ -23,12 +23,24 @@ class JwtKey(msgspec.Struct, frozen=True):
 
 def jwt_keys(home: Path) -> str:
     """Returns the keys of this home in the form of AISLE_JWT_KEYS, generated at the first call. Raises CannotStart."""
-    path = home / "keys.json"
+    return _keys(home / "keys.json", "HS256")
+
+
+def ticket_keys(home: Path) -> str:
+    """Returns the keys of this home in the form of AISLE_TICKET_KEYS, generated at the first call.
+
+    Raises CannotStart.
+    """
+    return _keys(home / "ticket_keys.json", "EdDSA")
+
+
+def _keys(path: Path, algorithm: str) -> str:
     try:
-        keys = msgspec.json.decode(path.read_bytes(), type=list[JwtKey])
+        keys = msgspec.json.decode(path.read_bytes(), type=list[Key])
     except FileNotFoundError:
+        # For both algorithms a key is 32 random bytes.
         secret = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
-        keys = [JwtKey(kid=secrets.token_hex(4), alg="HS256", key=secret)]
+        keys = [Key(kid=secrets.token_hex(4), alg=algorithm, key=secret)]
         write_private(path, msgspec.json.format(msgspec.json.encode(keys)))
     except msgspec.DecodeError as error:
         raise CannotStart(f"{path} cannot be read: {error}; delete it to make new keys") from None

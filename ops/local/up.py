@@ -21,7 +21,7 @@ from ops.local.embedded_postgres import EmbeddedPostgres
 from ops.local.embedded_redis import EmbeddedRedis
 from ops.local.fleet import Fleet
 from ops.local.home import lock_home
-from ops.local.keys import jwt_keys
+from ops.local.keys import jwt_keys, ticket_keys
 from ops.local.listening import listen
 from ops.local.notices import Notices
 from ops.local.operations import Operations
@@ -141,6 +141,7 @@ class _Instance:
             "AISLE_DATABASE_URL": database_url,
             "AISLE_REDIS_URL": redis_url,
             "AISLE_JWT_KEYS": settings.jwt_keys or jwt_keys(settings.home),
+            "AISLE_TICKET_KEYS": settings.ticket_keys or ticket_keys(settings.home),
             "NOTIFY_SOCKET": self._notices.address,
         }
         self._fleet = Fleet(self._supervisor, environment, listener.fileno())

@@ -77,8 +77,9 @@ def test_access_tokens_stay_valid_after_a_restore(
 ) -> None:
     restored = RunningAisle(tmp_path / "home", {})
     assert restored.command("restore", str(backup)).returncode == 0
-    assert (restored.home / "keys.json").read_bytes() == (aisle_on_postgres.home / "keys.json").read_bytes()
-    assert (restored.home / "keys.json").stat().st_mode & 0o077 == 0
+    for name in ("keys.json", "ticket_keys.json"):
+        assert (restored.home / name).read_bytes() == (aisle_on_postgres.home / name).read_bytes()
+        assert (restored.home / name).stat().st_mode & 0o077 == 0
 
 
 def test_folder_that_has_something_is_not_a_place_for_a_backup(

@@ -326,6 +326,8 @@ async def test_pages_and_probes(instance: ContractInstance) -> None:
         assert (answer.status_code, answer.headers["content-type"][:9]) == (200, "text/html"), path
     for path in ("/health/live", "/health/ready"):
         assert (await instance.nobody(f"GET {path}")).status_code == 200
+    keys = (await instance.nobody("GET /.well-known/jwks.json")).json()["keys"]
+    assert [(key["kty"], key["crv"]) for key in keys] == [("OKP", "Ed25519")]
     async with httpx.AsyncClient() as client:
         metrics = await client.get(f"http://127.0.0.1:{instance.aisle.port + 1}/metrics")
     assert (metrics.status_code, "# TYPE " in metrics.text) == (200, True)

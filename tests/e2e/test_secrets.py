@@ -102,6 +102,7 @@ async def test_no_secret_is_logged_at_any_level(instance: RunningAisle) -> None:
     instance.kill("seat_workers")
     await instance.wait_until_ready()
     secrets |= {"signing key": json.loads((instance.home / "keys.json").read_text())[0]["key"]}
+    secrets |= {"ticket key": json.loads((instance.home / "ticket_keys.json").read_text())[0]["key"]}
     secrets |= {"staff": STAFF, "admin": ADMIN, "password": PASSWORD, "new": NEW_PASSWORD, "wrong": WRONG}
     logged = _everything_logged(instance)
     assert "level=debug" in logged

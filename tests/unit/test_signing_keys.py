@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gateway.auth.access_tokens import Tokens
-from gateway.auth.signing_keys import read_signing_keys
 from gateway.http.problems import Problem
 from runtime.settings import SettingError
+from runtime.signing_keys import read_signing_keys, read_ticket_keys
 
 NOW = 1_800_000_000.5
 PRIVATE = Ed25519PrivateKey.from_private_bytes(b"e" * 32)
@@ -142,3 +142,16 @@ def test_the_rejected_key_is_named_by_its_number() -> None:
     keys = json.dumps([SECRET, key("b", b"short", "HS256")])
     with pytest.raises(SettingError, match="key number 2 has fewer than 32 bytes"):
         read_signing_keys(keys)
+
+
+def test_the_first_ticket_key_signs_and_all_are_public() -> None:
+    keys = read_ticket_keys(json.dumps([key("new", b"f" * 32), key("old", PUBLIC)]))
+    assert keys.private.private_bytes_raw() == b"f" * 32
+    assert list(keys.public) == ["new", "old"]
+    assert keys.public["old"].public_bytes_raw() == PRIVATE.public_key().public_bytes_raw()
+
+
+@pytest.mark.parametrize("value", [None, "[]", json.dumps([SECRET]), json.dumps([key("a", PUBLIC)])])
+def test_ticket_keys_are_ed25519_keys_the_first_a_private_one(value: str | None) -> None:
+    with pytest.raises(SettingError, match=r"^AISLE_TICKET_KEYS: "):
+        read_ticket_keys(value)

@@ -1,9 +1,10 @@
-"""Signing keys of access tokens, from AISLE_JWT_KEYS.
+"""Signing keys: of access tokens, from AISLE_JWT_KEYS, and of tickets, from AISLE_TICKET_KEYS.
 
 A JSON list of `{"kid", "alg", "key"}`, each key in base64url. The first key signs, all keys verify. To rotate, put
-the new key first and remove the old one an hour later, when its last token has expired; nobody is logged out.
+the new key first and remove the old one when nothing that it signed is valid any more: for access tokens an hour later;
+for tickets after the last show for which it signed any.
 
-- `HS256`: a secret of 32 bytes or more.
+- `HS256`: a secret of 32 bytes or more. Not for tickets, which others verify.
 - `EdDSA` (Ed25519): a private key as 32 bytes or as PKCS #8 in DER, or a public key as SubjectPublicKeyInfo in DER,
   which only verifies. `openssl … -outform DER` writes DER.
 """
@@ -12,7 +13,8 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -23,10 +25,12 @@ from runtime.settings import SettingError
 
 _MIN_SECRET_BYTES = 32
 _RAW_BYTES = 32
+_ED25519_FORM = '{"kid": …, "alg": "EdDSA", "key": an Ed25519 key in base64url}'
 _EXPECTED_FORM = (
     'AISLE_JWT_KEYS: a JSON list of {"kid": …, "alg": "HS256", "key": 32 bytes or more in base64url}'
-    ' or {"kid": …, "alg": "EdDSA", "key": an Ed25519 key in base64url}'
+    f" or {_ED25519_FORM}"
 )
+_EXPECTED_TICKET_FORM = f"AISLE_TICKET_KEYS: a JSON list of {_ED25519_FORM}"
 
 
 class SigningKey(msgspec.Struct, frozen=True):
@@ -38,34 +42,55 @@ class SigningKey(msgspec.Struct, frozen=True):
     public: Any
 
 
+class TicketKeys(NamedTuple):
+    """The keys of tickets: the private one that signs, and all public ones by `kid`, the signing key's first."""
+
+    private: Ed25519PrivateKey
+    public: Mapping[str, Ed25519PublicKey]
+
+
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kid: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     alg: Literal["HS256", "EdDSA"]
     key: str
 
 
+class _TicketEntry(_Entry, frozen=True, forbid_unknown_fields=True):
+    alg: Literal["EdDSA"]
+
+
 def read_signing_keys(value: str | None) -> dict[str, SigningKey]:
     """The keys by `kid`, the signing key first. Raises SettingError, whose message contains no key."""
+    return _read(value, _EXPECTED_FORM, _Entry)
+
+
+def read_ticket_keys(value: str | None) -> TicketKeys:
+    """The keys in AISLE_TICKET_KEYS. Raises SettingError, whose message contains no key."""
+    keys = _read(value, _EXPECTED_TICKET_FORM, _TicketEntry)
+    private = next(iter(keys.values())).private
+    return TicketKeys(private, {kid: key.public for kid, key in keys.items()})
+
+
+def _read(value: str | None, expected: str, entry_type: type[_Entry]) -> dict[str, SigningKey]:
     if value is None:
-        raise SettingError(f"{_EXPECTED_FORM} is wanted")
+        raise SettingError(f"{expected} is wanted")
     try:
-        entries = msgspec.json.decode(value, type=list[_Entry])
+        entries: list[_Entry] = msgspec.json.decode(value, type=list[entry_type])  # type: ignore[valid-type]
     except msgspec.ValidationError as error:
-        raise SettingError(
-            f"{_EXPECTED_FORM} is wanted: {_entry_number(error)} is not of this form"
-        ) from None
+        raise SettingError(f"{expected} is wanted: {_entry_number(error)} is not of this form") from None
     except (msgspec.DecodeError, ValueError):
-        raise SettingError(f"{_EXPECTED_FORM} is wanted: this is not JSON") from None
+        raise SettingError(f"{expected} is wanted: this is not JSON") from None
     keys = {}
     for number, entry in enumerate(entries, start=1):
         try:
             keys[entry.kid] = _parse(entry)
         except ValueError as error:
-            raise SettingError(f"{_EXPECTED_FORM} is wanted: key number {number} {error}") from None
+            raise SettingError(f"{expected} is wanted: key number {number} {error}") from None
     if not keys or len(keys) != len(entries):
-        raise SettingError(f"{_EXPECTED_FORM} is wanted, with at least one key and each kid once")
+        raise SettingError(f"{expected} is wanted, with at least one key and each kid once")
     if next(iter(keys.values())).private is None:
-        raise SettingError("AISLE_JWT_KEYS: the first key signs, so it has to be a private one")
+        setting = expected.partition(":")[0]
+        raise SettingError(f"{setting}: the first key signs, so it has to be a private one")
     return keys
 
 
