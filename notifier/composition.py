@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from notifier import emails, message
+from notifier import emails, kinds, message
 from notifier.deliveries import PASSWORD_RESET_S, Delivery
 from notifier.facts import Facts, Recipient
 from notifier.message import Attachment, Mailbox
@@ -62,26 +62,26 @@ class Composer:
 
         Raises DeliverySkipped, UnknownKind or BadAddress; any other exception is a fault of this program.
         """
-        if delivery.kind == emails.PASSWORD_RESET and delivery.age_s > PASSWORD_RESET_S:
+        if delivery.kind == kinds.PASSWORD_RESET and delivery.age_s > PASSWORD_RESET_S:
             raise DeliverySkipped("the link has expired")
         recipient = await self._facts.recipient(delivery.user_id)
         if recipient is None:
             raise DeliverySkipped("the account was deleted")
         match delivery.kind:
-            case emails.BOOKING_CONFIRMED | emails.BOOKING_CANCELLED:
+            case kinds.BOOKING_CONFIRMED | kinds.BOOKING_CANCELLED:
                 return await self._about_booking(delivery, recipient)
-            case emails.WELCOME:
+            case kinds.WELCOME:
                 # Sent even if the link has been used in the meantime.
                 token = _decode_link(delivery.payload).token
                 content = emails.welcome(token, recipient, self._public_url)
-            case emails.PASSWORD_RESET:
+            case kinds.PASSWORD_RESET:
                 token = _token(delivery)
                 content = emails.password_reset(token, recipient, self._public_url)
-            case emails.EMAIL_CONFIRMATION | emails.EMAIL_UNDO:
+            case kinds.EMAIL_CONFIRMATION | kinds.EMAIL_UNDO:
                 token = _token(delivery)
                 recipient = await self._link_recipient(recipient, delivery.kind, token)
                 template = (
-                    emails.email_undo if delivery.kind == emails.EMAIL_UNDO else emails.email_confirmation
+                    emails.email_undo if delivery.kind == kinds.EMAIL_UNDO else emails.email_confirmation
                 )
                 content = template(token, recipient, self._public_url)
             case _:

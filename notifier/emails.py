@@ -19,13 +19,6 @@ from schemas.layout import Money
 from tickets import formats
 from tickets.places import SeatPlace
 
-BOOKING_CONFIRMED = "booking_confirmed"
-BOOKING_CANCELLED = "booking_cancelled"
-WELCOME = "welcome"
-PASSWORD_RESET = "password_reset"
-EMAIL_CONFIRMATION = "email_confirmation"
-EMAIL_UNDO = "email_undo"
-
 
 class Email(msgspec.Struct, frozen=True):
     """The content of an e-mail, without addresses."""

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from notifier import emails, message
 from notifier.deliveries import GIVE_UP_AFTER_S, retry_delay_s
+from notifier.event_emails import deliveries_of
 from notifier.facts import Recipient, ShowFacts
-from notifier.intake import delivery_of
 from notifier.mailer import read_server
 from notifier.wording import EMAIL_WORDS, KindWords, email_words
 from schemas import events
@@ -196,11 +197,30 @@ def test_an_unknown_language_falls_back_to_english() -> None:
 
 
 def test_events_map_to_deliveries() -> None:
-    confirmed = delivery_of(PublishedEvent("3-18211-0", 1, events.BookingConfirmed(BOOKING)))
-    assert confirmed is not None
+    (confirmed,) = deliveries_of(PublishedEvent("3-18211-0", 1, events.BookingConfirmed(BOOKING)))
     assert (confirmed.event_id, confirmed.kind, confirmed.user_id) == ("3-18211-0", "booking_confirmed", 3)
-    assert delivery_of(PublishedEvent("3-18211-0", 1, events.HoldExpired(BOOKING))) is None
-    assert delivery_of(PublishedEvent("3-18211-0", 1, events.SeatsBlocked(7, ("C1",)))) is None
+    assert deliveries_of(PublishedEvent("3-18211-0", 1, events.HoldExpired(BOOKING))) == []
+    assert deliveries_of(PublishedEvent("3-18211-0", 1, events.SeatsBlocked(7, ("C1",)))) == []
+
+
+def test_changed_seats_of_confirmed_bookings_map_to_deliveries() -> None:
+    held = msgspec.structs.replace(BOOKING, status=BookingStatus.HELD)
+    for booking, kinds_ in ((BOOKING, ["booking_changed"]), (held, [])):
+        changed = PublishedEvent("3-18211-0", 1, events.BookingChanged(booking, ("C1",), 1250))
+        assert [delivery.kind for delivery in deliveries_of(changed)] == kinds_
+
+
+def test_swapped_seats_map_to_one_delivery_for_each_booking() -> None:
+    other = msgspec.structs.replace(
+        BOOKING, booking_id=new_booking_id(7, 1, 6), user_id=4, seats=("C1",), total=1250
+    )
+    first, second = deliveries_of(PublishedEvent("3-18211-0", 1, events.SeatsSwapped(BOOKING, other)))
+    assert (first.user_id, second.user_id) == (3, 4)
+    assert first.event_id != second.event_id
+    changed = msgspec.json.decode(second.payload, type=events.BookingChanged)
+    assert (changed.booking, changed.old_seats, changed.old_total) == (other, BOOKING.seats, BOOKING.total)
+    walk_in = msgspec.structs.replace(other, user_id=0)
+    assert len(deliveries_of(PublishedEvent("3-18211-0", 1, events.SeatsSwapped(walk_in, BOOKING)))) == 1
 
 
 def test_backoff_grows_to_an_hour() -> None:
