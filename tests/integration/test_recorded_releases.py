@@ -236,8 +236,8 @@ async def test_emails_of_a_recording_can_be_written_and_carry_their_tickets(reco
     deliveries = Deliveries(pool, "test")
     assert await deliveries.take_requested(10) == 2
     rows = await recorded.database.fetch(
-        "SELECT DISTINCT ON (d.kind, u.language, b.show_id, d.status, b.status) d.*, b.status AS booking FROM deliveries d"
-        " JOIN users u USING (user_id) LEFT JOIN bookings b USING (booking_id)"
+        "SELECT DISTINCT ON (d.kind, u.language, b.show_id, d.status, b.status) d.*, b.status AS booking"
+        " FROM deliveries d JOIN users u USING (user_id) LEFT JOIN bookings b USING (booking_id)"
         " ORDER BY d.kind, u.language, b.show_id, d.status, b.status, d.delivery_id DESC"
     )
     seen = set()
