@@ -8,15 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 import structlog
 
-from notifier import emails
 from notifier.deliveries import CONSUMER, Deliveries, NewDelivery
+from notifier.event_emails import deliveries_of
 from notifier.pace import Pace
 from runtime.log import Log, LogUnavailable, Record
 from runtime.polling import OutageLog
 from runtime.postgres import DATABASE_ERRORS
-from schemas.events import BookingCancelled, BookingConfirmed, PublishedEvent
 from schemas.trace_context import trace_of, with_trace
-from schemas.wire import EVENTS_TOPIC, decode_published_event, encode
+from schemas.wire import EVENTS_TOPIC, decode_published_event
 
 MAX_RECORDS = 200
 """Records of one partition in one poll."""
@@ -27,20 +26,6 @@ _POLL_S = 0.3
 _RETRY_S = 1.0
 
 _log = structlog.get_logger()
-
-
-def delivery_of(published: PublishedEvent) -> NewDelivery | None:
-    """The delivery that an event calls for, if any."""
-    match published.event:
-        case BookingConfirmed(booking=booking):
-            kind = emails.BOOKING_CONFIRMED
-        case BookingCancelled(booking=booking):
-            kind = emails.BOOKING_CANCELLED
-        case _:
-            return None
-    if not booking.user_id:
-        return None
-    return NewDelivery(published.event_id, kind, booking.user_id, booking.booking_id, encode(published.event))
 
 
 class EventIntake:
@@ -89,15 +74,15 @@ class EventIntake:
         next_offsets = {partition: batch[-1].offset + 1 for partition, batch in records.items() if batch}
         if not next_offsets:
             return
-        new = [delivery for batch in records.values() for record in batch if (delivery := _read(record))]
+        new = [delivery for batch in records.values() for record in batch for delivery in _read(record)]
         await self._deliveries.record(new, next_offsets)
         if new:
             self._wake()
 
 
-def _read(record: Record) -> NewDelivery | None:
+def _read(record: Record) -> list[NewDelivery]:
     try:
-        delivery = delivery_of(decode_published_event(record.body))
+        deliveries = deliveries_of(decode_published_event(record.body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         _log.error(
             "unreadable_event_skipped",
@@ -105,11 +90,14 @@ def _read(record: Record) -> NewDelivery | None:
             offset=record.offset,
             error=str(error),
         )
-        return None
+        return []
     trace = trace_of(record.body)
-    if delivery is None or trace is None:
-        return delivery
-    return msgspec.structs.replace(delivery, payload=with_trace(delivery.payload, trace))
+    if trace is None:
+        return deliveries
+    return [
+        msgspec.structs.replace(delivery, payload=with_trace(delivery.payload, trace))
+        for delivery in deliveries
+    ]
 
 
 class RequestedIntake:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from notifier.intake import delivery_of
+from notifier.event_emails import deliveries_of
 from schemas.events import PublishedEvent
 from schemas.ids import Position, parse_position
 from schemas.wire import (
@@ -68,9 +68,7 @@ def check_events(instance: SimulatedInstance) -> Iterator[str]:
                 yield f"3. commit, then publish: the event {published.event_id} is not as it was decided"
     for event_id in wanted.keys() - seen:
         yield f"3. commit, then publish: the event {event_id} was never published"
-    emails = {
-        (email.event_id, email.kind) for one in wanted.values() if (email := delivery_of(one)) is not None
-    }
+    emails = {(email.event_id, email.kind) for one in wanted.values() for email in deliveries_of(one)}
     if emails != instance.database.deliveries.keys():
         odd = emails ^ instance.database.deliveries.keys()
         yield f"3. commit, then publish: e-mails missing or too many: {sorted(odd)}"
