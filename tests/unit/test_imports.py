@@ -41,6 +41,7 @@ PURE_WRITER = (
     "show",
     "transitions",
     "booking_rules",
+    "check_in_rules",
     "seat_rules",
     "show_rules",
     "show_state",
