@@ -27,6 +27,9 @@ from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.show_requests import ShowRequests
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import read_zones
+from gateway.check_in.commands import begin_signing
+from gateway.check_in.door import Door, seating_from
+from gateway.check_in.tickets import TicketReader
 from gateway.cleanup import remove_expired
 from gateway.commands.decision_lookup import DecisionLookup
 from gateway.commands.hold_limit import HoldLimit
@@ -75,6 +78,7 @@ from runtime.metrics_server import serve_metrics
 from runtime.open_files import OpenFiles, raise_limit
 from runtime.process import settle_gc
 from runtime.settings import SettingError, Settings
+from runtime.signing_keys import read_ticket_keys
 from runtime.tracing import open_tracing
 from schemas.wire import COMMANDS_TOPIC
 
@@ -148,7 +152,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         stack.push_async_callback(revocations_pool.close)
         revocations = Revocations(revocations_pool)
         tokens = Tokens(settings.jwt_keys, revocations.versions, revocations.is_fresh)
+        ticket_keys = read_ticket_keys(settings.ticket_keys)
         await revocations.refresh()
+        await begin_signing(pool)
         appender = log.appender(COMMANDS_TOPIC)
         stack.push_async_callback(appender.close)
         passwords = Passwords()
@@ -223,6 +229,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             zones=zones,
             reports=ReportReader(reports_pool, figures),
             stored_responses=stored_responses,
+            door=Door(pool, commands, TicketReader(ticket_keys.public, seating_from(seat_maps))),
             health=Health(pool, log),
             renderer=renderer,
             more_routes=inbox,

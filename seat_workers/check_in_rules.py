@@ -42,7 +42,7 @@ def scan_ticket(show: Show, command: ScanTicket, now_ms: int) -> Decision:
     if not command.staff:
         return Decision(Reason.NOT_YOURS)
     if command.wanted_show_id is not None and command.wanted_show_id != show.show_id:
-        return Decision(Reason.WRONG_SHOW)
+        return Decision(Reason.WRONG_SHOW, booking_apart=_booking_of(show, command))
     booking = _confirmed_booking(show, command)
     if isinstance(booking, Decision):
         return booking
@@ -85,13 +85,17 @@ def undo_check_in(show: Show, command: UndoCheckIn) -> Decision:
 
 def _confirmed_booking(show: Show, command: ScanTicket | UndoCheckIn) -> Booking | Decision:
     """The booking of a ticket, or the refusal."""
-    booking = show.bookings.get(command.booking_id) or show.ended.get(command.booking_id)
+    booking = _booking_of(show, command)
     if booking is None:
         return Decision(Reason.NOT_FOUND)
     outcome = TRANSITIONS[booking.status, type(command)]
     if isinstance(outcome, Reason):
         return Decision(outcome, booking_apart=booking)
     return not_open(show) if show.status is ShowStatus.CANCELLED else booking
+
+
+def _booking_of(show: Show, command: ScanTicket | UndoCheckIn) -> Booking | None:
+    return show.bookings.get(command.booking_id) or show.ended.get(command.booking_id)
 
 
 def _label_of(show: Show, booking: Booking, seat: int) -> str | None:

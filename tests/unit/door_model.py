@@ -15,9 +15,9 @@ HOUR_MS = 3_600_000
 
 def at_the_door(show: ShowModel, command: ScanTicket | UndoCheckIn, now_ms: int) -> Answer:
     """The answer to a scan or to an undone check-in, which is applied."""
-    if isinstance(command, ScanTicket) and command.wanted_show_id not in (None, command.show_id):
-        raise Refused("wrong_show")
     found = [booking for booking in show.bookings if booking.booking_id == command.booking_id]
+    if isinstance(command, ScanTicket) and command.wanted_show_id not in (None, command.show_id):
+        return Answer("wrong_show", booking=facts(found[0]) if found else None)
     if not found:
         raise Refused("not_found")
     booking = found[0]

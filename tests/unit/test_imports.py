@@ -76,6 +76,7 @@ GATEWAY_ORDER = (
     {"seat_maps", "commands"},
     {"bookings"},
     {"accounts", "catalogue", "live", "tickets"},
+    {"check_in"},
     {"reports", "site"},
     {"inbox"},
 )
