@@ -70,6 +70,7 @@ from gateway.site.assets import load_assets
 from gateway.site.error_pages import ErrorPages
 from gateway.site.rendering import Renderer
 from gateway.site.routes import SiteParts, site_routes
+from gateway.tickets.public_keys import PublicTicketKeys
 from gateway.tickets.renderer import TicketRenderer
 from gateway.tickets.routes import TicketRoutes
 from runtime import postgres, redis
@@ -81,6 +82,7 @@ from runtime.settings import SettingError, Settings
 from runtime.signing_keys import read_ticket_keys
 from runtime.tracing import open_tracing
 from schemas.wire import COMMANDS_TOPIC
+from tickets.tokens import TicketSigner
 
 SERVICE = "gateway"
 
@@ -232,7 +234,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             door=Door(pool, commands, TicketReader(ticket_keys.public, seating_from(seat_maps))),
             health=Health(pool, log),
             renderer=renderer,
-            more_routes=inbox,
+            more_routes=[PublicTicketKeys(ticket_keys.public).routes(), *inbox],
         )
         socket_logins = SocketLogins(tokens, revocations)
         socket_limits = SocketLimits(limited=settings.rate_limits)
@@ -264,7 +266,14 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             seat_requests,
             pool,
             CatalogueRoutes(response_cache, movies, shows),
-            TicketRoutes(tokens, pool, ticket_renderer, settings.timezone, settings.public_url),
+            TicketRoutes(
+                tokens,
+                pool,
+                TicketSigner(ticket_keys.private),
+                ticket_renderer,
+                settings.timezone,
+                settings.public_url,
+            ),
             seat_maps,
             revocations,
             site,

@@ -128,7 +128,14 @@ def build_framework(
             title="Aisle",
             version="1",
             description=_ABOUT,
-            tags=[Tag("Bookings"), Tag("Movies and shows"), Tag("Accounts"), Tag("Reports"), Tag("Probes")],
+            tags=[
+                Tag("Bookings"),
+                Tag("Movies and shows"),
+                Tag("Accounts"),
+                Tag("Reports"),
+                Tag("Check-in"),
+                Tag("Probes"),
+            ],
             components=Components(
                 security_schemes={
                     "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),

@@ -17,6 +17,7 @@ from notifier.message import Attachment, Mailbox
 from schemas.events import BookingCancelled, BookingConfirmed
 from tickets.pdf import file_name, render_ticket
 from tickets.ticket import ticket_of
+from tickets.tokens import TicketSigner
 
 T = TypeVar("T")
 
@@ -50,8 +51,11 @@ class Outgoing(msgspec.Struct, frozen=True):
 class Composer:
     """Composes messages, one at a time, in a thread of its own, since rendering a PDF would block the event loop."""
 
-    def __init__(self, facts: Facts, sender: Mailbox, public_url: str, log_identity: str) -> None:
+    def __init__(
+        self, facts: Facts, sender: Mailbox, public_url: str, log_identity: str, signer: TicketSigner
+    ) -> None:
         self._facts = facts
+        self._signer = signer
         self._sender = sender
         self._public_url = public_url
         self._log_identity = log_identity
@@ -107,6 +111,7 @@ class Composer:
             ticket = ticket_of(
                 event.booking,
                 places,
+                self._signer,
                 title=show.title,
                 screen=show.screen,
                 starts_at=show.starts_at,

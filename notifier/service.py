@@ -28,7 +28,9 @@ from runtime.process import run_until
 from runtime.service_manager import READY
 from runtime.service_manager import notify as notify_manager
 from runtime.settings import SettingError, Settings
+from runtime.signing_keys import read_ticket_keys
 from runtime.tracing import open_tracing
+from tickets.tokens import TicketSigner
 
 SERVICE = "notifier"
 STOP_S = 20.0
@@ -43,6 +45,7 @@ async def notify(
 ) -> None:
     """Runs until `stop` is set. `metrics`: also serve them over HTTP. Raises SettingError and WrongLog."""
     sender_mailbox = _mail_from(settings)
+    signer = TicketSigner(read_ticket_keys(settings.ticket_keys).private)
     inbox: InboxServer | None = None
     if settings.smtp_url is None:
         inbox = InboxServer(settings.home / "inbox")
@@ -53,7 +56,7 @@ async def notify(
         server = _mail_server(settings.smtp_url)
     deliveries = MeasuredDeliveries(pool, f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
     composer = Composer(
-        Facts(pool, settings.timezone), sender_mailbox, settings.public_url, str(await log.identity())
+        Facts(pool, settings.timezone), sender_mailbox, settings.public_url, str(await log.identity()), signer
     )
     mailer = Mailer(server, sender_mailbox)
     pace = Pace()

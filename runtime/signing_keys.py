@@ -75,7 +75,7 @@ def _read(value: str | None, expected: str, entry_type: type[_Entry]) -> dict[st
     if value is None:
         raise SettingError(f"{expected} is wanted")
     try:
-        entries = msgspec.json.decode(value, type=list[entry_type])  # type: ignore[valid-type]
+        entries: list[_Entry] = msgspec.json.decode(value, type=list[entry_type])  # type: ignore[valid-type]
     except msgspec.ValidationError as error:
         raise SettingError(f"{expected} is wanted: {_entry_number(error)} is not of this form") from None
     except (msgspec.DecodeError, ValueError):

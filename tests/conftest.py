@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import os
 import tempfile
 import uuid
@@ -23,6 +25,10 @@ from ops.local.embedded_redis import EmbeddedRedis
 from ops.migrations import migrate, read_migrations
 from runtime.settings import Settings, read_settings
 from tests import running_servers
+
+TICKET_KEYS = json.dumps(
+    [{"kid": "test", "alg": "EdDSA", "key": base64.urlsafe_b64encode(b"t" * 32).decode()}]
+)
 
 pytest_plugins = ["tests.kafka_fixture"]
 
@@ -119,7 +125,9 @@ def settings(tmp_path: Path) -> Callable[..., Settings]:
     """Returns a factory of settings: `settings(partitions=2, database_url=database_url)`."""
 
     def make(**changes: Any) -> Settings:
-        defaults = read_settings({"AISLE_HOME": os.fspath(tmp_path / "home")})
+        defaults = read_settings(
+            {"AISLE_HOME": os.fspath(tmp_path / "home"), "AISLE_TICKET_KEYS": TICKET_KEYS}
+        )
         return msgspec.structs.replace(defaults, **changes)
 
     return make

@@ -14,11 +14,15 @@ LAYOUTS_KEPT = 16
 
 
 class SeatPlace(NamedTuple):
-    """The section, row and price of a seat. Names are empty where the layout has none."""
+    """The section, row and price of a seat; `seat` is its index in the layout.
+
+    Names are empty where the layout has none.
+    """
 
     section: str
     row: str
     price: Money
+    seat: int
 
 
 class SeatPlaces:
@@ -28,18 +32,16 @@ class SeatPlaces:
         self._seating = Seating(layout)
         self._row_ends = [row.end for row in self._seating.rows]
         self._rows = [
-            SeatPlace(section.name, row.name, section.price)
-            for section in layout.sections
-            for row in section.rows
+            (section.name, row.name, section.price) for section in layout.sections for row in section.rows
         ]
 
     def __getitem__(self, label: str) -> SeatPlace:
         """The place of one seat. Raises KeyError for a label that the layout does not have."""
         seat = self._seating.index(label)
-        place = self._rows[bisect_right(self._row_ends, seat)]
+        section, row, price = self._rows[bisect_right(self._row_ends, seat)]
         if self._seating.has_seat_prices:
-            place = place._replace(price=Money(self._seating.price_of(seat), place.price.currency))
-        return place
+            price = Money(self._seating.price_of(seat), price.currency)
+        return SeatPlace(section, row, price, seat)
 
     def of(self, labels: Iterable[str]) -> dict[str, SeatPlace]:
         """The places of these seats; labels that the layout does not have are left out."""

@@ -11,6 +11,7 @@ import msgspec
 from schemas.events import Booking
 from schemas.layout import Money
 from tickets.places import SeatPlace
+from tickets.tokens import TicketSigner
 
 
 class TicketSeat(msgspec.Struct, frozen=True):
@@ -23,7 +24,7 @@ class TicketSeat(msgspec.Struct, frozen=True):
     """Empty where the seats are only numbered."""
     price: Money
     token: str
-    """Content of the QR code."""
+    """Content of the QR code, see tokens.py."""
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,14 +42,10 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     language: str = "en"
 
 
-def plain_token(booking_id: UUID, seat: str) -> str:
-    """The content of a QR code while tickets are not signed: booking and seat."""
-    return f"aisle:{booking_id}:{seat}"
-
-
 def ticket_of(
     booking: Booking,
     places: Mapping[str, SeatPlace],
+    signer: TicketSigner,
     *,
     title: str,
     screen: str,
@@ -65,7 +62,13 @@ def ticket_of(
         starts_at=starts_at,
         duration_minutes=duration_minutes,
         seats=tuple(
-            TicketSeat(label, place.section, place.row, place.price, plain_token(booking.booking_id, label))
+            TicketSeat(
+                label,
+                place.section,
+                place.row,
+                place.price,
+                signer.sign(booking.booking_id, booking.show_id, place.seat),
+            )
             for label, place in ((label, places[label]) for label in booking.seats)
         ),
         booked_at=datetime.fromtimestamp(booking.created_ms / 1000, UTC),

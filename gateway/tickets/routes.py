@@ -31,6 +31,7 @@ from tickets.codes import shown_code
 from tickets.pdf import file_name
 from tickets.places import PlacesCache, SeatPlaces
 from tickets.ticket import Ticket, ticket_of
+from tickets.tokens import TicketSigner
 
 MEDIA_TYPE = "application/pdf"
 CODE_TYPE = "image/svg+xml"
@@ -63,10 +64,17 @@ class TicketRoutes:
     """GET /api/bookings/{id}/ticket.pdf, …/ticket.svg and …/calendar.ics: only for the booking's owner and staff."""
 
     def __init__(
-        self, tokens: Tokens, pool: Any, renderer: TicketRenderer, timezone: str, public_url: str
+        self,
+        tokens: Tokens,
+        pool: Any,
+        signer: TicketSigner,
+        renderer: TicketRenderer,
+        timezone: str,
+        public_url: str,
     ) -> None:
         self._tokens = tokens
         self._pool = pool
+        self._signer = signer
         self._places = PlacesCache(SharedReads(self._read_places))
         self._renderer = renderer
         self._timezone = timezone
@@ -139,6 +147,7 @@ class TicketRoutes:
         return ticket_of(
             booking,
             places.of(booking.seats),
+            self._signer,
             title=row["title"],
             screen=row["screen_name"],
             starts_at=starts_at.astimezone(zone_of(row["timezone"], self._timezone)),

@@ -31,6 +31,7 @@ from ops.kafka.node import KafkaNode, free_ports
 from ops.local.embedded import run_servers
 from ops.local.embedded_postgres import EmbeddedPostgres
 from ops.local.embedded_redis import EmbeddedRedis
+from tests.conftest import TICKET_KEYS
 from tests.e2e.running import free_port
 from tests.integration.gateway_server import KEYS
 
@@ -219,6 +220,7 @@ def main() -> None:
                 environment = mine | {
                     "AISLE_HOME": str(home), "AISLE_DATABASE_URL": postgres.url, "AISLE_REDIS_URL": redis.url,
                     "AISLE_KAFKA": node.address, "AISLE_PARTITIONS": "4", "AISLE_JWT_KEYS": KEYS,
+                    "AISLE_TICKET_KEYS": TICKET_KEYS,
                     "AISLE_RATE_LIMITS": "off", "AISLE_SAMPLE_DATA": "on", "AISLE_LOG_LEVEL": "warning",
                     "AISLE_PORT": str(listener.getsockname()[1]),
                 }  # fmt: skip

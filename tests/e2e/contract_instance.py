@@ -29,6 +29,7 @@ GET /api/bookings/{id}/ticket.pdf · GET /api/me/bookings · GET /api/users/{id}
 GET /api/commands/{position} · GET /api/reports/sales · GET /api/reports/occupancy
 GET /api/reports/cancellations · GET /api/reports/customers
 GET / · GET /docs · GET /openapi.json · GET /inbox · GET /health/live · GET /health/ready
+GET /.well-known/jwks.json
 """
 ELSEWHERE = {
     "length_required": "tests/e2e/raw_requests.py",

@@ -195,8 +195,12 @@ def test_a_port_in_use_is_named(settings: Callable[..., Settings]) -> None:
 async def test_a_gateway_without_keys_does_not_start(
     settings: Callable[..., Settings], made: Settings
 ) -> None:
+    servers = {"database_url": made.database_url, "redis_url": made.redis_url}
     with pytest.raises(SettingError, match="AISLE_JWT_KEYS"):
-        async with serving(settings(database_url=made.database_url, redis_url=made.redis_url)):
+        async with serving(settings(**servers)):
+            pass
+    with pytest.raises(SettingError, match="AISLE_TICKET_KEYS"):
+        async with serving(settings(jwt_keys=KEYS, ticket_keys=None, **servers)):
             pass
 
 

@@ -31,6 +31,7 @@ GET /api/bookings/{booking_id}/ticket.svg · GET /api/bookings/{booking_id}/cale
 GET /api/bookings/{booking_id}/ticket.pdf · POST /api/bookings/{booking_id}/extend
 POST /api/bookings/{booking_id}/seats · POST /api/bookings/{booking_id}/swap
 GET /api/commands/{position} · GET /health/live · GET /health/ready
+GET /.well-known/jwks.json
 """
 
 

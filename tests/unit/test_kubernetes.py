@@ -27,6 +27,9 @@ SECRETS = {
     "AISLE_JWT_KEYS": json.dumps(
         [{"kid": "1", "alg": "HS256", "key": "Zm9yLWRldmVsb3BtZW50LW9ubHktbm90LWEtc2VjcmV0"}]
     ),
+    "AISLE_TICKET_KEYS": json.dumps(
+        [{"kid": "1", "alg": "EdDSA", "key": "dGlja2V0LWtleS1vZi0zMi1ieXRlcy1mb3ItdGVzdHM"}]
+    ),
     "AISLE_SMTP_URL": "smtps://aisle:secret@mail.example:465",
     "AISLE_ADMIN_PASSWORD": "admin-for-development",
 }

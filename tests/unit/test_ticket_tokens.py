@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
+from xml.etree import ElementTree
 
 import pytest
 import segno
@@ -10,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tickets.codes import printed_code
 from tickets.tokens import (
     ALPHABET,
     MAX_SEAT,
@@ -158,3 +161,15 @@ def test_malformed_codes_from_before_signing_are_invalid(text: str) -> None:
 def test_numbers_that_do_not_fit_are_not_signed(show_id: int, seat: int) -> None:
     with pytest.raises(ValueError, match="no token"):
         SIGNER.sign(BOOKING, show_id, seat)
+
+
+@pytest.mark.parametrize("show_id", [7, 2**24, MAX_SHOW_ID])
+def test_the_code_is_the_one_that_another_program_makes(show_id: int) -> None:
+    token = SIGNER.sign(BOOKING, show_id, 41)
+    drawing = ElementTree.fromstring(printed_code(token))
+    size = int((drawing.get("viewBox") or "").split()[2])
+    drawn = [bytearray(size) for _ in range(size)]
+    for x, y, length in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\3z", drawing[0].get("d") or ""):
+        drawn[int(y)][int(x) : int(x) + int(length)] = b"\1" * int(length)
+    codes = [segno.make(token, error="m", micro=False, boost_error=False, mask=mask) for mask in range(8)]
+    assert drawn in [[bytearray(row) for row in code.matrix] for code in codes]

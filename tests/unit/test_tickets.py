@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pypdf
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from schemas.events import Booking, BookingStatus
 from schemas.ids import new_booking_id
@@ -17,9 +18,11 @@ from schemas.layout import Layout, Money, Row, Section
 from tickets import formats
 from tickets.pdf import file_name, render_ticket
 from tickets.places import LAYOUTS_KEPT, PlacesCache, SeatPlace, SeatPlaces
-from tickets.ticket import Ticket, plain_token, ticket_of
+from tickets.ticket import Ticket, ticket_of
+from tickets.tokens import TicketSigner, TicketToken, read
 from tickets.wording import TICKET_WORDS, ticket_words
 
+PRIVATE_KEY = Ed25519PrivateKey.from_private_bytes(b"t" * 32)
 LAYOUT = Layout(
     (
         Section("Stalls", Money(1250, "EUR"), (Row("C", 20),)),
@@ -42,6 +45,7 @@ def a_ticket(*seats: str, title: str = "The Lighthouse at Noon", holder: str = "
     return ticket_of(
         booking,
         SeatPlaces(LAYOUT).of(booking.seats),
+        TicketSigner(PRIVATE_KEY),
         title=title,
         screen="Screen 3",
         starts_at=datetime(2026, 11, 21, 18, 30, tzinfo=UTC).astimezone(ZoneInfo("Europe/Berlin")),
@@ -82,7 +86,8 @@ def test_the_same_ticket_is_the_same_document() -> None:
 def test_another_token_gives_another_code() -> None:
     ticket = a_ticket()
     (seat,) = ticket.seats
-    assert seat.token == plain_token(ticket.booking_id, "C12")
+    token = read(seat.token, {"key": PRIVATE_KEY.public_key()})
+    assert token == TicketToken(ticket.booking_id, show_id=7, seat=11, key_id="key")
     other = msgspec.structs.replace(ticket, seats=(msgspec.structs.replace(seat, token="another"),))
     assert render_ticket(other) != render_ticket(ticket)
 
@@ -169,8 +174,8 @@ def test_one_line_keeps_zero_width_joiners() -> None:
 
 def test_a_place_has_section_row_and_price() -> None:
     places = SeatPlaces(LAYOUT)
-    assert places["C20"] == SeatPlace("Stalls", "C", Money(1250, "EUR"))
-    assert places["क12"] == SeatPlace("Balcony", "Front", Money(900, "EUR"))
+    assert places["C20"] == SeatPlace("Stalls", "C", Money(1250, "EUR"), 19)
+    assert places["क12"] == SeatPlace("Balcony", "Front", Money(900, "EUR"), 21)
     with pytest.raises(KeyError):
         places["C21"]
 
