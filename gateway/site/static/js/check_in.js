@@ -43,6 +43,7 @@ async function scan(text) {
   show(one);
   if (!(await scans.sendLive(one)) && one.state === "sending") await decideAlone(one, read);
   if (shown === one) show(one, { loud: true });
+  if (one.result === "valid") refreshCounts();
 }
 
 /** Without an answer only the signature counts, and what this device has let in itself. */
