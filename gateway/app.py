@@ -70,6 +70,7 @@ from gateway.site.assets import load_assets
 from gateway.site.error_pages import ErrorPages
 from gateway.site.rendering import Renderer
 from gateway.site.routes import SiteParts, site_routes
+from gateway.tickets.design import ticket_design_of
 from gateway.tickets.public_keys import PublicTicketKeys
 from gateway.tickets.renderer import TicketRenderer
 from gateway.tickets.routes import TicketRoutes
@@ -155,6 +156,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         revocations = Revocations(revocations_pool)
         tokens = Tokens(settings.jwt_keys, revocations.versions, revocations.is_fresh)
         ticket_keys = read_ticket_keys(settings.ticket_keys)
+        ticket_design = await ticket_design_of(settings)
         await revocations.refresh()
         await begin_signing(pool)
         appender = log.appender(COMMANDS_TOPIC)
@@ -210,7 +212,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             inbox = inbox_routes(
                 settings.home, FromThisMachine(settings.public_url, settings.trusted_proxies), renderer
             )
-        ticket_renderer = TicketRenderer()
+        ticket_renderer = TicketRenderer(ticket_design)
         stack.callback(ticket_renderer.close)
         framework = build_framework(
             tokens=tokens,

@@ -18,7 +18,7 @@ from languages.words import LANGUAGES, ORIGINAL, PLURALS
 
 CHECKOUT = Path(__file__).parents[1]
 CATALOGUES = CHECKOUT / "languages" / "catalogues"
-SOURCES = ("gateway", "notifier")
+SOURCES = ("gateway", "notifier", "tickets")
 
 _METHODS = [
     ("**.py", "python"),

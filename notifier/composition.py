@@ -15,6 +15,7 @@ from notifier.deliveries import PASSWORD_RESET_S, Delivery
 from notifier.facts import Facts, Recipient
 from notifier.message import Attachment, Mailbox
 from schemas.events import BookingCancelled, BookingConfirmed
+from tickets.design import Design
 from tickets.pdf import file_name, render_ticket
 from tickets.ticket import ticket_of
 from tickets.tokens import TicketSigner
@@ -52,10 +53,17 @@ class Composer:
     """Composes messages, one at a time, in a thread of its own, since rendering a PDF would block the event loop."""
 
     def __init__(
-        self, facts: Facts, sender: Mailbox, public_url: str, log_identity: str, signer: TicketSigner
+        self,
+        facts: Facts,
+        sender: Mailbox,
+        public_url: str,
+        log_identity: str,
+        signer: TicketSigner,
+        design: Design,
     ) -> None:
         self._facts = facts
         self._signer = signer
+        self._design = design
         self._sender = sender
         self._public_url = public_url
         self._log_identity = log_identity
@@ -120,7 +128,7 @@ class Composer:
                 language=recipient.language,
             )
             content = emails.confirmation(event.booking, show, places, recipient, self._public_url)
-            pdf = Attachment(file_name(ticket), "application/pdf", render_ticket(ticket))
+            pdf = Attachment(file_name(ticket), "application/pdf", render_ticket(ticket, self._design))
             return self._addressed(delivery, content, recipient, pdf)
 
         return await self._in_thread(write)

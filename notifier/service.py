@@ -20,6 +20,7 @@ from notifier.message import BadAddress, Mailbox, parse_mailbox
 from notifier.metrics import MeasuredDeliveries
 from notifier.pace import Pace
 from notifier.sender import Sender
+from notifier.ticket_design import ticket_design_of
 from runtime.log import Log
 from runtime.metrics_server import serve_metrics
 from runtime.polling import poll
@@ -46,6 +47,7 @@ async def notify(
     """Runs until `stop` is set. `metrics`: also serve them over HTTP. Raises SettingError and WrongLog."""
     sender_mailbox = _mail_from(settings)
     signer = TicketSigner(read_ticket_keys(settings.ticket_keys).private)
+    design = await ticket_design_of(settings)
     inbox: InboxServer | None = None
     if settings.smtp_url is None:
         inbox = InboxServer(settings.home / "inbox")
@@ -56,7 +58,12 @@ async def notify(
         server = _mail_server(settings.smtp_url)
     deliveries = MeasuredDeliveries(pool, f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
     composer = Composer(
-        Facts(pool, settings.timezone), sender_mailbox, settings.public_url, str(await log.identity()), signer
+        Facts(pool, settings.timezone),
+        sender_mailbox,
+        settings.public_url,
+        str(await log.identity()),
+        signer,
+        design,
     )
     mailer = Mailer(server, sender_mailbox)
     pace = Pace()

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, field
@@ -84,6 +84,9 @@ class Settings(
     mail_from: Annotated[str, read_sender] = "Aisle <tickets@aisle.example>"
     jwt_keys: Annotated[str | None, _SECRET] = None
     ticket_keys: Annotated[str | None, _SECRET] = None
+    ticket_layout: Annotated[Literal["a6", "a4", "booking"], _ticket_layout] = "a6"
+    ticket_design: Annotated[Path | None, _existing_folder] = None
+    """Folder with a logo, colours, fonts or a template of the venue; see docs/tickets.md."""
     sample_data: Annotated[bool, _switch]
     """Counts at the first start of a database, which stores it. Default: on with an embedded database only."""
     admin_password: Annotated[str | None, _SECRET, _password_of("admin")] = None
@@ -199,6 +202,22 @@ def _folder(value: str) -> Path:
     if other:
         raise ValueError("this is not a folder; set AISLE_HOME to another")
     return path
+
+
+def _ticket_layout(value: str) -> str:
+    if value not in ("a6", "a4", "booking"):
+        raise ValueError("one of a6, a4, booking is wanted")
+    return value
+
+
+def _existing_folder(value: str) -> Path:
+    path = Path(value).absolute()
+    try:
+        if path.is_dir():
+            return path
+    except OSError as error:
+        raise ValueError(error.strerror) from None
+    raise ValueError("a folder is wanted, which this is not")
 
 
 def _fraction(value: str) -> float:

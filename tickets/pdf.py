@@ -1,47 +1,65 @@
-"""Tickets as PDF: one document for each booking, one page (A6, portrait) for each seat.
+"""Tickets as PDF: one document for each booking, tagged for screen readers, by PDF/UA-1 where fonts have all letters.
 
-Typst typesets the page. It gets the data as JSON, never as markup, so no title or name can act as a command. Rendering
-takes about 6 ms after the first document of a thread.
+Typst typesets the pages. It gets the data as JSON in a string, so no title or name can act as a command. What does not
+fit is made smaller, and at last cut between grapheme clusters; the template measures that.
 """
 
 from __future__ import annotations
 
 import threading
-from importlib.resources import files
+from datetime import datetime, tzinfo
+from functools import lru_cache
 
 import msgspec
 import typst
 
+from languages.words import LANGUAGES, ORIGINAL, Words, words
 from schemas.layout import Money
 from tickets import formats
 from tickets.codes import printed_code
+from tickets.design import Design, packaged_design
 from tickets.ticket import Ticket
-from tickets.wording import ticket_words
 
-MAX_TITLE = 160
-"""Characters of a title that are printed; the rest becomes an ellipsis."""
-MAX_LINE = 44
-"""Characters of a screen, a section or a name that are printed."""
-MAX_ROW = 24
-"""Characters of a row that are printed."""
+_LONGEST = 600
+"""Code points of a text that the template gets, several times what fits."""
 
-_template = (files(__package__) / "ticket.typ").read_bytes()
-_fonts = typst.Fonts(
-    include_system_fonts=True,  # for titles in scripts that the packaged fonts do not have
-    include_embedded_fonts=False,
-    font_paths=[
-        str(files(package) / "files") for package in ("fontpkg_noto_sans", "fontpkg_noto_sans_devanagari")
-    ],
-)
 _of_this_thread = threading.local()
 
 
-def render_ticket(ticket: Ticket) -> bytes:
-    """The PDF of a booking's tickets. The same ticket gives the same bytes. CPU-bound: call it in a thread."""
-    document = _compiler().compile(
-        _template,
+def render_ticket(ticket: Ticket, design: Design | None = None) -> bytes:
+    """The PDF of a booking's tickets. The same ticket and design give the same bytes.
+
+    CPU-bound: call it in a thread. Raises typst.TypstError where the template of a venue's own design fails.
+    """
+    design = design or packaged_design()
+    source = _source(ticket, design)
+    try:
+        return _compiled(source, ticket, design, ["ua-1"])
+    except typst.TypstError as error:
+        if not error.message.startswith("PDF/UA"):
+            raise
+        # A letter that no font has: the standard forbids the box that is printed instead.
+        return _compiled(source, ticket, design, [])
+
+
+def _source(ticket: Ticket, design: Design) -> bytes:
+    """The document: a call of the template. The template stays the same, so that Typst parses it once."""
+    data = msgspec.json.encode(_printed(ticket, design)).decode()
+    return (
+        f"#import {_string(str(design.template))}: tickets\n#tickets(json(bytes({_string(data)})))".encode()
+    )
+
+
+def _string(text: str) -> str:
+    """A string literal of Typst. Whatever the text is, it does not end before the last quotation mark."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _compiled(source: bytes, ticket: Ticket, design: Design, standards: list[typst.PDFStandard]) -> bytes:
+    document = _compiler(design).compile(
+        source,
         format="pdf",
-        sys_inputs={"ticket": msgspec.json.encode(_printed(ticket)).decode()},
+        pdf_standards=standards,
         timestamp=int(ticket.booked_at.timestamp()),
     )
     assert isinstance(document, bytes)
@@ -50,59 +68,87 @@ def render_ticket(ticket: Ticket) -> bytes:
 
 def file_name(ticket: Ticket) -> str:
     """The file name of the PDF: `ticket-7f3a91c2e4b0.pdf`."""
-    return f"{ticket_words(ticket.language).file_name}-{str(ticket.booking_id)[-12:]}.pdf"
+    name = words_of(ticket.language).gettext("ticket")
+    return f"{name}-{str(ticket.booking_id)[-12:]}.pdf"
 
 
-def _compiler() -> typst.Compiler:
-    compiler: typst.Compiler | None = getattr(_of_this_thread, "compiler", None)
-    if compiler is None:
-        compiler = _of_this_thread.compiler = typst.Compiler(font_paths=_fonts)
-    return compiler
+def _compiler(design: Design) -> typst.Compiler:
+    """The compiler of this thread. Designs differ only in tests; a process has one."""
+    kept: tuple[Design, typst.Compiler] | None = getattr(_of_this_thread, "compiler", None)
+    if kept is None or kept[0] != design:
+        # The template and a venue's logo are anywhere. Templates are as trusted as the program.
+        kept = (design, typst.Compiler(root="/", font_paths=design.fonts()))
+        _of_this_thread.compiler = kept
+    return kept[1]
 
 
-def _printed(ticket: Ticket) -> dict[str, object]:
+def _printed(ticket: Ticket, design: Design) -> dict[str, object]:
     """The data of the template; every value is text to be printed as it is."""
-    words = ticket_words(ticket.language)
+    in_language = words_of(ticket.language)
+    _ = in_language.gettext
     total = len(ticket.seats)
+    # Aware times are equal across zones, so the key of the cache is a naive one.
+    day, hour, zone = _when(
+        ticket.starts_at.replace(tzinfo=None),
+        ticket.starts_at.fold,
+        ticket.starts_at.tzinfo,
+        in_language.locale,
+    )
     return {
-        "language": words.locale[:2],
-        "title": _cut(ticket.title, MAX_TITLE),
-        "screen": _cut(ticket.screen, MAX_LINE),
-        "day": formats.day(ticket.starts_at, words.locale),
-        "hour": formats.hour(ticket.starts_at, words.locale),
-        "zone": formats.zone(ticket.starts_at, words.locale),
-        "minutes": words.minutes.format(minutes=ticket.duration_minutes) if ticket.duration_minutes else "",
-        "holder": _cut(ticket.holder, MAX_LINE),
+        "layout": design.layout,
+        "brand": msgspec.structs.asdict(design.brand) | {"logo": design.logo},
+        "fonts": design.families,
+        "language": in_language.code,
+        "title": _line(ticket.title) or "–",
+        "screen": _line(ticket.screen),
+        "day": day,
+        "hour": hour,
+        "zone": zone,
+        "minutes": _("{n} min", n=ticket.duration_minutes) if ticket.duration_minutes else "",
+        "holder": _line(ticket.holder),
         "booking": str(ticket.booking_id).rpartition("-")[::2],
         "words": {
-            "screen": words.screen,
-            "section": words.section,
-            "row": words.row,
-            "seat": words.seat,
-            "price": words.price,
-            "holder": words.holder,
-            "booking": words.booking,
-            "door": words.show_at_the_door,
+            "section": _("Section"),
+            "row": _("Row"),
+            "seat": _("Seat"),
+            "price": _("Price"),
+            "holder": _("Name"),
+            "booking": _("Booking"),
+            "door": _("Show this code at the door, on paper or on your phone."),
         },
         "seats": [
             {
-                "label": seat.label,
-                "section": _cut(seat.section, MAX_LINE),
-                "row": _cut(seat.row, MAX_ROW),
-                "price": _price(seat.price, words.locale),
+                "label": _line(seat.label),
+                "section": _line(seat.section),
+                "row": _line(seat.row),
+                "price": _price(seat.price, in_language.locale),
                 "code": printed_code(seat.token),
-                "number": words.ticket_of.format(number=number, total=total) if total > 1 else "",
+                "heading": _("Seat {label}", label=_line(seat.label)),
+                "alt": _("QR code of the ticket for seat {label}", label=_line(seat.label)),
+                "number": _("Ticket {number} of {total}", number=number, total=total) if total > 1 else "",
             }
             for number, seat in enumerate(ticket.seats, 1)
         ],
     }
 
 
+def words_of(language: str) -> Words:
+    """The words of an account's language: German ones for `de-AT`, English ones where there are no others."""
+    code = language.lower().replace("_", "-").partition("-")[0]
+    return words(code if code in LANGUAGES else ORIGINAL)
+
+
+@lru_cache(maxsize=1024)
+def _when(local: datetime, fold: int, zone: tzinfo | None, locale: str) -> tuple[str, str, str]:
+    """Day, hour and zone in words. All tickets of a show have the same ones."""
+    moment = local.replace(tzinfo=zone, fold=fold)
+    return formats.day(moment, locale), formats.hour(moment, locale), formats.zone(moment, locale)
+
+
+@lru_cache(maxsize=1024)
 def _price(price: Money, locale: str) -> str:
     return formats.money(price, locale).replace("\xa0", "\u202f")
 
 
-def _cut(text: str, length: int) -> str:
-    """The text as one line, truncated to `length` characters."""
-    line = formats.one_line(text)
-    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+def _line(text: str) -> str:
+    return formats.one_line(text)[:_LONGEST]

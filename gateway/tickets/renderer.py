@@ -8,14 +8,12 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from importlib.metadata import version
-from importlib.resources import files
 
 import msgspec
 
 from gateway.http.etags import etag_of
 from gateway.http.problems import Problem
+from tickets.design import Design
 from tickets.pdf import render_ticket
 from tickets.ticket import Ticket
 
@@ -26,9 +24,10 @@ _NICE = 10
 
 
 class TicketRenderer:
-    """Renders one ticket at a time."""
+    """Renders one ticket at a time, in the design of the venue."""
 
-    def __init__(self) -> None:
+    def __init__(self, design: Design) -> None:
+        self._design = design
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tickets", initializer=_lower_priority)
         self._pending: dict[bytes, asyncio.Future[bytes]] = {}
         """By entity tag: the same ticket is rendered once for all who request it meanwhile."""
@@ -53,7 +52,9 @@ class TicketRenderer:
                 f"{MAX_PENDING_OF_ACCOUNT} tickets are being printed for you: wait for one of them.",
                 retry_after_s=1,
             )
-        rendering = asyncio.get_running_loop().run_in_executor(self._thread, render_ticket, ticket)
+        rendering = asyncio.get_running_loop().run_in_executor(
+            self._thread, render_ticket, ticket, self._design
+        )
         self._pending[etag] = rendering
         self._of_account[user_id] += 1
 
@@ -66,22 +67,13 @@ class TicketRenderer:
         rendering.add_done_callback(rendered)
         return rendering
 
+    def etag(self, ticket: Ticket) -> bytes:
+        """The entity tag of the PDF, without rendering it. The same ticket and design give the same bytes."""
+        return etag_of(msgspec.json.encode(ticket), self._design.digest)
+
     def close(self) -> None:
         """Waits for the ticket that is being rendered, if any."""
         self._thread.shutdown(wait=True, cancel_futures=True)
-
-
-def ticket_etag(ticket: Ticket) -> bytes:
-    """The entity tag of the PDF, without rendering it.
-
-    The same ticket, template and version of Typst give the same bytes.
-    """
-    return etag_of(msgspec.json.encode(ticket), _typesetting())
-
-
-@lru_cache(maxsize=1)
-def _typesetting() -> bytes:
-    return etag_of((files("tickets") / "ticket.typ").read_bytes(), version("typst").encode())
 
 
 def _lower_priority() -> None:

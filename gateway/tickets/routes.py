@@ -19,8 +19,7 @@ from gateway.http.etags import not_modified
 from gateway.http.exchange import Exchange
 from gateway.http.negotiation import check_accept
 from gateway.http.problems import Problem
-from gateway.tickets.renderer import TicketRenderer, ticket_etag
-from languages.words import LANGUAGES, ORIGINAL, words
+from gateway.tickets.renderer import TicketRenderer
 from runtime.shared_reads import SharedReads
 from schemas.events import BookingStatus, Decision, Reason
 from schemas.layout import decode_layout
@@ -28,7 +27,7 @@ from schemas.zones import zone_of
 from tickets.calendar import MEDIA_TYPE as CALENDAR_TYPE
 from tickets.calendar import calendar_entry
 from tickets.codes import shown_code
-from tickets.pdf import file_name
+from tickets.pdf import file_name, words_of
 from tickets.places import PlacesCache, SeatPlaces
 from tickets.ticket import Ticket, ticket_of
 from tickets.tokens import TicketSigner
@@ -86,7 +85,7 @@ class TicketRoutes:
         exchange.parameters()
         media_type = _accepted(exchange, MEDIA_TYPE)
         ticket = await self._ticket(caller, booking_id)
-        etag = ticket_etag(ticket)
+        etag = self._renderer.etag(ticket)
         headers = [(b"etag", etag), (b"cache-control", b"private, no-cache"), (b"vary", b"Accept")]
         if not_modified(exchange.headers.get(b"if-none-match"), etag):
             exchange.respond_cacheable(304, b"", headers)
@@ -159,10 +158,10 @@ class TicketRoutes:
 
 def _named_seats(ticket: Ticket) -> str:
     """The seats with the word for them in the language of the account."""
-    code = ticket.language.lower().partition("-")[0]
     labels = ", ".join(seat.label for seat in ticket.seats)
-    in_language = words(code if code in LANGUAGES else ORIGINAL)
-    return in_language.ngettext("Seat: {seats}", "Seats: {seats}", len(ticket.seats), seats=labels)
+    return words_of(ticket.language).ngettext(
+        "Seat: {seats}", "Seats: {seats}", len(ticket.seats), seats=labels
+    )
 
 
 def _decode_places(body: bytes) -> SeatPlaces:

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.zones import read_zones
@@ -62,6 +63,8 @@ from tests.conftest import Servers
 from tests.integration.worker_environment import NoRedis
 from tests.recorded.recorded_catalogue import FORGOTTEN
 from tests.recorded.recording import header, recordings, restore
+from tickets.design import packaged_design
+from tickets.tokens import TicketSigner
 
 UNCHANGED = {
     "58bd606.copy.xz": "f0d9254666441be0c4fe7cf3d13d23a03aba6fd14e81ffedcbe8a697a2ebdde6",
@@ -231,7 +234,12 @@ async def test_records_of_a_recording_decode_as_they_did(recorded: Recorded) -> 
 async def test_emails_of_a_recording_can_be_written_and_carry_their_tickets(recorded: Recorded) -> None:
     pool = await postgres.create_pool(recorded.url, "test", min_size=1, max_size=2)
     composer = Composer(
-        Facts(pool, "UTC"), parse_mailbox("Aisle <tickets@venue.example>"), "https://tickets.example", "a log"
+        Facts(pool, "UTC"),
+        parse_mailbox("Aisle <tickets@venue.example>"),
+        "https://tickets.example",
+        "a log",
+        TicketSigner(Ed25519PrivateKey.from_private_bytes(b"t" * 32)),
+        packaged_design(),
     )
     deliveries = Deliveries(pool, "test")
     assert await deliveries.take_requested(10) == 2

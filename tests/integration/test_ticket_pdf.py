@@ -27,6 +27,7 @@ from schemas.wire import COMMANDS_TOPIC, decode_decision, encode
 from tests.integration.gateway_server import KEYS, Server, serving
 from tests.integration.programme import LAYOUT, add_movie, add_show
 from tickets.codes import printed_code
+from tickets.design import Design
 from tickets.pdf import render_ticket
 from tickets.ticket import Ticket
 from tickets.tokens import TicketSigner, TicketToken, read
@@ -268,9 +269,9 @@ async def test_a_full_ticket_queue_does_not_block_other_requests(
 ) -> None:
     go_on = threading.Event()
 
-    def slowly(ticket: Ticket) -> bytes:
+    def slowly(ticket: Ticket, design: Design) -> bytes:
         assert go_on.wait(30)
-        return render_ticket(ticket)
+        return render_ticket(ticket, design)
 
     monkeypatch.setattr(ticket_printing, "MAX_PENDING", 2)
     monkeypatch.setattr(ticket_printing, "render_ticket", slowly)
@@ -299,10 +300,10 @@ async def test_one_customer_leaves_room_in_the_ticket_queue(
     go_on = threading.Event()
     rendered = []
 
-    def slowly(ticket: Ticket) -> bytes:
+    def slowly(ticket: Ticket, design: Design) -> bytes:
         assert go_on.wait(30)
         rendered.append(ticket)
-        return render_ticket(ticket)
+        return render_ticket(ticket, design)
 
     monkeypatch.setattr(ticket_printing, "MAX_PENDING", 4)
     monkeypatch.setattr(ticket_printing, "MAX_PENDING_OF_ACCOUNT", of_account)

@@ -288,7 +288,7 @@ def test_the_notifier_skips_an_event_of_a_later_release() -> None:
 async def test_a_delivery_of_a_kind_of_a_later_release_is_left_to_a_later_notifier() -> None:
     facts = mock.Mock()
     facts.recipient = mock.AsyncMock(return_value=Recipient("a@example.org", "a", "A", "en"))
-    composer = Composer(facts, mock.Mock(), "https://tickets.example", "a log")
+    composer = Composer(facts, mock.Mock(), "https://tickets.example", "a log", mock.Mock(), mock.Mock())
     delivery = Delivery(1, "0-1-0", "booking_changed", 5, b"{}", 1, mock.Mock(), 1.0)
     with pytest.raises(UnknownKind):
         await composer.compose(delivery)

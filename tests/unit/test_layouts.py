@@ -236,8 +236,8 @@ def test_prices_of_single_seats_win() -> None:
     assert seating.prices == [(3, 1200), (4, 900), (7, 1200), (9, 800)]
     with pytest.raises(IndexError):
         seating.price_of(9)
-    assert SeatPlaces(full())["1-4"] == ("Stalls", "1", Money(900, "EUR"))
-    assert SeatPlaces(full())["1-3"] == ("Stalls", "1", EUR)
+    assert SeatPlaces(full())["1-4"][:3] == ("Stalls", "1", Money(900, "EUR"))
+    assert SeatPlaces(full())["1-3"][:3] == ("Stalls", "1", EUR)
 
 
 def test_a_show_lists_each_price_that_seats_of_a_section_have() -> None:

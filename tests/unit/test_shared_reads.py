@@ -80,7 +80,8 @@ class Pool:
 
 
 def of_tickets(pool: Any) -> Callable[[int], Awaitable[object]]:
-    return TicketRoutes(cast("Any", None), pool, cast("Any", None), "UTC", "http://localhost")._places.get
+    nothing = cast("Any", None)
+    return TicketRoutes(nothing, pool, nothing, nothing, "UTC", "http://localhost")._places.get
 
 
 def of_emails(pool: Any) -> Callable[[int], Awaitable[object]]:

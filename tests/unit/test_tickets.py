@@ -16,11 +16,10 @@ from schemas.events import Booking, BookingStatus
 from schemas.ids import new_booking_id
 from schemas.layout import Layout, Money, Row, Section
 from tickets import formats
-from tickets.pdf import file_name, render_ticket
+from tickets.pdf import file_name, render_ticket, words_of
 from tickets.places import LAYOUTS_KEPT, PlacesCache, SeatPlace, SeatPlaces
 from tickets.ticket import Ticket, ticket_of
 from tickets.tokens import TicketSigner, TicketToken, read
-from tickets.wording import TICKET_WORDS, ticket_words
 
 PRIVATE_KEY = Ed25519PrivateKey.from_private_bytes(b"t" * 32)
 LAYOUT = Layout(
@@ -31,7 +30,12 @@ LAYOUT = Layout(
 )
 
 
-def a_ticket(*seats: str, title: str = "The Lighthouse at Noon", holder: str = "Ada Lovelace") -> Ticket:
+def a_ticket(
+    *seats: str,
+    title: str = "The Lighthouse at Noon",
+    holder: str = "Ada Lovelace",
+    layout: Layout = LAYOUT,
+) -> Ticket:
     booking = Booking(
         booking_id=new_booking_id(7, 1_795_000_000_000, 5),
         show_id=7,
@@ -44,7 +48,7 @@ def a_ticket(*seats: str, title: str = "The Lighthouse at Noon", holder: str = "
     )
     return ticket_of(
         booking,
-        SeatPlaces(LAYOUT).of(booking.seats),
+        SeatPlaces(layout).of(booking.seats),
         TicketSigner(PRIVATE_KEY),
         title=title,
         screen="Screen 3",
@@ -134,16 +138,26 @@ def test_the_file_is_named_after_the_booking() -> None:
     assert file_name(ticket) == f"ticket-{str(ticket.booking_id)[-12:]}.pdf"
 
 
-def test_an_unknown_language_falls_back_to_english() -> None:
-    assert ticket_words("xx") == ticket_words("en") == ticket_words("EN-us")
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [("xx", "en"), ("EN-us", "en"), ("de-AT", "de"), ("pt_BR", "en"), ("hi_IN", "hi"), ("", "en")],
+)
+def test_a_language_without_words_falls_back_to_english(language: str, code: str) -> None:
+    assert words_of(language).code == code
 
 
-@pytest.mark.parametrize("language", sorted(TICKET_WORDS.languages))
-def test_every_language_is_complete(language: str) -> None:
-    words = ticket_words(language)
-    assert "{number}" in words.ticket_of
-    assert "{total}" in words.ticket_of
-    assert "{minutes}" in words.minutes
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("de", ("Samstag, 21. November 2026", "PLATZ", "Karte 1 von 2", "12,50", "128 Min.")),
+        ("es", ("sábado, 21 de noviembre de 2026", "ASIENTO", "Entrada 1 de 2", "12,50")),
+        ("fr", ("samedi 21 novembre 2026", "PLACE", "Billet 1 sur 2", "12,50")),
+    ],
+)
+def test_a_ticket_is_in_the_language_of_the_account(language: str, expected: tuple[str, ...]) -> None:
+    first, _ = pages(msgspec.structs.replace(a_ticket("C12", "C13"), language=language))
+    for text in expected:
+        assert text in first, first
 
 
 @pytest.mark.parametrize(
