@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import pytest
 
+from ops.retention.used_ids import delete_scans
 from runtime.settings import Settings
 from tests.integration.box_office import BoxOffice, code, fields_at_fault
 from tests.integration.door import door, scan, soon, ticket, undo
@@ -249,3 +251,20 @@ async def test_an_undecided_scan_is_answered_202_and_decided(house: BoxOffice) -
 
 def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+async def test_old_scans_are_deleted_and_newer_ones_stay(house: BoxOffice) -> None:
+    booking = await house.book(house.ada, "A1", "A2")
+    await scan(house, ticket(booking, "A1"))
+    await house.server.sql("UPDATE check_ins SET decided_ms = 1000")
+    await scan(house, ticket(booking, "A2"))
+    assert house.server.settings.database_url is not None
+    connection = await asyncpg.connect(house.server.settings.database_url)
+    try:
+        assert await delete_scans(connection, 1_000) == 0
+        assert await delete_scans(connection, 2_000) == 1
+    finally:
+        await connection.close()
+    assert [row["seat"] for row in await house.server.sql("SELECT seat FROM check_ins")] == ["A2"]
+    again = await scan(house, ticket(booking, "A1"))
+    assert (again["result"], "gate" in again) == ("already_used", False)
