@@ -190,7 +190,9 @@ def _of_bookings(position: Position, command: Command, decision: Decision, befor
             return ["it names one booking twice"]
         case SwapSeats():
             ids = [command.booking_id, command.with_booking_id]
-        case ConfirmBooking() | CancelBooking() | CheckIn() | ExtendHold() | ChangeSeats():
+        case ConfirmBooking() | CancelBooking() | ExtendHold() | ChangeSeats():
+            ids = [command.booking_id]
+        case CheckIn() | ScanTicket() | UndoCheckIn():
             ids = [command.booking_id]
         case _:
             return []
