@@ -28,6 +28,9 @@ from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.show_requests import ShowRequests
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import read_zones
+from gateway.check_in.commands import begin_signing
+from gateway.check_in.door import Door, seating_from
+from gateway.check_in.tickets import TicketReader
 from gateway.cleanup import remove_expired
 from gateway.commands.decision_lookup import DecisionLookup
 from gateway.commands.hold_limit import HoldLimit
@@ -157,6 +160,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         ticket_keys = read_ticket_keys(settings.ticket_keys)
         ticket_design = await ticket_design_of(settings)
         await revocations.refresh()
+        await begin_signing(pool)
         appender = log.appender(COMMANDS_TOPIC)
         stack.push_async_callback(appender.close)
         passwords = Passwords()
@@ -233,6 +237,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             zones=zones,
             reports=ReportReader(reports_pool, figures),
             stored_responses=stored_responses,
+            door=Door(pool, commands, TicketReader(ticket_keys.public, seating_from(seat_maps))),
             health=Health(pool, log),
             renderer=renderer,
             more_routes=[PublicTicketKeys(ticket_keys.public).routes(), *inbox],

@@ -32,6 +32,8 @@ from gateway.catalogue.show_maker import ShowMaker
 from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import Zones
+from gateway.check_in.door import Door
+from gateway.check_in.routes import check_in_routes
 from gateway.commands.stored_responses import StoredResponses
 from gateway.health import Health, health_routes
 from gateway.http.errors import handle_exception
@@ -77,6 +79,7 @@ def build_framework(
     zones: Zones,
     reports: ReportReader,
     stored_responses: StoredResponses,
+    door: Door,
     health: Health,
     renderer: Renderer,
     more_routes: list[Any],
@@ -102,6 +105,7 @@ def build_framework(
         "zones": zones,
         "reports": reports,
         "stored_responses": stored_responses,
+        "door": door,
         "health": health,
         "renderer": renderer,
     }
@@ -117,6 +121,7 @@ def build_framework(
             preference_routes(),
             sending_routes(),
             catalogue_routes(),
+            check_in_routes(),
             report_routes(),
             health_routes(),
             *docs_routes(),

@@ -37,6 +37,8 @@ def framework_label(path: str) -> str:
     parts = path.split("/", 3)
     if len(parts) < 3 or parts[1] != "api":
         return "probe" if len(parts) > 1 and parts[1] == "health" else "page"
+    if parts[2] == "shows" and path.endswith("/checkin"):
+        return _LABELS["checkin"]
     return _LABELS.get(parts[2], "other")
 
 

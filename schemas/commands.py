@@ -17,8 +17,12 @@ from schemas.layout import Money
 
 TimeMs = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 SeatCount = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
-BlockCode = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.\-]{1,32}$(?!\n)")]
-"""The code of a block, such as `press`. It is short and has no blanks, so that nobody writes names into it."""
+SeatIndex = Annotated[int, msgspec.Meta(ge=0, lt=100_000)]
+"""The index of a seat in layout order."""
+Code = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.\-]{1,32}$(?!\n)")]
+"""A short code without blanks, so that nobody writes names into it."""
+BlockCode = Code
+"""The code of a block, such as `press`."""
 MAX_SEATS_PER_REQUEST = 10
 MAX_SEATS_OF_STAFF = 100
 MAX_HOLD_MS = 30 * 24 * 3600 * 1000
@@ -183,6 +187,29 @@ class CheckIn(CommandBase, frozen=True):
     seat: str
 
 
+class ScanTicket(CommandBase, frozen=True):
+    """Scans a ticket at the door: checks in one seat of a confirmed booking, once. Its id is that of the scan."""
+
+    booking_id: UUID
+    seat_index: SeatIndex
+    runs_ms: TimeMs
+    """Running time of the show, which its terms do not have."""
+    wanted_show_id: ShowId | None = None
+    """The show that the door is for. None: that of the ticket."""
+    at_ms: TimeMs | None = None
+    """Time of a late scan, by the clock of its device. None: the log time of the scan."""
+    gate: Code | None = None
+    unsigned_until_ms: TimeMs | None = None
+    """With the unsigned code of an earlier release: the moment since which tickets are signed."""
+
+
+class UndoCheckIn(CommandBase, frozen=True):
+    """Takes back the check-in of one seat."""
+
+    booking_id: UUID
+    seat_index: SeatIndex
+
+
 class ExpireHolds(CommandBase, frozen=True):
     """Releases the holds that have expired by log time. A worker's timer appends it when a hold is due."""
 
@@ -203,6 +230,8 @@ Command = (
     | BlockSeats
     | UnblockSeats
     | CheckIn
+    | ScanTicket
+    | UndoCheckIn
     | ExpireHolds
 )
 
@@ -229,8 +258,28 @@ def request_of(command: Command) -> Command:
             return msgspec.structs.replace(command, reply_to=None, catalogue=None)
         case ChangeSeats() | BlockSeats() | UnblockSeats():
             return msgspec.structs.replace(command, reply_to=None, seats=tuple(sorted(command.seats)))
+        case ScanTicket() | UndoCheckIn():
+            return _scan_of(command)
         case _:
             return msgspec.structs.replace(command, reply_to=None)
+
+
+def _scan_of(command: ScanTicket | UndoCheckIn) -> Command:
+    """The ticket that is scanned, and nothing else.
+
+    The id of a scan comes from its ticket and its nonce. Who sends it, from which gate and when, may differ between two
+    attempts: a queue may be sent by another account, after the running time of the show was corrected.
+    """
+    if isinstance(command, UndoCheckIn):
+        return msgspec.structs.replace(command, reply_to=None, user_id=0)
+    return ScanTicket(
+        command_id=command.command_id,
+        show_id=command.show_id,
+        staff=command.staff,
+        booking_id=command.booking_id,
+        seat_index=command.seat_index,
+        runs_ms=0,
+    )
 
 
 _NO_ID = UUID(int=0)

@@ -15,11 +15,12 @@ import msgspec
 
 from schemas.ids import Position
 
-RULES = 2
+RULES = 3
 """The version of the rules of `decide`; stored with each decision.
 
 Rules only grow: what a command of an earlier version says is decided as it was then. 2 adds extending holds, changing
-and swapping seats, kinds of seats, walk-ins, releases of blocks and payment as a term.
+and swapping seats, kinds of seats, walk-ins, releases of blocks and payment as a term. 3 adds scanning tickets and
+undoing check-ins.
 """
 
 
@@ -49,6 +50,10 @@ class Reason(enum.Enum):
     NOT_CONFIRMED = "not_confirmed"
     ALREADY_USED = "already_used"
     CHECKED_IN = "checked_in"
+    NOT_CHECKED_IN = "not_checked_in"
+    WRONG_SHOW = "wrong_show"
+    WRONG_DAY = "wrong_day"
+    TICKET_UNSIGNED = "ticket_unsigned"
     VALIDATION = "validation"
     KEY_REUSED = "key_reused"
     MALFORMED = "malformed"
@@ -220,8 +225,16 @@ class ShowCancelled(_ShowEvent, frozen=True):
     """A show was cancelled."""
 
 
-class TicketCheckedIn(msgspec.Struct, frozen=True, tag_field="type", tag=True):
+class TicketCheckedIn(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag=True):
     """A seat of a booking was checked in."""
+
+    booking: Booking
+    seat: str
+    gate: str | None = None
+
+
+class CheckInUndone(msgspec.Struct, frozen=True, tag_field="type", tag=True):
+    """The check-in of a seat was taken back."""
 
     booking: Booking
     seat: str
@@ -255,6 +268,7 @@ Event = (
     | ShowReopened
     | ShowCancelled
     | TicketCheckedIn
+    | CheckInUndone
 )
 
 
@@ -263,7 +277,8 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
 
     reason: Reason | None = None
     seats: tuple[str, ...] = ()
-    """The seats that caused the refusal, in layout order if they are seats of the show."""
+    """The seats that caused the refusal, in layout order if they are seats of the show. Of a scan: the ticket's seat,
+    also if it is accepted."""
     limit: int | None = None
     """With `limit_exceeded`: the seats a customer may have. With `too_many_seats`: those of a request. With
     `validation`: the number of seats that the booking has. With `not_on_sale`: the start of sales in Unix ms. With

@@ -98,8 +98,14 @@ def keyed_command_id(user_id: int, key: str) -> UUID:
     return _uuid((bits & ~_VERSION_AND_VARIANT) | _VERSION_8 | _VARIANT)
 
 
+def scan_command_id(digest: bytes) -> UUID:
+    """The command id of a scan, from a hash of 16 bytes of its ticket and nonce."""
+    bits = int.from_bytes(digest, "big")
+    return _uuid((bits & ~_VERSION_AND_VARIANT) | _VERSION_8 | _VARIANT)
+
+
 def is_keyed(command_id: UUID) -> bool:
-    """Whether a command's id comes from an Idempotency-Key."""
+    """Whether a command's id comes from an Idempotency-Key, or from the nonce of a scan."""
     return command_id.int & (0xF << 76) == _VERSION_8
 
 

@@ -23,6 +23,7 @@ LANGUAGE = r"^[A-Za-z]{2,3}([\-_][A-Za-z0-9]{1,8})*(\.[A-Za-z0-9_\-]{1,16})?(@[A
 LINK = r"^((https?://|/(?!/))[^\s\x00-\x1f\x7f<>\"'\\]+)?$(?!\n)"
 BLOCK_CODE = r"^[A-Za-z0-9_.\-]{1,32}$(?!\n)"
 """The pattern of `BlockCode`, see commands.py."""
+NONCE = r"^[!-~]{1,128}$(?!\n)"
 
 WORDS = {
     NO_NUL: "NUL is not allowed",
@@ -33,6 +34,7 @@ WORDS = {
     EMAIL: "an e-mail address such as ada@example.com is wanted",
     LANGUAGE: "a language tag such as en or pt-BR is wanted; C, POSIX and blanks name no language",
     BLOCK_CODE: "1 to 32 of the characters A-Z a-z 0-9 _ . - are wanted",
+    NONCE: "1 to 128 visible ASCII characters are wanted",
     LINK: "an http:// or https:// address, or a path that starts with one /, is wanted",
 }
 """Pattern → error message for text that does not match."""

@@ -11,6 +11,7 @@ import msgspec
 from schemas.events import RULES, Booking, ShowStatus, Terms
 from schemas.wire import encode
 from seat_workers.fold import DecidedRecord, NetChanges
+from seat_workers.queries import SCAN_WIDTH
 
 
 class ShowRow(msgspec.Struct, frozen=True):
@@ -51,6 +52,20 @@ class Batch(msgspec.Struct, frozen=True):
     expired_ids: Sequence[tuple[UUID, int]] = ()
     """Command ids that this batch uses and that may be stored although they have expired, each with the log time in ms
     since which a use counts: older uses are deleted in the same commit."""
+
+
+def scan_arguments(batch: Batch) -> list[Sequence[Any]]:
+    """The columns of `check_ins` that a batch with scans adds, in the order of `queries.commit_with_scans`."""
+    return transposed(
+        [
+            (
+                *(one.position.partition, one.position.offset, one.decided_ms, one.show_id, one.booking_id),
+                *(one.seat, one.at_ms, one.gate, one.used_ms),
+            )
+            for one in batch.net.scans
+        ],
+        SCAN_WIDTH,
+    )
 
 
 def transposed(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any]]:

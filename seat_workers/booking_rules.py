@@ -1,4 +1,4 @@
-"""The rules of bookings: making, confirming, cancelling, extending, changing, swapping and checking in. Pure.
+"""The rules of bookings: making, confirming, cancelling, extending, changing and swapping. Pure.
 
 Each function decides one kind of command on an open show, and changes nothing.
 """
@@ -14,7 +14,6 @@ from schemas.commands import (
     BookSeats,
     CancelBooking,
     ChangeSeats,
-    CheckIn,
     Command,
     ConfirmBooking,
     ExtendHold,
@@ -30,7 +29,6 @@ from schemas.events import (
     Reason,
     SeatsSwapped,
     ShowStatus,
-    TicketCheckedIn,
 )
 from seat_workers.seat_rules import (
     MAX_YOURS,
@@ -189,27 +187,6 @@ def swap_seats(show: Show, command: SwapSeats) -> Decision:
         msgspec.structs.replace(other, seats=one.seats, total=one.total),
     )
     return Decision(events=(event,), about_last=True)
-
-
-def check_in(show: Show, command: CheckIn, now_ms: int) -> Decision:
-    """Decides checking in one seat of a booking."""
-    if not command.staff:
-        return Decision(Reason.NOT_YOURS)
-    booking = show.bookings.get(command.booking_id) or show.ended.get(command.booking_id)
-    if booking is None:
-        return Decision(Reason.NOT_FOUND)
-    if booking.status is not BookingStatus.CONFIRMED:
-        reason = TRANSITIONS[booking.status, ConfirmBooking]
-        return Decision(reason if isinstance(reason, Reason) else Reason.NOT_CONFIRMED)
-    if show.status is ShowStatus.CANCELLED:
-        return not_open(show)
-    if command.seat not in booking.seats:
-        return Decision(Reason.SEAT_UNKNOWN, (command.seat,))
-    used_ms = booking.checked_in.get(command.seat)
-    if used_ms is not None:
-        return Decision(Reason.ALREADY_USED, (command.seat,), limit=used_ms, booking_apart=booking)
-    used = msgspec.structs.replace(booking, checked_in={**booking.checked_in, command.seat: now_ms})
-    return Decision(events=(TicketCheckedIn(used, command.seat),), about_last=True)
 
 
 def _booking_of(show: Show, command: Command, booking_id: UUID) -> Booking | Decision:

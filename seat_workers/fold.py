@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from schemas.commands import Command, ConfirmBooking
+from schemas.commands import Command, ConfirmBooking, ScanTicket
 from schemas.events import (
     Booking,
     BookingCancelled,
@@ -20,6 +20,7 @@ from schemas.events import (
     BookingConfirmed,
     BookingHeld,
     BookingStatus,
+    CheckInUndone,
     Decision,
     HoldExpired,
     HoldExtended,
@@ -77,6 +78,21 @@ class Claim(msgspec.Struct, frozen=True):
     """Log time at which a blocked seat becomes available by itself, Unix milliseconds."""
 
 
+class DoorScan(msgspec.Struct, frozen=True):
+    """A row of `check_ins`: a scan that checked a seat in, or a late one in conflict with it."""
+
+    position: Position
+    decided_ms: int
+    show_id: int
+    booking_id: UUID
+    seat: str
+    at_ms: int
+    """When the ticket was scanned: log time, or that of the device for a late scan. Never after `decided_ms`."""
+    gate: str | None = None
+    used_ms: int | None = None
+    """Of a conflict: the time of the check-in before it."""
+
+
 class NetChanges(msgspec.Struct):
     """The rows that a batch writes besides its decisions. Seats are (show, index in layout order)."""
 
@@ -91,6 +107,8 @@ class NetChanges(msgspec.Struct):
     """Shows that the batch opens: their row is new."""
     terms_changed: set[int]
     """Shows whose status or terms the batch changes."""
+    scans: list[DoorScan]
+    """In log order per partition."""
 
     def ended(self) -> list[tuple[Booking, Position]]:
         """The bookings that are not live after the batch."""
@@ -107,6 +125,7 @@ def fold(batch: Iterable[DecidedRecord], seatings: Mapping[int, Seating]) -> Net
     moved: set[int] = set()
     opened: set[int] = set()
     terms_changed: set[int] = set()
+    scans: list[DoorScan] = []
 
     def set_claims(show_id: int, labels: Iterable[str], claim: Claim | None, *, before: bool) -> None:
         """Notes the claim of seats after an event. `before`: they had one until then."""
@@ -133,7 +152,12 @@ def fold(batch: Iterable[DecidedRecord], seatings: Mapping[int, Seating]) -> Net
                 case BookingCancelled(booking) | HoldReleased(booking) | HoldExpired(booking):
                     set_claims(booking.show_id, booking.seats, None, before=True)
                     bookings[booking.booking_id.int] = (booking, decided.position)
-                case TicketCheckedIn(booking) | HoldExtended(booking):
+                case TicketCheckedIn(booking, seat, gate):
+                    bookings[booking.booking_id.int] = (booking, decided.position)
+                    scans.append(
+                        _scan(decided, booking, seat, booking.checked_in.get(seat, decided.at_ms), gate)
+                    )
+                case CheckInUndone(booking) | HoldExtended(booking):
                     bookings[booking.booking_id.int] = (booking, decided.position)
                 case BookingChanged(booking, old_seats):
                     kept = set(booking.seats).intersection(old_seats)
@@ -161,6 +185,8 @@ def fold(batch: Iterable[DecidedRecord], seatings: Mapping[int, Seating]) -> Net
                     | ShowCancelled(show_id)
                 ):
                     terms_changed.add(show_id)
+        if (conflict := _conflict(decided)) is not None:
+            scans.append(conflict)
 
     rows = [(number in new, bookings[number]) for number in sorted(bookings)]
     return NetChanges(
@@ -171,9 +197,34 @@ def fold(batch: Iterable[DecidedRecord], seatings: Mapping[int, Seating]) -> Net
         moved=moved,
         opened=opened,
         terms_changed=terms_changed,
+        scans=scans,
     )
 
 
 def _claim_of(booking: Booking) -> Claim:
     """The claim of a live booking on each of its seats."""
     return Claim(HELD if booking.status is BookingStatus.HELD else SOLD, booking.booking_id)
+
+
+def _scan(
+    decided: DecidedRecord,
+    booking: Booking,
+    seat: str,
+    at_ms: int,
+    gate: str | None,
+    used_ms: int | None = None,
+) -> DoorScan:
+    return DoorScan(
+        decided.position, decided.at_ms, booking.show_id, booking.booking_id, seat, at_ms, gate, used_ms
+    )
+
+
+def _conflict(decided: DecidedRecord) -> DoorScan | None:
+    """The conflict of a late scan whose seat was checked in before: two people may have been let in with one ticket."""
+    command, decision = decided.command, decided.decision
+    if decision.reason is not Reason.ALREADY_USED or not decided.first or decision.booking is None:
+        return None
+    if not isinstance(command, ScanTicket) or command.at_ms is None:
+        return None
+    at_ms = min(command.at_ms, decided.at_ms)
+    return _scan(decided, decision.booking, decision.seats[0], at_ms, command.gate, decision.limit)

@@ -23,7 +23,7 @@ from schemas.ids import Position
 from schemas.layout import decode_layout
 from schemas.seating import Seating
 from seat_workers import queries
-from seat_workers.batch import Batch, arguments, transposed
+from seat_workers.batch import Batch, arguments, scan_arguments, transposed
 from seat_workers.command_ids import FirstDecision
 from seat_workers.compact.stored_show import BlockedColumns, BookingColumns, StoredShow
 
@@ -216,7 +216,15 @@ class Ledger:
             if time.monotonic() >= self._discard_plans_at:
                 await connection.execute(queries.DISCARD_PLANS)
                 self._discard_plans_at = time.monotonic() + queries.PLAN_LIFETIME_S
-            if batch.expired_ids:
+            if batch.net.scans:
+                expired = transposed(sorted(batch.expired_ids), 2) if batch.expired_ids else ()
+                await connection.execute(
+                    queries.commit_with_scans(deleting_expired_ids=bool(batch.expired_ids)),
+                    *arguments(batch),
+                    *expired,
+                    *scan_arguments(batch),
+                )
+            elif batch.expired_ids:
                 await connection.fetchval(
                     queries.COMMIT_DELETING_EXPIRED_IDS,
                     *arguments(batch),

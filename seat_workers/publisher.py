@@ -27,6 +27,7 @@ from schemas.events import (
     BookingConfirmed,
     BookingHeld,
     BookingStatus,
+    CheckInUndone,
     Event,
     HoldExpired,
     HoldExtended,
@@ -131,7 +132,7 @@ def seat_changes(
             elif isinstance(event, ShowEvent):
                 show_id = event.show_id
                 before[show_id] = UNKNOWN_VERSION
-            elif isinstance(event, TicketCheckedIn | HoldExtended):
+            elif isinstance(event, TicketCheckedIn | CheckInUndone | HoldExtended):
                 show_id = event.booking.show_id  # the version changes, the seats do not
             elif one.command is not None:  # an event of a later release, published again
                 show_id = one.command.show_id

@@ -79,6 +79,30 @@ COMMIT_DELETING_EXPIRED_IDS = f"""
     {COMMIT} FROM (SELECT count(*) FROM forgotten)"""
 """Deletes expired ids, then commits, in one statement: counting the deleted rows makes the call wait for them, and a
 volatile function sees what its own statement has changed."""
+_SCAN_COLUMNS = "partition, log_offset, decided_ms, show_id, booking_id, seat, at_ms, gate, used_ms"
+_SCAN_TYPES = ("int", "bigint", "bigint", "int", "uuid", "text", "bigint", "text", "bigint")
+SCAN_WIDTH = len(_SCAN_TYPES)
+
+
+def commit_with_scans(*, deleting_expired_ids: bool) -> str:
+    """The commit of a batch with scans, in one statement. The arguments of `check_ins` are the last ones.
+
+    The function is called before the first row is inserted, so that a fenced worker is refused as such.
+    """
+    first = 66 if deleting_expired_ids else 64
+    arrays = ", ".join(f"${first + n}::{kind}[]" for n, kind in enumerate(_SCAN_TYPES))
+    commit = f"SELECT committed FROM ({COMMIT} AS committed) c"
+    forgotten = ""
+    if deleting_expired_ids:
+        forgotten, _, commit = (
+            COMMIT_DELETING_EXPIRED_IDS.strip().removeprefix("WITH ").partition("\n    SELECT ")
+        )
+        forgotten, commit = f"{forgotten},", f"SELECT {commit}"
+    return f"""
+        WITH {forgotten} committed AS MATERIALIZED ({commit})
+        INSERT INTO check_ins ({_SCAN_COLUMNS})
+        SELECT u.* FROM committed, unnest({arrays}) u"""
+
 
 ACCESS_BY_KEY_ONLY = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 """A worker touches rows by key only. Plans are made while tables are small, or for the average show; a plan that scans

@@ -15,7 +15,8 @@ machine and at any time. Recovery, `aisle verify` and the tests rely on it.
 The rules are in rooms of their own:
 
     transitions.py     the life of a booking, as one table
-    booking_rules.py   making, confirming, cancelling, extending, changing, swapping, checking in
+    booking_rules.py   making, confirming, cancelling, extending, changing, swapping
+    check_in_rules.py  scanning tickets at the door
     seat_rules.py      which seats a command may have
     show_rules.py      opening, changing, closing and cancelling a show, blocking seats
 
@@ -46,14 +47,17 @@ from schemas.commands import (
     HoldSeats,
     OpenShow,
     ReopenShow,
+    ScanTicket,
     SwapSeats,
     UnblockSeats,
+    UndoCheckIn,
 )
 from schemas.events import (
     BookingCancelled,
     BookingChanged,
     BookingConfirmed,
     BookingHeld,
+    CheckInUndone,
     Decision,
     Event,
     HoldExpired,
@@ -72,12 +76,12 @@ from schemas.events import (
 )
 from seat_workers.booking_rules import (
     change_seats,
-    check_in,
     confirm_or_cancel,
     extend_hold,
     swap_seats,
     take_seats,
 )
+from seat_workers.check_in_rules import check_in, scan_ticket, undo_check_in
 from seat_workers.seat_rules import labels_of
 from seat_workers.show_rules import block_seats, cancel_show, change_show, open_show, unblock_seats
 from seat_workers.show_state import Block, Show
@@ -156,6 +160,10 @@ def decide(show: Show, command: Command, now_ms: int) -> Decision:
             return cancel_show(show, command)
         case CheckIn():
             return check_in(show, command, now_ms)
+        case ScanTicket():
+            return scan_ticket(show, command, now_ms)
+        case UndoCheckIn():
+            return undo_check_in(show, command)
         case _:
             assert_never(command)
 
@@ -181,5 +189,7 @@ def apply(show: Show, event: Event) -> None:
             show.status, show.terms = event.status, event.terms
         case TicketCheckedIn():
             show.bookings[event.booking.booking_id] = event.booking
+        case CheckInUndone():
+            show.bookings.undo_check_in(event.seat)
         case _:
             assert_never(event)

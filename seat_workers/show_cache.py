@@ -22,7 +22,9 @@ from schemas.commands import (
     ConfirmBooking,
     ExtendHold,
     OpenShow,
+    ScanTicket,
     SwapSeats,
+    UndoCheckIn,
 )
 from schemas.events import Booking
 from schemas.seating import Seating
@@ -224,7 +226,9 @@ class ShowCache:
 def _named_bookings(command: Command) -> tuple[UUID, ...]:
     """The ids of the existing bookings that a command is about."""
     match command:
-        case ConfirmBooking() | CancelBooking() | CheckIn() | ExtendHold() | ChangeSeats():
+        case ConfirmBooking() | CancelBooking() | ExtendHold() | ChangeSeats():
+            return (command.booking_id,)
+        case CheckIn() | ScanTicket() | UndoCheckIn():
             return (command.booking_id,)
         case SwapSeats():
             return command.booking_id, command.with_booking_id

@@ -11,15 +11,16 @@ A row is the present status, a column the command; a cell is the next status, or
     released           –           –           already_cancelled   already_cancelled   already_cancelled
     expired            –           –           hold_expired        hold_expired        hold_expired
 
-    status \\ command   ChangeSeats         SwapSeats           hold expires
-    (none)             not_found           not_found           –
-    held               held                held                expired
-    confirmed          confirmed           confirmed           –
-    cancelled          already_cancelled   already_cancelled   –
-    released           already_cancelled   already_cancelled   –
-    expired            hold_expired        hold_expired        –
+    status \\ command   ChangeSeats         SwapSeats           ScanTicket          UndoCheckIn         hold expires
+    (none)             not_found           not_found           not_found           not_found           –
+    held               held                held                not_confirmed       not_confirmed       expired
+    confirmed          confirmed           confirmed           confirmed           confirmed           –
+    cancelled          already_cancelled   already_cancelled   already_cancelled   already_cancelled   –
+    released           already_cancelled   already_cancelled   already_cancelled   already_cancelled   –
+    expired            hold_expired        hold_expired        hold_expired        hold_expired        –
 
-`TRANSITIONS` is this table. What else a command needs to be accepted is in booking_rules.py and seat_rules.py.
+`TRANSITIONS` is this table. What else a command needs to be accepted is in booking_rules.py, seat_rules.py
+and check_in_rules.py.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ from schemas.commands import (
     ExpireHolds,
     ExtendHold,
     HoldSeats,
+    ScanTicket,
     SwapSeats,
+    UndoCheckIn,
 )
 from schemas.events import (
     Booking,
@@ -47,14 +50,18 @@ from schemas.events import (
     BookingEvent,
     BookingHeld,
     BookingStatus,
+    CheckInUndone,
     HoldExpired,
     HoldExtended,
     HoldReleased,
     Reason,
     SeatsSwapped,
+    TicketCheckedIn,
 )
 
-Transition: TypeAlias = tuple[type[BookingEvent | SeatsSwapped], BookingStatus]
+Transition: TypeAlias = tuple[
+    type[BookingEvent | SeatsSwapped | TicketCheckedIn | CheckInUndone], BookingStatus
+]
 """The event of an accepted command, and the booking's status after it."""
 
 _ENDED: tuple[tuple[BookingStatus | None, Reason], ...] = (
@@ -78,10 +85,17 @@ TRANSITIONS: dict[tuple[BookingStatus | None, type[Command]], Transition | Reaso
     (BookingStatus.CONFIRMED, ExtendHold): Reason.ALREADY_CONFIRMED,
     (BookingStatus.CONFIRMED, ChangeSeats): (BookingChanged, BookingStatus.CONFIRMED),
     (BookingStatus.CONFIRMED, SwapSeats): (SeatsSwapped, BookingStatus.CONFIRMED),
+    (BookingStatus.HELD, ScanTicket): Reason.NOT_CONFIRMED,
+    (BookingStatus.HELD, UndoCheckIn): Reason.NOT_CONFIRMED,
+    (BookingStatus.CONFIRMED, ScanTicket): (TicketCheckedIn, BookingStatus.CONFIRMED),
+    (BookingStatus.CONFIRMED, UndoCheckIn): (CheckInUndone, BookingStatus.CONFIRMED),
     **{
         (status, command): reason
         for status, reason in _ENDED
-        for command in (ConfirmBooking, CancelBooking, ExtendHold, ChangeSeats, SwapSeats)
+        for command in (
+            *(ConfirmBooking, CancelBooking, ExtendHold, ChangeSeats, SwapSeats),
+            *(ScanTicket, UndoCheckIn),
+        )
     },
 }
 

@@ -40,6 +40,11 @@ _DETAILS = {
     Reason.NOT_CONFIRMED: "The seats are only held; confirm the booking first.",
     Reason.ALREADY_USED: "Somebody was let in with this ticket before; ask the staff.",
     Reason.CHECKED_IN: "A ticket of this booking was used at the door; ask the staff.",
+    Reason.NOT_CHECKED_IN: "This seat is not checked in; there is nothing to undo.",
+    Reason.WRONG_SHOW: "This ticket is of another show; look at its title and screen.",
+    Reason.WRONG_DAY: "This ticket is not valid today; look at its date.",
+    Reason.TICKET_UNSIGNED: "This code has no signature and is not valid any more; ask for the ticket of the latest"
+    " e-mail.",
     Reason.VALIDATION: "The seats are not a set of labels; name each seat once.",
     Reason.KEY_REUSED: "This Idempotency-Key was used for another request; take a new key for a new request.",
     Reason.MALFORMED: "The request could not be read when its turn came; report this.",

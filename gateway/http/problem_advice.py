@@ -150,6 +150,19 @@ ADVICE: dict[str, Advice] = {
         "A ticket was used at the door, so its booking can no longer be cancelled and keeps that seat.",
         "Leave the seats in seats where they are, or ask the staff.",
     ),
+    "not_checked_in": Advice("The seat is not checked in.", "Nothing, if that was the aim."),
+    "wrong_show": Advice(
+        "The ticket is genuine and of another show than the one of this door.",
+        "Send the guest to the screen that the ticket names.",
+    ),
+    "wrong_day": Advice(
+        "The show starts in more than 12 hours, or ended more than 6 hours ago.",
+        "Look at the date on the ticket.",
+    ),
+    "ticket_unsigned": Advice(
+        "The code has no signature, and the booking was confirmed when tickets were signed, or its show is over.",
+        "Ask the guest for the ticket of the latest e-mail; staff find the booking by its number.",
+    ),
     "email_taken": Advice(
         "Another account has this e-mail address.",
         "Log in to that account, or use another address.",

@@ -21,6 +21,7 @@ from gateway.http.encodings import accepted_encoding
 from gateway.http.errors import unknown_path
 from gateway.openapi.annotations import describe_problems
 from gateway.openapi.catalogue import catalogue_paths, complete_catalogue
+from gateway.openapi.check_in import complete_check_in
 from gateway.openapi.fast_routes import PROBLEM_SCHEMA, body_schemas, fast_route_paths
 from gateway.openapi.plain_schemas import simplify
 
@@ -113,6 +114,7 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
             if method in item:
                 item[method] = _completed(path, item[method])
     complete_catalogue(paths)
+    complete_check_in(paths)
     # msgspec's schemas of its own types are more complete than the framework's; they have descriptions, for example.
     schemas = {**document["components"]["schemas"], **body_schemas()}
     components = {**document["components"], "schemas": dict(sorted(schemas.items()))}

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from gateway.openapi.annotations import BEARER, ProblemBody, describe_problems
-from schemas import api, api_accounts, api_catalogue, api_reports, api_seats
+from schemas import api, api_accounts, api_catalogue, api_check_in, api_reports, api_seats
 
-_SCHEMAS = (api, api_accounts, api_catalogue, api_reports, api_seats)
+_SCHEMAS = (api, api_accounts, api_catalogue, api_check_in, api_reports, api_seats)
 _REF = "#/components/schemas/{name}"
 
 PROBLEM_SCHEMA = {"$ref": _REF.format(name="ProblemBody")}

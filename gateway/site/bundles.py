@@ -21,6 +21,7 @@ _HEADER = "js/header.js"
 _PAGES: Mapping[str, tuple[str, ...]] = {
     "account": ("js/account.js",),
     "booking": ("js/booking.js",),
+    "check_in": ("js/check_in.js",),
     "email_link": ("js/email_link.js",),
     "login": ("js/login.js",),
     "movie": ("js/posters.js",),

@@ -79,6 +79,8 @@ def site_routes(parts: SiteParts) -> Site:
             "/shows/{show_id}": ShowPage(parts.response_cache, parts.shows, parts.renderer, parts.public_url),
             # Bookings and accounts.
             **account_pages(parts.renderer),
+            # The door.
+            "/checkin": StaticPage(parts.renderer, "check_in.html"),
             # For developers.
             "/docs": StaticPage(parts.renderer, "docs.html", _DOCS_POLICY),
         },

@@ -40,12 +40,7 @@ class PublicTicketKeys:
     """The route of the keys. They are those of the settings, so its response never changes while the process runs."""
 
     def __init__(self, keys: Mapping[str, Ed25519PublicKey]) -> None:
-        self._keys = PublicKeys(
-            tuple(
-                PublicKey(kid, _base64url(key.public_bytes_raw()), fingerprint(key).hex())
-                for kid, key in keys.items()
-            )
-        )
+        self._keys = PublicKeys(tuple(public_key(kid, key) for kid, key in keys.items()))
 
     def routes(self) -> Router:
         """The router for the framework."""
@@ -60,6 +55,11 @@ class PublicTicketKeys:
             return Response(keys, headers={"Cache-Control": f"public, max-age={_CACHE_S}"})
 
         return Router("/", route_handlers=[public_keys], tags=["Check-in"])
+
+
+def public_key(kid: str, key: Ed25519PublicKey) -> PublicKey:
+    """The form in which others get a key."""
+    return PublicKey(kid, _base64url(key.public_bytes_raw()), fingerprint(key).hex())
 
 
 def _base64url(value: bytes) -> str:

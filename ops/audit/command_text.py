@@ -21,8 +21,10 @@ from schemas.commands import (
     HoldSeats,
     OpenShow,
     ReopenShow,
+    ScanTicket,
     SwapSeats,
     UnblockSeats,
+    UndoCheckIn,
 )
 from tickets.formats import money
 
@@ -58,6 +60,10 @@ def describe_command(command: Command) -> str:
             )
         case CheckIn():
             return f"let the holder of {command.seat} of booking {command.booking_id} into {show}"
+        case ScanTicket():
+            return f"scan the ticket of seat {command.seat_index} of booking {command.booking_id} for {_door(command)}"
+        case UndoCheckIn():
+            return f"take back the check-in of seat {command.seat_index} of booking {command.booking_id} of {show}"
         case BlockSeats():
             block = describe_block(command.code, command.release_ms)
             return f"withhold {list_seats(command.seats)} of {show} from sale{block}"
@@ -94,6 +100,14 @@ def describe_block(code: str | None, release_ms: int | None) -> str:
     """Returns what seats are blocked for and until when, with a blank before; nothing for a plain block."""
     code_text = f" for {code}" if code is not None else ""
     return code_text + (f" until {timestamp(release_ms)}" if release_ms is not None else "")
+
+
+def _door(command: ScanTicket) -> str:
+    """Returns the show of the door, its gate and the time of a late scan."""
+    gate = f" at gate {command.gate}" if command.gate is not None else ""
+    late = f", late, of {timestamp(command.at_ms)}" if command.at_ms is not None else ""
+    unsigned = ", by an unsigned code" if command.unsigned_until_ms is not None else ""
+    return f"show {command.wanted_show_id or command.show_id}{gate}{late}{unsigned}"
 
 
 def _which(command: BookSeats | HoldSeats) -> str:

@@ -10,6 +10,7 @@ from schemas.events import (
     BookingChanged,
     BookingConfirmed,
     BookingHeld,
+    CheckInUndone,
     Event,
     HoldExpired,
     HoldExtended,
@@ -55,7 +56,10 @@ def describe_event(event: Event) -> str:
         case SeatsUnblocked():
             return f"{list_seats(event.seats)} put back on sale"
         case TicketCheckedIn():
-            return f"{event.seat} of booking {event.booking.booking_id} let in"
+            gate = f" at gate {event.gate}" if event.gate is not None else ""
+            return f"{event.seat} of booking {event.booking.booking_id} let in{gate}"
+        case CheckInUndone():
+            return f"the check-in of {event.seat} of booking {event.booking.booking_id} taken back"
         case ShowOpened() | ShowChanged() | ShowClosed() | ShowReopened() | ShowCancelled():
             return f"show {event.show_id} {VERBS[type(event)]}"
         case BookingChanged(booking, old_seats, old_total):

@@ -19,7 +19,9 @@ from schemas.commands import (
     ConfirmBooking,
     ExtendHold,
     HoldSeats,
+    ScanTicket,
     SwapSeats,
+    UndoCheckIn,
 )
 from schemas.events import (
     BookingCancelled,
@@ -49,6 +51,9 @@ _PLAIN = {
     " booking id already in use",
     Reason.NOT_YOURS: "only staff, or the owner of the booking, may ask for this",
     Reason.PAYMENT_REQUIRED: "customers pay for this show before a booking is confirmed, and this one is not paid for",
+    Reason.TICKET_UNSIGNED: "unsigned codes are valid for bookings that were confirmed before tickets were signed, and"
+    " until their show ends",
+    Reason.NOT_CHECKED_IN: "the seat was not checked in",
     Reason.INTERNAL_ERROR: "the rules raised, or PostgreSQL refused its rows: the worker's log of that time has the"
     " error under this position; the show was left as it was",
 }
@@ -70,6 +75,17 @@ def reasons(
             return _companions(decision.seats, terms.starts_ms)
         case Reason.SEAT_UNKNOWN if isinstance(command, CheckIn):
             return [f"{command.seat} is not a seat of that booking"]
+        case Reason.SEAT_UNKNOWN if isinstance(command, ScanTicket | UndoCheckIn):
+            return [f"seat {command.seat_index} of the layout is not a seat of that booking"]
+        case Reason.WRONG_SHOW if isinstance(command, ScanTicket):
+            return [
+                f"the ticket is of show {command.show_id}, and the door is for show {command.wanted_show_id}"
+            ]
+        case Reason.WRONG_DAY if isinstance(command, ScanTicket):
+            return [
+                f"the show starts {timestamp(terms.starts_ms)} and runs for {command.runs_ms // 60_000} minutes;"
+                " tickets are valid from 12 hours before the start until 6 hours after the end"
+            ]
         case Reason.SEAT_UNKNOWN if isinstance(command, BookSeats | HoldSeats) and command.quantity:
             return [f"layout {terms.layout_id} has no section {command.section!r}"]
         case Reason.SEAT_UNKNOWN:
@@ -174,7 +190,9 @@ def _of_bookings(position: Position, command: Command, decision: Decision, befor
             return ["it names one booking twice"]
         case SwapSeats():
             ids = [command.booking_id, command.with_booking_id]
-        case ConfirmBooking() | CancelBooking() | CheckIn() | ExtendHold() | ChangeSeats():
+        case ConfirmBooking() | CancelBooking() | ExtendHold() | ChangeSeats():
+            ids = [command.booking_id]
+        case CheckIn() | ScanTicket() | UndoCheckIn():
             ids = [command.booking_id]
         case _:
             return []

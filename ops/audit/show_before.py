@@ -13,6 +13,7 @@ from schemas.events import (
     BookingChanged,
     BookingConfirmed,
     BookingHeld,
+    CheckInUndone,
     Event,
     HoldExtended,
     SeatsBlocked,
@@ -73,7 +74,7 @@ class ShowBefore:
         match change.event:
             case SeatsBlocked() | SeatsUnblocked() as event:
                 self._set_seats(change, event.seats, taken=isinstance(event, SeatsBlocked))
-            case TicketCheckedIn(booking) | HoldExtended(booking):
+            case TicketCheckedIn(booking) | CheckInUndone(booking) | HoldExtended(booking):
                 self._note_booking(change, booking)
             case BookingChanged(booking, old_seats):
                 change = self._note_booking(change, booking)

@@ -18,7 +18,7 @@ from ops.audit.pruned import read_pruned
 from ops.audit.replay import Replay
 from ops.retention.horizon import Horizon, find_horizon
 from ops.retention.parts import PRUNE_LOCK, Part, drop_orphans, drop_part, make_parts, parts_of, width_ms
-from ops.retention.used_ids import count_ids, delete_ids
+from ops.retention.used_ids import count_ids, delete_ids, delete_scans
 from runtime import postgres
 from runtime.log import Log
 from runtime.process import CannotStart
@@ -77,6 +77,8 @@ class Prune:
         await database.execute(_NOTE, "command_ids", horizon.ids.before_ms)
         deleted = await delete_ids(database, horizon.ids.before_ms)
         self.lines.append(f"Deleted {deleted} command ids before {_time(horizon.ids.before_ms)}.")
+        if scans := await delete_scans(database, horizon.rows.before_ms):
+            self.lines.append(f"Deleted {scans} scans of tickets before {_time(horizon.rows.before_ms)}.")
         if gone := await self._droppable("decisions", horizon):
             await self._carry(gone[-1].to_ms)
         for table in TABLES:

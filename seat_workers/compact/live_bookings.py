@@ -206,6 +206,10 @@ class LiveBookings(MutableMapping[UUID, Booking]):
             self._checked_in_ms = array("q", [_NOT_CHECKED_IN]) * len(self._seating)
         self._checked_in_ms[self._seating.index(label)] = at_ms
 
+    def undo_check_in(self, label: str) -> None:
+        """Makes a seat of a live booking one that is not checked in."""
+        self._checked_in_ms[self._seating.index(label)] = _NOT_CHECKED_IN
+
     def __delitem__(self, booking_id: UUID) -> None:
         try:
             number = self._keys.remove(booking_id.int)

@@ -45,6 +45,10 @@ ELSEWHERE = {
     "already_open": "tests/unit/show_model.py",
     "already_used": "tests/unit/test_show_staff.py",
     "checked_in": "tests/unit/test_show_staff.py",
+    "not_checked_in": "tests/unit/door_model.py",
+    "wrong_show": "tests/unit/door_model.py",
+    "wrong_day": "tests/unit/door_model.py",
+    "ticket_unsigned": "tests/unit/door_model.py",
     "payment_required": "tests/integration/test_own_bookings.py",
 }
 """Codes that need a fault, or a timing, that other tests cause."""

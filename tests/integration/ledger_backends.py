@@ -25,6 +25,8 @@ from tests.simulation.database import Database
 from tests.simulation.fake_ledger import FakeLedger
 
 T = TypeVar("T")
+ScanRow = tuple[str, int, str | None, int | None]
+"""Seat, time, gate and, of a conflict, the time of the check-in before it."""
 
 LAYOUT = Layout((Section("Stalls", Money(1000, "EUR"), (Row("A", 6),)),))
 SEATING = Seating(LAYOUT)
@@ -90,6 +92,10 @@ class SimulatedBackend:
     async def claims(self) -> set[tuple[int, str, UUID | None]]:
         return {(seat, claim.state, claim.booking_id) for (_, seat), claim in self._database.claims.items()}
 
+    async def check_ins(self) -> list[ScanRow]:
+        rows = sorted(self._database.check_ins.items())
+        return [(scan.seat, scan.at_ms, scan.gate, scan.used_ms) for _, scan in rows]
+
     async def close(self) -> None:
         pass
 
@@ -120,6 +126,10 @@ class PostgresBackend:
     async def claims(self) -> set[tuple[int, str, UUID | None]]:
         rows = await self._db.fetch("SELECT seat, state::text AS state, booking_id FROM claims")
         return {(row["seat"], row["state"], row["booking_id"]) for row in rows}
+
+    async def check_ins(self) -> list[ScanRow]:
+        rows = await self._db.fetch("SELECT seat, at_ms, gate, used_ms FROM check_ins ORDER BY log_offset")
+        return [tuple(row) for row in rows]
 
     async def close(self) -> None:
         await self._db.close()

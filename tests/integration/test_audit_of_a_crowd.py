@@ -90,7 +90,7 @@ class CrowdEnvironment:
 @pytest.fixture
 async def environment(database_url: str) -> AsyncIterator[CrowdEnvironment]:
     environment = CrowdEnvironment(database_url)
-    await environment.run(rounds=8, commands=110)
+    await environment.run(rounds=8, commands=150)
     yield environment
     await environment.worker.db.close()
 

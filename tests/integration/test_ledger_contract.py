@@ -13,9 +13,12 @@ from schemas.commands import (
     BookSeats,
     CancelBooking,
     CancelShow,
+    ChangeShow,
     CheckIn,
     Command,
     HoldSeats,
+    ScanTicket,
+    UndoCheckIn,
 )
 from schemas.events import BookingStatus
 from schemas.ids import Position
@@ -332,3 +335,56 @@ async def test_the_published_offset_only_grows_and_only_for_the_owner(ledger: Le
     for epoch, published, then in ((1, 2, 2), (1, 1, 2), (0, 3, 2), (1, 3, 3)):
         await ledger.mark_published({0: (epoch, published)})
         assert (await ledger.states([0]))[0].published_offset == then
+
+
+async def test_scans_are_committed_with_their_decisions_or_not_at_all(
+    ledger: Ledger, backend: Backend, writer: Writer
+) -> None:
+    booked = book(writer, "A1", "A2")
+    await ledger.commit(writer.batch(booked, ask(writer, ChangeShow, starts_ms=1)))
+    first = scan(writer, booked, 0, at_ms=None, gate="north")
+    late = scan(writer, booked, 0, at_ms=1_500, gate="south")
+    undone = ask(writer, UndoCheckIn, booking_id=booked.booking_id, seat_index=0)
+    batch = writer.batch(first, late, undone, scan(writer, booked, 1), at_ms=3_000)
+    await refused(ledger, backend, stale(batch), Fenced)
+    assert await backend.check_ins() == []
+    await ledger.commit(batch)
+    assert await backend.check_ins() == [
+        ("A1", 3_000, "north", None),
+        ("A1", 1_500, "south", 3_000),
+        ("A2", 3_000, None, None),
+    ]
+    (show,) = await ledger.load_shows([7], [0])
+    assert cached(show) == cached(writer.show)
+    (booking,) = await ledger.load_bookings([booked.booking_id])
+    assert booking.checked_in == {"A2": 3_000}
+
+
+async def test_a_batch_with_scans_deletes_the_expired_ids_that_it_uses_anew(
+    ledger: Ledger, backend: Backend, writer: Writer
+) -> None:
+    booked = book(writer, "A1")
+    await ledger.commit(writer.batch(booked, ask(writer, ChangeShow, starts_ms=1), at_ms=1_000))
+    again = msgspec.structs.replace(scan(writer, booked, 0), command_id=booked.command_id)
+    batch = writer.batch(again, at_ms=2_000)
+    await refused(ledger, backend, batch, IdUsed)
+    assert await backend.check_ins() == []
+    await ledger.commit(msgspec.structs.replace(batch, expired_ids=[(booked.command_id, 1_500)]))
+    assert await backend.check_ins() == [("A1", 2_000, None, None)]
+
+
+def scan(writer: Writer, booked: BookSeats, seat: int, **more: Any) -> ScanTicket:
+    """A scan by staff; the show runs for ever."""
+    scanned: ScanTicket = ask(
+        writer, ScanTicket, booking_id=booked.booking_id, seat_index=seat, runs_ms=10**13, staff=True, **more
+    )
+    return scanned
+
+
+def stale(batch: Batch) -> Batch:
+    """The batch as a writer sends it whose partition was taken by another."""
+    advances = {
+        partition: msgspec.structs.replace(advance, epoch=advance.epoch - 1)
+        for partition, advance in batch.advances.items()
+    }
+    return msgspec.structs.replace(batch, advances=advances)

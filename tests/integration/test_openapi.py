@@ -31,7 +31,7 @@ GET /api/bookings/{booking_id}/ticket.svg · GET /api/bookings/{booking_id}/cale
 GET /api/bookings/{booking_id}/ticket.pdf · POST /api/bookings/{booking_id}/extend
 POST /api/bookings/{booking_id}/seats · POST /api/bookings/{booking_id}/swap
 GET /api/commands/{position} · GET /health/live · GET /health/ready
-GET /.well-known/jwks.json
+GET /.well-known/jwks.json · POST /api/checkin · POST /api/checkin/undo · GET /api/shows/{show_id}/checkin
 """
 
 

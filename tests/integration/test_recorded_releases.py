@@ -28,7 +28,16 @@ from ops.audit.verify import verify
 from ops.migrations import migrate, read_migrations
 from runtime import postgres
 from runtime.log.postgres import PostgresLog
-from schemas.commands import BookSeats, ChangeSeats, Command, ExtendHold, OpenShow, SwapSeats
+from schemas.commands import (
+    BookSeats,
+    ChangeSeats,
+    Command,
+    ExtendHold,
+    OpenShow,
+    ScanTicket,
+    SwapSeats,
+    UndoCheckIn,
+)
 from schemas.events import (
     BookingCancelled,
     BookingChanged,
@@ -72,11 +81,14 @@ UNCHANGED = {
 }
 """SHA-256 of every recording. A recording is never made again: a release adds one of its own."""
 
+_SCANS: set[type[Any]] = {ScanTicket, UndoCheckIn}
+_OF_SCANS = {Reason.NOT_CHECKED_IN, Reason.WRONG_SHOW, Reason.WRONG_DAY, Reason.TICKET_UNSIGNED}
 LATER_THAN: dict[str, tuple[set[type[Any]], set[Reason]]] = {
     "58bd606.copy.xz": (
-        {ExtendHold, ChangeSeats, SwapSeats},
-        {Reason.COMPANION_ONLY, Reason.PAYMENT_REQUIRED, Reason.PRICE_DIFFERS, Reason.HOLD_LIMIT},
+        {ExtendHold, ChangeSeats, SwapSeats} | _SCANS,
+        {Reason.COMPANION_ONLY, Reason.PAYMENT_REQUIRED, Reason.PRICE_DIFFERS, Reason.HOLD_LIMIT} | _OF_SCANS,
     ),
+    "91590b9.copy.xz": (_SCANS, _OF_SCANS),
 }
 """The commands and reasons that came after a recording."""
 

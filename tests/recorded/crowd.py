@@ -24,7 +24,9 @@ from schemas.commands import (
     OpenShow,
     ReopenShow,
     ReplyTo,
+    ScanTicket,
     UnblockSeats,
+    UndoCheckIn,
 )
 from schemas.ids import fresh_command_id, keyed_command_id, new_booking_id
 from schemas.seating import Seating
@@ -82,6 +84,8 @@ class Crowd:
             (4, self._block),
             (4, self._unblock),
             (10, self._check_in),
+            (6, self._scan),
+            (3, self._undo_check_in),
             (0.4, self._close),
             (2, self._reopen),
             (2, self._change),
@@ -236,6 +240,37 @@ class Crowd:
         seat = self.dice.choice(seats or self.labels(show, 1))
         staff = self.dice.random() < 0.9
         return CheckIn(**self.ids(show, STAFF if staff else 1), staff=staff, booking_id=booking_id, seat=seat)
+
+    def _scan(self, show: Planned) -> Command:
+        ticket = self._ticket(show)
+        dice = self.dice
+        return ScanTicket(
+            **ticket,
+            runs_ms=2 * HOUR_MS,
+            wanted_show_id=dice.choice((None, None, None, ticket["show_id"], 1)),
+            at_ms=dice.choice((None, None, self.now_ms - 9_000)),
+            gate=dice.choice((None, "north", "south")),
+            unsigned_until_ms=0 if dice.random() < 0.1 else None,
+        )
+
+    def _undo_check_in(self, show: Planned) -> Command:
+        return UndoCheckIn(**self._ticket(show))
+
+    def _ticket(self, show: Planned) -> dict[str, Any]:
+        """A seat of a booking, most often of the show that is about to start."""
+        soon = [one for one in self.live if one[0] == 6]
+        if soon and self.dice.random() < 0.8:
+            show_id, booking_id, _, seats = self.dice.choice(soon)
+            show = SHOWS[show_id - 1]
+        else:
+            show, booking_id, _, seats = self.one_booking(show)
+        index = self._seatings[show.show_id].find(self.dice.choice(seats)) if seats else -1
+        return {
+            **self.ids(show, STAFF),
+            "staff": True,
+            "booking_id": booking_id,
+            "seat_index": max(index, 0),
+        }
 
     def _about(self, kind: type[Any], show: Planned) -> Any:
         show, booking_id, owner_id, _ = self.one_booking(show)

@@ -19,7 +19,7 @@ from schemas.seating import Seating
 from seat_workers.batch import Batch, ShowRow
 from seat_workers.command_ids import FirstDecision
 from seat_workers.compact.stored_show import BlockedColumns, BookingColumns, StoredShow
-from seat_workers.fold import Claim
+from seat_workers.fold import Claim, DoorScan
 from seat_workers.ledger import DataRefused, Fenced, IdUsed, PartitionState, ShowSize, Unavailable
 
 
@@ -53,6 +53,7 @@ class Database:
         self.bookings: dict[UUID, tuple[Booking, Position]] = {}
         self.decisions: dict[Position, DecisionRow] = {}
         self.command_ids: dict[UUID, tuple[Position, int]] = {}
+        self.check_ins: dict[Position, DoorScan] = {}
         self.deliveries: dict[tuple[str, str], UUID | None] = {}
         self.consumer_offsets: dict[int, int] = {}
         self.full = False
@@ -189,6 +190,9 @@ class Database:
         self._check_decisions(batch)
         self._check_claims_and_bookings(batch)
         self._check_shows(batch)
+        _require(
+            self.check_ins.keys().isdisjoint({scan.position for scan in batch.net.scans}), "check_ins_pkey"
+        )
         self.write(batch)
 
     def check_partitions(self, batch: Batch) -> None:
@@ -254,6 +258,8 @@ class Database:
             self.bookings[booking.booking_id] = (booking, position)
         for booking, position in batch.net.changed_bookings:
             self._change_booking(booking, position, booking.booking_id.int in batch.net.moved)
+        for scan in batch.net.scans:
+            self.check_ins[scan.position] = scan
         for show in batch.shows:
             self._write_show(show, show.show_id in batch.net.opened)
 

@@ -151,6 +151,7 @@ def _unfolded() -> Patches:
             {number for one in every for number in one.moved},
             {show for one in every for show in one.opened},
             {show for one in every for show in one.terms_changed},
+            [scan for one in every for scan in one.scans],
         )
 
     yield decider, "fold", one_by_one

@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.commands.coalescing import SHARED_REASONS, RequestCoalescer
 from gateway.commands.outcomes import StoredDecision
-from schemas.commands import CancelBooking, ChangeSeats, CheckIn, Command, ConfirmBooking
+from schemas.commands import CancelBooking, ChangeSeats, CheckIn, Command, ConfirmBooking, ScanTicket
 from schemas.events import (
     Booking,
     BookingChanged,
@@ -21,10 +21,12 @@ from schemas.events import (
     Reason,
     SeatsSwapped,
     SeatsUnblocked,
+    TicketCheckedIn,
 )
 from schemas.seating import Seating
-from seat_workers import booking_rules, decider, publisher, seat_rules, show_cache
+from seat_workers import booking_rules, check_in_rules, decider, publisher, seat_rules, show_cache
 from seat_workers import show as rules
+from seat_workers.compact.live_bookings import LiveBookings
 from seat_workers.fold import DecidedRecord, NetChanges
 from seat_workers.seat_rules import labels_of
 from seat_workers.show_state import AVAILABLE, Show
@@ -250,6 +252,32 @@ def _swaps_without_confirmation() -> Patches:
     yield rules, "swap_seats", swap_seats
 
 
+def _checks_in_by_the_clock_of_the_device() -> Patches:
+    """A late scan from a device whose clock is ahead gets a time that has not come yet."""
+    real = check_in_rules.scan_ticket
+
+    def scan_ticket(show: Show, command: ScanTicket, now_ms: int) -> Decision:
+        decision = real(show, command, now_ms)
+        event = decision.events[0] if decision.events else None
+        if command.at_ms is None or not isinstance(event, TicketCheckedIn):
+            return decision
+        checked_in = {**event.booking.checked_in, event.seat: command.at_ms}
+        booking = msgspec.structs.replace(event.booking, checked_in=checked_in)
+        return msgspec.structs.replace(decision, events=(msgspec.structs.replace(event, booking=booking),))
+
+    yield rules, "scan_ticket", scan_ticket
+
+
+def _forgets_check_ins() -> Patches:
+    """A check-in that is in memory is not noted, so that the next scan of the same ticket wins, too."""
+
+    def put(self: LiveBookings, booking: Booking, seats: list[int]) -> bool:
+        return real(self, msgspec.structs.replace(booking, checked_in={}), seats)
+
+    real = LiveBookings.put
+    yield LiveBookings, "put", put
+
+
 BUGS_OF_CHANGES = (
     PlantedBug("a change that frees and does not take", ("1.",), patches=_frees_and_does_not_take),
     PlantedBug("an extension past 30 minutes", ("8.",), patches=_extends_for_two_hours),
@@ -274,5 +302,7 @@ BUGS_OF_CHANGES = (
     PlantedBug("no timer for a block", ("8.",), patches=_sets_no_timers_for_blocks),
     PlantedBug("bookings of others named", ("client view",), patches=_names_bookings_of_others),
     PlantedBug("ended bookings unknown to new commands", ("7.",), patches=_does_not_load_ended_bookings),
+    PlantedBug("a ticket scanned before its time", ("rules",), patches=_checks_in_by_the_clock_of_the_device),
+    PlantedBug("a ticket that is valid twice", ("rules",), patches=_forgets_check_ins),
     PlantedBug("a refusal shared with everybody", ("client view",), patches=_shares_refusals_with_everybody),
 )

@@ -16,6 +16,7 @@ from schemas.events import (
     BookingConfirmed,
     BookingHeld,
     BookingStatus,
+    CheckInUndone,
     Decision,
     HoldExpired,
     HoldExtended,
@@ -95,8 +96,12 @@ class SeatBook:
                     yield from self._put(position, other)
                 case HoldExtended(booking):
                     yield from self._check_extension(position, booking, now_ms)
-                case TicketCheckedIn(booking=booking):
-                    pass
+                case TicketCheckedIn(booking, seat):
+                    yield from self._check_check_in(position, booking, seat, now_ms)
+                case CheckInUndone(booking, seat):
+                    used = self.bookings[booking.booking_id][0].checked_in
+                    if used != {**booking.checked_in, seat: used.get(seat)} or seat in booking.checked_in:
+                        yield f"rules: {position} undoes the check-in of {seat}, which was none"
                 case SeatsBlocked(show_id, seats, code, release_ms):
                     for label in seats:
                         if (show_id, label) in self.claims:
@@ -152,6 +157,16 @@ class SeatBook:
         if not booking.checked_in.keys() <= set(booking.seats):
             yield f"1. one claim: {position} leaves check-ins of seats that the booking does not have"
         self.bookings[booking.booking_id] = (booking, position)
+
+    def _check_check_in(self, position: Position, booking: Booking, seat: str, now_ms: int) -> Iterator[str]:
+        """A seat of a confirmed booking is checked in once, at a time that is not after log time."""
+        before = self.bookings[booking.booking_id][0].checked_in
+        if booking.status is not BookingStatus.CONFIRMED or seat in before:
+            yield f"rules: {position} checks in {seat}, which it may not"
+        if booking.checked_in != {**before, seat: booking.checked_in[seat]}:
+            yield f"rules: {position} checks in more than {seat}"
+        if not booking.created_ms <= booking.checked_in[seat] <= now_ms:
+            yield f"rules: {position} at {now_ms} checks in at {booking.checked_in[seat]}"
 
     def _check_before(
         self, position: Position, booking: Booking, seats: tuple[str, ...], total: int

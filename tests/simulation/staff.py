@@ -22,8 +22,10 @@ from schemas.commands import (
     HoldSeats,
     OpenShow,
     ReopenShow,
+    ScanTicket,
     SwapSeats,
     UnblockSeats,
+    UndoCheckIn,
 )
 from schemas.events import Booking, Reason
 from schemas.ids import new_booking_id
@@ -85,7 +87,9 @@ class Staff(Client):
             (self.sell, 0.12),
             (self.swap, 0.2),
             (self.change_seats, 0.08),
-            (self.check_in, 0.05),
+            (self.check_in, 0.03),
+            (self.scan, 0.12),
+            (self.undo_check_in, 0.03),
             (self.cancel, 0.05),
         ]
 
@@ -195,6 +199,46 @@ class Staff(Client):
             booking_id=booking.booking_id,
             seat=self.random.choice(booking.seats),
         )
+
+    def scan(self) -> Build:
+        """Scans a ticket, perhaps late, at another show's door or of a seat that the booking does not have."""
+        bookings = self._known_bookings()
+        if not bookings:
+            return self.of_show(ReopenShow)
+        random, booking = self.random, self.pick(bookings)
+        scanned: dict[str, Any] = {"gate": random.choice((None, "north", "south"))}
+        if random.random() < 0.4:
+            scanned["at_ms"] = clock_ms(self.instance) + random.choice((-5_000, -500, 0, 5_000))
+        if random.random() < 0.3:
+            scanned["wanted_show_id"] = random.choice(self.instance.shows)
+        if random.random() < 0.1:
+            scanned["unsigned_until_ms"] = clock_ms(self.instance) - random.choice((0, 3_000))
+        return self.of_show(
+            ScanTicket,
+            show_id=booking.show_id,
+            booking_id=booking.booking_id,
+            seat_index=self._index_of_seat(booking),
+            runs_ms=random.choice((0, 10_000, 10**10)),
+            **scanned,
+        )
+
+    def undo_check_in(self) -> Build:
+        bookings = self._known_bookings()
+        if not bookings:
+            return self.of_show(ReopenShow)
+        booking = self.pick(bookings)
+        return self.of_show(
+            UndoCheckIn,
+            show_id=booking.show_id,
+            booking_id=booking.booking_id,
+            seat_index=self._index_of_seat(booking),
+        )
+
+    def _index_of_seat(self, booking: Booking) -> int:
+        labels = self.instance.hall.labels
+        if self.random.random() < 0.05:
+            return self.random.randrange(len(labels) + 1)
+        return labels.index(self.random.choice(booking.seats))
 
     def cancel(self) -> Build:
         bookings = self._known_bookings()

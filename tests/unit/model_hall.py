@@ -76,3 +76,15 @@ class OneShowCache:
 
     def drop_borrowed(self) -> None:
         """Keeps them: this cache has all bookings in memory."""
+
+
+door_staff = st.sampled_from(["staff", "staff", "staff", "ann"])
+door_scans = st.fixed_dictionaries(
+    {"runs_ms": st.sampled_from([0, 2 * 3_600_000, 50 * 3_600_000])},
+    optional={
+        "late_ms": st.sampled_from([-900, 0, 400, 10**9]),
+        "wanted_show_id": st.sampled_from([SHOW, SHOW + 1]),
+        "unsigned_until_ms": st.sampled_from([1_500, 10**9]),
+        "gate": st.just("north"),
+    },
+)

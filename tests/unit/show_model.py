@@ -26,9 +26,12 @@ from schemas.commands import (
     HoldSeats,
     OpenShow,
     ReopenShow,
+    ScanTicket,
     SwapSeats,
     UnblockSeats,
+    UndoCheckIn,
 )
+from tests.unit.door_model import at_the_door
 from tests.unit.model_bookings import Answer, BookingModel, Refused, facts, refuse_if
 from tests.unit.seats_model import SeatsModel
 
@@ -124,6 +127,9 @@ class ShowModel:
                 return self._swap_seats(command)
             case CheckIn():
                 return self._check_in(command, now_ms)
+            case ScanTicket() | UndoCheckIn():
+                refuse_if(not command.staff, "not_yours")
+                return at_the_door(self, command, now_ms)
             case ExpireHolds():
                 return Answer()
         refuse_if(not command.staff, "not_yours")

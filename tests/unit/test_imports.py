@@ -41,6 +41,7 @@ PURE_WRITER = (
     "show",
     "transitions",
     "booking_rules",
+    "check_in_rules",
     "seat_rules",
     "show_rules",
     "show_state",
@@ -75,6 +76,7 @@ GATEWAY_ORDER = (
     {"seat_maps", "commands"},
     {"bookings"},
     {"accounts", "catalogue", "live", "tickets"},
+    {"check_in"},
     {"reports", "site"},
     {"inbox"},
 )

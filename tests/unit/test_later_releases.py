@@ -80,6 +80,8 @@ FIELDS: dict[str, Any] = {
     "with_booking_id": UUID(int=8),
     "seats": ("1",),
     "seat": "1",
+    "seat_index": 1,
+    "runs_ms": 7,
     "hold_ms": 1_000,
     "layout_id": 1,
     "layout_digest": "0" * 64,

@@ -42,8 +42,10 @@ from schemas.commands import (
     HoldSeats,
     OpenShow,
     ReopenShow,
+    ScanTicket,
     SwapSeats,
     UnblockSeats,
+    UndoCheckIn,
     request_of,
 )
 from schemas.events import Decision
@@ -66,6 +68,8 @@ from tests.unit.model_hall import (
     OneShowCache,
     by,
     counter_extras,
+    door_scans,
+    door_staff,
     few_seats,
     hold_s,
     labels,
@@ -272,6 +276,24 @@ class ShowComparison(RuleBasedStateMachine):
         seats = next(one.seats for one in self.model.bookings if one.booking_id == booking)
         seat = seats[nth] if nth < len(seats) else "X9"
         self.send(CheckIn, checked_in_by, booking_id=booking, seat=seat)
+
+    @rule(booking=bookings, nth=st.integers(0, 3), by=door_staff, scan=door_scans)
+    def scan_ticket(self, booking: UUID, nth: int, by: str, scan: dict[str, Any]) -> None:
+        late_ms = scan.get("late_ms")
+        at_ms = None if late_ms is None else max(0, self.now_ms - late_ms)
+        scanned = {name: value for name, value in scan.items() if name != "late_ms"}
+        self.send(
+            ScanTicket, by, booking_id=booking, seat_index=self._seat_of(booking, nth), at_ms=at_ms, **scanned
+        )
+
+    @rule(booking=bookings, nth=st.integers(0, 3), by=door_staff)
+    def undo_check_in(self, booking: UUID, nth: int, by: str) -> None:
+        self.send(UndoCheckIn, by, booking_id=booking, seat_index=self._seat_of(booking, nth))
+
+    def _seat_of(self, booking: UUID, nth: int) -> int:
+        """The index of a seat of the booking, now and then of another one or of none."""
+        seats = next(one.seats for one in self.model.bookings if one.booking_id == booking)
+        return self.model.seats.labels.index(seats[nth]) if nth < len(seats) else 99 * (nth // 3)
 
     @rule(by=st.sampled_from(["staff", "staff", "ann"]), seats=few_seats | odd_seats, block=st.booleans())
     def block_or_unblock(self, by: str, seats: list[str], block: bool) -> None:

@@ -64,7 +64,8 @@ function known() {
   const logOut = Object.assign(document.createElement("button"), { type: "button", textContent: _("Log out") });
   logOut.addEventListener("click", () => session.logOut());
   const list = document.createElement("ul");
-  for (const entry of [link(_("My bookings"), "/account#bookings"), link(_("Account"), "/account"), logOut]) {
+  const door = session.user.role === "customer" ? [] : [link(_("Check-in"), "/checkin")];
+  for (const entry of [link(_("My bookings"), "/account#bookings"), ...door, link(_("Account"), "/account"), logOut]) {
     const item = document.createElement("li");
     item.append(entry);
     list.append(item);

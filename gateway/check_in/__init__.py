@@ -1,0 +1,1 @@
+"""The door: scans of tickets, undone check-ins, and who is in."""
