@@ -69,6 +69,9 @@ from gateway.site.rendering import Renderer
 from gateway.site.routes import SiteParts, site_routes
 from gateway.tickets.renderer import TicketRenderer
 from gateway.tickets.routes import TicketRoutes
+from gateway.webhooks.deliveries import WebhookDeliveries
+from gateway.webhooks.endpoints import Webhooks
+from gateway.webhooks.targets import Targets
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, open_log
 from runtime.metrics_server import serve_metrics
@@ -222,6 +225,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             response_cache=response_cache,
             zones=zones,
             reports=ReportReader(reports_pool, figures),
+            webhooks=Webhooks(pool, Targets(settings.webhook_private_networks)),
+            webhook_deliveries=WebhookDeliveries(pool),
             stored_responses=stored_responses,
             health=Health(pool, log),
             renderer=renderer,

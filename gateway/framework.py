@@ -41,6 +41,9 @@ from gateway.reports.query import ReportReader
 from gateway.reports.routes import report_routes
 from gateway.site.problem_pages import problem_page_routes
 from gateway.site.rendering import Renderer
+from gateway.webhooks.deliveries import WebhookDeliveries
+from gateway.webhooks.endpoints import Webhooks
+from gateway.webhooks.routes import webhook_routes
 
 _ABOUT = """
 Seat reservations that sell every seat exactly once.
@@ -71,6 +74,8 @@ def build_framework(
     response_cache: ResponseCache,
     zones: Zones,
     reports: ReportReader,
+    webhooks: Webhooks,
+    webhook_deliveries: WebhookDeliveries,
     stored_responses: StoredResponses,
     health: Health,
     renderer: Renderer,
@@ -94,6 +99,8 @@ def build_framework(
         "response_cache": response_cache,
         "zones": zones,
         "reports": reports,
+        "webhooks": webhooks,
+        "webhook_deliveries": webhook_deliveries,
         "stored_responses": stored_responses,
         "health": health,
         "renderer": renderer,
@@ -109,6 +116,7 @@ def build_framework(
             account_routes(),
             catalogue_routes(),
             report_routes(),
+            webhook_routes(),
             health_routes(),
             *docs_routes(),
             *problem_page_routes(),
@@ -123,7 +131,14 @@ def build_framework(
             title="Aisle",
             version="1",
             description=_ABOUT,
-            tags=[Tag("Bookings"), Tag("Movies and shows"), Tag("Accounts"), Tag("Reports"), Tag("Probes")],
+            tags=[
+                Tag("Bookings"),
+                Tag("Movies and shows"),
+                Tag("Accounts"),
+                Tag("Reports"),
+                Tag("Webhooks"),
+                Tag("Probes"),
+            ],
             components=Components(
                 security_schemes={
                     "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),

@@ -1,4 +1,4 @@
-"""The notifier service: consumes events, composes e-mails and sends them. Several may run in parallel."""
+"""The notifier service: consumes events, sends e-mails and calls webhooks. Several may run in parallel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from notifier.inbox_server import InboxServer
 from notifier.intake import EventIntake, RequestedIntake
 from notifier.mailer import Mailer, MailServer, read_server
 from notifier.message import BadAddress, Mailbox, parse_mailbox
-from notifier.metrics import MeasuredDeliveries
+from notifier.metrics import JoinedMetrics, MeasuredDeliveries
 from notifier.pace import Pace
 from notifier.sender import Sender
 from runtime.log import Log
@@ -29,6 +29,7 @@ from runtime.service_manager import READY
 from runtime.service_manager import notify as notify_manager
 from runtime.settings import SettingError, Settings
 from runtime.tracing import open_tracing
+from webhooks.service import Webhooks
 
 SERVICE = "notifier"
 STOP_S = 20.0
@@ -39,9 +40,16 @@ _log = structlog.get_logger()
 
 
 async def notify(
-    settings: Settings, pool: Pool, log: Log, stop: asyncio.Event, *, metrics: bool = False
+    settings: Settings,
+    pool: Pool,
+    log: Log,
+    stop: asyncio.Event,
+    *,
+    webhooks_pool: Pool | None = None,
+    metrics: bool = False,
 ) -> None:
-    """Runs until `stop` is set. `metrics`: also serve them over HTTP. Raises SettingError and WrongLog."""
+    """Runs until `stop` is set. `webhooks_pool`: connections for webhooks, so that neither they nor e-mails wait for
+    those of the other. `metrics`: also serve them over HTTP. Raises SettingError and WrongLog."""
     sender_mailbox = _mail_from(settings)
     inbox: InboxServer | None = None
     if settings.smtp_url is None:
@@ -60,7 +68,9 @@ async def notify(
     stack = contextlib.AsyncExitStack()
     tracing = await stack.enter_async_context(open_tracing(settings, SERVICE))
     sender = Sender(deliveries, composer, mailer, pace, tracing)
+    webhooks = Webhooks(settings, webhooks_pool or pool, log)
     tasks = [
+        *webhooks.tasks(stop),
         asyncio.create_task(EventIntake(log, deliveries, sender.wake, pace).run(stop), name="events"),
         asyncio.create_task(RequestedIntake(deliveries, sender.wake).run(stop), name="requested e-mails"),
         asyncio.create_task(sender.run(stop), name="deliveries"),
@@ -68,7 +78,9 @@ async def notify(
     ]
     _log.info("notifier_started", server=f"{server.host}:{server.port}", embedded=inbox is not None)
     metrics_server = (
-        serve_metrics(settings, SERVICE, deliveries, {"main": pool}) if metrics else contextlib.nullcontext()
+        serve_metrics(settings, SERVICE, JoinedMetrics(deliveries, webhooks), {"main": pool})
+        if metrics
+        else contextlib.nullcontext()
     )
     try:
         async with metrics_server:
@@ -81,6 +93,7 @@ async def notify(
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await webhooks.close()
         await mailer.close()
         composer.close()
         if inbox is not None:
