@@ -19,7 +19,7 @@ from runtime.postgres import Pool
 from webhooks.schedule import ORDERED_S, Try, next_delay_s, slowdown_s
 from webhooks.signing import SigningKeys
 
-LEASE_S = 60.0
+LEASE_S = 30.0
 """Longer than a try, which renews the lease of its delivery."""
 RUN = 20
 """Deliveries of one show that are taken at a time."""

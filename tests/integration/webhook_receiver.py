@@ -21,6 +21,7 @@ class Received:
 
     def __init__(self, request: web.Request, body: bytes) -> None:
         self.at_s = time.monotonic()
+        self.request = request
         self.headers = dict(request.headers)
         self.body = body
         self.json: dict[str, Any] = json.loads(body)
