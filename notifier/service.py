@@ -77,8 +77,9 @@ async def notify(
         asyncio.create_task(_log_backlog(deliveries), name="backlog"),
     ]
     _log.info("notifier_started", server=f"{server.host}:{server.port}", embedded=inbox is not None)
+    pools = {"main": pool} if webhooks_pool is None else {"main": pool, "webhooks": webhooks_pool}
     metrics_server = (
-        serve_metrics(settings, SERVICE, JoinedMetrics(deliveries, webhooks), {"main": pool})
+        serve_metrics(settings, SERVICE, JoinedMetrics(deliveries, webhooks), pools)
         if metrics
         else contextlib.nullcontext()
     )
