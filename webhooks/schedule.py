@@ -52,7 +52,7 @@ def next_delay_s(attempts: int) -> int | None:
 
 def slowdown_s(slowdowns: int, retry_after_s: int) -> int:
     """Pause of a webhook after this many slow-downs in a row: 2 s, doubled each time, and at least Retry-After."""
-    own_s = min(2 ** min(slowdowns, _MAX_DOUBLINGS), _LONGEST_SLOWDOWN_S)
+    own_s = min(1 << min(slowdowns, _MAX_DOUBLINGS), _LONGEST_SLOWDOWN_S)
     return max(own_s, min(retry_after_s, LONGEST_RETRY_AFTER_S))
 
 

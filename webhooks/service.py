@@ -76,7 +76,9 @@ class Webhooks:
 
     async def metrics(self) -> AsyncIterator[Metric]:
         """The current metric families. Those of the backlog are missing while the database is unavailable."""
-        outcomes = {(outcome,): float(count) for outcome, count in self._sender.outcomes.items()}
+        outcomes: dict[tuple[str, ...], float] = {
+            (outcome,): count for outcome, count in self._sender.outcomes.items()
+        }
         yield counter("aisle_webhooks", "Deliveries to webhooks by outcome.", ["outcome"], outcomes)
         try:
             backlog = await self._deliveries.backlog()
