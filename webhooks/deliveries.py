@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
+from runtime.outdated_plans import retry_outdated_plans
 from runtime.postgres import Pool
 from webhooks.schedule import ORDERED_S, Try, next_delay_s, slowdown_s
 from webhooks.signing import SigningKeys
@@ -165,6 +166,7 @@ class Deliveries:
         """The webhooks with deliveries that are due."""
         return [Receiver(**row) for row in await self._pool.fetch(_DUE)]
 
+    @retry_outdated_plans
     async def take(self, webhook_id: int, lanes: int) -> list[list[Delivery]]:
         """Leases deliveries of a webhook: at most this number of runs, each to be sent in its order."""
         async with self._pool.acquire() as connection, connection.transaction():
@@ -219,6 +221,7 @@ class Deliveries:
         await self._pool.execute(_SLOW_DOWN, receiver.webhook_id, receiver.slowdowns + 1, pause_s)
         return pause_s
 
+    @retry_outdated_plans
     async def switch_off(self, delivery: Delivery, result: Try) -> bool:
         """Switches a webhook off whose receiver is gone; everything pending has failed. False: it was off before."""
         async with self._pool.acquire() as connection, connection.transaction():
