@@ -83,7 +83,17 @@ def test_every_operation_documents_body_security_and_problems(document: dict[str
         assert operation["summary"], call
         assert "application/problem+json" in operation["responses"]["default"]["content"], call
         if call.startswith(("POST", "PATCH")) and not call.endswith(
-            ("/cancel", "/confirm", "/extend", "/close", "/reopen", "/session/refresh")
+            (
+                "/cancel",
+                "/confirm",
+                "/extend",
+                "/close",
+                "/reopen",
+                "/session/refresh",
+                "/rotate",
+                "/test",
+                "{delivery_id}/replay",
+            )
         ):
             assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"], call
             assert {"400", "413", "415"} <= set(operation["responses"]), call
