@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CHECKED := schemas seat_workers gateway tickets notifier runtime languages ops loadtest tests examples
+CHECKED := schemas seat_workers gateway tickets notifier webhooks runtime languages ops loadtest tests examples
 ARGS ?=
 
 # Paths are UTF-8, whatever the locale is.

@@ -76,6 +76,9 @@ from gateway.tickets.public_keys import PublicTicketKeys
 from gateway.tickets.renderer import TicketRenderer
 from gateway.tickets.routes import TicketRoutes
 from gateway.tickets.sending import TicketSending
+from gateway.webhooks.deliveries import WebhookDeliveries
+from gateway.webhooks.endpoints import Webhooks
+from gateway.webhooks.targets import Targets
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, open_log
 from runtime.metrics_server import serve_metrics
@@ -236,6 +239,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             response_cache=response_cache,
             zones=zones,
             reports=ReportReader(reports_pool, figures),
+            webhooks=Webhooks(pool, Targets(settings.webhook_private_networks)),
+            webhook_deliveries=WebhookDeliveries(pool),
             stored_responses=stored_responses,
             door=Door(pool, commands, TicketReader(ticket_keys.public, seating_from(seat_maps))),
             health=Health(pool, log),

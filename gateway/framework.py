@@ -46,6 +46,9 @@ from gateway.reports.routes import report_routes
 from gateway.site.problem_pages import problem_page_routes
 from gateway.site.rendering import Renderer
 from gateway.tickets.sending import TicketSending, sending_routes
+from gateway.webhooks.deliveries import WebhookDeliveries
+from gateway.webhooks.endpoints import Webhooks
+from gateway.webhooks.routes import webhook_routes
 
 _ABOUT = """
 Seat reservations that sell every seat exactly once.
@@ -78,6 +81,8 @@ def build_framework(
     response_cache: ResponseCache,
     zones: Zones,
     reports: ReportReader,
+    webhooks: Webhooks,
+    webhook_deliveries: WebhookDeliveries,
     stored_responses: StoredResponses,
     door: Door,
     health: Health,
@@ -104,6 +109,8 @@ def build_framework(
         "response_cache": response_cache,
         "zones": zones,
         "reports": reports,
+        "webhooks": webhooks,
+        "webhook_deliveries": webhook_deliveries,
         "stored_responses": stored_responses,
         "door": door,
         "health": health,
@@ -123,6 +130,7 @@ def build_framework(
             catalogue_routes(),
             check_in_routes(),
             report_routes(),
+            webhook_routes(),
             health_routes(),
             *docs_routes(),
             *problem_page_routes(),
@@ -143,6 +151,7 @@ def build_framework(
                 Tag("Accounts"),
                 Tag("Reports"),
                 Tag("Check-in"),
+                Tag("Webhooks"),
                 Tag("Probes"),
             ],
             components=Components(

@@ -22,6 +22,7 @@ _LABELS = {
     "shows": "catalogue",
     "reports": "report",
     "checkin": "check_in",
+    "webhooks": "webhook",
     **dict.fromkeys(
         ("signup", "login", "logout", "session", "token", "me", "email", "password", "users"), "account"
     ),

@@ -29,8 +29,18 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         try:
             async with pool.acquire() as connection:
                 await bind_log(connection, log)
-            settle_gc()
-            await notify(settings, pool, log, stop, metrics=True)
+            webhooks_pool = await postgres.create_pool(
+                settings.database_url,
+                f"{settings.process or 'notifier'}, webhooks",
+                min_size=1,
+                max_size=4,
+                synchronous_commit=False,
+            )
+            try:
+                settle_gc()
+                await notify(settings, pool, log, stop, webhooks_pool=webhooks_pool, metrics=True)
+            finally:
+                await webhooks_pool.close()
         finally:
             await log.close()
     finally:

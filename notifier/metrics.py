@@ -1,4 +1,4 @@
-"""Metrics of a notifier: e-mails by outcome, and the backlog."""
+"""Metrics of a notifier: e-mails by outcome, the backlog, and those of its webhooks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,23 @@ from typing import Any
 from prometheus_client.core import Metric
 
 from notifier.deliveries import Deliveries, Delivery
-from runtime.metrics import counter, gauge
+from runtime.metrics import MetricsSource, counter, gauge
 from runtime.postgres import DATABASE_ERRORS
 
 _OUTCOMES = ("sent", "deferred", "failed", "skipped")
+
+
+class JoinedMetrics:
+    """The metric families of several sources."""
+
+    def __init__(self, *sources: MetricsSource) -> None:
+        self._sources = sources
+
+    async def metrics(self) -> AsyncIterator[Metric]:
+        """Those of each source, in their order."""
+        for source in self._sources:
+            async for family in source.metrics():
+                yield family
 
 
 class MeasuredDeliveries(Deliveries):

@@ -1,4 +1,4 @@
-"""The notifier service: consumes events, composes e-mails and sends them. Several may run in parallel."""
+"""The notifier service: consumes events, sends e-mails and calls webhooks. Several may run in parallel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from notifier.inbox_server import InboxServer
 from notifier.intake import EventIntake, RequestedIntake
 from notifier.mailer import Mailer, MailServer, read_server
 from notifier.message import BadAddress, Mailbox, parse_mailbox
-from notifier.metrics import MeasuredDeliveries
+from notifier.metrics import JoinedMetrics, MeasuredDeliveries
 from notifier.notices import Notices
 from notifier.pace import Pace
 from notifier.sender import Sender
@@ -33,6 +33,7 @@ from runtime.settings import SettingError, Settings
 from runtime.signing_keys import read_ticket_keys
 from runtime.tracing import open_tracing
 from tickets.tokens import TicketSigner
+from webhooks.service import Webhooks
 
 SERVICE = "notifier"
 STOP_S = 20.0
@@ -43,9 +44,16 @@ _log = structlog.get_logger()
 
 
 async def notify(
-    settings: Settings, pool: Pool, log: Log, stop: asyncio.Event, *, metrics: bool = False
+    settings: Settings,
+    pool: Pool,
+    log: Log,
+    stop: asyncio.Event,
+    *,
+    webhooks_pool: Pool | None = None,
+    metrics: bool = False,
 ) -> None:
-    """Runs until `stop` is set. `metrics`: also serve them over HTTP. Raises SettingError and WrongLog."""
+    """Runs until `stop` is set. `webhooks_pool`: connections for webhooks, so that neither they nor e-mails wait for
+    those of the other. `metrics`: also serve them over HTTP. Raises SettingError and WrongLog."""
     sender_mailbox = _mail_from(settings)
     signer = TicketSigner(read_ticket_keys(settings.ticket_keys).private)
     design = await ticket_design_of(settings)
@@ -72,7 +80,9 @@ async def notify(
     stack = contextlib.AsyncExitStack()
     tracing = await stack.enter_async_context(open_tracing(settings, SERVICE))
     sender = Sender(deliveries, composer, mailer, pace, tracing)
+    webhooks = Webhooks(settings, webhooks_pool or pool, log)
     tasks = [
+        *webhooks.tasks(stop),
         asyncio.create_task(EventIntake(log, deliveries, sender.wake, pace).run(stop), name="events"),
         asyncio.create_task(RequestedIntake(deliveries, sender.wake).run(stop), name="requested e-mails"),
         asyncio.create_task(Notices(pool, settings.timezone, sender.wake).run(stop), name="notices"),
@@ -80,8 +90,11 @@ async def notify(
         asyncio.create_task(_log_backlog(deliveries), name="backlog"),
     ]
     _log.info("notifier_started", server=f"{server.host}:{server.port}", embedded=inbox is not None)
+    pools = {"main": pool} if webhooks_pool is None else {"main": pool, "webhooks": webhooks_pool}
     metrics_server = (
-        serve_metrics(settings, SERVICE, deliveries, {"main": pool}) if metrics else contextlib.nullcontext()
+        serve_metrics(settings, SERVICE, JoinedMetrics(deliveries, webhooks), pools)
+        if metrics
+        else contextlib.nullcontext()
     )
     try:
         async with metrics_server:
@@ -94,6 +107,7 @@ async def notify(
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await webhooks.close()
         await mailer.close()
         composer.close()
         if inbox is not None:

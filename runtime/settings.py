@@ -97,6 +97,8 @@ class Settings(
     """Default: `host` and `port`, in a form that a browser can open."""
     cors_origins: Annotated[tuple[str, ...], _list(read_origin)] = ()
     trusted_proxies: Annotated[tuple[_Network, ...], _list(_network)] = ()
+    webhook_private_networks: Annotated[tuple[_Network, ...], _list(_network)] = ()
+    """Private networks that webhooks may have addresses in."""
     timezone: Annotated[str, _timezone] = "UTC"
     currency: Annotated[str, _currency] = "EUR"
     rate_limits: Annotated[bool, _switch] = True

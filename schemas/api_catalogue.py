@@ -12,6 +12,7 @@ from schemas.formats import Timestamp
 from schemas.ids import MAX_PARTITIONS, MAX_SHOW_ID
 from schemas.languages import folded_language
 from schemas.layout import MAX_SEATS, Layout, Money, RequestedLabel, Row, SeatPrice, Section, Stage
+from schemas.show_status import ShownStatus
 from schemas.text import LINE, LINK, NOT_BLANK, PROSE
 
 MAX_SEARCH = 100
@@ -36,7 +37,7 @@ SeatsPerCustomer = Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS_PER_CUSTOMER)]
 Note = Annotated[str, msgspec.Meta(max_length=500, pattern=PROSE)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """RFC 3339 with an offset."""
-Status = Literal["opening", "scheduled", "on_sale", "closed", "cancelled", "past"]
+Status = ShownStatus
 
 
 class NewMovieBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -40,6 +40,11 @@ ADVICE: dict[str, Advice] = {
         "A label is not the label of a seat of this show, or a section is not one of its sections.",
         "Take labels and sections from GET /api/shows/{id}/seats of this show; seats lists the unknown ones.",
     ),
+    "webhook_address": Advice(
+        "The address of the webhook is in a private network, or is one of this machine.",
+        "Give an address that can be reached from the internet, or have the operator name its network in"
+        " AISLE_WEBHOOK_PRIVATE_NETWORKS.",
+    ),
     "unauthenticated": Advice("The call needs a login, and the request has no access token.", _LOG_IN),
     "token_expired": Advice(
         "The access token was valid and has expired.",
@@ -171,6 +176,10 @@ ADVICE: dict[str, Advice] = {
     "in_use": Advice(
         "Other resources depend on the one to be deleted, such as shows on their movie.",
         "Keep it; detail names the dependents.",
+    ),
+    "webhook_inactive": Advice(
+        "The webhook is switched off, by staff or because its receiver did not take deliveries any more.",
+        'Mend the receiver, and switch the webhook on: PATCH /api/webhooks/{id} {"active": true}.',
     ),
     "key_reused": Advice(
         "This Idempotency-Key was used for another request within the last 48 hours.",

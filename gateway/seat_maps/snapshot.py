@@ -10,6 +10,7 @@ import msgspec
 from gateway.seat_maps.compression import brotli_body, gzip_body
 from gateway.seat_maps.layout import EncodedLayout
 from schemas.seat_states import AVAILABLE, BLOCKED, HELD, SOLD
+from schemas.show_status import shown_status
 from schemas.wire import ShowSeatChanges
 
 NOT_OPENED = -1
@@ -41,20 +42,8 @@ class ShowTerms(msgspec.Struct, frozen=True):
     sales_end_ms: int | None = None
 
     def status_at(self, now_ms: float) -> str:
-        """Returns the status that clients see. The same rule as in gateway/catalogue/shows.py."""
-        if self.status == "cancelled":
-            return "cancelled"
-        if self.starts_ms <= now_ms:
-            return "past"
-        if self.status is None:
-            return "opening"
-        if self.status == "closed":
-            return "closed"
-        if self.sales_start_ms is not None and self.sales_start_ms > now_ms:
-            return "scheduled"
-        if self.sales_end_ms is not None and self.sales_end_ms <= now_ms:
-            return "closed"
-        return "on_sale"
+        """Returns the status that clients see."""
+        return shown_status(self.status, self.starts_ms, self.sales_start_ms, self.sales_end_ms, now_ms)
 
 
 class SeatMapSnapshot:

@@ -19,7 +19,8 @@ SELECT p.partition, p.next_offset, p.published_offset, p.last_ms, coalesce(r.nex
   FROM partitions p LEFT JOIN report_progress r USING (partition) ORDER BY partition"""
 _DECIDED_AT = """
 SELECT at_ms FROM decisions WHERE partition = $1 AND log_offset >= $2 ORDER BY log_offset LIMIT 1"""
-_READ_EVENTS = "SELECT partition, next_offset FROM consumer_offsets WHERE consumer = 'notifier'"
+_READ_EVENTS = "SELECT partition, next_offset FROM consumer_offsets WHERE consumer = $1"
+_READERS = {"notifier": "the notifier has read", "webhooks": "webhooks have read"}
 _UNSETTLED = "SELECT extract(epoch FROM min(asked_at)) * 1000 FROM show_requests WHERE accepted IS NULL"
 
 
@@ -72,17 +73,16 @@ async def find_horizon(database: Any, log: Log, keep_s: int, now_ms: int) -> Hor
 
 
 async def _unread_events(database: Any, log: Log) -> list[Bound]:
-    """Returns a bound for each partition whose events the notifier has not read to the end."""
-    read = dict(await database.fetch(_READ_EVENTS))
+    """Returns a bound for each partition whose events e-mails or webhooks have not read to the end."""
     found = []
-    for partition, (begin, end) in (await log.bounds(EVENTS_TOPIC)).items():
-        next_offset = max(read.get(partition, begin), begin)
-        if next_offset < end:
-            [record] = await log.read(EVENTS_TOPIC, partition, next_offset, 1)
-            reason = (
-                f"the notifier has read the events of partition {partition} up to {_time(record.at_ms)} only"
-            )
-            found.append(Bound(record.at_ms, reason))
+    for consumer, has_read in _READERS.items():
+        read = dict(await database.fetch(_READ_EVENTS, consumer))
+        for partition, (begin, end) in (await log.bounds(EVENTS_TOPIC)).items():
+            next_offset = max(read.get(partition, begin), begin)
+            if next_offset < end:
+                [record] = await log.read(EVENTS_TOPIC, partition, next_offset, 1)
+                reason = f"{has_read} the events of partition {partition} up to {_time(record.at_ms)} only"
+                found.append(Bound(record.at_ms, reason))
     return found
 
 

@@ -98,6 +98,30 @@ BOOKING = {
     "expires_at": (time, None),
     "decided": {"partition": int, "offset": int},
 }
+WEBHOOK = {
+    "id": int,
+    "url": str,
+    "events": [str],
+    "active": bool,
+    "disabled": (str, None),
+    "public_key": lambda value: re.fullmatch(r"whpk_[A-Za-z0-9+/]{43}=", value) is not None,
+    "created_at": time,
+}
+WEBHOOK_SECRET = WEBHOOK | {
+    "secret": lambda value: re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=", value) is not None
+}
+DELIVERY = {
+    "id": int,
+    "event_id": str,
+    "type": str,
+    "status": among("pending", "delivered", "failed"),
+    "attempts": int,
+    "created_at": time,
+    "last_try_at": (time, None),
+    "next_try_at": (time, None),
+    "response_status": (int, None),
+    "error": (str, None),
+}
 OWN_BOOKING = {"id": uuid, "status": among("held", "confirmed"), "seats": [str], "expires_at": (time, None)}
 PENDING = {"command": position, "status": "pending"}
 ACCEPTED = {"command": position, "status": "accepted", "booking": BOOKING}
@@ -138,7 +162,7 @@ class Seen:
 _NAMES = (
     (r"/api/bookings/[0-9a-f-]{36}", "/api/bookings/{id}"),
     (r"/api/commands/\d+-\d+", "/api/commands/{position}"),
-    (r"/(movies|shows|users)/\d+", r"/\1/{id}"),
+    (r"/(movies|shows|users|webhooks|deliveries)/\d+", r"/\1/{id}"),
 )
 
 

@@ -28,6 +28,9 @@ GET /api/bookings/{id}/ticket.svg · GET /api/bookings/{id}/calendar.ics
 GET /api/bookings/{id}/ticket.pdf · GET /api/me/bookings · GET /api/users/{id}/bookings
 GET /api/commands/{position} · GET /api/reports/sales · GET /api/reports/occupancy
 GET /api/reports/cancellations · GET /api/reports/customers
+POST /api/webhooks · GET /api/webhooks · GET /api/webhooks/{id} · PATCH /api/webhooks/{id}
+DELETE /api/webhooks/{id} · POST /api/webhooks/{id}/rotate · POST /api/webhooks/{id}/test
+GET /api/webhooks/{id}/deliveries · POST /api/webhooks/{id}/deliveries/{id}/replay · POST /api/webhooks/{id}/replay
 GET / · GET /docs · GET /openapi.json · GET /inbox · GET /health/live · GET /health/ready
 GET /.well-known/jwks.json
 """

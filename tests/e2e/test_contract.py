@@ -8,23 +8,43 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from gateway.http.problems import PROBLEMS
-from tests.e2e.contract import ACCEPTED, BOOKING, MOVIE, PENDING, SEAT_MAP, SHOW, fits, page
+from tests.e2e.contract import (
+    ACCEPTED,
+    BOOKING,
+    DELIVERY,
+    MOVIE,
+    PENDING,
+    SEAT_MAP,
+    SHOW,
+    WEBHOOK,
+    WEBHOOK_SECRET,
+    fits,
+    page,
+)
+from tests.e2e.contract import time as time_shape
 from tests.e2e.contract_accounts import life_of_an_account
 from tests.e2e.contract_instance import ELSEWHERE, SOON_S, ContractInstance, calls, everywhere
 from tests.e2e.fuzzing import strict
 from tests.e2e.running import RunningAisle
 from tests.integration.live_sockets import live
+from tests.integration.webhook_receiver import WebhookReceiver
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContractInstance]:
     home: Path = tmp_path_factory.mktemp("contract") / "home"
-    aisle = RunningAisle(home, {"AISLE_GATEWAYS": "2", "AISLE_RATE_LIMITS": "off"})
+    settings = {
+        "AISLE_GATEWAYS": "2",
+        "AISLE_RATE_LIMITS": "off",
+        "AISLE_WEBHOOK_PRIVATE_NETWORKS": "127.0.0.0/8",
+    }
+    aisle = RunningAisle(home, settings)
     asyncio.run(aisle.start())
     owner = "INSERT INTO users (user_id, username, email) VALUES (910, 'contract', 'contract@example.org')"
     assert aisle.command("psql", "-c", owner).returncode == 0
@@ -320,6 +340,57 @@ async def test_reports(instance: ContractInstance) -> None:
     await instance.staff.refused("GET /api/reports/sales?by=hour", 400, "validation")
 
 
+async def test_webhooks(instance: ContractInstance) -> None:
+    receiver = WebhookReceiver()
+    await receiver.open()
+    try:
+        staff, wanted = instance.staff, {"url": receiver.url, "events": ["booking.confirmed"]}
+        await instance.customer.refused("POST /api/webhooks", 403, "forbidden", json=wanted)
+        private = wanted | {"url": "http://10.0.0.1/"}
+        await staff.refused("POST /api/webhooks", 400, "webhook_address", json=private)
+        made = await staff.ok("POST /api/webhooks", WEBHOOK_SECRET, 201, json=wanted)
+        path = f"/api/webhooks/{made['id']}"
+        assert made in [
+            one | {"secret": made["secret"]} for one in await _listed(instance, "/api/webhooks", WEBHOOK)
+        ]
+        await staff.ok(f"GET {path}", WEBHOOK)
+        booked = await instance.customer.ok(
+            f"POST {await instance.show()}/bookings", BOOKING, 201, json={"seats": ["1"]}
+        )
+        (received,) = await receiver.until(1)
+        received.verify(made["secret"], made["public_key"])
+        assert received.json["data"]["booking"] == booked
+        position = booked["decided"]
+        assert received.id.startswith(f"{position['partition']}-{position['offset']}-")
+        new = await staff.ok(f"POST {path}/rotate", WEBHOOK_SECRET)
+        await staff.ok(f"POST {path}/test", DELIVERY, 202)
+        test = (await receiver.until(2))[1]
+        for keys in (made, new):
+            test.verify(keys["secret"], keys["public_key"])
+        await everywhere(lambda: _delivered(instance, path), "both deliveries are done")
+        deliveries = await _listed(instance, f"{path}/deliveries", DELIVERY)
+        await staff.ok(f"POST {path}/deliveries/{deliveries[-1]['id']}/replay", DELIVERY, 202)
+        assert (await receiver.until(3))[2].id == received.id
+        period = {"from": "2026-01-01T00:00:00Z"}
+        replayed = {"replayed": int, "more": bool, "next_from": (time_shape, None)}
+        await staff.ok(f"POST {path}/replay", replayed, 202, json=period)
+        await staff.ok(f"PATCH {path}", WEBHOOK, json={"active": False})
+        await staff.refused(f"POST {path}/test", 409, "webhook_inactive")
+        assert (await staff(f"DELETE {path}")).status_code == 204
+        await staff.refused(f"GET {path}", 404, "not_found")
+    finally:
+        await receiver.close()
+
+
+async def _listed(instance: ContractInstance, path: str, item: object) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = (await instance.staff.ok(f"GET {path}", page(item)))["items"]
+    return items
+
+
+async def _delivered(instance: ContractInstance, path: str) -> bool:
+    return len(await _listed(instance, f"{path}/deliveries?status=delivered", DELIVERY)) == 2
+
+
 async def test_pages_and_probes(instance: ContractInstance) -> None:
     for path in ("/", "/docs", "/inbox"):
         answer = await instance.nobody(f"GET {path}", headers={"Accept": "text/html"})
@@ -378,7 +449,7 @@ async def test_every_call_and_code_was_exercised(
     document = strict((await instance.nobody("GET /openapi.json")).json())
     assert calls() <= instance.seen.calls
     described = {
-        f"{method.upper()} {re.sub('{(movie|show|user|booking)_id}', '{id}', path)}": set(
+        f"{method.upper()} {re.sub('{(movie|show|user|booking|webhook|delivery)_id}', '{id}', path)}": set(
             operation["responses"]
         )
         for path, item in document["paths"].items()

@@ -93,6 +93,9 @@ def test_every_operation_documents_body_security_and_problems(document: dict[str
                 "/session/refresh",
                 "/send",
                 "/unsubscribe",
+                "/rotate",
+                "/test",
+                "{delivery_id}/replay",
             )
         ):
             assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"], call

@@ -100,7 +100,7 @@ async def settled(environment: WorkerEnvironment) -> None:
 async def read_all(environment: WorkerEnvironment) -> None:
     for partition, (_, end) in (await environment.log.bounds(EVENTS_TOPIC)).items():
         await environment.db.execute(
-            "INSERT INTO consumer_offsets VALUES ('notifier', $1, $2)"
+            "INSERT INTO consumer_offsets VALUES ('notifier', $1, $2), ('webhooks', $1, $2)"
             " ON CONFLICT (consumer, partition) DO UPDATE SET next_offset = excluded.next_offset",
             *(partition, end),
         )

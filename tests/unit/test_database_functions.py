@@ -12,7 +12,7 @@ import pytest
 from ops.migrations import Migration, read_migrations
 
 CHECKOUT = Path(__file__).parents[2]
-PACKAGES = ("gateway", "seat_workers", "notifier", "runtime", "ops", "tickets", "loadtest")
+PACKAGES = ("gateway", "seat_workers", "notifier", "webhooks", "runtime", "ops", "tickets", "loadtest")
 
 SINCE = 10
 """The migration that gave versions to what there was."""

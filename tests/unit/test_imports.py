@@ -17,6 +17,7 @@ OURS = {
     "gateway",
     "tickets",
     "notifier",
+    "webhooks",
     "runtime",
     "languages",
     "ops",
@@ -30,8 +31,9 @@ MAY_IMPORT = {
     "runtime": {"runtime", "schemas"},
     "seat_workers": {"seat_workers", "runtime", "schemas"},
     "languages": {"languages"},
-    "gateway": {"gateway", "runtime", "schemas", "tickets", "languages"},
-    "notifier": {"notifier", "runtime", "schemas", "tickets", "languages"},
+    "webhooks": {"webhooks", "runtime", "schemas"},
+    "gateway": {"gateway", "runtime", "schemas", "tickets", "languages", "webhooks"},
+    "notifier": {"notifier", "runtime", "schemas", "tickets", "languages", "webhooks"},
     "ops": OURS - {"loadtest", "tests"},
     "loadtest": OURS - {"tests"},
 }
@@ -56,9 +58,12 @@ PURE_WRITER = (
 
 PURE_SITE = ("days", "folding", "poster_palettes", "poster_title", "programme_filter", "programme_views")
 
+PURE_WEBHOOKS = ("addresses", "bodies", "schedule", "signing")
+
 PURE = [
     *(CHECKOUT / "seat_workers" / f"{name.replace('.', '/')}.py" for name in PURE_WRITER),
     *sorted((CHECKOUT / "tickets").rglob("*.py")),
+    *(CHECKOUT / "webhooks" / f"{name}.py" for name in PURE_WEBHOOKS),
     CHECKOUT / "gateway/server/request_bounds.py",
     CHECKOUT / "gateway/server/request_head.py",
     CHECKOUT / "gateway/server/authority.py",
@@ -77,7 +82,7 @@ GATEWAY_ORDER = (
     {"bookings"},
     {"accounts", "catalogue", "live", "tickets"},
     {"check_in"},
-    {"reports", "site"},
+    {"reports", "site", "webhooks"},
     {"inbox"},
 )
 """Folders of the gateway: each imports from its own row's folder and from rows above, never from below. Files directly

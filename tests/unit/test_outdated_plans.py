@@ -10,7 +10,7 @@ import pytest
 from runtime.outdated_plans import retry_outdated_plans
 from tests.unit.test_imports import CHECKOUT
 
-SERVICES = ("gateway", "notifier")
+SERVICES = ("gateway", "notifier", "webhooks")
 BY_THEIR_CALLERS = {"_snapshot": {"page", "_csv"}}
 """Functions that cannot be repeated themselves, and their callers, which are."""
 PREPARED_EACH_TIME = {"_csv"}
