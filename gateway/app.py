@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, NamedTuple
 
 from gateway.accounts.email_changes import EmailChanges
+from gateway.accounts.email_preferences import EmailPreferences
 from gateway.accounts.logins import Logins
 from gateway.accounts.password_resets import PasswordResets
 from gateway.accounts.passwords import Passwords
@@ -69,6 +70,7 @@ from gateway.site.rendering import Renderer
 from gateway.site.routes import SiteParts, site_routes
 from gateway.tickets.renderer import TicketRenderer
 from gateway.tickets.routes import TicketRoutes
+from gateway.tickets.sending import TicketSending
 from runtime import postgres, redis
 from runtime.log.opening import bind_log, open_log
 from runtime.metrics_server import serve_metrics
@@ -214,6 +216,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             origins=origins,
             password_resets=PasswordResets(pool, passwords, revocations),
             email_changes=EmailChanges(pool, revocations),
+            email_preferences=EmailPreferences(pool),
+            ticket_sending=TicketSending(pool, rate_limits),
             movies=movies,
             shows=shows,
             show_maker=show_maker,

@@ -12,9 +12,11 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from gateway.accounts.attempts import provide_account_limits
 from gateway.accounts.email_changes import EmailChanges
+from gateway.accounts.email_preferences import EmailPreferences
 from gateway.accounts.hash_turns import HashTurns
 from gateway.accounts.logins import Logins
 from gateway.accounts.password_resets import PasswordResets
+from gateway.accounts.preference_routes import preference_routes
 from gateway.accounts.routes import account_routes
 from gateway.accounts.session_cookies import COOKIE, SessionCookies
 from gateway.accounts.users import Users
@@ -41,6 +43,7 @@ from gateway.reports.query import ReportReader
 from gateway.reports.routes import report_routes
 from gateway.site.problem_pages import problem_page_routes
 from gateway.site.rendering import Renderer
+from gateway.tickets.sending import TicketSending, sending_routes
 
 _ABOUT = """
 Seat reservations that sell every seat exactly once.
@@ -63,6 +66,8 @@ def build_framework(
     origins: Origins,
     password_resets: PasswordResets,
     email_changes: EmailChanges,
+    email_preferences: EmailPreferences,
+    ticket_sending: TicketSending,
     movies: Movies,
     shows: Shows,
     show_maker: ShowMaker,
@@ -86,6 +91,8 @@ def build_framework(
         "session_cookies": session_cookies,
         "password_resets": password_resets,
         "email_changes": email_changes,
+        "email_preferences": email_preferences,
+        "ticket_sending": ticket_sending,
         "movies": movies,
         "shows": shows,
         "show_maker": show_maker,
@@ -107,6 +114,8 @@ def build_framework(
     return Litestar(
         [
             account_routes(),
+            preference_routes(),
+            sending_routes(),
             catalogue_routes(),
             report_routes(),
             health_routes(),

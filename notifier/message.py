@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -12,8 +13,8 @@ from email.utils import format_datetime
 
 import msgspec
 
-from notifier.emails import Email
 from notifier.mailbox_header import MailboxHeader
+from notifier.rendering import Email
 from runtime.addresses.sender_address import split_sender
 from tickets.formats import one_line
 
@@ -41,6 +42,8 @@ class Attachment(msgspec.Struct, frozen=True):
     name: str
     media_type: str
     content: bytes
+    parameters: tuple[tuple[str, str], ...] = ()
+    """Of the media type, such as the `method` of an entry of calendars."""
 
 
 def mailbox(name: str, address: str) -> Mailbox:
@@ -84,22 +87,31 @@ def compose(
     to: Mailbox,
     message_id: str,
     date: datetime,
-    attachment: Attachment | None,
+    attachments: Sequence[Attachment] = (),
+    reply_to: Mailbox | None = None,
 ) -> bytes:
     """The message as bytes for SMTP. No text in it can inject a header."""
-    in_ascii = sender.address.isascii() and to.address.isascii()
+    boxes = [sender, to] if reply_to is None else [sender, to, reply_to]
+    in_ascii = all(box.address.isascii() for box in boxes)
     message = EmailMessage((SMTP if in_ascii else SMTPUTF8).clone(max_line_length=_LINE_LENGTH))
     message["From"] = _header("From", sender)
     message["To"] = _header("To", to)
+    if reply_to is not None:
+        message["Reply-To"] = _header("Reply-To", reply_to)
     message["Subject"] = one_line(email.subject)
     message["Date"] = format_datetime(date)
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"
+    if email.one_click:
+        message["List-Unsubscribe"] = f"<{email.one_click}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(email.text, cte="quoted-printable")
     message.add_alternative(email.html, subtype="html", cte="quoted-printable")
-    if attachment is not None:
-        main, _, sub = attachment.media_type.partition("/")
-        message.add_attachment(attachment.content, maintype=main, subtype=sub, filename=attachment.name)
+    for one in attachments:
+        main, _, sub = one.media_type.partition("/")
+        message.add_attachment(
+            one.content, maintype=main, subtype=sub, filename=one.name, params=dict(one.parameters)
+        )
     return message.as_bytes()
 
 

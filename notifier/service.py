@@ -18,6 +18,7 @@ from notifier.intake import EventIntake, RequestedIntake
 from notifier.mailer import Mailer, MailServer, read_server
 from notifier.message import BadAddress, Mailbox, parse_mailbox
 from notifier.metrics import MeasuredDeliveries
+from notifier.notices import Notices
 from notifier.pace import Pace
 from notifier.sender import Sender
 from runtime.log import Log
@@ -53,7 +54,11 @@ async def notify(
         server = _mail_server(settings.smtp_url)
     deliveries = MeasuredDeliveries(pool, f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
     composer = Composer(
-        Facts(pool, settings.timezone), sender_mailbox, settings.public_url, str(await log.identity())
+        Facts(pool, settings.timezone),
+        sender_mailbox,
+        settings.public_url,
+        str(await log.identity()),
+        reply_to=None if settings.mail_reply_to is None else parse_mailbox(settings.mail_reply_to),
     )
     mailer = Mailer(server, sender_mailbox)
     pace = Pace()
@@ -63,6 +68,7 @@ async def notify(
     tasks = [
         asyncio.create_task(EventIntake(log, deliveries, sender.wake, pace).run(stop), name="events"),
         asyncio.create_task(RequestedIntake(deliveries, sender.wake).run(stop), name="requested e-mails"),
+        asyncio.create_task(Notices(pool, settings.timezone, sender.wake).run(stop), name="notices"),
         asyncio.create_task(sender.run(stop), name="deliveries"),
         asyncio.create_task(_log_backlog(deliveries), name="backlog"),
     ]

@@ -32,3 +32,8 @@ def email_confirmation(public_url: str, token: str) -> str:
 def email_undo(public_url: str, token: str) -> str:
     """The page that undoes a change of the e-mail address with a one-time token."""
     return f"{public_url}/email/undo#{quote(token, safe='')}"
+
+
+def show(public_url: str, show_id: int) -> str:
+    """The page of one show."""
+    return f"{public_url}/shows/{show_id}"

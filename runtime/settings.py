@@ -82,6 +82,8 @@ class Settings(
     """Name of this seat worker in Kafka's consumer group (`group.instance.id`), which no other process has."""
     smtp_url: Annotated[str | None, _SECRET, read_mail_server_url] = None
     mail_from: Annotated[str, read_sender] = "Aisle <tickets@aisle.example>"
+    mail_reply_to: Annotated[str | None, read_sender] = None
+    """Where answers to e-mails go; None: to `mail_from`."""
     jwt_keys: Annotated[str | None, _SECRET] = None
     ticket_keys: Annotated[str | None, _SECRET] = None
     sample_data: Annotated[bool, _switch]
@@ -164,7 +166,7 @@ def _read(setting: FieldInfo, value: str) -> Any:
         wanted = str(error) if read else f"{notes[0].description} is wanted"
     # A value with an @ may contain a password, even in a setting without one.
     name = setting.encode_name
-    hidden = name in SECRET or ("@" in value and name != "AISLE_MAIL_FROM")
+    hidden = name in SECRET or ("@" in value and name not in ("AISLE_MAIL_FROM", "AISLE_MAIL_REPLY_TO"))
     given = name if hidden else f"{name}={value[:_SHOWN]!r}"
     raise SettingError(f"{given}: {wanted}")
 

@@ -106,6 +106,22 @@ class ChangeMeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             msgspec.structs.force_setattr(self, "language", language_tag(self.language))
 
 
+class EmailPreferencesBody(msgspec.Struct, frozen=True):
+    """The kinds of e-mails that an account gets besides those about its bookings."""
+
+    reminders: bool
+    """Before a show."""
+    summaries: bool
+    """To staff: a show is sold out or nearly so, and the sales of a day."""
+
+
+class ChangeEmailPreferencesBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields that are left out do not change."""
+
+    reminders: bool | msgspec.UnsetType = msgspec.UNSET
+    summaries: bool | msgspec.UnsetType = msgspec.UNSET
+
+
 class ForgetMeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The password again, so that an open browser is not enough."""
 

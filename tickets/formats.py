@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from copy import copy
 from datetime import datetime
@@ -15,6 +16,7 @@ from babel.numbers import NumberPattern
 from schemas.currencies import minor_digits
 from schemas.layout import Money
 
+_ABBREVIATION = re.compile(r"[^\W\d_]{2,5}")
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -56,13 +58,32 @@ def hour(moment: datetime, locale: str) -> str:
 
 
 def zone(moment: datetime, locale: str) -> str:
-    """The time zone in words: `Central European Time`, `Nepal Time`, `UTC`, `GMT-03:00`."""
-    key = getattr(moment.tzinfo, "key", "")
-    if key == "UTC":
+    """The time zone as it is at this moment: `CET`, `CEST`, `UTC`, or `GMT-03:00` where there is no short name.
+
+    Standard and daylight saving time differ, so that the hour that comes twice is told apart.
+    """
+    if getattr(moment.tzinfo, "key", "") == "UTC":
         return "UTC"
-    if "/" not in key or key.startswith("Etc/"):
-        return get_timezone_gmt(moment, locale=locale)
-    return get_timezone_name(moment.tzinfo, locale=locale)
+    offset = get_timezone_gmt(moment, locale=locale)
+    name = get_timezone_name(moment, width="short", locale=locale)
+    # CLDR has no name for most zones, and for Ireland in summer that of another zone.
+    is_name = _ABBREVIATION.fullmatch(name) and (name != "GMT" or not moment.utcoffset())
+    return name if is_name else offset
+
+
+def comes_twice(moment: datetime) -> bool:
+    """Whether this time of day comes twice on its day, since clocks are put back."""
+    return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset()
+
+
+def clock(moment: datetime, locale: str) -> str:
+    """The time of day with its zone: `19:30 CET`."""
+    return f"{hour(moment, locale)} {zone(moment, locale)}"
+
+
+def short_clock(moment: datetime, locale: str) -> str:
+    """The time of day: `19:30`, with its zone only where the time comes twice."""
+    return clock(moment, locale) if comes_twice(moment) else hour(moment, locale)
 
 
 def short_day(moment: datetime, locale: str) -> str:

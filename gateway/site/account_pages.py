@@ -18,6 +18,7 @@ _PAGES = {
     "/password/reset": "password_reset.html",
     "/email/confirm": "email_confirm.html",
     "/email/undo": "email_undo.html",
+    "/email/unsubscribe": "email_unsubscribe.html",
     # Click tracking of mail services turns the "#" before a link's token into "%23".
     "/password/{changed_link}": "link_changed.html",
     "/email/{changed_link}": "link_changed.html",

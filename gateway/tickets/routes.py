@@ -50,7 +50,7 @@ SELECT b.booking_id, b.show_id, b.user_id, b.status, b.seats, b.total, b.currenc
  WHERE b.booking_id = $1
 """
 _LAYOUT_SQL = "SELECT body FROM layouts WHERE layout_id = $1"
-_NO_TICKET = {
+NO_TICKET = {
     BookingStatus.HELD: Reason.NOT_CONFIRMED,
     BookingStatus.CANCELLED: Reason.ALREADY_CANCELLED,
     BookingStatus.RELEASED: Reason.ALREADY_CANCELLED,
@@ -123,7 +123,7 @@ class TicketRoutes:
             raise no_booking(booking_id)
         if row["user_id"] != caller.user_id and not caller.staff:
             raise Problem("not_yours", "This booking is somebody else's; only its owner and staff see it.")
-        if (reason := _NO_TICKET.get(BookingStatus(row["status"]))) is not None:
+        if (reason := NO_TICKET.get(BookingStatus(row["status"]))) is not None:
             raise problem_of(Decision(reason))
         return await self._ticket_of_row(row)
 

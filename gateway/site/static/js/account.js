@@ -38,6 +38,19 @@ function wrongPassword(field) {
   return { bad_credentials: () => [field, _("This is not your password.")] };
 }
 
+function isStaff() {
+  return session.user.role !== "customer";
+}
+
+/** The kinds of e-mails that this account gets. */
+async function fillEmails() {
+  const wanted = await call("GET", "/api/me/emails", { auth: "needed" });
+  const { reminders, summaries } = part("emails").elements;
+  reminders.checked = wanted.reminders;
+  summaries.checked = wanted.summaries;
+  part("summaries-field").hidden = !isStaff();
+}
+
 /** An account may have a language that the site does not speak: it stays until another one is chosen. */
 function selectLanguage(tag) {
   const { options } = part("language");
@@ -57,6 +70,12 @@ handleForm(part("profile"), async ({ name, language }) => {
   if (!kept) rememberLanguage(language);
   if (!kept && language !== lang) location.reload();
   else sayDone(part("profile"), _("Saved."));
+});
+
+handleForm(part("emails"), async ({ reminders, summaries }) => {
+  const body = { reminders: reminders === "on", ...(isStaff() && { summaries: summaries === "on" }) };
+  await call("PATCH", "/api/me/emails", { body, auth: "needed" });
+  sayDone(part("emails"), _("Saved."));
 });
 
 handleForm(
@@ -114,6 +133,7 @@ session.ready.then(async () => {
   show();
   if (session.user === null) return;
   fill();
+  fillEmails().catch(() => (part("emails").closest("section").hidden = true));
   session.addEventListener("change", show);
   await bookings.open();
   part("account").removeAttribute("aria-busy");

@@ -34,7 +34,9 @@ if (token === "") {
 
 handleForm(form, async ({ password }) => {
   const body = password === undefined ? { token } : { token, password };
-  await call("POST", form.dataset.sends, { body, auth: "never" });
+  const { sends, tokenIn } = form.dataset;
+  if (tokenIn === "query") await call("POST", `${sends}?token=${encodeURIComponent(token)}`, { auth: "never" });
+  else await call("POST", sends, { body, auth: "never" });
   storage.remove(KEPT);
   form.hidden = true;
   done.hidden = false;
