@@ -29,6 +29,7 @@ _MESSAGES_PER_CONNECTION = 100
 _IDLE_S = 2.0
 """A connection that was idle for longer is probed with NOOP before it is used."""
 
+
 class MailServerUnavailable(Exception):
     """No message can be sent now: the server is unreachable or does not accept this client.
 
@@ -133,14 +134,18 @@ class Mailer:
             hostname=server.host,
             port=server.port,
             use_tls=server.tls,
-            start_tls=server.start_tls,
-            username=server.username,
-            password=server.password,
+            start_tls=False,
             local_hostname=server.ehlo or self._sender.domain,
             timeout=_CONNECT_TIMEOUT_S,
         )
         try:
             await smtp.connect()
+            await _greet(smtp)
+            if server.start_tls or (server.start_tls is None and smtp.supports_extension("starttls")):
+                await smtp.starttls()
+                await _greet(smtp)
+            if server.username is not None:
+                await smtp.login(server.username, server.password or "")
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
             smtp.close()
             self._not_connected(error)
@@ -150,7 +155,9 @@ class Mailer:
 
     def _not_connected(self, error: Exception) -> NoReturn:
         code, text = (
-            (error.code, error.message) if isinstance(error, aiosmtplib.SMTPResponseException) else (0, str(error))
+            (error.code, error.message)
+            if isinstance(error, aiosmtplib.SMTPResponseException)
+            else (0, str(error))
         )
         said = text
         if isinstance(error, aiosmtplib.SMTPHeloError):
@@ -182,6 +189,19 @@ class Mailer:
             pass
         finally:
             smtp.close()
+
+
+async def _greet(smtp: aiosmtplib.SMTP) -> None:
+    """Gives the client's name: with HELO where the server does not know EHLO, and with the refusal of EHLO else."""
+    try:
+        await smtp.ehlo()
+    except aiosmtplib.SMTPHeloError as refused:
+        if not smtp.is_connected:
+            raise
+        try:
+            await smtp.helo()
+        except aiosmtplib.SMTPServerDisconnected:
+            raise refused from None
 
 
 def _reply(error: Exception) -> str:

@@ -42,7 +42,8 @@ _QUOTA_WORDS = re.compile(
     re.IGNORECASE,
 )
 _OF_RECIPIENT = re.compile(
-    r"\b(recipient(?!s)|mailbox|inbox|receiv\w+|over ?quota|storage|disk|trying to (contact|reach))\b", re.IGNORECASE
+    r"\b(recipient(?!s)|mailbox|inbox|receiv\w+|over ?quota|storage|disk|trying to (contact|reach))\b",
+    re.IGNORECASE,
 )
 
 

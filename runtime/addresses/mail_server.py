@@ -1,8 +1,8 @@
 """AISLE_SMTP_URL: the mail server. Pure.
 
 `smtp://` uses STARTTLS where the server offers it (`?starttls=required` enforces it, `?starttls=off` disables it),
-`smtps://` uses TLS from the start; `user:password@` logs in, which requires TLS except on this machine. `?ehlo=…` is the name that the client gives; else
-it is the domain of the sender.
+`smtps://` uses TLS from the start; `user:password@` logs in, which requires TLS except on this machine. `?ehlo=…` is
+the name that the client gives; else it is the domain of the sender.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def read_server(text: str) -> MailServer:
         or starttls not in ("offered", "required", "off")
         or (tls and "starttls" in url.query)
     ):
-        raise ValueError("the options are ?starttls=offered, required or off, with smtp://, and ?ehlo=host.example")
+        raise ValueError(
+            "the options are ?starttls=offered, required or off, with smtp://, and ?ehlo=host.example"
+        )
     if url.password is not None and url.user is None:
         raise ValueError("a password needs a user name: smtp://user:password@host")
     host, given_port = url.hosts[0]
