@@ -177,7 +177,7 @@ def reminder(
         heading = _("Your show is coming up")
     section = Section(
         lead=_(
-            "A reminder of the show that you have tickets for. They are in your booking, and in the e-mail that confirmed it."
+            "A reminder of your show. Your tickets are in your booking, and in the e-mail that confirmed it."
         ),
         card=parts.card(about.show, said),
         facts=parts.booking_facts(about, said, payment=False),

@@ -15,6 +15,7 @@ import msgspec
 
 from notifier.mailbox_header import MailboxHeader
 from notifier.rendering import Email
+from notifier.text_header import TextHeader
 from runtime.addresses.sender_address import split_sender
 from tickets.formats import one_line
 
@@ -98,7 +99,7 @@ def compose(
     message["To"] = _header("To", to)
     if reply_to is not None:
         message["Reply-To"] = _header("Reply-To", reply_to)
-    message["Subject"] = one_line(email.subject)
+    message["Subject"] = TextHeader.of("Subject", one_line(email.subject))
     message["Date"] = format_datetime(date)
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"

@@ -35,7 +35,7 @@ BEGIN
       FROM show_states s WHERE s.show_id = OLD.show_id;
     RETURN NULL;
 END $$;
-CREATE TRIGGER shows_changed AFTER UPDATE ON shows FOR EACH ROW
+CREATE TRIGGER shows_moved AFTER UPDATE ON shows FOR EACH ROW
     WHEN ((OLD.starts_at, OLD.timezone, OLD.screen_name) IS DISTINCT FROM (NEW.starts_at, NEW.timezone, NEW.screen_name))
     EXECUTE FUNCTION note_show_change_v1();
 

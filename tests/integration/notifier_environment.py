@@ -45,8 +45,8 @@ class NotifierEnvironment:
     async def insert_show(self, title: str = "The Lighthouse at Noon") -> None:
         body = encode_layout(LAYOUT)
         await self.database.execute(
-            "INSERT INTO users (user_id, username, email, name, password_hash) "
-            "VALUES (3, 'ada', 'ada@example.org', 'Ada', 'x'), (4, 'bob', 'bob@example.org', '', 'x')"
+            "INSERT INTO users (user_id, username, email, name, password_hash, email_confirmed) "
+            "VALUES (3, 'ada', 'ada@example.org', 'Ada', 'x', true), (4, 'bob', 'bob@example.org', '', 'x', true)"
         )
         await self.database.execute(
             "INSERT INTO movies (movie_id, title, duration_minutes) VALUES (1, $1, 128)", title

@@ -39,8 +39,9 @@ async def test_a_confirmed_booking_sends_an_e_mail_with_its_tickets(environment:
     (message,) = environment.mail_server.messages
     assert message["To"] == "Ada <ada@example.org>"
     assert "The Lighthouse at Noon" in message["Subject"]
-    (pdf,) = message.iter_attachments()
+    pdf, calendar = message.iter_attachments()
     assert pdf.get_content().startswith(b"%PDF-")
+    assert calendar.get_content_type() == "text/calendar"
     assert delivery["sent_at"] is not None
     assert delivery["taken_by"] is None
     assert b"ada" not in delivery["payload"]
@@ -121,8 +122,9 @@ async def test_walk_ins_and_other_seats_send_nothing_and_are_no_errors(
                     BookingConfirmed(walk_in),
                     BookingCancelled(msgspec.structs.replace(walk_in, status=BookingStatus.CANCELLED)),
                     HoldExtended(held),
-                    BookingChanged(owned, ("C1", "C2"), 2500),
-                    SeatsSwapped(owned, walk_in),
+                    BookingChanged(held, ("C1", "C2"), 2500),
+                    BookingChanged(walk_in, ("C1", "C2"), 2500),
+                    SeatsSwapped(held, walk_in),
                     SeatsBlocked(7, ("C9",), code="press", release_ms=9),
                 )
             ):
@@ -171,7 +173,7 @@ async def test_line_ends_in_a_title_inject_no_headers(environment: NotifierEnvir
     (message,) = environment.mail_server.messages
     assert message["Bcc"] is None
     assert "Evil Bcc: eve@example.org hello" in message["Subject"]
-    assert len(list(message.iter_attachments())) == 1
+    assert len(list(message.iter_attachments())) == 2
 
 
 async def test_requested_e_mails_are_sent_and_their_secrets_deleted(
