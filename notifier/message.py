@@ -16,6 +16,7 @@ import msgspec
 from notifier.mailbox_header import MailboxHeader
 from notifier.rendering import Email
 from notifier.text_header import TextHeader
+from runtime.addresses.email_address import ascii_domain as ascii_domain_of
 from runtime.addresses.sender_address import split_sender
 from tickets.formats import one_line
 
@@ -53,7 +54,7 @@ def mailbox(name: str, address: str) -> Mailbox:
     if not (local and at and domain) or any(c.isspace() or not c.isprintable() for c in address):
         raise BadAddress(f"{address[:80]!r} is not an e-mail address")
     try:
-        ascii_domain = domain if domain.isascii() else domain.encode("idna").decode()
+        ascii_domain = domain if domain.isascii() else ascii_domain_of(domain)
         Address(addr_spec=f"{local if local.isascii() else 'x'}@{ascii_domain}")
     except (ValueError, IndexError, MessageError) as error:
         raise BadAddress(f"{address[:80]!r} is not an e-mail address: {error}") from None
