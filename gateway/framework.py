@@ -33,6 +33,7 @@ from gateway.catalogue.show_notes import ShowNotes
 from gateway.catalogue.shows import Shows
 from gateway.catalogue.zones import Zones
 from gateway.commands.stored_responses import StoredResponses
+from gateway.deliveries.routes import DeliveryList, delivery_routes
 from gateway.health import Health, health_routes
 from gateway.http.errors import handle_exception
 from gateway.http.framework_requests import JsonBody, JsonRequest, provide_request_headers
@@ -76,6 +77,7 @@ def build_framework(
     response_cache: ResponseCache,
     zones: Zones,
     reports: ReportReader,
+    delivery_list: DeliveryList,
     stored_responses: StoredResponses,
     health: Health,
     renderer: Renderer,
@@ -101,6 +103,7 @@ def build_framework(
         "response_cache": response_cache,
         "zones": zones,
         "reports": reports,
+        "delivery_list": delivery_list,
         "stored_responses": stored_responses,
         "health": health,
         "renderer": renderer,
@@ -118,6 +121,7 @@ def build_framework(
             sending_routes(),
             catalogue_routes(),
             report_routes(),
+            delivery_routes(),
             health_routes(),
             *docs_routes(),
             *problem_page_routes(),

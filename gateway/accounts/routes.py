@@ -14,6 +14,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from gateway.accounts.attempts import AccountLimits
 from gateway.accounts.email_changes import EmailChanges
 from gateway.accounts.logins import Login, Logins
+from gateway.accounts.names import typed_email
 from gateway.accounts.password_resets import PasswordResets
 from gateway.accounts.session_routes import (
     end_session,
@@ -22,7 +23,6 @@ from gateway.accounts.session_routes import (
     start_session,
 )
 from gateway.accounts.users import Users
-from gateway.accounts.names import typed_email
 from gateway.auth.access_tokens import ACCESS_LIFETIME_S, Caller, Tokens
 from gateway.auth.guards import admin_only, logged_in
 from gateway.http.framework_requests import json_accepted, query_known

@@ -21,7 +21,9 @@ def read_email(text: str) -> str:
     if not at or "@" in local or not 1 <= len(local) <= 64:
         raise ValueError("an e-mail address such as ada@example.com is wanted")
     if not local.isascii():
-        raise ValueError("letters beyond A to Z are fine after the @, but not before it: few mail servers take them")
+        raise ValueError(
+            "letters beyond A to Z are fine after the @, but not before it: few mail servers take them"
+        )
     if not _LOCAL.fullmatch(local):
         raise ValueError(
             "before the @, a dot at the end, at the start or beside another one is not taken, as many mail servers"

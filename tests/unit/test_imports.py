@@ -75,7 +75,7 @@ GATEWAY_ORDER = (
     {"seat_maps", "commands"},
     {"bookings"},
     {"accounts", "catalogue", "live", "tickets"},
-    {"reports", "site"},
+    {"deliveries", "reports", "site"},
     {"inbox"},
 )
 """Folders of the gateway: each imports from its own row's folder and from rows above, never from below. Files directly

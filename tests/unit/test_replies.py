@@ -9,7 +9,10 @@ from notifier.replies import Meaning, Step, advice, meaning
 
 QUOTAS = [
     (550, "5.4.5 Daily user sending limit exceeded"),
-    (550, "5.4.5 Daily user sending limit exceeded. For more information on Gmail\n5.4.5 sending limits go to"),
+    (
+        550,
+        "5.4.5 Daily user sending limit exceeded. For more information on Gmail\n5.4.5 sending limits go to",
+    ),
     (550, "5.1.90 Your message can't be sent because you've reached your daily limit for message recipients"),
     (554, "5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed to process message"),
     (552, "5.2.2 This message is larger than the current system limit or the sender's quota exceeded"),
@@ -29,7 +32,11 @@ def test_the_quota_of_the_sender_is_seen_at_each_step(step: Step, code: int, tex
 @pytest.mark.parametrize("step", [Step.MAIL, Step.RCPT, Step.DATA])
 @pytest.mark.parametrize(
     ("code", "text"),
-    [(552, "5.2.2 x"), (451, "try later"), (450, "4.2.1 mailbox is receiving mail at a rate that is too high")],
+    [
+        (552, "5.2.2 x"),
+        (451, "try later"),
+        (450, "4.2.1 mailbox is receiving mail at a rate that is too high"),
+    ],
 )
 def test_what_may_be_a_quota_fails_nothing(step: Step, code: int, text: str) -> None:
     assert meaning(step, code, text) is not Meaning.REJECTED
@@ -41,7 +48,12 @@ def test_what_may_be_a_quota_fails_nothing(step: Step, code: int, text: str) -> 
         (Step.RCPT, 550, "5.1.1 no such mailbox", Meaning.REJECTED),
         (Step.RCPT, 550, "5.7.1 relaying denied", Meaning.REJECTED),
         (Step.RCPT, 552, "5.2.2 mailbox full", Meaning.DEFERRED),
-        (Step.RCPT, 450, "4.2.1 The user you are trying to contact is receiving mail too quickly", Meaning.DEFERRED),
+        (
+            Step.RCPT,
+            450,
+            "4.2.1 The user you are trying to contact is receiving mail too quickly",
+            Meaning.DEFERRED,
+        ),
         (Step.RCPT, 451, "4.7.1 Greylisted", Meaning.DEFERRED),
         (Step.DATA, 554, "5.7.1 spam", Meaning.REJECTED),
         (Step.DATA, 552, "5.3.4 message too large", Meaning.REJECTED),
