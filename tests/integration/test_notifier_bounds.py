@@ -92,9 +92,9 @@ async def test_booking_and_cancelling_two_hundred_times_sends_few_emails(
             environment.publish(event, f"0-{offset}-0")
             offset += 1
     async with environment.notifier():
+        await until(environment, "true", 400)
         await until(environment, "status = 'due' AND NOT held", 0)
     assert len(environment.mail_server.messages) <= PER_ADDRESS_AND_HOUR
-    assert await environment.database.fetchval("SELECT count(*) FROM deliveries") == 400
     kinds = await environment.database.fetch(
         "SELECT booking_id FROM deliveries GROUP BY booking_id HAVING count(DISTINCT status) > 1"
     )
