@@ -119,7 +119,7 @@ bench-scale: dev  ## scaling and rolling restarts on Kafka under load, what clie
 bench-site: dev  ## the site in Chromium: loading, drawing, changes, against its goals: ARGS='--rounds 1 --only panning'
 	@$(BIN)/python -m tests.browser.bench $(ARGS)
 
-screenshots: dev  ## pictures of every page, into .screenshots: small and wide, light and dark, English and Hindi
+screenshots: dev  ## pictures of every page and e-mail, into .screenshots: small and wide, light and dark, English and Hindi
 	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 loadtest: dev  ## users who browse, buy, watch (Locust): USERS=200 SECONDS=60 SHAPE=spike; URL=… TOKENS=…

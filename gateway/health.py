@@ -79,12 +79,12 @@ class Health:
                 opening = await self._pool.fetchval(_OPENING_SQL, grace_s)
                 rows = await self._pool.fetch(_NEXT_SQL)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
-            return [f"the database: {str(error) or type(error).__name__}"]
+            return [f"the database: {_reason(error)}"]
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 bounds = await self._log.bounds(COMMANDS_TOPIC)
         except (OSError, TimeoutError, LogUnavailable, WrongLog) as error:
-            return [f"the log: {str(error) or type(error).__name__}"]
+            return [f"the log: {_reason(error)}"]
         next_offsets = {row["partition"]: row["next_offset"] for row in rows if row["epoch"] > 0}
         missing = []
         if unassigned := self._never_assigned(set(bounds) - set(next_offsets)):
@@ -142,3 +142,9 @@ def health_routes() -> Router:
     """Both probes."""
     handlers: list[Any] = [live, ready]
     return Router("/health", route_handlers=handlers, tags=["Probes"])
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_TIMEOUT_S:.0f} s"
+    return str(error) or type(error).__name__

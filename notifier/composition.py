@@ -146,12 +146,12 @@ class Composer:
                 return await self._about_account(delivery, to)
 
     async def _about_account(self, delivery: Delivery, to: Recipient) -> _Draft:
+        if delivery.kind not in kinds.UNMERGED:
+            raise UnknownKind(f"this release has no e-mail of the kind {delivery.kind!r}")
         token = _decode_link(delivery.payload).token
         if delivery.kind == kinds.WELCOME:
             # Sent even if the link has been used in the meantime.
             return _Draft(to, emails.welcome(token, to, self._public_url))
-        if delivery.kind not in kinds.UNMERGED:
-            raise UnknownKind(f"this release has no e-mail of the kind {delivery.kind!r}")
         if token is None:
             raise ValueError("the payload has no token")
         if delivery.kind == kinds.PASSWORD_RESET:

@@ -119,7 +119,7 @@ def _about_show(
     section = Section(
         lead=lead,
         card=parts.card(show, said),
-        facts=(Fact(_("Taken"), (_taken(show, to),)), Fact(_("Available"), (available,))),
+        facts=(Fact(_("Seats"), (_taken(show, to),)), Fact(_("Available"), (available,))),
         button=_("To the show"),
         link=links.show(public_url, show.show_id),
     )

@@ -39,7 +39,7 @@ BYTES = "application/octet-stream"
 _BOOKING_SQL = """
 SELECT b.booking_id, b.show_id, b.user_id, b.status, b.seats, b.total, b.currency, b.created_ms,
        b.expires_ms,
-       m.title, m.duration_minutes, s.screen_name, s.timezone, s.layout_id,
+       m.title, m.duration_minutes, s.screen_name, s.timezone, s.layout_id, coalesce(st.version, 0) AS version,
        coalesce(st.starts_ms, (extract(epoch FROM s.starts_at) * 1000)::bigint) AS starts_ms,
        coalesce(u.name, '') AS name, coalesce(u.language, 'en') AS language
   FROM bookings b
@@ -106,9 +106,10 @@ class TicketRoutes:
         caller = self._tokens.verify(exchange.authorization, time.time())
         exchange.parameters()
         media_type = _accepted(exchange, CALENDAR_TYPE)
-        ticket = await self._ticket(caller, booking_id)
+        row = await self._row(caller, booking_id)
+        ticket = await self._ticket_of_row(row)
         link = f"{self._public_url}/bookings/{booking_id}"
-        entry = calendar_entry(ticket, _named_seats(ticket), link, datetime.now(UTC))
+        entry = calendar_entry(ticket, _named_seats(ticket), link, datetime.now(UTC), sequence=row["version"])
         name = file_name(ticket).removesuffix(".pdf")
         if media_type == CALENDAR_TYPE:
             media_type += "; charset=utf-8"
@@ -117,7 +118,11 @@ class TicketRoutes:
         )
 
     async def _ticket(self, caller: Caller, booking_id: UUID) -> Ticket:
-        """The ticket of a confirmed booking. Raises Problem for others, and for other customers' bookings."""
+        """The ticket of a confirmed booking. Raises as `_row`."""
+        return await self._ticket_of_row(await self._row(caller, booking_id))
+
+    async def _row(self, caller: Caller, booking_id: UUID) -> Any:
+        """The row of a confirmed booking. Raises Problem for others, and for other customers' bookings."""
         row = await self._pool.fetchrow(_BOOKING_SQL, booking_id)
         if row is None:
             raise no_booking(booking_id)
@@ -125,7 +130,7 @@ class TicketRoutes:
             raise Problem("not_yours", "This booking is somebody else's; only its owner and staff see it.")
         if (reason := NO_TICKET.get(BookingStatus(row["status"]))) is not None:
             raise problem_of(Decision(reason))
-        return await self._ticket_of_row(row)
+        return row
 
     async def _read_places(self, layout_id: int) -> SeatPlaces:
         body = await self._pool.fetchval(_LAYOUT_SQL, layout_id)

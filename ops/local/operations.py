@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from ops.local.control_messages import Done, ListProcesses, Processes, Refused, Reply, Restart, Scale
 from ops.local.fleet import Fleet, Kind, first_reason
-from ops.local.process_table import partitions_of, process_rows
+from ops.local.process_table import process_rows
+from ops.local.settling import assignments, until_settled
 from ops.local.supervisor import Supervisor
 from runtime.settings import Settings
 
@@ -49,8 +50,11 @@ class Operations:
         if do.gateways is not None:
             wanted["gateways"] = do.gateways
         before = {kind: self._fleet.count(kind) for kind in wanted}
+        partitions = await self._partitions()
         await self._fleet.scale(wanted, report)
         lines = [f"{kind}: {before[kind]} before, {count} now." for kind, count in wanted.items()]
+        if "workers" in wanted:
+            lines += await self._settle(partitions)
         if "workers" in wanted and (idle := await self._standing_by()):
             stand = "stands" if len(idle) == 1 else "stand"
             lines.append(
@@ -67,13 +71,27 @@ class Operations:
             lines.append(f"Until `aisle up` is started again; {settings} makes it permanent.")
         return Done(lines)
 
+    def _workers(self) -> list[str]:
+        return [name for name in self._fleet.names() if name.startswith("seat-worker-")]
+
+    async def _partitions(self) -> set[int]:
+        """The partitions that the workers have now."""
+        return {partition for own in await assignments(self._workers()) for partition in own or ()}
+
+    async def _settle(self, partitions: set[int]) -> list[str]:
+        """Waits until each of these partitions has one worker. Returns a line if it takes too long."""
+        if await until_settled(self._workers(), partitions, balanced=bool(self._settings.kafka)):
+            return []
+        return ["Partitions are still moving between the workers; see `aisle ps`."]
+
     async def _standing_by(self) -> Sequence[str]:
-        names = [name for name in self._fleet.names() if name.startswith("seat-worker-")]
-        return [name for name in names if await partitions_of(name) == []]
+        workers = self._workers()
+        return [name for name, own in zip(workers, await assignments(workers), strict=True) if own == []]
 
     async def _restart(self, do: Restart, report: Callable[[str], None]) -> Reply:
         kinds = _PARTS.get(do.part)
         if kinds is None:
             return Refused(f"there is nothing called {do.part!r} to restart; one of {', '.join(_PARTS)}")
+        partitions = await self._partitions()
         await self._fleet.replace(kinds, report)
-        return Done([])
+        return Done(await self._settle(partitions) if "workers" in kinds else [])

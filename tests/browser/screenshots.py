@@ -16,6 +16,7 @@ import typer
 from playwright.async_api import Browser
 
 from tests.browser.chromium import chromium
+from tests.browser.email_pictures import take_email_pictures
 from tests.browser.settled import settled
 from tests.browser.site import Site
 from tests.browser.tour import Tour, prepare_tour
@@ -33,7 +34,7 @@ def screenshots(
     folder: Annotated[Path, typer.Argument(help="Where the pictures go.")] = Path(".screenshots"),
     only: Annotated[list[str] | None, typer.Option(help="Only this page, such as `show`.")] = None,
 ) -> None:
-    """Pictures of every page: small and wide, light and dark, English and Hindi."""
+    """Pictures of every page and e-mail: small and wide, light and dark, English and Hindi."""
     folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(_take(folder, only or []))
 
@@ -46,6 +47,7 @@ async def _take(folder: Path, only: list[str]) -> None:
             tour = await prepare_tour(site)
             show_id = int(tour.place("show").path.rpartition("/")[2])
             async with chromium() as browser:
+                await take_email_pictures(browser, folder, only)
                 with crowd(site, show_id, people=150, seconds=_CROWD_S):
                     await asyncio.sleep(10)
                     for (width, height), colours, language in product(

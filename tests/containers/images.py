@@ -27,10 +27,15 @@ STAND_INS = {
 _PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
 
 
-def build_images(engine: Engine) -> None:
-    """Builds what is missing or has changed. Raises CalledProcessError."""
+def make_base(engine: Engine) -> None:
+    """Makes the base of all images if it is missing, and runs it once. Raises CalledProcessError and OSError."""
     if not engine.succeeds("image", "exists", BASES[0]):
-        _make_base(engine)
+        _bootstrap(engine)
+    engine.podman("run", "--rm", "--no-healthcheck", BASES[0], "true")
+
+
+def build_images(engine: Engine) -> None:
+    """Builds what is missing or has changed, on the base. Raises CalledProcessError."""
     with tempfile.TemporaryDirectory(prefix="aisle-images-") as name:
         folder = Path(name)
         options = ["--network", "host", "--isolation", "chroot", "--format", "docker", "--layers"]
@@ -45,8 +50,8 @@ def build_images(engine: Engine) -> None:
             engine.podman("build", *options, *shown, *recipe, str(context))
 
 
-def _make_base(engine: Engine) -> None:
-    """Makes the base of the Dockerfile: Debian with its Python, which is 3.11."""
+def _bootstrap(engine: Engine) -> None:
+    """The base of the Dockerfile: Debian with its Python, which is 3.11."""
     mirror = apt_mirror()
     assert mirror is not None
     root = engine.folder / "root"

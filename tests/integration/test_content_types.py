@@ -22,6 +22,7 @@ _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}((; {_TOKEN}={_TOKEN})*)")
 JSON, CSV, HTML = "application/json", "text/csv; charset=utf-8", "text/html; charset=utf-8"
 PROBLEM = "application/problem+json"
+TEXT = "text/plain; charset=utf-8"
 
 
 @pytest.fixture
@@ -92,6 +93,8 @@ async def test_every_response_has_one_media_type(server: Server) -> None:
                 "/inbox/{email_id}/raw": ("/inbox/nothing/raw", PROBLEM),
                 "/inbox/{email_id}/attachments/{number}": ("/inbox/nothing/attachments/1", PROBLEM),
                 "/api/me": ("/api/me", JSON),
+                "/api/me/emails": ("/api/me/emails", JSON),
+                "/api/email/unsubscribe": ("/api/email/unsubscribe?token=x", TEXT),
                 "/api/users": ("/api/users", JSON),
                 "/api/users/{user_id}": (f"/api/users/{user}", JSON),
                 "/api/users/{user_id}/bookings": (f"/api/users/{user}/bookings", JSON),
@@ -123,7 +126,7 @@ async def test_every_response_has_one_media_type(server: Server) -> None:
             missing = every_get_path(server.settings) - set(wanted)
             assert not missing, "every path has to be covered here"
             for path, media_type in wanted.values():
-                caller = customer if path == "/api/me" else admin
+                caller = customer if path in ("/api/me", "/api/me/emails") else admin
                 check(await caller.get(path), media_type)
             for path in ("/api/movies", f"/api/movies/{movie}", f"/api/movies/{movie}/shows", "/api/shows"):
                 check(await nobody.get(path), JSON)

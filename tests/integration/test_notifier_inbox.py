@@ -20,9 +20,10 @@ from gateway.http.errors import handle_exception
 from gateway.inbox.routes import FromThisMachine, inbox_routes
 from gateway.site.assets import load_assets
 from gateway.site.rendering import Renderer
-from notifier import emails, message
+from notifier import message
 from notifier.inbox_server import InboxServer
 from notifier.mailer import Mailer, MailServer, MailServerUnavailable, MessageRejected
+from notifier.rendering import Email
 
 SENDER = message.parse_mailbox("Aisle <tickets@venue.example>")
 
@@ -60,12 +61,12 @@ class InboxFixture:
     ) -> None:
         box = message.mailbox("Ada", to)
         raw = message.compose(
-            emails.Email(subject, "Hi\n", html),
+            Email(subject, "Hi\n", html),
             sender=SENDER,
             to=box,
             message_id="<1@venue.example>",
             date=datetime.now(UTC),
-            attachment=message.Attachment("ticket-é.pdf", "application/pdf", b"%PDF-1.7 \0\r\n."),
+            attachments=[message.Attachment("ticket-é.pdf", "application/pdf", b"%PDF-1.7 \0\r\n.")],
         )
         await self.mailer.send(box.address, raw)
 

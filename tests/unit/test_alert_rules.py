@@ -13,6 +13,7 @@ import yaml
 from tests.expressions import DEPLOY, RULES, dashboard_expressions, panels, rules, selectors
 
 PAGE = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
+RUNBOOKS = (Path(__file__).parents[2] / "docs" / "runbooks.md").read_text()
 TESTS = DEPLOY / "prometheus" / "alerts_test.yaml"
 FOR = {None: "at once", "30s": "30 s", "1m": "1 min", "5m": "5 min", "10m": "10 min", "30m": "30 min"}
 
@@ -53,6 +54,13 @@ def test_severity_follows_the_page() -> None:
     for rule in rules():
         page = urgent if rule["labels"]["severity"] == "page" else today
         assert rule["expr"].replace("|", "\\|") in page, rule["alert"]
+
+
+def test_the_runbooks_of_alerts_exist() -> None:
+    named = {rule["annotations"]["runbook"] for rule in rules() if "runbook" in rule["annotations"]}
+    titles = re.findall(r"^## (.+)$", RUNBOOKS, re.MULTILINE)
+    assert named <= {f"docs/runbooks.md#{title.lower().replace(' ', '-')}" for title in titles}
+    assert len(named) >= 6
 
 
 def test_the_panels_of_the_dashboard_neither_overlap_nor_share_an_id() -> None:

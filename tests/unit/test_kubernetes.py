@@ -32,6 +32,8 @@ SECRETS = {
 }
 """The entries that docs/deployment.md puts into the Secret."""
 
+JOBS = {"aisle-migrate": ["aisle", "migrate"], "aisle-prune": ["aisle", "prune", "--keep", "90d"]}
+
 Object = dict[str, Any]
 
 
@@ -51,7 +53,10 @@ def of_kind(objects: list[Object], *kinds: str) -> dict[str, Object]:
 
 @pytest.fixture
 def workloads(objects: list[Object]) -> dict[str, Object]:
-    return of_kind(objects, "Deployment", "StatefulSet", "Job")
+    scheduled = of_kind(objects, "CronJob")
+    return of_kind(objects, "Deployment", "StatefulSet", "Job") | {
+        name: one["spec"]["jobTemplate"] for name, one in scheduled.items()
+    }
 
 
 def pod(workload: Object) -> Object:
@@ -90,10 +95,10 @@ def test_there_is_one_workload_for_each_service(workloads: dict[str, Object]) ->
     modules = {command[2] for command in commands.values() if command[:2] == ["python", "-m"]}
     assert modules == {"gateway", "seat_workers", "notifier"}
     assert all(importlib.util.find_spec(f"{module}.__main__") for module in modules)
-    assert commands["aisle-migrate"] == ["aisle", "migrate"]
+    assert {name: commands[name] for name in JOBS} == JOBS
     for name, one in workloads.items():
         started_after = [init["command"] for init in pod(one).get("initContainers", [])]
-        assert started_after == ([] if name == "aisle-migrate" else [["aisle", "migrate"]])
+        assert started_after == ([] if name in JOBS else [["aisle", "migrate"]])
 
 
 def test_pods_have_no_rights_and_write_nothing_but_tmp(workloads: dict[str, Object]) -> None:
@@ -142,6 +147,11 @@ def test_the_documented_secret_has_these_settings() -> None:
     assert set(re.findall(r"--from-literal=(AISLE_\w+)=", command)) == SECRETS.keys()
 
 
+def test_nothing_is_pruned_before_the_operator_says_so(objects: list[Object]) -> None:
+    (scheduled,) = of_kind(objects, "CronJob").values()
+    assert scheduled["spec"]["suspend"] is True
+
+
 def test_seat_workers_are_static_members_and_no_more_than_partitions(
     objects: list[Object], workloads: dict[str, Object]
 ) -> None:
@@ -171,12 +181,12 @@ def test_what_is_scaled_exists_and_has_no_number_of_its_own(
 
 def test_a_pod_has_longer_to_stop_than_it_drains(workloads: dict[str, Object]) -> None:
     for name, one in workloads.items():
-        if name != "aisle-migrate":
+        if name not in JOBS:
             assert pod(one)["terminationGracePeriodSeconds"] > 5 + DRAIN_S
 
 
 def test_selectors_select_pods(objects: list[Object], workloads: dict[str, Object]) -> None:
-    services = {name for name in workloads if name != "aisle-migrate"}
+    services = workloads.keys() - JOBS.keys()
     budgets = of_kind(objects, "PodDisruptionBudget").values()
     assert set().union(*(selected(one["spec"]["selector"], workloads) for one in budgets)) == services
     for service in of_kind(objects, "Service").values():

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
-from notifier.emails import Email
 from notifier.message import compose, mailbox, parse_mailbox
+from notifier.rendering import Email
 from runtime.settings import SettingError, read_settings
 
 READ = [
@@ -47,7 +47,6 @@ def headers(sender: str) -> bytes:
         to=mailbox("Ada", "ada@example.com"),
         message_id="<1@venue.example>",
         date=datetime(2027, 1, 1, tzinfo=UTC),
-        attachment=None,
     )
     return message.partition(b"\r\n\r\n")[0]
 

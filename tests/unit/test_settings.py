@@ -87,6 +87,7 @@ def test_lists_are_separated_by_commas() -> None:
         ("AISLE_GROUP_INSTANCE", "worker 1"),
         ("AISLE_SMTP_URL", "http://mail"),
         ("AISLE_MAIL_FROM", "nobody"),
+        ("AISLE_MAIL_REPLY_TO", "nobody"),
         ("AISLE_MAIL_FROM", "a@b.example\r\nBcc: c@d.example"),
         ("AISLE_ADMIN_PASSWORD", "short"),
         ("AISLE_PUBLIC_URL", "tickets.example"),
