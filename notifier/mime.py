@@ -57,6 +57,8 @@ def _multipart(kind: str, boundary: str, parts: list[bytes]) -> bytes:
 
 def _text(kind: str, text: str) -> bytes:
     lines = "\n".join(text.splitlines()) if "\r" in text else text
+    if not lines.endswith("\n"):
+        lines += "\n"
     encoded = binascii.b2a_qp(lines.encode(), istext=True).replace(b"\n", b"\r\n")
     head = (
         f'Content-Type: text/{kind}; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'

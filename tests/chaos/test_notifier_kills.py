@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -25,6 +26,12 @@ EMAILS = 2_000
 KILLS = 10
 WITH_TICKETS = 20
 """One of this number is a confirmation with its PDF; the others, which are made sooner, are cancellations."""
+_NOTIFIER = """
+import runpy
+from notifier import pace
+pace.BUSY = 2.0  # other tests that run meanwhile are no reason to send more slowly
+runpy.run_module("notifier", run_name="__main__")
+"""
 _INSERT = """
 INSERT INTO deliveries (event_id, kind, user_id, booking_id, payload)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::uuid[], $5::bytea[])"""
@@ -120,12 +127,10 @@ def _start(environment: NotifierEnvironment, server: RecordingMailServer) -> sub
         "AISLE_METRICS_PORT": str(_free_port()),
         "AISLE_LOG_LEVEL": "warning",
     }
-    return subprocess.Popen([sys.executable, "-m", "notifier"], env=given | more)
+    return subprocess.Popen([sys.executable, "-c", _NOTIFIER], env=given | more)
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as made:
         made.bind(("127.0.0.1", 0))
         port: int = made.getsockname()[1]
