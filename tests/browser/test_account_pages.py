@@ -247,6 +247,27 @@ async def test_the_address_is_confirmed_by_the_link_in_the_welcome(visitor: Visi
         assert (await client.get("/api/me")).json()["email_confirmed"] is True
 
 
+async def test_reminders_are_switched_off_and_on_in_the_account_and_off_by_a_link(
+    visitors: MakeVisitor, site: Site
+) -> None:
+    account = await site.customer()
+    visitor = await visitors(account=account)
+    page = await visitor.open("/account")
+    reminders = page.get_by_label("Remind me before a show")
+    await expect(reminders).to_be_checked()
+    await expect(page.get_by_label("Tell me about sales")).to_be_hidden()
+    for wanted in (False, True):
+        await reminders.set_checked(wanted)
+        await button(page, "Change the e-mails").click()
+        await expect(page.locator("#emails").get_by_role("status")).to_be_visible()
+        await page.reload()
+        await expect(reminders).to_be_checked(checked=wanted)
+    visitor.expected.add(400)
+    await page.goto(f"{visitor.url}/email/unsubscribe#reminders.{account.id}.forged")
+    await button(page, "Send me no more of these").click()
+    await expect(page.get_by_role("main").get_by_role("alert")).to_be_visible()
+
+
 async def test_the_language_of_the_account_is_that_of_the_pages(visitors: MakeVisitor, site: Site) -> None:
     visitor = await visitors(account=await site.customer())
     page = await visitor.open("/account")

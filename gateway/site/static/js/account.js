@@ -49,6 +49,7 @@ async function fillEmails() {
   reminders.checked = wanted.reminders;
   summaries.checked = wanted.summaries;
   part("summaries-field").hidden = !isStaff();
+  part("emails-section").hidden = false; // nothing is switched before, and so overwritten
 }
 
 /** An account may have a language that the site does not speak: it stays until another one is chosen. */
@@ -133,7 +134,7 @@ session.ready.then(async () => {
   show();
   if (session.user === null) return;
   fill();
-  fillEmails().catch(() => (part("emails").closest("section").hidden = true));
+  fillEmails().catch(() => {}); // the rest of the page works without it
   session.addEventListener("change", show);
   await bookings.open();
   part("account").removeAttribute("aria-busy");
