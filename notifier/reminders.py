@@ -133,9 +133,9 @@ class Reminders:
         if changes.cancelled:
             await connection.execute(_CANCELLED, changes.cancelled)
         if changes.shows:
-            shows = sorted(changes.shows)
-            await connection.execute(_FORGET_SHOWS, shows)
-            await connection.execute(_OF_SHOWS, self._leads_s, shows)
+            changed = sorted(changes.shows)
+            await connection.execute(_FORGET_SHOWS, changed)
+            await connection.execute(_OF_SHOWS, self._leads_s, changed)
 
     async def fire(self) -> int:
         """Turns rows whose time has come into deliveries; returns the number of rows."""

@@ -51,6 +51,7 @@ class RecordingMailServer:
                 if (reply := post.on_name(hostname)) is not None:
                     await self.push(reply)
                     if reply.startswith("421"):
+                        assert self.transport is not None
                         self.transport.close()
                     return
                 await super().smtp_EHLO(hostname)
