@@ -40,6 +40,7 @@ from gateway.commands.replies import ReplyListener
 from gateway.commands.sender import CommandSender
 from gateway.commands.stored_responses import StoredResponses
 from gateway.commands.tracing import RequestTracing
+from gateway.deliveries.routes import DeliveryList
 from gateway.fast_routes import FastRoutes
 from gateway.framework import build_framework
 from gateway.health import Health
@@ -231,6 +232,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             email_changes=EmailChanges(pool, revocations),
             email_preferences=EmailPreferences(pool),
             ticket_sending=TicketSending(pool, rate_limits),
+            delivery_list=DeliveryList(pool),
             movies=movies,
             shows=shows,
             show_maker=show_maker,

@@ -35,6 +35,7 @@ from gateway.catalogue.zones import Zones
 from gateway.check_in.door import Door
 from gateway.check_in.routes import check_in_routes
 from gateway.commands.stored_responses import StoredResponses
+from gateway.deliveries.routes import DeliveryList, delivery_routes
 from gateway.health import Health, health_routes
 from gateway.http.errors import handle_exception
 from gateway.http.framework_requests import JsonBody, JsonRequest, provide_request_headers
@@ -83,6 +84,7 @@ def build_framework(
     reports: ReportReader,
     webhooks: Webhooks,
     webhook_deliveries: WebhookDeliveries,
+    delivery_list: DeliveryList,
     stored_responses: StoredResponses,
     door: Door,
     health: Health,
@@ -111,6 +113,7 @@ def build_framework(
         "reports": reports,
         "webhooks": webhooks,
         "webhook_deliveries": webhook_deliveries,
+        "delivery_list": delivery_list,
         "stored_responses": stored_responses,
         "door": door,
         "health": health,
@@ -131,6 +134,7 @@ def build_framework(
             check_in_routes(),
             report_routes(),
             webhook_routes(),
+            delivery_routes(),
             health_routes(),
             *docs_routes(),
             *problem_page_routes(),

@@ -21,6 +21,7 @@ _LABELS = {
     "movies": "catalogue",
     "shows": "catalogue",
     "reports": "report",
+    "deliveries": "report",
     "checkin": "check_in",
     "webhooks": "webhook",
     **dict.fromkeys(

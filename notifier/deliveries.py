@@ -7,18 +7,26 @@ killed; the delivery is then due again.
 
 A notifier that is killed after the mail server accepts a message and before `mark_sent` leaves a delivery that is sent
 and still due. It is sent again under the same Message-ID: delivery is at least once.
+
+An address gets a bounded number of e-mails in an hour. Those beyond it are held back until it may get one again, and
+then go out as one: one delivery is sent for the others, which are stored as merged into it before the first attempt,
+so that every attempt has the same content. Nothing is dropped, except what nobody needs: the e-mails about a booking
+that its owner cancelled before the first of them was tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
+from notifier.kinds import BOOKING_CANCELLED, BOOKING_CONFIRMED, UNMERGED
 from runtime.outdated_plans import retry_outdated_plans
 from runtime.postgres import Pool
+from runtime.retries import backoff_s, jittered_s
 
 CONSUMER = "notifier"
 
@@ -26,6 +34,12 @@ LEASE_S = 30
 GIVE_UP_AFTER_S = 3 * 24 * 3600
 PASSWORD_RESET_S = 30 * 60
 """Lifetime of a reset link in seconds. An e-mail with an expired link is not sent."""
+PER_ADDRESS_AND_HOUR = 30
+"""E-mails that one address gets in an hour. Those beyond it are held back and merged."""
+MERGED_AT_MOST = 25
+"""E-mails that are merged into one, with their attachments."""
+UNLIMITED_KINDS = sorted(UNMERGED)
+"""Not held back: the gateway bounds the links that it requests for an address, and they expire soon."""
 _FIRST_DELAY_S = 5
 _LONGEST_DELAY_S = 3600
 
@@ -51,16 +65,13 @@ class Delivery(msgspec.Struct, frozen=True):
     attempts: int
     created_at: datetime
     age_s: float
-
-    @property
-    def is_of_log(self) -> bool:
-        """Whether it comes from an event of the log, not from a requested message."""
-        return not self.event_id.startswith("letter-")
+    held: bool = False
+    """Whether it was held back, and may be merged with others of its address."""
 
 
 def retry_delay_s(attempts: int) -> int:
     """Exponential backoff in seconds: 5 s after the first attempt, doubled after each, an hour at most."""
-    return int(min(_FIRST_DELAY_S * 2 ** min(attempts - 1, 20), _LONGEST_DELAY_S))
+    return int(backoff_s(attempts, _FIRST_DELAY_S, _LONGEST_DELAY_S))
 
 
 _OFFSETS = "SELECT partition, next_offset FROM consumer_offsets WHERE consumer = $1 AND partition = ANY ($2)"
@@ -99,7 +110,52 @@ WITH due AS (
 UPDATE deliveries t SET due_at = now() + $3 * interval '1 second', taken_by = $1, attempts = attempts + 1
   FROM due WHERE t.delivery_id = due.delivery_id
 RETURNING t.delivery_id, event_id, kind, user_id, payload, attempts, created_at,
-          extract(epoch FROM now() - created_at)::float AS age_s"""
+          extract(epoch FROM now() - created_at)::float AS age_s, held"""
+
+# Its owner cancelled it before the first e-mail about it was tried. A cancellation by the venue is news to them, and
+# what nobody knows to be theirs counts as the owner's. A later attempt may follow one that arrived.
+_BY_OWNER = """
+       NOT EXISTS (SELECT FROM bookings b JOIN show_states t USING (show_id)
+                    WHERE b.booking_id = e.booking_id AND t.status = 'cancelled')
+   AND NOT EXISTS (SELECT FROM decisions x
+                    WHERE x.partition = substring(e.event_id FROM '^([0-9]+)-[0-9]+-')::int
+                      AND x.log_offset = substring(e.event_id FROM '^[0-9]+-([0-9]+)-')::bigint
+                      AND (convert_from(x.command, 'UTF8')::jsonb ->> 'user_id')::bigint IS DISTINCT FROM e.user_id)"""
+
+_SKIP_NEEDLESS = f"""
+WITH cancelled AS (
+    SELECT e.delivery_id, e.booking_id FROM deliveries c JOIN deliveries e USING (booking_id)
+     WHERE c.delivery_id = ANY ($2) AND c.taken_by = $1 AND c.status = 'due' AND c.kind = 'booking_confirmed'
+       AND c.attempts = 1 AND e.status = 'due' AND e.kind = 'booking_cancelled' AND {_BY_OWNER}
+    UNION ALL
+    SELECT e.delivery_id, e.booking_id FROM deliveries e JOIN deliveries c USING (booking_id)
+     WHERE e.delivery_id = ANY ($2) AND e.taken_by = $1 AND e.status = 'due' AND e.kind = 'booking_cancelled'
+       AND e.attempts = 1 AND c.status = 'skipped' AND c.kind = 'booking_confirmed' AND c.attempts <= 1 AND {_BY_OWNER})
+UPDATE deliveries d
+   SET status = 'skipped', taken_by = NULL, last_error = 'the booking was cancelled before its first e-mail was sent'
+  FROM cancelled WHERE d.booking_id = cancelled.booking_id AND d.delivery_id <= cancelled.delivery_id
+   AND d.status = 'due'
+RETURNING d.delivery_id"""
+
+_TAKE_TURNS = """
+SELECT take_email_turns_v1($1, array(SELECT delivery_id FROM deliveries
+                                      WHERE delivery_id = ANY ($2) AND kind <> ALL ($3)), $4)"""
+
+# They are due at infinity: no notifier, of an earlier release either, takes them by themselves.
+_MERGE = """
+WITH others AS (
+    SELECT delivery_id FROM deliveries
+     WHERE user_id = $3 AND status = 'due' AND held AND merged_into IS NULL AND delivery_id <> $2 AND kind <> ALL ($4)
+       AND (taken_by IS NULL OR taken_by = $1 OR due_at <= now())
+     ORDER BY delivery_id LIMIT $5 FOR UPDATE SKIP LOCKED)
+UPDATE deliveries d SET merged_into = $2, due_at = 'infinity', taken_by = NULL
+  FROM others WHERE d.delivery_id = others.delivery_id AND EXISTS (
+       SELECT FROM deliveries l WHERE l.delivery_id = $2 AND l.taken_by = $1 AND l.status = 'due')"""
+
+_MERGED = """
+SELECT delivery_id, event_id, kind, user_id, payload, attempts, created_at,
+       extract(epoch FROM now() - created_at)::float AS age_s, held
+  FROM deliveries WHERE merged_into = $1 AND status = 'due' ORDER BY delivery_id"""
 
 _RENEW = """
 UPDATE deliveries SET due_at = now() + $3 * interval '1 second'
@@ -109,6 +165,11 @@ _RELEASE = """
 UPDATE deliveries SET due_at = now(), taken_by = NULL, attempts = attempts - 1
  WHERE delivery_id = ANY ($2) AND taken_by = $1 AND status = 'due'"""
 
+_POSTPONE = """
+UPDATE deliveries SET due_at = now() + $3 * interval '1 second', taken_by = NULL, attempts = attempts - 1,
+       last_error = $4
+ WHERE delivery_id = $2 AND taken_by = $1 AND status = 'due'"""
+
 _DEFER = """
 UPDATE deliveries SET due_at = now() + $3 * interval '1 second', taken_by = NULL, last_error = $4
  WHERE delivery_id = $2 AND taken_by = $1 AND status = 'due'"""
@@ -117,8 +178,9 @@ UPDATE deliveries SET due_at = now() + $3 * interval '1 second', taken_by = NULL
 _FINISH = """
 UPDATE deliveries
    SET status = $2, last_error = $3, taken_by = NULL, sent_at = CASE WHEN $2 = 'sent' THEN now() END,
+       due_at = CASE WHEN due_at = 'infinity' THEN now() ELSE due_at END,
        payload = CASE WHEN kind = 'password_reset' THEN '{}' ELSE payload END
- WHERE delivery_id = $1 AND status <> 'sent'"""
+ WHERE (delivery_id = $1 OR merged_into = $1) AND status <> 'sent'"""
 
 COUNTED_EXACTLY = 10_000
 """Up to this number pending e-mails are counted exactly; above it the index's estimate is used."""
@@ -145,9 +207,12 @@ class Backlog(msgspec.Struct, frozen=True):
 class Deliveries:
     """The deliveries in PostgreSQL, for one notifier. `holder` is its unique name."""
 
-    def __init__(self, pool: Pool, holder: str, *, lease_s: int = LEASE_S) -> None:
+    def __init__(
+        self, pool: Pool, holder: str, *, lease_s: int = LEASE_S, per_hour: int = PER_ADDRESS_AND_HOUR
+    ) -> None:
         self._pool = pool
         self._holder = holder
+        self._per_hour = per_hour
         self.lease_s = lease_s
 
     async def offsets(self, partitions: Sequence[int]) -> dict[int, int]:
@@ -155,8 +220,13 @@ class Deliveries:
         return dict(await self._pool.fetch(_OFFSETS, CONSUMER, partitions))
 
     @retry_outdated_plans
-    async def record(self, new: Sequence[NewDelivery], next_offsets: Mapping[int, int]) -> None:
-        """Records deliveries and moves the consumer offsets in one transaction."""
+    async def record(
+        self,
+        new: Sequence[NewDelivery],
+        next_offsets: Mapping[int, int],
+        also: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
+    ) -> None:
+        """Records deliveries and moves the consumer offsets in one transaction, with what `also` writes."""
         async with self._pool.acquire() as connection, connection.transaction():
             if new:
                 await connection.execute(
@@ -167,6 +237,8 @@ class Deliveries:
                     [one.booking_id for one in new],
                     [one.payload for one in new],
                 )
+            if also is not None:
+                await also(connection)
             await connection.execute(_MOVE, CONSUMER, list(next_offsets), list(next_offsets.values()))
 
     async def take_requested(self, limit: int) -> int:
@@ -177,6 +249,38 @@ class Deliveries:
         """Leases deliveries that are due, oldest first."""
         rows = await self._pool.fetch(_TAKE_DUE, self._holder, limit, self.lease_s)
         return sorted((Delivery(**row) for row in rows), key=lambda delivery: delivery.delivery_id)
+
+    async def sift(self, batch: Sequence[Delivery]) -> list[Delivery]:
+        """Those of leased deliveries that may be sent now. Skips what nobody needs, holds back what is too many."""
+        left = {delivery.delivery_id for delivery in batch}
+        if any(delivery.kind in (BOOKING_CONFIRMED, BOOKING_CANCELLED) for delivery in batch):
+            skipped = await self._pool.fetch(_SKIP_NEEDLESS, self._holder, list(left))
+            left -= {row[0] for row in skipped}
+        if left:
+            held = await self._pool.fetch(
+                _TAKE_TURNS, self._holder, list(left), UNLIMITED_KINDS, self._per_hour
+            )
+            left -= {row[0] for row in held}
+        return [delivery for delivery in batch if delivery.delivery_id in left]
+
+    async def merged_with(self, delivery: Delivery) -> list[Delivery]:
+        """The deliveries that go out as part of this one, which is leased. Chosen before the first attempt."""
+        if not delivery.held or delivery.kind in UNMERGED:
+            return []
+        if delivery.attempts == 1:
+            await self._pool.execute(
+                _MERGE,
+                self._holder,
+                delivery.delivery_id,
+                delivery.user_id,
+                UNLIMITED_KINDS,
+                MERGED_AT_MOST - 1,
+            )
+        return [Delivery(**row) for row in await self._pool.fetch(_MERGED, delivery.delivery_id)]
+
+    async def postpone(self, delivery: Delivery, delay_s: float, reason: str) -> None:
+        """Puts off a leased delivery; the attempt does not count."""
+        await self._pool.execute(_POSTPONE, self._holder, delivery.delivery_id, delay_s, _short(reason))
 
     async def renew(self, delivery_ids: Iterable[int]) -> None:
         """Renews leases."""
@@ -191,7 +295,7 @@ class Deliveries:
         if delivery.age_s > GIVE_UP_AFTER_S and delivery.attempts > 3:
             await self.mark_failed(delivery, f"given up after {delivery.attempts} attempts: {error}")
             return False
-        delay_s = retry_delay_s(delivery.attempts)
+        delay_s = jittered_s(retry_delay_s(delivery.attempts))
         await self._pool.execute(_DEFER, self._holder, delivery.delivery_id, delay_s, _short(error))
         return True
 

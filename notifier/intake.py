@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
+import asyncpg
 import msgspec
 import structlog
 
 from notifier.deliveries import CONSUMER, Deliveries, NewDelivery
 from notifier.event_emails import deliveries_of
 from notifier.pace import Pace
+from notifier.reminders import Reminders, changes_of
 from runtime.log import Log, LogUnavailable, Record
 from runtime.polling import OutageLog
 from runtime.postgres import DATABASE_ERRORS
+from schemas.events import PublishedEvent
 from schemas.trace_context import trace_of, with_trace
 from schemas.wire import EVENTS_TOPIC, decode_published_event
 
@@ -35,10 +38,18 @@ class EventIntake:
     notifiers share the partitions; one that has lost a partition and does not know it yet records nothing twice.
     """
 
-    def __init__(self, log: Log, deliveries: Deliveries, wake: Callable[[], None], pace: Pace) -> None:
+    def __init__(
+        self,
+        log: Log,
+        deliveries: Deliveries,
+        wake: Callable[[], None],
+        pace: Pace,
+        reminders: Reminders,
+    ) -> None:
         self._log = log
         self._pace = pace
         self._deliveries = deliveries
+        self._reminders = reminders
         self._wake = wake
 
     async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
@@ -74,15 +85,26 @@ class EventIntake:
         next_offsets = {partition: batch[-1].offset + 1 for partition, batch in records.items() if batch}
         if not next_offsets:
             return
-        new = [delivery for batch in records.values() for record in batch for delivery in _read(record)]
-        await self._deliveries.record(new, next_offsets)
+        events = []
+        new: list[NewDelivery] = []
+        for batch in records.values():
+            for record in batch:
+                if (event := _read(record)) is not None:
+                    events.append(event)
+                    new += _deliveries_of(event, record)
+        changes = changes_of(events)
+
+        async def remind(connection: asyncpg.Connection) -> None:
+            await self._reminders.record(connection, changes)
+
+        await self._deliveries.record(new, next_offsets, also=remind if changes else None)
         if new:
             self._wake()
 
 
-def _read(record: Record) -> list[NewDelivery]:
+def _read(record: Record) -> PublishedEvent | None:
     try:
-        deliveries = deliveries_of(decode_published_event(record.body))
+        return decode_published_event(record.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         _log.error(
             "unreadable_event_skipped",
@@ -90,9 +112,12 @@ def _read(record: Record) -> list[NewDelivery]:
             offset=record.offset,
             error=str(error),
         )
-        return []
-    trace = trace_of(record.body)
-    if trace is None:
+        return None
+
+
+def _deliveries_of(event: PublishedEvent, record: Record) -> list[NewDelivery]:
+    deliveries = deliveries_of(event)
+    if not deliveries or (trace := trace_of(record.body)) is None:
         return deliveries
     return [
         msgspec.structs.replace(delivery, payload=with_trace(delivery.payload, trace))

@@ -9,6 +9,7 @@ from typing import NoReturn
 import aiosmtplib
 
 from notifier.message import Mailbox
+from notifier.replies import Meaning, Step, advice, meaning
 from runtime.addresses.mail_server import MailServer, read_server
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Mailer",
     "MessageDeferred",
     "MessageRejected",
+    "QuotaReached",
     "read_server",
 ]
 
@@ -27,12 +29,20 @@ _MESSAGES_PER_CONNECTION = 100
 _IDLE_S = 2.0
 """A connection that was idle for longer is probed with NOOP before it is used."""
 
-_SERVER_REPLIES = frozenset({421, 530, 534, 535, 538})
-"""Replies that are not about the message: the server shuts down, or the log-in is missing or wrong."""
-
 
 class MailServerUnavailable(Exception):
-    """No message can be sent now: the server is unreachable or does not accept this client."""
+    """No message can be sent now: the server is unreachable or does not accept this client.
+
+    `advice` names the setting that helps, where one is known.
+    """
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
+
+
+class QuotaReached(MailServerUnavailable):
+    """The server takes no more messages from this sender for a while."""
 
 
 class MessageRejected(Exception):
@@ -40,7 +50,14 @@ class MessageRejected(Exception):
 
 
 class MessageDeferred(Exception):
-    """The server deferred this message, or the connection broke before its reply."""
+    """The server deferred this message, or the connection broke before its reply.
+
+    `reply`: what the server said, without what differs between recipients; empty if it said nothing.
+    """
+
+    def __init__(self, message: str, reply: str = "") -> None:
+        super().__init__(message)
+        self.reply = reply
 
 
 class Mailer:
@@ -58,41 +75,55 @@ class Mailer:
         """Sends one message. Raises MailServerUnavailable, MessageRejected or MessageDeferred."""
         smtp = await self._connected()
         in_utf8 = not (to.isascii() and self._sender.address.isascii())
-        try:
-            await smtp.sendmail(
-                self._sender.address,
-                [to],
-                message,
-                mail_options=["SMTPUTF8", "BODY=8BITMIME"] if in_utf8 else (),
+        if in_utf8 and not smtp.supports_extension("smtputf8"):
+            raise MessageRejected(
+                f"the mail server does not offer SMTPUTF8, which the address {to} needs: it has letters beyond "
+                "ASCII before the @"
             )
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            self._raise_for(error.recipients[0].code, error.recipients[0].message)
-        except aiosmtplib.SMTPSenderRefused as error:
-            if error.code in (452, 552):  # too large
-                self._raise_for(error.code, error.message)
-            await self.close()
-            raise MailServerUnavailable(
-                f"it rejects the sender {self._sender.address}: {_reply(error)}"
-            ) from None
+        step = Step.MAIL
+        try:
+            options = ["SMTPUTF8", "BODY=8BITMIME"] if in_utf8 else None
+            await smtp.mail(self._sender.address, options=options, encoding="utf-8" if in_utf8 else "ascii")
+            step = Step.RCPT
+            await smtp.rcpt(to, encoding="utf-8" if in_utf8 else "ascii")
+            step = Step.DATA
+            await smtp.data(message)
         except aiosmtplib.SMTPResponseException as error:
-            if error.code in _SERVER_REPLIES:
-                await self.close()
-                raise MailServerUnavailable(_reply(error)) from None
-            self._raise_for(error.code, error.message)
-        except aiosmtplib.SMTPNotSupported as error:
-            raise MessageRejected(f"it cannot send to this address: {error}") from None
+            await self._refused(step, error.code, error.message)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             await self.close()
-            raise MessageDeferred(f"the connection was lost: {_reply(error)}") from None
+            reason = f"the connection was lost at {step.value}: {_reply(error)}"
+            if step is Step.DATA:
+                reason += "; whether it was accepted is unknown, it is sent again under the same Message-ID"
+            raise MessageDeferred(reason) from None
         self._sent += 1
         self._used_at = time.monotonic()
 
-    def _raise_for(self, code: int, text: str) -> NoReturn:
-        if code in _SERVER_REPLIES:
-            raise MailServerUnavailable(f"{code} {text}")
-        if 500 <= code < 600:
-            raise MessageRejected(f"{code} {text}")
-        raise MessageDeferred(f"{code} {text}")
+    async def _refused(self, step: Step, code: int, text: str) -> NoReturn:
+        reply = f"{code} {text}"
+        match meaning(step, code, text):
+            case Meaning.QUOTA:
+                await self.close()
+                raise QuotaReached(reply)
+            case Meaning.UNAVAILABLE:
+                await self.close()
+                if step is Step.MAIL and code not in (421, 530):
+                    reply = f"it rejects the sender {self._sender.address}: {reply}"
+                raise MailServerUnavailable(reply, advice(step, code, text))
+            case Meaning.REJECTED:
+                await self._reset()
+                raise MessageRejected(reply)
+            case Meaning.DEFERRED:
+                await self._reset()
+                raise MessageDeferred(reply, f"{code} {text[:5]}")
+
+    async def _reset(self) -> None:
+        """Prepares the connection for the next message. Leaves it closed if the server does not go along."""
+        assert self._smtp is not None
+        try:
+            await self._smtp.rset()
+        except (aiosmtplib.SMTPException, OSError, TimeoutError):
+            await self.close()
 
     async def _connected(self) -> aiosmtplib.SMTP:
         if self._smtp is not None and self._sent < _MESSAGES_PER_CONNECTION and await self._is_alive():
@@ -103,20 +134,38 @@ class Mailer:
             hostname=server.host,
             port=server.port,
             use_tls=server.tls,
-            start_tls=server.start_tls,
-            username=server.username,
-            password=server.password,
-            local_hostname=self._sender.domain,
+            start_tls=False,
+            local_hostname=server.ehlo or self._sender.domain,
             timeout=_CONNECT_TIMEOUT_S,
         )
         try:
             await smtp.connect()
+            await _greet(smtp)
+            if server.start_tls or (server.start_tls is None and smtp.supports_extension("starttls")):
+                await smtp.starttls()
+                await _greet(smtp)
+            if server.username is not None:
+                await smtp.login(server.username, server.password or "")
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
             smtp.close()
-            raise MailServerUnavailable(f"{server.host}:{server.port}: {_reply(error)}") from None
+            self._not_connected(error)
         smtp.timeout = self._timeout_s
         self._smtp, self._sent, self._used_at = smtp, 0, time.monotonic()
         return smtp
+
+    def _not_connected(self, error: Exception) -> NoReturn:
+        code, text = (
+            (error.code, error.message)
+            if isinstance(error, aiosmtplib.SMTPResponseException)
+            else (0, str(error))
+        )
+        said = text
+        if isinstance(error, aiosmtplib.SMTPHeloError):
+            said = text if "helo" in text.lower() or "ehlo" in text.lower() else f"{text} (EHLO)"
+        reply = f"{self._server.host}:{self._server.port}: {_reply(error)}"
+        if code and meaning(Step.CONNECT, code, text) is Meaning.QUOTA:
+            raise QuotaReached(reply) from None
+        raise MailServerUnavailable(reply, advice(Step.CONNECT, code, said)) from None
 
     async def _is_alive(self) -> bool:
         assert self._smtp is not None
@@ -140,6 +189,19 @@ class Mailer:
             pass
         finally:
             smtp.close()
+
+
+async def _greet(smtp: aiosmtplib.SMTP) -> None:
+    """Gives the client's name: with HELO where the server does not know EHLO, and with the refusal of EHLO else."""
+    try:
+        await smtp.ehlo()
+    except aiosmtplib.SMTPHeloError as refused:
+        if not smtp.is_connected:
+            raise
+        try:
+            await smtp.helo()
+        except aiosmtplib.SMTPServerDisconnected:
+            raise refused from None
 
 
 def _reply(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""MIME messages (RFC 5322): addresses, headers, text, HTML and an attachment. Pure: the time is an argument."""
+"""MIME messages (RFC 5322): addresses, headers, text, HTML and files. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from email.utils import format_datetime
 import msgspec
 
 from notifier.mailbox_header import MailboxHeader
+from notifier.mime import Attachment, assemble
 from notifier.rendering import Email
 from notifier.text_header import TextHeader
+from runtime.addresses.email_address import ascii_domain as ascii_domain_of
 from runtime.addresses.sender_address import split_sender
 from tickets.formats import one_line
+
+__all__ = ["Attachment", "BadAddress", "Mailbox", "compose", "mailbox", "message_id", "parse_mailbox"]
 
 _LINE_LENGTH = 76
 
@@ -37,23 +41,13 @@ class Mailbox(msgspec.Struct, frozen=True):
         return self.address.rpartition("@")[2]
 
 
-class Attachment(msgspec.Struct, frozen=True):
-    """A file attached to an e-mail."""
-
-    name: str
-    media_type: str
-    content: bytes
-    parameters: tuple[tuple[str, str], ...] = ()
-    """Of the media type, such as the `method` of an entry of calendars."""
-
-
 def mailbox(name: str, address: str) -> Mailbox:
     """The mailbox for a name and an address. Raises BadAddress."""
     local, at, domain = address.rpartition("@")
     if not (local and at and domain) or any(c.isspace() or not c.isprintable() for c in address):
         raise BadAddress(f"{address[:80]!r} is not an e-mail address")
     try:
-        ascii_domain = domain if domain.isascii() else domain.encode("idna").decode()
+        ascii_domain = domain if domain.isascii() else ascii_domain_of(domain)
         Address(addr_spec=f"{local if local.isascii() else 'x'}@{ascii_domain}")
     except (ValueError, IndexError, MessageError) as error:
         raise BadAddress(f"{address[:80]!r} is not an e-mail address: {error}") from None
@@ -106,14 +100,9 @@ def compose(
     if email.one_click:
         message["List-Unsubscribe"] = f"<{email.one_click}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    message.set_content(email.text, cte="quoted-printable")
-    message.add_alternative(email.html, subtype="html", cte="quoted-printable")
-    for one in attachments:
-        main, _, sub = one.media_type.partition("/")
-        message.add_attachment(
-            one.content, maintype=main, subtype=sub, filename=one.name, params=dict(one.parameters)
-        )
-    return message.as_bytes()
+    # The last line is blank: it ends the headers.
+    head = message.as_bytes().rstrip(b"\r\n") + b"\r\n"
+    return assemble(head, email.text, email.html, attachments, message_id)
 
 
 def _header(name: str, mailbox: Mailbox) -> Address | MailboxHeader:

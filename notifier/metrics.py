@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from prometheus_client.core import Metric
@@ -32,6 +32,7 @@ class MeasuredDeliveries(Deliveries):
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
+        self.quota_reached: Callable[[], bool] = lambda: False
         self._outcomes: dict[tuple[str, ...], float] = {(outcome,): 0 for outcome in _OUTCOMES}
 
     async def mark_sent(self, delivery: Delivery) -> None:
@@ -54,6 +55,12 @@ class MeasuredDeliveries(Deliveries):
     async def metrics(self) -> AsyncIterator[Metric]:
         """The current metric families. Those of the backlog are missing while the database is unavailable."""
         yield counter("aisle_emails", "E-mails by outcome.", ["outcome"], self._outcomes)
+        yield gauge(
+            "aisle_emails_quota_reached",
+            "1 while the mail server takes no e-mail because of the sender's quota, else 0.",
+            [],
+            {(): int(self.quota_reached())},
+        )
         try:
             backlog = await self.backlog()
         except DATABASE_ERRORS:

@@ -20,6 +20,7 @@ from notifier.message import BadAddress, Mailbox, parse_mailbox
 from notifier.metrics import JoinedMetrics, MeasuredDeliveries
 from notifier.notices import Notices
 from notifier.pace import Pace
+from notifier.reminders import Reminders
 from notifier.sender import Sender
 from notifier.ticket_design import ticket_design_of
 from runtime.log import Log
@@ -27,6 +28,7 @@ from runtime.metrics_server import serve_metrics
 from runtime.polling import poll
 from runtime.postgres import Pool
 from runtime.process import run_until
+from runtime.reminder_leads import read_leads
 from runtime.service_manager import READY
 from runtime.service_manager import notify as notify_manager
 from runtime.settings import SettingError, Settings
@@ -81,9 +83,14 @@ async def notify(
     tracing = await stack.enter_async_context(open_tracing(settings, SERVICE))
     sender = Sender(deliveries, composer, mailer, pace, tracing)
     webhooks = Webhooks(settings, webhooks_pool or pool, log)
+    deliveries.quota_reached = lambda: sender.quota_reached
+    reminders = Reminders(pool, read_leads(settings.reminders), sender.wake)
     tasks = [
         *webhooks.tasks(stop),
-        asyncio.create_task(EventIntake(log, deliveries, sender.wake, pace).run(stop), name="events"),
+        asyncio.create_task(
+            EventIntake(log, deliveries, sender.wake, pace, reminders).run(stop), name="events"
+        ),
+        asyncio.create_task(reminders.run(stop), name="reminders"),
         asyncio.create_task(RequestedIntake(deliveries, sender.wake).run(stop), name="requested e-mails"),
         asyncio.create_task(Notices(pool, settings.timezone, sender.wake).run(stop), name="notices"),
         asyncio.create_task(sender.run(stop), name="deliveries"),

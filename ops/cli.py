@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 import typer
 
-from ops import check_in_commands, partition_commands, process_commands
+from ops import check_in_commands, delivery_commands, partition_commands, process_commands
 from ops.command_line import command_settings as _settings
 from ops.database import database
 from ops.encoding import use_utf8
@@ -39,6 +39,7 @@ app.add_typer(users_app, name="users")
 process_commands.add_to(app)
 partition_commands.add_to(app)
 check_in_commands.add_to(app)
+delivery_commands.add_to(app)
 for command in (migrate, prune, top):
     app.command()(command)
 

@@ -14,6 +14,7 @@ from gateway.accounts.passwords import hash_password, weakness
 from gateway.auth.access_tokens import Tokens
 from ops.local.keys import jwt_keys, write_private
 from runtime import postgres
+from runtime.addresses.email_address import read_email
 from runtime.settings import SettingError, Settings
 from schemas.api_accounts import Role, SignupBody
 
@@ -38,6 +39,10 @@ async def create_user(
     database_url: str, *, username: str, email: str, name: str, role: Role, password: str
 ) -> int:
     """Creates an account that can log in at once, without an e-mail. Returns its id. Raises CannotCreate."""
+    try:
+        email = read_email(email)
+    except ValueError as error:
+        raise CannotCreate(f"--email: {error}") from None
     try:
         wanted = msgspec.convert(
             {"username": username, "email": email, "name": name, "password": password}, SignupBody

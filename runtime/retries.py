@@ -13,6 +13,7 @@ from tenacity import (
     stop_after_delay,
     stop_never,
     wait_exponential,
+    wait_random,
 )
 
 T = TypeVar("T")
@@ -24,6 +25,22 @@ class Retry(NamedTuple):
     attempt: int
     error: BaseException
     pause_s: float
+
+
+def backoff_s(attempts: int, first_s: float, longest_s: float) -> float:
+    """The pause in seconds after the first attempt is `first_s`; it doubles after each, up to `longest_s`."""
+    return wait_exponential(multiplier=first_s, max=longest_s)(_state(attempts))
+
+
+def jittered_s(pause_s: float, share: float = 0.25) -> float:
+    """A pause of up to this share less or more, so that retries of one moment do not stay together."""
+    return wait_random(pause_s * (1 - share), pause_s * (1 + share))(_state(1))
+
+
+def _state(attempts: int) -> RetryCallState:
+    state = RetryCallState(AsyncRetrying(), None, (), {})
+    state.attempt_number = attempts
+    return state
 
 
 class Backoff:

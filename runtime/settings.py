@@ -30,6 +30,7 @@ from runtime.addresses.web_address import (
     split_port,
 )
 from runtime.password_rules import read_password
+from runtime.reminder_leads import normal_leads
 from runtime.retention_period import read_retention, write_retention
 from schemas.currencies import CURRENCY_WANTED, is_currency
 from schemas.ids import MAX_PARTITIONS
@@ -84,6 +85,8 @@ class Settings(
     mail_from: Annotated[str, read_sender] = "Aisle <tickets@aisle.example>"
     mail_reply_to: Annotated[str | None, read_sender] = None
     """Where answers to e-mails go; None: to `mail_from`."""
+    reminders: Annotated[str, normal_leads] = "24h,2h"
+    """Times before the start of a show at which its customers are reminded, or `off`."""
     jwt_keys: Annotated[str | None, _SECRET] = None
     ticket_keys: Annotated[str | None, _SECRET] = None
     ticket_layout: Annotated[Literal["a6", "a4", "booking"], _ticket_layout] = "a6"

@@ -12,7 +12,7 @@ from schemas.text import EMAIL, LANGUAGE, LINE, USERNAME, Secret
 
 Username = Annotated[str, msgspec.Meta(min_length=3, max_length=32, pattern=USERNAME)]
 Email = Annotated[
-    str, msgspec.Meta(min_length=3, max_length=254, pattern=EMAIL, extra_json_schema={"format": "email"})
+    str, msgspec.Meta(min_length=3, max_length=320, pattern=EMAIL, extra_json_schema={"format": "email"})
 ]
 NewPassword = Annotated[str, msgspec.Meta(min_length=10, max_length=128, pattern=LINE)]
 PersonName = Annotated[str, msgspec.Meta(max_length=100, pattern=LINE)]

@@ -15,10 +15,8 @@ LINE = r"^(?![\s\S]*[\x00-\x1f\x7f])"
 PROSE = r"^(?![\s\S]*[\x00-\x08\x0b-\x1f\x7f])"
 NOT_BLANK = r"^(?![\s\S]*[\x00-\x1f\x7f])(?=[\s\S]*\S)"
 USERNAME = r"^[A-Za-z0-9_.\-]+$(?!\n)"
-EMAIL = (
-    r"^(?=.{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]+)*"
-    r"@([A-Za-z0-9]([A-Za-z0-9\-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9\-]{0,61}[A-Za-z0-9])?$(?!\n)"
-)
+EMAIL = r"^\s{0,8}[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f]+\.[^\s@\x00-\x1f\x7f]+\s{0,8}$"
+"""An address as it is typed; `runtime/addresses/email_address.py` reads it."""
 LANGUAGE = r"^[A-Za-z]{2,3}([\-_][A-Za-z0-9]{1,8})*(\.[A-Za-z0-9_\-]{1,16})?(@[A-Za-z0-9_\-]{1,16})?$(?!\n)"
 LINK = r"^((https?://|/(?!/))[^\s\x00-\x1f\x7f<>\"'\\]+)?$(?!\n)"
 BLOCK_CODE = r"^[A-Za-z0-9_.\-]{1,32}$(?!\n)"

@@ -14,6 +14,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from gateway.accounts.attempts import AccountLimits
 from gateway.accounts.email_changes import EmailChanges
 from gateway.accounts.logins import Login, Logins
+from gateway.accounts.names import typed_email
 from gateway.accounts.password_resets import PasswordResets
 from gateway.accounts.session_routes import (
     end_session,
@@ -54,6 +55,7 @@ async def sign_up(
     account_limits: NamedDependency[AccountLimits],
 ) -> Response[UserBody]:
     """Create an account. A welcome e-mail is sent, with a link that confirms the address."""
+    data = msgspec.structs.replace(data, email=typed_email(data.email))
     await account_limits.count_email("signup", data.email)
     async with account_limits.sign_up(data.email):
         user = await users.sign_up(data)
@@ -118,6 +120,8 @@ async def change_me(
     """
     async with contextlib.AsyncExitStack() as counted:
         if data.email is not msgspec.UNSET:
+            data = msgspec.structs.replace(data, email=typed_email(data.email))
+            assert data.email is not msgspec.UNSET
             await account_limits.count_email("signup", data.email)
             await account_limits.count("email", str(caller.user_id))
             user = await users.get(caller.user_id)
@@ -152,8 +156,9 @@ async def forgot_password(
     account_limits: NamedDependency[AccountLimits],
 ) -> Response[None]:
     """Ask for a one-time link by e-mail. The response is the same whether or not the account exists."""
-    await account_limits.count_email("link", data.email)
-    await password_resets.request(data.email)
+    email = typed_email(data.email)
+    await account_limits.count_email("link", email)
+    await password_resets.request(email)
     return Response(None, status_code=202, media_type="text/plain")
 
 

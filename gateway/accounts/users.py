@@ -16,7 +16,7 @@ from gateway.accounts.email_changes import (
     request_change,
 )
 from gateway.accounts.logins import wrong_credentials
-from gateway.accounts.names import normal_name
+from gateway.accounts.names import looked_up, normal_name
 from gateway.accounts.one_time_links import hash_of, new_token
 from gateway.accounts.passwords import Passwords, weakness
 from gateway.auth.revocation import Revocations
@@ -143,7 +143,7 @@ class Users:
 
     async def find(self, name: str) -> asyncpg.Record | None:
         """The row of the active account with this user name or e-mail address."""
-        return await self._pool.fetchrow(_BY_EMAIL_SQL if "@" in name else _BY_NAME_SQL, normal_name(name))
+        return await self._pool.fetchrow(_BY_EMAIL_SQL if "@" in name else _BY_NAME_SQL, looked_up(name))
 
     async def check_password(self, row: asyncpg.Record | None, password: str) -> asyncpg.Record:
         """The row that `find` returned, if the password matches. Raises Problem `bad_credentials`.

@@ -23,7 +23,8 @@ from litestar.params import FromPath, QueryParameter
 
 from gateway.http.bodies import invalid
 from gateway.http.problems import Problem
-from gateway.inbox.store import ID, StoredEmails
+from gateway.inbox.sanitising import sanitised
+from gateway.inbox.store import ID, PDF, StoredEmails
 from gateway.site.languages import language_for
 from gateway.site.rendering import Renderer
 from gateway.site.responses import POLICY
@@ -99,18 +100,29 @@ def list_emails(
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, QueryParameter(max_length=40)] = None,
     to: Annotated[str | None, QueryParameter(max_length=320)] = None,
+    search: Annotated[str | None, QueryParameter(name="q", max_length=200)] = None,
     format: Format = None,  # noqa: A002
 ) -> Response[bytes]:
     """The e-mails, newest first."""
     if cursor is not None and not ID.match(cursor):
         raise invalid(("cursor", "take it unchanged from next_cursor of the page before"))
-    page = emails.page(limit, cursor, to)
+    page = emails.page(limit, cursor, to, search)
     if _wants_json(request, format):
         return _json(page)
     older = None
     if page.next_cursor is not None:
         older = f"/inbox?limit={limit}&cursor={page.next_cursor}" + (f"&to={quote(to)}" if to else "")
-    return _page(request, renderer, "inbox.html", emails=page.items, older=older, to=to, first=cursor is None)
+        older += f"&q={quote(search)}" if search else ""
+    return _page(
+        request,
+        renderer,
+        "inbox.html",
+        emails=page.items,
+        older=older,
+        to=to,
+        search=search or "",
+        first=cursor is None,
+    )
 
 
 @get("/{email_id:str}", sync_to_thread=True)
@@ -133,7 +145,7 @@ def show_email(
 @get("/{email_id:str}/body", sync_to_thread=True)
 def show_body(emails: NamedDependency[StoredEmails], email_id: FromPath[str]) -> Response[bytes]:
     """The HTML of an e-mail, for the frame on its page."""
-    html = '<base target="_blank">' + _found(emails.html(email_id))
+    html = sanitised(_found(emails.html(email_id)))
     return Response(
         html.encode(), media_type="text/html", headers=_PRIVATE | {"Content-Security-Policy": _BODY_CSP}
     )
@@ -153,13 +165,37 @@ def download_attachment(
     return _download(*_found(emails.attachment(email_id, number)))
 
 
+@get("/{email_id:str}/attachments/{number:int}/view", sync_to_thread=True)
+def view_attachment(
+    emails: NamedDependency[StoredEmails], email_id: FromPath[str], number: FromPath[int]
+) -> Response[bytes]:
+    """A PDF, for the frame on the page of its e-mail."""
+    name, media_type, content = _found(emails.attachment(email_id, number))
+    if media_type != PDF:
+        raise Problem("not_found", "Only a PDF is shown; other files are downloaded.")
+    headers = _PRIVATE | {
+        "Content-Disposition": f"inline; filename*=UTF-8''{quote(name, safe='')}",
+        # A viewer of the browser does not run in a sandbox. A PDF is never taken for HTML: see nosniff.
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(content, media_type=PDF, headers=headers)
+
+
 def inbox_routes(home: Path, allowed: FromThisMachine, renderer: Renderer) -> list[Any]:
     """The routes of the inbox over the folder of the notifier's mail server. For embedded mode only."""
     emails = StoredEmails(home / "inbox")
     return [
         Router(
             "/inbox",
-            route_handlers=[list_emails, show_email, show_body, download_raw, download_attachment],
+            route_handlers=[
+                list_emails,
+                show_email,
+                show_body,
+                download_raw,
+                download_attachment,
+                view_attachment,
+            ],
             dependencies={
                 "emails": Provide(lambda: emails, sync_to_thread=False),
                 "renderer": Provide(lambda: renderer, sync_to_thread=False),

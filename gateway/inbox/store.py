@@ -19,6 +19,8 @@ from schemas.api import timestamp
 ID = re.compile(r"(\d{13})-[0-9a-f]{8}\Z")
 
 _HEADER_BYTES = 16 * 1024
+_SEARCHED_BYTES = 32 * 1024
+PDF = "application/pdf"
 _parser = BytesParser(policy=default)
 
 
@@ -40,6 +42,8 @@ class StoredAttachment(msgspec.Struct, frozen=True):
     content_type: str
     size: int
     url: str
+    view_url: str | None
+    """Of a PDF: shows it in the browser."""
 
 
 class StoredEmail(msgspec.Struct, frozen=True):
@@ -71,8 +75,12 @@ class StoredEmails:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def page(self, limit: int, before: str | None, to: str | None) -> EmailsPage:
-        """The newest e-mails older than the id `before`, those to one address if `to` is given."""
+    def page(self, limit: int, before: str | None, to: str | None, search: str | None = None) -> EmailsPage:
+        """The newest e-mails older than the id `before`, those to one address if `to` is given.
+
+        `search`: words that all occur in the subject, an address or the beginning of the text, regardless of case.
+        """
+        words = (search or "").casefold().split()
         found: list[EmailSummary] = []
         for email_id in self._ids():
             if before is not None and email_id >= before:
@@ -80,6 +88,8 @@ class StoredEmails:
             if (summary := self._summary(email_id)) is None:
                 continue
             if to is not None and to.lower() not in summary.to.lower():
+                continue
+            if words and not all(word in self._searched(email_id, summary) for word in words):
                 continue
             if len(found) == limit:
                 return EmailsPage(found, found[-1].id)
@@ -108,6 +118,7 @@ class StoredEmails:
                     content_type=part.get_content_type(),
                     size=len(_content(part)),
                     url=f"{url}/attachments/{number}",
+                    view_url=f"{url}/attachments/{number}/view" if part.get_content_type() == PDF else None,
                 )
                 for number, part in enumerate(message.iter_attachments(), 1)
             ],
@@ -160,6 +171,16 @@ class StoredEmails:
             subject=str(message.get("Subject", "")),
             url=f"/inbox/{email_id}",
         )
+
+    def _searched(self, email_id: str, summary: EmailSummary) -> str:
+        """What of an e-mail is searched: its text comes first, before its HTML and its files."""
+        try:
+            with (self._folder / f"{email_id}.eml").open("rb") as file:
+                message = _parser.parsebytes(file.read(_SEARCHED_BYTES))
+            text = _body(message, "plain")
+        except (FileNotFoundError, LookupError, ValueError):
+            text = ""
+        return "\n".join((summary.subject, summary.to, summary.sender, text)).casefold()
 
     def _message(self, email_id: str) -> EmailMessage | None:
         raw = self.raw(email_id)

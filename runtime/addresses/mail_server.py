@@ -1,7 +1,8 @@
 """AISLE_SMTP_URL: the mail server. Pure.
 
 `smtp://` uses STARTTLS where the server offers it (`?starttls=required` enforces it, `?starttls=off` disables it),
-`smtps://` uses TLS from the start; `user:password@` logs in, which requires TLS except on this machine.
+`smtps://` uses TLS from the start; `user:password@` logs in, which requires TLS except on this machine. `?ehlo=…` is
+the name that the client gives; else it is the domain of the sender.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from runtime.addresses.connection_url import split_url
+from runtime.addresses.web_address import normal_host
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _IMPLICIT_TLS_PORT = 465
@@ -26,6 +28,8 @@ class MailServer(msgspec.Struct, frozen=True):
     starttls: Literal["offered", "required", "off"]
     username: str | None
     password: str | None
+    ehlo: str | None = None
+    """Name that the client gives; None: the domain of the sender."""
 
     @property
     def start_tls(self) -> bool | None:
@@ -44,8 +48,14 @@ def read_server(text: str) -> MailServer:
         raise ValueError("smtp://[user:password@]host[:port] or smtps://… is wanted")
     tls = url.scheme == "smtps"
     starttls = url.query.get("starttls", "offered")
-    if set(url.query) - {"starttls"} or starttls not in ("offered", "required", "off") or (tls and url.query):
-        raise ValueError("the only option is ?starttls=offered, required or off, with smtp://")
+    if (
+        set(url.query) - {"starttls", "ehlo"}
+        or starttls not in ("offered", "required", "off")
+        or (tls and "starttls" in url.query)
+    ):
+        raise ValueError(
+            "the options are ?starttls=offered, required or off, with smtp://, and ?ehlo=host.example"
+        )
     if url.password is not None and url.user is None:
         raise ValueError("a password needs a user name: smtp://user:password@host")
     host, given_port = url.hosts[0]
@@ -63,12 +73,22 @@ def read_server(text: str) -> MailServer:
         starttls="off" if tls else starttls,  # type: ignore[arg-type]
         username=url.user,
         password=url.password or "" if url.user else None,
+        ehlo=_ehlo(url.query.get("ehlo")),
     )
     if server.username is None or tls or starttls == "required" or host in _LOOPBACK:
         return server
     if starttls == "off":
         raise ValueError("a password must not go over the net in the clear; leave out ?starttls=off")
     return msgspec.structs.replace(server, starttls="required")
+
+
+def _ehlo(name: str | None) -> str | None:
+    if name is None:
+        return None
+    try:
+        return normal_host(name)
+    except ValueError:
+        raise ValueError("?ehlo= wants a host name, such as ?ehlo=host.venue.example") from None
 
 
 def read_mail_server_url(text: str) -> str:

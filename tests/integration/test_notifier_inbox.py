@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -102,6 +103,11 @@ async def test_a_sent_message_is_in_the_inbox(post: InboxFixture) -> None:
     pdf = await post.pages.get(attached["url"])
     assert pdf.content == b"%PDF-1.7 \0\r\n."
     assert pdf.headers["content-disposition"] == "attachment; filename*=UTF-8''ticket-%C3%A9.pdf"
+    shown = await post.pages.get(attached["view_url"])
+    assert shown.content == pdf.content
+    assert shown.headers["content-type"] == "application/pdf"
+    assert shown.headers["content-disposition"].startswith("inline;")
+    assert attached["view_url"] in (await post.pages.get(listed["url"])).text
     raw = await post.pages.get(email["raw_url"])
     assert raw.content.startswith(b"From: Aisle <tickets@venue.example>\r\n")
 
@@ -125,6 +131,21 @@ async def test_e_mails_are_filtered_by_address(post: InboxFixture) -> None:
     await post.send(to="bob@example.org")
     assert [item["to"] for item in await post.listed("&to=BOB@example.org")] == ["Ada <bob@example.org>"]
     assert await post.listed("&to=eve@example.org") == []
+
+
+async def test_e_mails_are_searched_by_subject_address_and_text(post: InboxFixture) -> None:
+    await post.send(to="ada@example.org", subject="Your tickets: Das Mädchen")
+    await post.send(to="bob@example.org", subject="Cancelled")
+    for search, count in (
+        ("TICKETS m\u00c4dchen", 1),
+        ("bob@", 1),
+        ("hi", 2),
+        ("hi cancelled", 1),
+        ("hi eve", 0),
+    ):
+        assert len(await post.listed(f"&q={quote(search)}")) == count, search
+    page = await post.pages.get("/inbox?q=%22%3E%3Cscript%3E")
+    assert "<script>" not in page.text.partition("<main")[2].partition("</main")[0]
 
 
 async def test_the_inbox_keeps_the_newest_e_mails(post: InboxFixture) -> None:
@@ -161,6 +182,8 @@ async def test_the_html_of_an_e_mail_is_sandboxed(post: InboxFixture) -> None:
     assert "unsafe" not in page.headers["content-security-policy"]
     assert page.headers["content-security-policy"].startswith("default-src 'none';")
     body = await post.pages.get(f"{listed['url']}/body")
+    assert "alert" not in body.text
+    assert "<p>Hi</p>" in body.text
     assert "sandbox" in body.headers["content-security-policy"]
     assert "allow-scripts" not in body.headers["content-security-policy"]
     assert not re.search(r"(?:src|href)=.?https?:", (await post.pages.get("/inbox")).text)

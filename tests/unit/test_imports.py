@@ -82,7 +82,7 @@ GATEWAY_ORDER = (
     {"bookings"},
     {"accounts", "catalogue", "live", "tickets"},
     {"check_in"},
-    {"reports", "site", "webhooks"},
+    {"deliveries", "reports", "site", "webhooks"},
     {"inbox"},
 )
 """Folders of the gateway: each imports from its own row's folder and from rows above, never from below. Files directly

@@ -24,7 +24,7 @@ from notifier import composition, kinds
 from notifier.composition import Composer, UnknownKind
 from notifier.deliveries import Delivery
 from notifier.facts import Recipient
-from notifier.intake import _read
+from notifier.intake import _deliveries_of, _read
 from ops.audit import checkpoints
 from ops.audit.rebuilt import RebuiltShow
 from runtime.log import Record
@@ -278,9 +278,12 @@ def test_a_reason_of_a_later_release_is_returned_under_its_own_code() -> None:
 
 def test_the_notifier_skips_an_event_of_a_later_release() -> None:
     for body in (CHANGED_LATER, b'{"event_id":"0-1-0","at_ms":1,"event":{"type":"ShowMoved"}}', b"[" * 9_000):
-        assert _read(Record(0, 1, 5, body)) == []
+        assert _read(Record(0, 1, 5, body)) is None
     known = PublishedEvent("0-1-0", 5, events.BookingConfirmed(BOOKING))
-    (delivery,) = _read(Record(0, 2, 5, later(known)))
+    record = Record(0, 2, 5, later(known))
+    read = _read(record)
+    assert read is not None
+    (delivery,) = _deliveries_of(read, record)
     assert composition._decode_event(delivery.payload) == known.event
 
 

@@ -1,0 +1,1 @@
+"""Deliveries: what became of the e-mails, for staff."""
