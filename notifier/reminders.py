@@ -81,7 +81,7 @@ DELETE FROM reminders r USING shows s LEFT JOIN show_states t USING (show_id)
  WHERE r.show_id = ANY ($1) AND s.show_id = r.show_id AND (t.status = 'cancelled' OR r.starts_ms <> {_START})"""
 
 # Those of a cancelled booking whose event is not read yet go with that event; the composer skips them too.
-_OF_BOOKINGS = f"""
+_OF_SHOWS = f"""
 INSERT INTO reminders (booking_id, lead_s, show_id, user_id, starts_ms, due_at)
 SELECT * FROM (
     SELECT b.booking_id, lead_s, b.show_id, b.user_id, {_START} AS starts_ms,
@@ -89,14 +89,16 @@ SELECT * FROM (
       FROM shows s LEFT JOIN show_states t USING (show_id)
       JOIN bookings b ON b.show_id = s.show_id AND b.status IN ('held', 'confirmed')
      CROSS JOIN unnest($1::int[]) lead_s
-     WHERE b.status = 'confirmed' AND b.user_id > 0 AND t.status IS DISTINCT FROM 'cancelled' AND {{which}}) made
+     WHERE b.status = 'confirmed' AND b.user_id > 0
+       AND t.status IS DISTINCT FROM 'cancelled' AND s.show_id = ANY ($2)) made
  WHERE due_at > now()
     ON CONFLICT (booking_id, lead_s) DO NOTHING"""
 
-_OF_SHOWS = _OF_BOOKINGS.format(which="s.show_id = ANY ($2)")
-_OF_ALL = _OF_BOOKINGS.format(which="s.starts_at > now()")
-
+_LEADS = "SELECT leads_s FROM reminder_leads"
 _OTHER_LEADS = "DELETE FROM reminders WHERE lead_s <> ALL ($1::int[])"
+_COMING_SHOWS = "SELECT show_id FROM shows WHERE starts_at > now() ORDER BY starts_at"
+_ADOPTED = """
+INSERT INTO reminder_leads (leads_s) VALUES ($1) ON CONFLICT (only_one) DO UPDATE SET leads_s = excluded.leads_s"""
 
 # After an outage several leads of a booking may be due: the last one says it all.
 _FIRE = """
@@ -145,10 +147,16 @@ class Reminders:
         return int(row["taken"])
 
     async def adopt_settings(self) -> None:
-        """Makes the rows that the setting calls for, for bookings of before, and removes others."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(_OTHER_LEADS, self._leads_s)
-            await connection.execute(_OF_ALL, self._leads_s)
+        """Where the setting is another one than before: makes the rows that it calls for, and removes others.
+
+        Show by show, since a house may have sold a million tickets. A second run finds the rest.
+        """
+        if await self._pool.fetchval(_LEADS) == self._leads_s:
+            return
+        await self._pool.execute(_OTHER_LEADS, self._leads_s)
+        for show in await self._pool.fetch(_COMING_SHOWS):
+            await self._pool.execute(_OF_SHOWS, self._leads_s, [show["show_id"]])
+        await self._pool.execute(_ADOPTED, self._leads_s)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop` is set."""

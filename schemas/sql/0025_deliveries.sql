@@ -70,3 +70,9 @@ CREATE TABLE reminders (
 );
 CREATE INDEX reminders_due ON reminders (due_at);
 CREATE INDEX reminders_show ON reminders (show_id);
+
+-- The setting that the rows are made for: with another one, the coming shows have theirs made anew.
+CREATE TABLE reminder_leads (
+    only_one boolean   PRIMARY KEY DEFAULT true CHECK (only_one),
+    leads_s  integer[] NOT NULL
+);

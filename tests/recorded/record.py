@@ -23,6 +23,7 @@ from gateway.reports.figures import ReportFigures
 from notifier.deliveries import Deliveries
 from notifier.intake import EventIntake
 from notifier.pace import Pace
+from notifier.reminders import Reminders
 from notifier.service import notify
 from ops.audit.verify import verify
 from ops.local.embedded import run_servers
@@ -183,7 +184,8 @@ class Recorder:
         """Records the deliveries of new events without sending them."""
         pool = await postgres.create_pool(self._url, "notifier", min_size=1, max_size=4)
         stop = asyncio.Event()
-        intake = EventIntake(self._log, Deliveries(pool, "recorded"), lambda: None, Pace())
+        reminders = Reminders(pool, [])
+        intake = EventIntake(self._log, Deliveries(pool, "recorded"), lambda: None, Pace(), reminders)
         running = asyncio.create_task(intake.run(stop))
         await self._until_not(_UNREAD, EVENTS_TOPIC)
         stop.set()

@@ -55,6 +55,8 @@ class Database:
         self.command_ids: dict[UUID, tuple[Position, int]] = {}
         self.check_ins: dict[Position, DoorScan] = {}
         self.deliveries: dict[tuple[str, str], UUID | None] = {}
+        self.reminders: set[UUID] = set()
+        """Bookings that have reminders."""
         self.consumer_offsets: dict[int, int] = {}
         self.full = False
         """The disk is full, so nothing can be committed."""

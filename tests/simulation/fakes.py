@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
 
 from gateway.commands import decision_lookup, show_partitions
 from notifier.deliveries import Deliveries, NewDelivery
+from notifier.reminders import ReminderChanges, Reminders
 from schemas.ids import Position
 from tests.simulation.database import Database
 from tests.simulation.network import Network
@@ -83,8 +84,15 @@ class FakeDeliveries(Deliveries):
         known = self._database.consumer_offsets
         return await self._link.call(lambda: {p: known[p] for p in partitions if p in known})
 
-    async def record(self, new: Sequence[NewDelivery], next_offsets: Mapping[int, int]) -> None:
+    async def record(
+        self,
+        new: Sequence[NewDelivery],
+        next_offsets: Mapping[int, int],
+        also: Callable[[Any], Awaitable[None]] | None = None,
+    ) -> None:
         def write() -> None:
+            if also is not None:
+                _run_at_once(also(None))
             for one in new:
                 self._database.deliveries.setdefault((one.event_id, one.kind), one.booking_id)
             for partition, offset in next_offsets.items():
@@ -92,3 +100,20 @@ class FakeDeliveries(Deliveries):
                 self._database.consumer_offsets[partition] = max(old, offset)
 
         await self._link.call(write)
+
+
+class FakeReminders(Reminders):
+    """The notifier's table of reminders: one for each confirmed booking of an account."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, connection: Any, changes: ReminderChanges) -> None:
+        self._database.reminders |= {booking_id for booking_id, *_ in changes.confirmed}
+        self._database.reminders -= set(changes.cancelled)
+
+
+def _run_at_once(writing: Awaitable[None]) -> None:
+    """Runs a coroutine that waits for nothing, as part of a transaction."""
+    for _ in writing.__await__():
+        raise AssertionError("a transaction of the simulated database waits for nothing")

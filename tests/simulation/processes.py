@@ -13,7 +13,7 @@ from seat_workers.publisher import Publisher
 from seat_workers.timers import Timers
 from seat_workers.worker import SeatWorker
 from tests.simulation.clocks import clock_ms
-from tests.simulation.fakes import FakeDeliveries
+from tests.simulation.fakes import FakeDeliveries, FakeReminders
 from tests.simulation.loop import WORLD, Part
 from tests.simulation.observed_ledger import ObservedLedger
 from tests.simulation.simulated_log import SimulatedReader
@@ -169,7 +169,8 @@ class Notifier(Process):
     async def work(self) -> None:
         instance = self.instance
         deliveries = FakeDeliveries(instance.database, instance.database_link())
-        self.intake = EventIntake(instance.log, deliveries, lambda: None, Pace(_usage_unknown))
+        reminders = FakeReminders(instance.database)
+        self.intake = EventIntake(instance.log, deliveries, lambda: None, Pace(_usage_unknown), reminders)
         await self.intake.run(asyncio.Event())
 
     def on_exit(self, part: Part, *, killed: bool) -> None:

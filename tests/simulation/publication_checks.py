@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from notifier.event_emails import deliveries_of
-from schemas.events import PublishedEvent
+from schemas.events import BookingStatus, PublishedEvent
 from schemas.ids import Position, parse_position
 from schemas.wire import (
     EVENTS_TOPIC,
@@ -72,6 +72,11 @@ def check_events(instance: SimulatedInstance) -> Iterator[str]:
     if emails != instance.database.deliveries.keys():
         odd = emails ^ instance.database.deliveries.keys()
         yield f"3. commit, then publish: e-mails missing or too many: {sorted(odd)}"
+    bookings = [booking for booking, _ in instance.database.bookings.values()]
+    confirmed = {one.booking_id for one in bookings if one.status is BookingStatus.CONFIRMED and one.owned}
+    if confirmed != instance.database.reminders:
+        odd_ones = sorted(confirmed ^ instance.database.reminders)
+        yield f"3. commit, then publish: reminders missing or too many: {odd_ones}"
 
 
 def check_seat_changes(instance: SimulatedInstance) -> Iterator[str]:
