@@ -108,6 +108,14 @@ class NotifierEnvironment:
                 await asyncio.sleep(0.02)
         return await self.database.fetchrow("SELECT * FROM deliveries WHERE event_id = $1", event_id)
 
+    async def until_tried(self, event_id: str) -> None:
+        """Waits until an attempt has failed."""
+        async with asyncio.timeout(20):
+            while not await self.database.fetchval(  # noqa: ASYNC110
+                "SELECT 1 FROM deliveries WHERE event_id = $1 AND last_error IS NOT NULL", event_id
+            ):
+                await asyncio.sleep(0.02)
+
     async def make_due(self) -> None:
         await self.database.execute("UPDATE deliveries SET due_at = now() WHERE status = 'due'")
 

@@ -110,6 +110,7 @@ async def test_a_calendar_follows_a_booking_from_its_confirmation_to_its_end(
     async with environment.notifier():
         environment.publish(BookingConfirmed(booking), "0-5-0")
         environment.publish(BookingChanged(changed, booking.seats, booking.total), "0-6-0")
+        await environment.until_status("0-6-0", "sent")
         environment.publish(BookingCancelled(changed), "0-7-0")
         await environment.until_status("0-7-0", "sent")
     first, second, third = (calendar_of(message) for message in environment.mail_server.messages)
