@@ -2,7 +2,8 @@
 
 The lowest CPU priority alone is not enough: a process slows those that share its core and its caches, and PostgreSQL
 serves the notifier's queries at the priority of a booking. While other processes use more than 30 % of the machine,
-the notifier therefore pauses nine times as long as each piece of work took.
+the notifier therefore pauses nine times as long as each piece of work took. Processes at a low priority do not count:
+another notifier is no reason to pause.
 """
 
 from __future__ import annotations
@@ -23,15 +24,24 @@ _LONGEST_PAUSE_S = 1.0
 _SAMPLE_EVERY_S = 0.25
 
 Used = tuple[float, float]
-"""Processor seconds of this machine since its start: total and busy."""
+"""Processor seconds of this machine since its start: total, and busy with what has no low priority."""
 
 
 def machine_used(stat: Path = Path("/proc/stat")) -> Used:
-    """The processor seconds from /proc/stat. Raises OSError where there is none."""
+    """The processor seconds from /proc/stat. Raises OSError where there is none.
+
+    Of processes at a low priority, the time in the kernel counts all the same: Linux has no figure of its own for it.
+    """
     ticks = [int(one) for one in stat.read_text().split("\n", 1)[0].split()[1:9]]
     tick_s = 1 / os.sysconf("SC_CLK_TCK")
-    idle = ticks[3] + ticks[4]  # waiting for a disk counts as idle
-    return sum(ticks) * tick_s, (sum(ticks) - idle) * tick_s
+    low, idle = ticks[1], ticks[3] + ticks[4]  # waiting for a disk counts as idle
+    return sum(ticks) * tick_s, (sum(ticks) - idle - low) * tick_s
+
+
+def own_used() -> float:
+    """This process's part of the busy seconds of `machine_used`."""
+    times = os.times()
+    return times.system + (0.0 if os.getpriority(os.PRIO_PROCESS, 0) > 0 else times.user)
 
 
 class Pace:
@@ -43,7 +53,7 @@ class Pace:
     def __init__(
         self,
         used: Callable[[], Used] = machine_used,
-        own_s: Callable[[], float] = time.process_time,
+        own_s: Callable[[], float] = own_used,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._used = used

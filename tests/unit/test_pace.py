@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 from notifier.pace import BUSY, Pace, Used, machine_used
 
@@ -66,6 +72,20 @@ async def test_a_machine_without_counters_is_never_busy() -> None:
         raise OSError
 
     assert not Pace(no_counters).machine_busy()
+
+
+def test_processes_at_a_low_priority_do_not_count(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  100 5000 200 3000 400 10 20 0 0 0\ncpu0 …\n")
+    tick_s = 1 / os.sysconf("SC_CLK_TCK")
+    assert machine_used(stat) == pytest.approx((8730 * tick_s, 330 * tick_s))
+    count = (
+        "import os; from notifier.pace import own_used\nwhile os.times().user < 0.5: pass\nprint(own_used())"
+    )
+    own, own_low = (
+        float(subprocess.check_output([*nice, sys.executable, "-c", count])) for nice in ([], ["nice"])
+    )
+    assert own >= 0.5 > own_low
 
 
 def test_linux_has_counters() -> None:
