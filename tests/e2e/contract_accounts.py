@@ -76,11 +76,11 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     await grace.refused("PATCH /api/me", 400, "validation", json={"email": "hopper@example.com"})
     moved = {"email": "hopper@example.com", "old_password": PASSWORD}
     assert await grace.ok("PATCH /api/me", USER, json=moved) == changed, "it counts once it is confirmed"
-    sent = await email_to(instance, "hopper@example.com", "Confirm your new")
+    sent = await email_to(instance, "hopper@example.com", "Bestätige deine neue")
     [token] = set(re.findall(r"/email/confirm#([\w-]+)", sent["text"]))
     assert (await nobody("POST /api/email/confirm", json={"token": token})).status_code == 204
     assert (await grace.ok("GET /api/me", USER))["email"] == "hopper@example.com"
-    notice = await email_to(instance, "grace@example.com", "is being changed")
+    notice = await email_to(instance, "grace@example.com", "wird geändert")
     [token] = set(re.findall(r"/email/undo#([\w-]+)", notice["text"]))
     assert (await nobody("POST /api/email/undo", json={"token": token})).status_code == 204
     await nobody.refused("POST /api/email/undo", 400, "validation", json={"token": token})
@@ -92,7 +92,7 @@ async def life_of_an_account(instance: ContractInstance) -> None:
     for address in ("grace@example.com", "unknown@example.com"):
         answer = await nobody("POST /api/password/forgot", json={"email": address})
         assert (answer.status_code, answer.content) == (202, b"")
-    email = await email_to(instance, "grace@example.com", "password")
+    email = await email_to(instance, "grace@example.com", "Passwort")
     [token] = set(re.findall(r"/password/reset#([\w-]+)", email["text"]))
     reset = {"token": token, "password": "another good one"}
     assert (await nobody("POST /api/password/reset", json=reset)).status_code == 204

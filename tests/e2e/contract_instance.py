@@ -12,6 +12,8 @@ from tests.e2e.contract import SHOW, Caller, Seen
 from tests.e2e.running import RunningAisle
 
 SOON_S = 20
+EMAILS_S = 60
+STAFF_ADDRESS = "contract-staff@example.org"
 CALLS = """
 POST /api/signup · POST /api/login · POST /api/token/refresh · POST /api/logout · GET /api/me · PATCH /api/me
 POST /api/session · POST /api/session/refresh · DELETE /api/session
@@ -33,6 +35,9 @@ DELETE /api/webhooks/{id} · POST /api/webhooks/{id}/rotate · POST /api/webhook
 GET /api/webhooks/{id}/deliveries · POST /api/webhooks/{id}/deliveries/{id}/replay · POST /api/webhooks/{id}/replay
 GET / · GET /docs · GET /openapi.json · GET /inbox · GET /health/live · GET /health/ready
 GET /.well-known/jwks.json
+POST /api/checkin · POST /api/checkin/undo · GET /api/shows/{id}/checkin
+GET /api/me/emails · PATCH /api/me/emails · POST /api/email/unsubscribe
+POST /api/bookings/{id}/send · GET /api/deliveries
 """
 ELSEWHERE = {
     "length_required": "tests/e2e/raw_requests.py",
@@ -90,8 +95,15 @@ async def everywhere(holds: Callable[[], Awaitable[bool]], what: str) -> None:
         in_a_row = in_a_row + 1 if await holds() else 0
 
 
+async def for_staff_only(instance: ContractInstance, call: str, body: object = None) -> None:
+    """Asserts that a call is refused to customers and to those without a login."""
+    options = {} if body is None else {"json": body}
+    await instance.nobody.refused(call, 401, "unauthenticated", **options)
+    await instance.customer.refused(call, 403, "forbidden", **options)
+
+
 async def email_to(instance: ContractInstance, address: str, subject: str) -> dict[str, Any]:
-    deadline = time.monotonic() + SOON_S
+    deadline = time.monotonic() + EMAILS_S
     while time.monotonic() < deadline:
         listed = (await instance.nobody("GET /inbox", params={"format": "json", "to": address})).json()[
             "items"

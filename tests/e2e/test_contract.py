@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -17,23 +16,28 @@ from gateway.http.problems import PROBLEMS
 from tests.e2e.contract import (
     ACCEPTED,
     BOOKING,
-    DELIVERY,
     MOVIE,
     PENDING,
     SEAT_MAP,
     SHOW,
-    WEBHOOK,
-    WEBHOOK_SECRET,
     fits,
     page,
 )
-from tests.e2e.contract import time as time_shape
 from tests.e2e.contract_accounts import life_of_an_account
-from tests.e2e.contract_instance import ELSEWHERE, SOON_S, ContractInstance, calls, everywhere
+from tests.e2e.contract_check_in import evening_at_the_door, public_keys
+from tests.e2e.contract_emails import preferences, tickets_again
+from tests.e2e.contract_instance import (
+    ELSEWHERE,
+    SOON_S,
+    STAFF_ADDRESS,
+    ContractInstance,
+    calls,
+    everywhere,
+)
+from tests.e2e.contract_webhooks import life_of_a_webhook
 from tests.e2e.fuzzing import strict
 from tests.e2e.running import RunningAisle
 from tests.integration.live_sockets import live
-from tests.integration.webhook_receiver import WebhookReceiver
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +50,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContractInstance]
     }
     aisle = RunningAisle(home, settings)
     asyncio.run(aisle.start())
-    owner = "INSERT INTO users (user_id, username, email) VALUES (910, 'contract', 'contract@example.org')"
-    assert aisle.command("psql", "-c", owner).returncode == 0
+    accounts = (
+        "INSERT INTO users (user_id, username, email, role) VALUES"
+        " (910, 'contract', 'contract@example.org', 'customer'),"
+        f" (900, 'contract-staff', '{STAFF_ADDRESS}', 'staff')"
+    )
+    assert aisle.command("psql", "-c", accounts).returncode == 0
     try:
         yield ContractInstance(aisle)
         assert aisle.command("verify").returncode == 0
@@ -57,11 +65,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContractInstance]
 
 @pytest.fixture
 async def instance(made: ContractInstance) -> ContractInstance:
-    """Yields an instance with a movie, and a hold that expires while the tests here run."""
+    """Yields an instance with a movie, a show that is sold out, and a hold that expires while the tests here run."""
     if not made.movie_id:
         new = {"title": "The Contract", "duration_minutes": 95}
         made.movie_id = (await made.staff.ok("POST /api/movies", MOVIE, 201, json=new))["id"]
         body = {"seats": ["1"], "hold_s": 30}
+        sold_out = {"quantity": 10}
+        await made.staff.ok(f"POST {await made.show()}/bookings", BOOKING, 201, json=sold_out)
         made.hold = await made.customer.ok(f"POST {await made.show()}/holds", BOOKING, 201, json=body)
     made.tests += 1
     return made
@@ -341,54 +351,17 @@ async def test_reports(instance: ContractInstance) -> None:
 
 
 async def test_webhooks(instance: ContractInstance) -> None:
-    receiver = WebhookReceiver()
-    await receiver.open()
-    try:
-        staff, wanted = instance.staff, {"url": receiver.url, "events": ["booking.confirmed"]}
-        await instance.customer.refused("POST /api/webhooks", 403, "forbidden", json=wanted)
-        private = wanted | {"url": "http://10.0.0.1/"}
-        await staff.refused("POST /api/webhooks", 400, "webhook_address", json=private)
-        made = await staff.ok("POST /api/webhooks", WEBHOOK_SECRET, 201, json=wanted)
-        path = f"/api/webhooks/{made['id']}"
-        assert made in [
-            one | {"secret": made["secret"]} for one in await _listed(instance, "/api/webhooks", WEBHOOK)
-        ]
-        await staff.ok(f"GET {path}", WEBHOOK)
-        booked = await instance.customer.ok(
-            f"POST {await instance.show()}/bookings", BOOKING, 201, json={"seats": ["1"]}
-        )
-        (received,) = await receiver.until(1)
-        received.verify(made["secret"], made["public_key"])
-        assert received.json["data"]["booking"] == booked
-        position = booked["decided"]
-        assert received.id.startswith(f"{position['partition']}-{position['offset']}-")
-        new = await staff.ok(f"POST {path}/rotate", WEBHOOK_SECRET)
-        await staff.ok(f"POST {path}/test", DELIVERY, 202)
-        test = (await receiver.until(2))[1]
-        for keys in (made, new):
-            test.verify(keys["secret"], keys["public_key"])
-        await everywhere(lambda: _delivered(instance, path), "both deliveries are done")
-        deliveries = await _listed(instance, f"{path}/deliveries", DELIVERY)
-        await staff.ok(f"POST {path}/deliveries/{deliveries[-1]['id']}/replay", DELIVERY, 202)
-        assert (await receiver.until(3))[2].id == received.id
-        period = {"from": "2026-01-01T00:00:00Z"}
-        replayed = {"replayed": int, "more": bool, "next_from": (time_shape, None)}
-        await staff.ok(f"POST {path}/replay", replayed, 202, json=period)
-        await staff.ok(f"PATCH {path}", WEBHOOK, json={"active": False})
-        await staff.refused(f"POST {path}/test", 409, "webhook_inactive")
-        assert (await staff(f"DELETE {path}")).status_code == 204
-        await staff.refused(f"GET {path}", 404, "not_found")
-    finally:
-        await receiver.close()
+    await life_of_a_webhook(instance)
 
 
-async def _listed(instance: ContractInstance, path: str, item: object) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = (await instance.staff.ok(f"GET {path}", page(item)))["items"]
-    return items
+async def test_the_door(instance: ContractInstance) -> None:
+    await evening_at_the_door(instance)
+    await public_keys(instance)
 
 
-async def _delivered(instance: ContractInstance, path: str) -> bool:
-    return len(await _listed(instance, f"{path}/deliveries?status=delivered", DELIVERY)) == 2
+async def test_emails(instance: ContractInstance) -> None:
+    await tickets_again(instance)
+    await preferences(instance)
 
 
 async def test_pages_and_probes(instance: ContractInstance) -> None:
@@ -397,8 +370,6 @@ async def test_pages_and_probes(instance: ContractInstance) -> None:
         assert (answer.status_code, answer.headers["content-type"][:9]) == (200, "text/html"), path
     for path in ("/health/live", "/health/ready"):
         assert (await instance.nobody(f"GET {path}")).status_code == 200
-    keys = (await instance.nobody("GET /.well-known/jwks.json")).json()["keys"]
-    assert [(key["kty"], key["crv"]) for key in keys] == [("OKP", "Ed25519")]
     async with httpx.AsyncClient() as client:
         metrics = await client.get(f"http://127.0.0.1:{instance.aisle.port + 1}/metrics")
     assert (metrics.status_code, "# TYPE " in metrics.text) == (200, True)
