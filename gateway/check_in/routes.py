@@ -16,11 +16,13 @@ from gateway.catalogue.shows import show_not_found
 from gateway.check_in.door import Decided, Door
 from gateway.http.command_headers import Preference, command_id_for, read_preference
 from gateway.http.exchange import Headers
+from gateway.http.framework_requests import json_accepted, query_known
 from gateway.openapi.annotations import BEARER, problem_responses
 from schemas.api import PendingBody
 from schemas.api_check_in import CheckInBody, CheckInRequest, DoorBody, UndoCheckInRequest, UndoneBody
 from schemas.ids import MAX_SHOW_ID
 
+_MAX_BODY = 16 * 1024
 _COMMAND: dict[str, Any] = {
     "status_code": 200,
     "guards": [staff_only],
@@ -77,7 +79,13 @@ async def check_ins(show_id: FromPath[int], door: NamedDependency[Door]) -> Door
 
 def check_in_routes() -> Router:
     """The router. Dependencies to provide: `door`, `caller` and `request_headers`."""
-    return Router("/api", route_handlers=[check_in, undo_check_in, check_ins], tags=["Check-in"])
+    return Router(
+        "/api",
+        route_handlers=[check_in, undo_check_in, check_ins],
+        guards=[json_accepted, query_known],
+        request_max_body_size=_MAX_BODY,
+        tags=["Check-in"],
+    )
 
 
 def _key_id(headers: Headers, caller: Caller) -> Any:

@@ -12,12 +12,14 @@ import re
 from runtime.addresses.web_address import normal_host
 
 LONGEST = 254
+_BLANKS = " \t\u00a0\u3000"
+"""Cut off at both ends. A line break is none: it is not typed into a field, but smuggled into a header."""
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 
 
 def read_email(text: str) -> str:
     """The address as it is stored, in ASCII. Raises ValueError for what is not an address."""
-    local, at, domain = text.strip().rpartition("@")
+    local, at, domain = text.strip(_BLANKS).rpartition("@")
     if not at or "@" in local or not 1 <= len(local) <= 64:
         raise ValueError("an e-mail address such as ada@example.com is wanted")
     if not local.isascii():

@@ -68,6 +68,8 @@ async def test_every_response_has_one_media_type(server: Server) -> None:
         movie = (await admin.post("/api/movies", json={"title": "M", "duration_minutes": 9})).json()["id"]
         show_fields = {"movie_id": movie, "screen_name": "1", "starts_at": "2098-01-01T00:00:00Z"}
         show = (await admin.post("/api/shows", json=show_fields | {"total_seats": 9})).json()["id"]
+        hook = {"url": "https://93.184.215.14/hook", "events": ["*"]}
+        webhook = (await admin.post("/api/webhooks", json=hook)).json()["id"]
         async with server.client(user) as customer:
             booking = (await customer.post(f"/api/shows/{show}/bookings", json={"seats": ["1"]})).json()
             decided = booking["decided"]
@@ -92,6 +94,7 @@ async def test_every_response_has_one_media_type(server: Server) -> None:
                 "/inbox/{email_id}/body": ("/inbox/nothing/body", PROBLEM),
                 "/inbox/{email_id}/raw": ("/inbox/nothing/raw", PROBLEM),
                 "/inbox/{email_id}/attachments/{number}": ("/inbox/nothing/attachments/1", PROBLEM),
+                "/inbox/{email_id}/attachments/{number}/view": ("/inbox/nothing/attachments/1/view", PROBLEM),
                 "/api/me": ("/api/me", JSON),
                 "/api/me/emails": ("/api/me/emails", JSON),
                 "/api/email/unsubscribe": ("/api/email/unsubscribe?token=x", TEXT),
@@ -118,6 +121,11 @@ async def test_every_response_has_one_media_type(server: Server) -> None:
                 ),
                 "/api/shows/{show_id}/seats": (f"/api/shows/{show}/seats", JSON),
                 "/api/shows/{show_id}/notes": (f"/api/shows/{show}/notes", JSON),
+                "/api/shows/{show_id}/checkin": (f"/api/shows/{show}/checkin", JSON),
+                "/api/deliveries": ("/api/deliveries", JSON),
+                "/api/webhooks": ("/api/webhooks", JSON),
+                "/api/webhooks/{webhook_id}": (f"/api/webhooks/{webhook}", JSON),
+                "/api/webhooks/{webhook_id}/deliveries": (f"/api/webhooks/{webhook}/deliveries", JSON),
                 **{
                     f"/api/reports/{name}": (f"/api/reports/{name}{query}", JSON)
                     for name, query in reports.items()

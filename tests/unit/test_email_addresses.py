@@ -12,7 +12,7 @@ from runtime.addresses.email_address import read_email
     ("typed", "stored"),
     [
         (" ada@example.org", "ada@example.org"),
-        ("\u3000ada@example.org \n", "ada@example.org"),
+        ("\u3000ada@example.org ", "ada@example.org"),
         ("Ada@Example.ORG", "Ada@Example.ORG"),
         ("ada@müller.example", "ada@xn--mller-kva.example"),
         ("ada@MÜLLER.example", "ada@xn--mller-kva.example"),
