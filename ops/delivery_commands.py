@@ -66,7 +66,8 @@ def retry() -> None:
     async def make_due(connection: Any) -> int:
         return len(await connection.fetch(_RETRY))
 
-    print(f"{_with_database(make_due)} e-mails are tried again now.")
+    tried = _with_database(make_due)
+    print("1 e-mail is tried again now." if tried == 1 else f"{tried} e-mails are tried again now.")
 
 
 def lines(counts: dict[str, int], rows: list[dict[str, Any]]) -> list[str]:

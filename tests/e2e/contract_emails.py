@@ -37,8 +37,8 @@ async def preferences(instance: ContractInstance) -> None:
     assert (await customer.ok("PATCH /api/me/emails", WANTED, json={"reminders": False}))["summaries"] is True
     assert (await customer.ok("GET /api/me/emails", WANTED))["reminders"] is False
     assert (await customer.ok("PATCH /api/me/emails", WANTED, json={"reminders": True}))["reminders"] is True
-    for wrong in ({"reminders": None}, {"summaries": "no"}, {"receipts": False}):
-        await customer.refused("PATCH /api/me/emails", 400, "validation", json=wrong)
+    for unfit in ({"reminders": None}, {"summaries": "no"}, {"receipts": False}):
+        await customer.refused("PATCH /api/me/emails", 400, "validation", json=unfit)
     await instance.nobody.refused("GET /api/me/emails", 401, "unauthenticated")
     await instance.nobody.refused("PATCH /api/me/emails", 401, "unauthenticated", json={"reminders": False})
 
