@@ -6,7 +6,7 @@ log. `pytest --hypothesis-profile=thorough` runs many more, `quick` fewer.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import hypothesis
@@ -16,7 +16,6 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
-    RuleBasedStateMachine,
     initialize,
     invariant,
     multiple,
@@ -25,7 +24,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from runtime.log import Record
 from schemas.commands import (
     BlockSeats,
     BookSeats,
@@ -35,7 +33,6 @@ from schemas.commands import (
     ChangeShow,
     CheckIn,
     CloseShow,
-    Command,
     ConfirmBooking,
     ExpireHolds,
     ExtendHold,
@@ -46,26 +43,13 @@ from schemas.commands import (
     SwapSeats,
     UnblockSeats,
     UndoCheckIn,
-    request_of,
 )
-from schemas.events import Decision
-from schemas.wire import encode
 from seat_workers import show_rules as rules
-from seat_workers.command_ids import ID_LIFETIME_MS, FirstDecision, RecentCommandIds
-from seat_workers.decider import Decider, OwnedPartition
-from seat_workers.fold import DecidedRecord
-from seat_workers.show_cache import ShowCache
-from seat_workers.show_state import Show
-from tests.unit.model_answers import answer_of, described
-from tests.unit.model_bookings import Answer
+from seat_workers.command_ids import ID_LIFETIME_MS
 from tests.unit.model_hall import (
     DAY_MS,
-    KINDS,
-    MODEL_LAYOUT,
-    SEATING,
     SHOW,
     USERS,
-    OneShowCache,
     by,
     counter_extras,
     door_scans,
@@ -79,85 +63,13 @@ from tests.unit.model_hall import (
     wishes,
     yours,
 )
-from tests.unit.seats_model import SeatsModel
-from tests.unit.show_model import ShowModel
-from tests.unit.tables_model import TablesModel
-
-PAGE = 2
+from tests.unit.show_comparison import PAGE, ShowComparison
 
 
-class ShowComparison(RuleBasedStateMachine):
+class RandomCommands(ShowComparison):
     """Random commands for the rules and the model."""
 
     bookings = Bundle("bookings")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cache = OneShowCache(Show(SHOW, SEATING))
-        self.tables = TablesModel(SHOW, SEATING)
-        self.unwritten: list[DecidedRecord] = []
-        self.firsts: list[tuple[UUID, FirstDecision]] = []
-        self.start_decider()
-        self.owned = OwnedPartition(1, 0, 0)
-        self.chosen: tuple[str, ...] = ()
-        self.model = ShowModel(
-            SeatsModel(MODEL_LAYOUT, prices={"C6": 700}, **KINDS), PAGE, lambda _: self.chosen
-        )
-        self.answers: dict[UUID, tuple[int, Command, Answer]] = {}
-        self.commands: list[Command] = []
-        self.now_ms = 1_000
-        self.last_ms = 0
-        self.ids = 0
-        self.description = ""
-
-    def start_decider(self) -> None:
-        recent = RecentCommandIds()
-        for command_id, first in self.firsts:
-            recent.remember(command_id, first)
-        self.decider = Decider(cast(ShowCache, self.cache), recent)
-
-    def next_id(self) -> UUID:
-        self.ids += 1
-        return UUID(int=self.ids)
-
-    def send(self, kind: type[Any], who: str, /, **fields: Any) -> Decision:
-        command: Command = kind(
-            command_id=self.next_id(), show_id=SHOW, user_id=USERS[who], staff=who == "staff", **fields
-        )
-        return self.put(command)
-
-    def put(self, command: Command | None, clock_ms: int | None = None) -> Decision:
-        """Gives a record to both and compares their answers."""
-        body = b"garbage" if command is None else encode(command)
-        at_ms = self.now_ms if clock_ms is None else clock_ms
-        now_ms = self.last_ms = max(at_ms, self.last_ms)
-        record = Record(0, self.owned.next_offset, at_ms, body)
-        batch = self.decider.decide([(record, command)], {0: self.owned}, {0: 0})
-        one = batch.decided[0]
-        self.unwritten.append(one)
-        decision = one.decision
-        self.chosen = decision.booking.seats if decision.booking else ()
-        expected = Answer("malformed") if command is None else self.expected(command, now_ms)
-        self.description = f"  # at {now_ms} ms: {described(decision)}"
-        if (answer := answer_of(decision)) != expected:
-            note(f"{self.description}, and should be {expected}")
-        assert answer == expected
-        if command is not None:
-            self.commands.append(command)
-            if one.first:
-                self.firsts.append(
-                    (command.command_id, FirstDecision(one.position, now_ms, body, one.answer))
-                )
-        return decision
-
-    def expected(self, command: Command, now_ms: int) -> Answer:
-        at_ms, first, answer = self.answers.get(command.command_id, (0, command, Answer()))
-        if command.command_id in self.answers and now_ms <= at_ms + ID_LIFETIME_MS:
-            same = request_of(first) == request_of(command)
-            return answer._replace(events=()) if same else Answer("key_reused")
-        answer = self.model.ask(command, now_ms)
-        self.answers[command.command_id] = (now_ms, command, answer)
-        return answer
 
     # --- what can happen ---
 
@@ -412,7 +324,7 @@ def test_the_rules_agree_with_a_simple_model(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(rules, "CANCELLED_PER_COMMAND", PAGE)
     examples = hypothesis.settings().max_examples
     run_state_machine_as_test(
-        ShowComparison,
+        RandomCommands,
         settings=hypothesis.settings(
             max_examples=700 if examples == 100 else examples,
             stateful_step_count=60 if examples > 100 else 40,
