@@ -171,6 +171,27 @@ async def test_the_tickets_are_saved_as_a_pdf_and_for_a_calendar(visitors: MakeV
         assert saved.read_bytes().startswith(begin)
 
 
+async def test_the_tickets_are_sent_by_e_mail_again(visitors: MakeVisitor, site: Site) -> None:
+    account, booking = await _booked(site)
+    visitor = await visitors(account=account)
+    page = await visitor.open(f"/bookings/{booking}")
+    await button(page, "Send the tickets by e-mail again").click()
+    said = page.locator("#actions").get_by_role("status")
+    await expect(said).to_have_text("The tickets are on their way by e-mail.")
+    assert len(visitor.calls("POST", r"/api/bookings/[^/]+/send")) == 1
+    async with asyncio.timeout(30):
+        while not await _has_tickets_again(site, account):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+    # What happened in another tab is said, and shown.
+    visitor.expected.add(409)
+    async with site.client(account.id) as client:
+        assert (await client.post(f"/api/bookings/{booking}/cancel", json={})).status_code == 200
+    await button(page, "Send the tickets by e-mail again").click()
+    await expect(page.get_by_role("main")).to_contain_text("Its tickets do not open the door any more.")
+    await expect(button(page, "Send the tickets by e-mail again")).to_be_hidden()
+
+
 async def test_a_booking_is_cancelled_after_a_question(visitors: MakeVisitor, site: Site) -> None:
     account, booking = await _booked(site)
     visitor = await visitors(account=account)
@@ -301,6 +322,12 @@ async def _booked(site: Site) -> tuple[Account, str]:
     account = await site.customer()
     booking = await site.book(account, await site.make_show_of(_LAYOUT), "C4", "C5")
     return account, booking["id"]
+
+
+async def _has_tickets_again(site: Site, account: Account) -> bool:
+    async with httpx.AsyncClient(base_url=site.url, timeout=30) as client:
+        listed = (await client.get("/inbox", params={"format": "json", "to": account.email})).json()["items"]
+    return any(summary["subject"].startswith("Your tickets once more") for summary in listed)
 
 
 async def _link_to(site: Site, account: Account, part: str) -> str:

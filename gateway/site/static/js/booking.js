@@ -6,6 +6,7 @@ import { TabStorage } from "./choosing/storage.js";
 import { now } from "./clock.js";
 import { statusChip, statusWord } from "./booking_words.js";
 import { element } from "./element.js";
+import { enable } from "./enable.js";
 import { dateTime, money, time } from "./format.js";
 import { logInAddress } from "./next.js";
 import { problemText } from "./problem_words.js";
@@ -74,6 +75,9 @@ function render(booking, show) {
   clearInterval(ticking);
   part("notice").hidden = true;
   part("tickets").hidden = part("pdf").hidden = part("calendar").hidden = !confirmed;
+  // Nobody has an address for a booking of the counter.
+  part("send").hidden = !confirmed || booking.user_id === null;
+  if (!confirmed) part("send-status").hidden = true;
   part("to-show").href = `/shows/${show.id}`;
   part("to-show").hidden = !(held || confirmed);
   part("cancel-open").hidden = !(held || confirmed) || (confirmed && show.status === "past");
@@ -169,6 +173,29 @@ async function save(button, path, name) {
   }
 }
 
+/** Sends the tickets to the address of the account once more. */
+async function send() {
+  const button = part("send");
+  if (button.getAttribute("aria-busy") === "true") return;
+  button.setAttribute("aria-busy", "true");
+  part("send-status").hidden = true;
+  try {
+    await call("POST", `/api/bookings/${id}/send`, { auth: "needed" });
+    saySent("good", _("The tickets are on their way by e-mail."));
+  } catch (error) {
+    saySent("bad", problemText(error).text);
+    if (["already_cancelled", "hold_expired"].includes(error.problem?.code)) await load();
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+function saySent(tone, text) {
+  part("send-status").className = `notice ${tone}`;
+  part("send-status").textContent = text;
+  part("send-status").hidden = false;
+}
+
 /** Cancels once, however often the connection is lost: each try has the same key. */
 async function cancel() {
   const button = part("cancel");
@@ -201,9 +228,12 @@ function cancelKey() {
 
 part("pdf").addEventListener("click", () => save(part("pdf"), "ticket.pdf", "tickets.pdf"));
 part("calendar").addEventListener("click", () => save(part("calendar"), "calendar.ics", "show.ics"));
+part("send").addEventListener("click", send);
 part("cancel-open").addEventListener("click", () => part("cancel-dialog").showModal());
 part("cancel").addEventListener("click", cancel);
 part("cancel-dialog").querySelector("[data-closes]").addEventListener("click", () => part("cancel-dialog").close());
+
+enable(document);
 
 // Nobody sees tickets of an account that is logged out, in this tab or another one.
 session.addEventListener("change", () => {
