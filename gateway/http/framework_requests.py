@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast, get_args, get_origin
 
 import msgspec
 from litestar import Request
@@ -41,7 +41,7 @@ def query_known(connection: Connection, handler: BaseRouteHandler) -> None:
     if raw:
         fields = _query_fields(handler)
         parameters = read_query(raw, set(fields) - set(connection.path_params))
-        # The framework alone would also accept 1e1 as a number and on as true.
+        # The framework alone would also accept 1e1 as a number, on as true, and null as a word that is left out.
         invalid_parameters = [
             (name, form[1])
             for name, value in parameters.items()
@@ -56,6 +56,10 @@ _WHOLE: _Form = (re.compile(r"-?[0-9]{1,18}", re.ASCII).fullmatch, "a whole numb
 _YES_OR_NO: _Form = (("true", "false").__contains__, "true or false is wanted")
 
 
+def _one_of(words: tuple[str, ...]) -> _Form:
+    return words.__contains__, f"one of {', '.join(words)} is wanted"
+
+
 def _query_fields(handler: BaseRouteHandler) -> dict[str, _Form | None]:
     """The query parameters of a handler, each with the form of its values; None where any text is valid."""
     fields: dict[str, _Form | None] = {}
@@ -63,7 +67,8 @@ def _query_fields(handler: BaseRouteHandler) -> dict[str, _Form | None]:
     for name, field in handler.parsed_fn_signature.parameters.items():
         if name not in _FRAMEWORK_PARAMETERS and name not in provided:
             kinds = {field.annotation, *(inner.annotation for inner in field.inner_types)}
-            form = _YES_OR_NO if bool in kinds else _WHOLE if int in kinds else None
+            words = next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), None)
+            form = _YES_OR_NO if bool in kinds else _WHOLE if int in kinds else words and _one_of(words)
             fields[getattr(field.kwarg_definition, "name", None) or name] = form
     return fields
 

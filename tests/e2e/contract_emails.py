@@ -102,5 +102,13 @@ async def _lists(instance: ContractInstance) -> None:
     second = await instance.admin.ok("GET /api/deliveries", page(DELIVERY), params=following)
     assert first["items"][0]["id"] > second["items"][0]["id"]
     assert {one["status"] for one in second["items"]} == {"sent"}
-    for query in ("status=open", "limit=0", "limit=101", "cursor=x", "colour=red", "status=sent&status=due"):
+    for query in (
+        "status=open",
+        "status=null",
+        "limit=0",
+        "limit=101",
+        "cursor=x",
+        "colour=red",
+        "status=sent&status=due",
+    ):
         await instance.staff.refused(f"GET /api/deliveries?{query}", 400, "validation")
