@@ -48,9 +48,9 @@ async def unsubscribe(token: _Token, email_preferences: NamedDependency[EmailPre
     await email_preferences.unsubscribe(token)
 
 
-@get("/email/unsubscribe", include_in_schema=False)
+@get("/email/unsubscribe", operation_id="OpenUnsubscribePage", status_code=303)
 async def open_unsubscribe_page(token: _Token) -> Response[None]:
-    """A person who opens the address gets the page that asks first: programs that check links open it, too."""
+    """Lead a person who opens the address to the page that asks first: programs that check links open it, too."""
     location = f"/email/unsubscribe#{quote(token, safe='')}"
     return Response(None, status_code=303, headers={"Location": location}, media_type="text/plain")
 

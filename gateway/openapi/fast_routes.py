@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.openapi.annotations import BEARER, ProblemBody, describe_problems
 from schemas import api, api_accounts, api_catalogue, api_check_in, api_reports, api_seats
+from schemas.api_webhooks import ChangeWebhookBody, NewWebhookBody, ReplayBody
 
 _SCHEMAS = (api, api_accounts, api_catalogue, api_check_in, api_reports, api_seats)
 _REF = "#/components/schemas/{name}"
@@ -74,9 +75,11 @@ _PUBLIC: list[dict[str, list[str]]] = []
 
 def body_schemas() -> dict[str, Any]:
     """The component schemas of all request and response bodies."""
-    bodies = [ProblemBody]
+    bodies: list[type[Any]] = [ProblemBody]
     for module in _SCHEMAS:
         bodies += [kind for name, kind in vars(module).items() if name.endswith(("Body", "Page", "Request"))]
+    # Not its whole module: both it and that of e-mails have a DeliveryBody.
+    bodies += [NewWebhookBody, ChangeWebhookBody, ReplayBody]
     return msgspec.json.schema_components(bodies, ref_template=_REF)[1]
 
 
