@@ -13,30 +13,22 @@ from notifier.deliveries import CONSUMER, Deliveries, NewDelivery
 from notifier.event_emails import deliveries_of
 from notifier.pace import Pace
 from notifier.reminders import Reminders, changes_of
-from runtime.log import Log, LogUnavailable, Record
+from runtime.event_consumer import MAX_RECORDS, EventConsumer
+from runtime.log import Log, Record
 from runtime.polling import OutageLog
 from runtime.postgres import DATABASE_ERRORS
 from schemas.events import PublishedEvent
 from schemas.trace_context import trace_of, with_trace
-from schemas.wire import EVENTS_TOPIC, decode_published_event
+from schemas.wire import decode_published_event
 
-MAX_RECORDS = 200
-"""Records of one partition in one poll."""
 REQUESTED_EVERY_S = 1.0
 """Interval at which requested e-mails are polled."""
-_POLL_S = 0.3
-"""Upper bound in seconds of the reaction to a stop while no event arrives."""
-_RETRY_S = 1.0
 
 _log = structlog.get_logger()
 
 
-class EventIntake:
-    """Consumes the events of the assigned partitions and records a delivery for each e-mail.
-
-    The consumer offsets are stored in the database and move in the transaction that records the deliveries. Several
-    notifiers share the partitions; one that has lost a partition and does not know it yet records nothing twice.
-    """
+class EventIntake(EventConsumer):
+    """Consumes events and records a delivery for each e-mail that they call for."""
 
     def __init__(
         self,
@@ -46,45 +38,26 @@ class EventIntake:
         pace: Pace,
         reminders: Reminders,
     ) -> None:
-        self._log = log
+        super().__init__(log, CONSUMER)
         self._pace = pace
         self._deliveries = deliveries
         self._reminders = reminders
         self._wake = wake
-
-    async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        """The offsets to continue from: those stored, or the start of the log."""
-        known = await self._deliveries.offsets(partitions)
-        if len(known) == len(partitions):
-            return known
-        bounds = await self._log.bounds(EVENTS_TOPIC)
-        return {partition: known.get(partition, bounds.get(partition, (0, 0))[0]) for partition in partitions}
-
-    async def revoked(self, partitions: Sequence[int]) -> None:
-        """Does nothing: no state is kept between two polls."""
+        self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop` is set. Raises WrongLog."""
-        reader = self._log.reader(EVENTS_TOPIC, CONSUMER, self)
-        try:
-            while not stop.is_set():
-                records: Mapping[int, list[Record]] = {}
-                try:
-                    records = await reader.poll(max_records=MAX_RECORDS, wait_s=_POLL_S)
-                    async with self._pace.paced(stop):
-                        await self._record(records)
-                except (LogUnavailable, *DATABASE_ERRORS) as error:
-                    _log.warning("event_intake_failed", error=repr(error), retry_s=_RETRY_S)
-                    for partition, batch in records.items():
-                        reader.seek(partition, batch[0].offset)
-                    await asyncio.sleep(_RETRY_S)
-        finally:
-            await reader.close()
+        self._stop = stop
+        await super().run(stop)
 
-    async def _record(self, records: Mapping[int, list[Record]]) -> None:
-        next_offsets = {partition: batch[-1].offset + 1 for partition, batch in records.items() if batch}
-        if not next_offsets:
-            return
+    async def stored_offsets(self, partitions: Sequence[int]) -> Mapping[int, int]:
+        return await self._deliveries.offsets(partitions)
+
+    async def record(self, records: Mapping[int, list[Record]], next_offsets: Mapping[int, int]) -> None:
+        async with self._pace.paced(self._stop):
+            await self._record(records, next_offsets)
+
+    async def _record(self, records: Mapping[int, list[Record]], next_offsets: Mapping[int, int]) -> None:
         events = []
         new: list[NewDelivery] = []
         for batch in records.values():

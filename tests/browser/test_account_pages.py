@@ -7,7 +7,7 @@ import re
 
 import httpx
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import MakeVisitor
 from tests.browser.site import PASSWORD, Account, Site
@@ -190,6 +190,26 @@ async def test_the_tickets_are_sent_by_e_mail_again(visitors: MakeVisitor, site:
     await button(page, "Send the tickets by e-mail again").click()
     await expect(page.get_by_role("main")).to_contain_text("Its tickets do not open the door any more.")
     await expect(button(page, "Send the tickets by e-mail again")).to_be_hidden()
+
+
+async def test_a_list_that_is_opened_twice_shows_each_booking_once(visitors: MakeVisitor, site: Site) -> None:
+    account, _ = await _booked(site)
+    visitor = await visitors(account=account)
+    page = await visitor.open("/account#bookings")
+    listed = page.locator("#bookings-list").get_by_role("link")
+    await expect(listed).to_have_count(1)
+
+    async def late(route: Route) -> None:
+        await asyncio.sleep(0.3)
+        await route.continue_()
+
+    await page.route(re.compile(r"/api/me/bookings\?"), late)
+    await button(page, "Coming").dblclick()
+    async with asyncio.timeout(30):
+        while len(visitor.calls("GET", r"/api/me/bookings")) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(1)  # both answers have come
+    await expect(listed).to_have_count(1)
 
 
 async def test_a_booking_is_cancelled_after_a_question(visitors: MakeVisitor, site: Site) -> None:

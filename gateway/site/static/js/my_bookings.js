@@ -21,6 +21,8 @@ export class MyBookings {
     this._chips = [...root.querySelectorAll("[data-bookings]")];
     this._kind = "coming";
     this._cursor = null;
+    /** The number of lists opened so far. What belongs to an earlier one comes too late. */
+    this._opened = 0;
     for (const chip of this._chips) chip.addEventListener("click", () => this.open(chip.dataset.bookings));
     this._more.addEventListener("click", () => this._load());
     enable(root);
@@ -30,6 +32,7 @@ export class MyBookings {
   async open(kind = this._kind) {
     this._kind = kind;
     this._cursor = null;
+    this._opened += 1;
     for (const chip of this._chips) chip.setAttribute("aria-pressed", String(chip.dataset.bookings === kind));
     this._list.replaceChildren();
     this._none.hidden = true;
@@ -38,6 +41,7 @@ export class MyBookings {
 
   async _load() {
     const kind = this._kind;
+    const opened = this._opened;
     const cursor = this._cursor === null ? "" : `&cursor=${encodeURIComponent(this._cursor)}`;
     this._more.hidden = true;
     let page, shows;
@@ -45,12 +49,12 @@ export class MyBookings {
       page = await call("GET", `/api/me/bookings?${QUERIES[kind]}&limit=20${cursor}`, { auth: "needed" });
       shows = new Map(await Promise.all([...new Set(page.items.map((one) => one.show_id))].map(async (id) => [id, await loadShow(id)])));
     } catch (error) {
-      if (kind !== this._kind) return;
+      if (opened !== this._opened) return;
       this._none.textContent = problemText(error).text;
       this._none.hidden = false;
       return;
     }
-    if (kind !== this._kind) return; // another list was opened meanwhile
+    if (opened !== this._opened) return; // another list was opened meanwhile, or the same one once more
     this._list.append(...page.items.map((booking) => line(booking, shows.get(booking.show_id))));
     this._cursor = page.next_cursor;
     this._more.hidden = page.next_cursor === null;
