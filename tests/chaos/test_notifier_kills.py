@@ -19,6 +19,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from runtime.log.opening import bind_log, open_log
 from schemas.events import BookingCancelled, BookingConfirmed
 from schemas.wire import encode
+from tests.conftest import TICKET_KEYS
 from tests.integration.mail_server import RecordingMailServer
 from tests.integration.notifier_environment import MakeSettings, NotifierEnvironment, opened
 
@@ -128,6 +129,7 @@ def _start(environment: NotifierEnvironment, server: SessionServer) -> subproces
         "AISLE_DATABASE_URL": environment.database_url,
         "AISLE_SMTP_URL": f"{server.url}?starttls=off",
         "AISLE_HOME": str(environment.settings.home),
+        "AISLE_TICKET_KEYS": TICKET_KEYS,
         "AISLE_METRICS_PORT": str(_free_port()),
         "AISLE_LOG_LEVEL": "warning",
     }

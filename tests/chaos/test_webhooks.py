@@ -19,6 +19,7 @@ from runtime.log.opening import open_log
 from schemas.events import Booking, BookingConfirmed, BookingStatus, PublishedEvent
 from schemas.ids import new_booking_id
 from schemas.wire import EVENTS_TOPIC, encode
+from tests.conftest import TICKET_KEYS
 from tests.integration.webhook_environment import WebhookEnvironment
 from tests.integration.webhook_receiver import Received, WebhookReceiver
 
@@ -115,6 +116,7 @@ async def _start(database_url: str, folder: Path, ports: list[int]) -> asyncio.s
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AISLE_")} | {
         "AISLE_DATABASE_URL": database_url,
         "AISLE_HOME": str(folder),
+        "AISLE_TICKET_KEYS": TICKET_KEYS,
         "AISLE_PORT": str(ports[0]),
         "AISLE_METRICS_PORT": str(ports[1]),
         "AISLE_SMTP_URL": f"smtp://127.0.0.1:{ports[2]}?starttls=off",

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 
 import httpx
 
+from tests.conftest import TICKET_KEYS
+
 _READY_S = 60
 
 
@@ -66,6 +68,7 @@ class GatewayProcesses:
 def gateway_processes(settings: Mapping[str, str]) -> Iterator[GatewayProcesses]:
     """Gateways with these settings; at the end they have stopped in good order."""
     own = {key: value for key, value in os.environ.items() if not key.startswith("AISLE_")}
+    own["AISLE_TICKET_KEYS"] = TICKET_KEYS
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         listener.setblocking(False)
         gateways = GatewayProcesses(listener, own | dict(settings))
