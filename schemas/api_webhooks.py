@@ -30,7 +30,7 @@ EventType = Literal[
     "payment.captured",
     "payment.refunded",
 ]
-DeliveryStatus = Literal["pending", "delivered", "failed"]
+WebhookDeliveryStatus = Literal["pending", "delivered", "failed"]
 TEST_TYPE = "webhook.test"
 
 _Url = Annotated[
@@ -85,14 +85,14 @@ class WebhooksPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-class DeliveryBody(msgspec.Struct, frozen=True):
+class WebhookDeliveryBody(msgspec.Struct, frozen=True):
     """The delivery of one event to one webhook."""
 
     id: int
     event_id: str
     """The header `webhook-id`."""
     type: str
-    status: DeliveryStatus
+    status: WebhookDeliveryStatus
     attempts: int
     created_at: Timestamp
     last_try_at: Timestamp | None
@@ -104,10 +104,10 @@ class DeliveryBody(msgspec.Struct, frozen=True):
     """What was wrong with the last try."""
 
 
-class DeliveriesPage(msgspec.Struct, frozen=True):
+class WebhookDeliveriesPage(msgspec.Struct, frozen=True):
     """Deliveries, newest first."""
 
-    items: list[DeliveryBody]
+    items: list[WebhookDeliveryBody]
     next_cursor: str | None
 
 
@@ -131,7 +131,7 @@ class ReplayedBody(msgspec.Struct, frozen=True):
     """With `more`: that later `from`."""
 
 
-class ShowEventBody(msgspec.Struct, frozen=True):
+class ShowInEvent(msgspec.Struct, frozen=True):
     """A show as its event says; `GET /api/shows/{id}` has the rest."""
 
     id: int
@@ -159,7 +159,7 @@ class BookingData(msgspec.Struct, frozen=True, omit_defaults=True):
 class ShowData(msgspec.Struct, frozen=True):
     """Data of an event about a show."""
 
-    show: ShowEventBody
+    show: ShowInEvent
 
 
 class SoldOutShow(msgspec.Struct, frozen=True):
@@ -174,7 +174,7 @@ class SoldOutData(msgspec.Struct, frozen=True):
     show: SoldOutShow
 
 
-class EventBody(msgspec.Struct, frozen=True):
+class WebhookEvent(msgspec.Struct, frozen=True):
     """The body of a request to a webhook."""
 
     type: str

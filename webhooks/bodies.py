@@ -10,11 +10,11 @@ from schemas.api import booking_body, timestamp
 from schemas.api_webhooks import (
     TEST_TYPE,
     BookingData,
-    EventBody,
     ShowData,
-    ShowEventBody,
+    ShowInEvent,
     SoldOutData,
     SoldOutShow,
+    WebhookEvent,
 )
 from schemas.events import (
     Booking,
@@ -135,7 +135,7 @@ def sold_out(published: PublishedEvent, show_id: int) -> Message:
 
 def body_of_test(webhook_id: int, now_ms: int) -> bytes:
     """The body of a test."""
-    return encode(EventBody(TEST_TYPE, timestamp(now_ms), {"webhook": {"id": webhook_id}}))
+    return encode(WebhookEvent(TEST_TYPE, timestamp(now_ms), {"webhook": {"id": webhook_id}}))
 
 
 def _changed(
@@ -153,13 +153,13 @@ def _changed(
 def _message(
     published: PublishedEvent, event_id: str, kind: str, show_id: int, data: msgspec.Struct
 ) -> Message:
-    body = EventBody(kind, timestamp(published.at_ms), data)
+    body = WebhookEvent(kind, timestamp(published.at_ms), data)
     return Message(event_id, kind, show_id, published.at_ms, encode(body))
 
 
-def _show(event: ShowEvent, at_ms: int) -> ShowEventBody:
+def _show(event: ShowEvent, at_ms: int) -> ShowInEvent:
     terms = event.terms
-    return ShowEventBody(
+    return ShowInEvent(
         id=event.show_id,
         status=shown_status(
             event.status.value, terms.starts_ms, terms.sales_start_ms, terms.sales_end_ms, at_ms

@@ -7,10 +7,20 @@ from typing import Any
 import msgspec
 
 from gateway.openapi.annotations import BEARER, ProblemBody, describe_problems
-from schemas import api, api_accounts, api_catalogue, api_check_in, api_reports, api_seats
-from schemas.api_webhooks import ChangeWebhookBody, NewWebhookBody, ReplayBody
+from schemas import (
+    api,
+    api_accounts,
+    api_catalogue,
+    api_check_in,
+    api_deliveries,
+    api_reports,
+    api_seats,
+    api_webhooks,
+)
 
-_SCHEMAS = (api, api_accounts, api_catalogue, api_check_in, api_reports, api_seats)
+_SCHEMAS = (
+    *(api, api_accounts, api_catalogue, api_check_in, api_deliveries, api_reports, api_seats, api_webhooks),
+)
 _REF = "#/components/schemas/{name}"
 
 PROBLEM_SCHEMA = {"$ref": _REF.format(name="ProblemBody")}
@@ -78,8 +88,6 @@ def body_schemas() -> dict[str, Any]:
     bodies: list[type[Any]] = [ProblemBody]
     for module in _SCHEMAS:
         bodies += [kind for name, kind in vars(module).items() if name.endswith(("Body", "Page", "Request"))]
-    # Not its whole module: both it and that of e-mails have a DeliveryBody.
-    bodies += [NewWebhookBody, ChangeWebhookBody, ReplayBody]
     return msgspec.json.schema_components(bodies, ref_template=_REF)[1]
 
 

@@ -14,11 +14,11 @@ from gateway.webhooks.endpoints import MAX_ID, checked_id, webhook_not_found
 from schemas.api import timestamp
 from schemas.api_webhooks import (
     TEST_TYPE,
-    DeliveriesPage,
-    DeliveryBody,
-    DeliveryStatus,
     ReplayBody,
     ReplayedBody,
+    WebhookDeliveriesPage,
+    WebhookDeliveryBody,
+    WebhookDeliveryStatus,
 )
 from webhooks.bodies import body_of_test
 
@@ -68,8 +68,8 @@ class WebhookDeliveries:
         self._pool = pool
 
     async def page(
-        self, webhook_id: int, status: DeliveryStatus | None, limit: int, cursor: str | None
-    ) -> DeliveriesPage:
+        self, webhook_id: int, status: WebhookDeliveryStatus | None, limit: int, cursor: str | None
+    ) -> WebhookDeliveriesPage:
         """A page of a webhook's deliveries, newest first. Raises Problem `not_found`."""
         [before] = read_cursor(cursor, tuple[int]) if cursor is not None else (MAX_ID,)
         if not 0 <= before <= MAX_ID:
@@ -81,15 +81,15 @@ class WebhookDeliveries:
         else:
             rows = await self._pool.fetch(_LIST_BY_STATUS, webhook_id, before, limit + 1, status)
         page, next_cursor = split_page(rows, limit, lambda row: (row["delivery_id"],))
-        return DeliveriesPage([_body(row) for row in page], next_cursor)
+        return WebhookDeliveriesPage([_body(row) for row in page], next_cursor)
 
-    async def test(self, webhook_id: int, connection: Any) -> DeliveryBody:
+    async def test(self, webhook_id: int, connection: Any) -> WebhookDeliveryBody:
         """Records a test event. Raises Problem `not_found` or `webhook_inactive`."""
         await self._check_active(webhook_id, connection)
         body = body_of_test(webhook_id, time.time_ns() // 1_000_000)
         return _body(await connection.fetchrow(_TEST, webhook_id, f"test-{uuid4()}", TEST_TYPE, body))
 
-    async def replay(self, webhook_id: int, delivery_id: int, connection: Any) -> DeliveryBody:
+    async def replay(self, webhook_id: int, delivery_id: int, connection: Any) -> WebhookDeliveryBody:
         """Sends one delivery again; a pending one is tried now. Raises Problem `not_found` or `webhook_inactive`."""
         await self._check_active(webhook_id, connection)
         if 0 < delivery_id <= MAX_ID:
@@ -121,8 +121,8 @@ class WebhookDeliveries:
             )
 
 
-def _body(row: Any) -> DeliveryBody:
-    return DeliveryBody(
+def _body(row: Any) -> WebhookDeliveryBody:
+    return WebhookDeliveryBody(
         id=row["delivery_id"],
         event_id=row["event_id"],
         type=row["type"],

@@ -21,13 +21,13 @@ from gateway.webhooks.deliveries import WebhookDeliveries
 from gateway.webhooks.endpoints import Webhooks
 from schemas.api_webhooks import (
     ChangeWebhookBody,
-    DeliveriesPage,
-    DeliveryBody,
-    DeliveryStatus,
     NewWebhookBody,
     ReplayBody,
     ReplayedBody,
     WebhookBody,
+    WebhookDeliveriesPage,
+    WebhookDeliveryBody,
+    WebhookDeliveryStatus,
     WebhookSecretBody,
     WebhooksPage,
 )
@@ -147,12 +147,12 @@ async def test_webhook(
     webhook_deliveries: NamedDependency[WebhookDeliveries],
     stored_responses: NamedDependency[StoredResponses],
     request_headers: NamedDependency[Headers],
-) -> Response[DeliveryBody]:
+) -> Response[WebhookDeliveryBody]:
     """Send an event of the type `webhook.test`, whatever events the webhook gets. The deliveries list its outcome."""
     await request.check_no_fields()
     return await _accepted(
         lambda connection: webhook_deliveries.test(webhook_id, connection),
-        DeliveryBody,
+        WebhookDeliveryBody,
         f"POST /api/webhooks/{webhook_id}/test",
         _Nothing(),
         *(caller, stored_responses, request_headers),
@@ -164,11 +164,11 @@ async def list_deliveries(
     webhook_id: FromPath[int],
     webhook_deliveries: NamedDependency[WebhookDeliveries],
     status: Annotated[
-        DeliveryStatus | None, QueryParameter(description="Only deliveries in this status.")
+        WebhookDeliveryStatus | None, QueryParameter(description="Only deliveries in this status.")
     ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> DeliveriesPage:
+) -> WebhookDeliveriesPage:
     """Deliveries of a webhook, newest first. Those that are done are kept for 30 days."""
     return await webhook_deliveries.page(webhook_id, status, limit, cursor)
 
@@ -188,12 +188,12 @@ async def replay_delivery(
     webhook_deliveries: NamedDependency[WebhookDeliveries],
     stored_responses: NamedDependency[StoredResponses],
     request_headers: NamedDependency[Headers],
-) -> Response[DeliveryBody]:
+) -> Response[WebhookDeliveryBody]:
     """Send a delivery again, with the same `webhook-id`; a pending one is tried now."""
     await request.check_no_fields()
     return await _accepted(
         lambda connection: webhook_deliveries.replay(webhook_id, delivery_id, connection),
-        DeliveryBody,
+        WebhookDeliveryBody,
         f"POST /api/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
         _Nothing(),
         *(caller, stored_responses, request_headers),
