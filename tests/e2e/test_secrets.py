@@ -165,7 +165,7 @@ def test_thousands_of_test_customers_are_created_with_their_tokens(
         (["--username", "demo", "--email", "new@example.com"], "--username: there is an account with this"),
         (["--username", "fresh", "--email", "DEMO@aisle.example"], "--email: there is an account with this"),
         (["--username", "a b", "--email", "new@example.com"], "--username: 3 to 32 characters"),
-        (["--username", "fresh", "--email", "nowhere"], "--email: an address such as"),
+        (["--username", "fresh", "--email", "nowhere"], "--email: an e-mail address such as"),
         (["--username", "fresh"], "--username and --email are needed"),
         (["--count", "5"], "--count and --tokens go together"),
         (["--count", "5", "--tokens", "/nonexistent/tokens"], "this file cannot be written"),
