@@ -54,7 +54,8 @@ async def test_no_request_fails_while_processes_are_added_replaced_and_removed(
         two = await partitions(instance)
         await aisle(instance, "scale", "workers=4", "gateways=3")
         four = await partitions(instance)
-        assert sorted(map(len, four.values())) == [1, 1, 1, 1]
+        count = sum(map(len, two.values()))  # other tests may have added some
+        assert sorted(map(len, four.values())) == [(count + more) // 4 for more in range(4)]
         assert all(four[worker] <= two[worker] for worker in two), "as few partitions move as possible"
 
         await aisle(instance, "restart", "all")
