@@ -88,7 +88,9 @@ async def test_restore_beside_the_intact_log_brings_back_what_the_log_has(
     await _book(before, new_show, early, ["B-3"])
     kept = await _book(before, old_show, lost, ["2"])
     await _book(before, new_show, lost, ["B-2"])
-    await _emails_once_sent(before, 4)  # nobody hears of a booking that was cancelled before its e-mail went out
+    await _emails_once_sent(
+        before, 4
+    )  # nobody hears of a booking that was cancelled before its e-mail went out
     await _cancel(before, kept, lost["access"])
     await _more_partitions(cluster, 6)
     await _append_bookings(before, cluster, old_show, new_show)
