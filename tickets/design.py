@@ -1,4 +1,4 @@
-"""How tickets look: layout, template, brand and fonts. A folder of the venue may replace each of them.
+"""The look of tickets: layout, template, brand and fonts. A folder of the venue may replace each of them.
 
     brand.toml            name, colours, a family of fonts; see Brand
     logo.svg, logo.png    instead of the name

@@ -1,4 +1,4 @@
-"""What webhooks send: the type and the body for each event of the log. Pure."""
+"""The requests to webhooks: the type and the body for each event of the log. Pure."""
 
 from __future__ import annotations
 

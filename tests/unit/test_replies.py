@@ -1,4 +1,4 @@
-"""What the refusals of mail servers mean."""
+"""Meaning of the refusals of mail servers."""
 
 from __future__ import annotations
 
